@@ -1,0 +1,1 @@
+"""Document question answering as a Dagster dataflow."""

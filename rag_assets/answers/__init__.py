@@ -1,0 +1,1 @@
+"""Answering: retrieval, selection, budget, routing, generation, citations, abstention."""

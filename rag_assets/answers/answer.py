@@ -1,0 +1,112 @@
+"""An answer: what was said, on which evidence, by which model and generation, at what cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rag_assets.answers.citations import Citation
+from rag_assets.answers.passages import Passage
+from rag_assets.answers.policy import Mode
+from rag_assets.answers.routing import Route
+from rag_assets.answers.usage import Usage
+
+NO_GENERATION = "no_generation"  # finish_reason of an abstention before any model was asked
+ABSTENTION = "The documents do not answer this question."
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds by step; ``route`` is selection, budget and routing."""
+
+    embed: float
+    retrieve: float
+    route: float
+    generate: float
+    total: float
+
+    def to_record(self) -> dict[str, float]:
+        """Rounded to a tenth."""
+        return {name: round(getattr(self, name), 1) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one question.
+
+    Attributes:
+        answer_id: ``answer_<32 hex digits>``.
+        question: as checked.
+        answer: text with markers [n]; an explicit sentence when ``abstained``.
+        abstained: the evidence does not answer the question.
+        mode: as asked for.
+        route: which model, why, whether the LLM was a second opinion.
+        citations: by number.
+        usage: tokens by role, of the models that were asked.
+        finish_reason: of the last call; "no_generation" when no model was asked.
+        repairs: what was put right on the way, a sentence each.
+        generation_id: the index it was produced on.
+        generation_created_at: ISO 8601, UTC.
+        created_at: ISO 8601, UTC.
+        timings: by step.
+        evidence: the passages that the model read, in order of their numbers in the prompt.
+    """
+
+    answer_id: str
+    question: str
+    answer: str
+    abstained: bool
+    mode: Mode
+    route: Route
+    citations: tuple[Citation, ...]
+    usage: Mapping[str, Usage]
+    finish_reason: str
+    repairs: tuple[str, ...]
+    generation_id: str
+    generation_created_at: str
+    created_at: str
+    timings: Timings
+    evidence: tuple[Passage, ...] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """The contract of ``rag ask --json``; fields may be added to it, none taken away."""
+        return {
+            "answer_id": self.answer_id,
+            "question": self.question,
+            "answer": self.answer,
+            "abstained": self.abstained,
+            "mode": self.mode,
+            "route": {
+                "model": self.route.model,
+                "reason": self.route.reason,
+                "escalated": self.route.escalated,
+                "deep": self.route.deep,
+                "features": dict(self.route.features),
+            },
+            "citations": [citation.to_record() for citation in self.citations],
+            "usage": {
+                role: {
+                    "prompt_tokens": used.prompt_tokens,
+                    "cached_prompt_tokens": used.cached_prompt_tokens,
+                    "completion_tokens": used.completion_tokens,
+                }
+                for role, used in self.usage.items()
+            },
+            "finish_reason": self.finish_reason,
+            "repairs": list(self.repairs),
+            "generation": {"id": self.generation_id, "created_at": self.generation_created_at},
+            "timings_ms": self.timings.to_record(),
+            "created_at": self.created_at,
+            "evidence": [_evidence_record(passage) for passage in self.evidence],
+        }
+
+
+def _evidence_record(passage: Passage) -> dict[str, Any]:
+    return {
+        "section_id": passage.head.section_id,
+        "document_id": passage.head.document_id,
+        "uri": passage.head.uri,
+        "chunk_ids": list(dict.fromkeys(piece.chunk.chunk_id for piece in passage.pieces)),
+        "score": round(passage.score, 6),
+        "similarity": None if passage.similarity is None else round(passage.similarity, 4),
+        "whole": passage.whole,
+    }

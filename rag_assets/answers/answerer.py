@@ -1,0 +1,250 @@
+"""The answerer: a question in, a grounded answer out, on exactly one generation of the index."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
+from rag_assets.answers.budget import BudgetError, pack, text_counter
+from rag_assets.answers.citations import Grounded, ground
+from rag_assets.answers.deep import synthesise
+from rag_assets.answers.passages import Passage
+from rag_assets.answers.policy import AnswerPolicy, Mode, Role
+from rag_assets.answers.prompts import answer_messages
+from rag_assets.answers.questions import QuestionTooLongError, check_mode, check_question
+from rag_assets.answers.repair import Generated, generate
+from rag_assets.answers.retrieval import Retrieved, retrieve
+from rag_assets.answers.routing import Route, route
+from rag_assets.answers.selection import select
+from rag_assets.answers.usage import Usage, add_usage
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.identity import row_id
+from rag_assets.models.clients import ChatModel, Embedder
+
+Progress = Callable[[str], None]
+_counter = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One attempt at an answer: what a model read and wrote, and what of it holds."""
+
+    passages: tuple[Passage, ...]
+    generated: Generated
+    grounded: Grounded
+    usage: Mapping[str, Usage]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def abstains(self) -> bool:
+        """Whether nothing of it holds."""
+        return not self.grounded.text
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Answers on one pinned generation; holds no state of its own, so threads may share it.
+
+    Attributes:
+        reader: the generation.
+        slm: look-ups and extraction.
+        llm: synthesis.
+        embedder: the model that the index was made with.
+        policy: every threshold and budget.
+    """
+
+    reader: IndexReader
+    slm: ChatModel
+    llm: ChatModel
+    embedder: Embedder
+    policy: AnswerPolicy = field(default_factory=AnswerPolicy)
+
+    def answer(
+        self,
+        question: str,
+        *,
+        mode: str = "auto",
+        where: str | None = None,
+        progress: Progress | None = None,
+    ) -> Answer:
+        """Answer a question from the documents, or say that they do not answer it.
+
+        Args:
+            question: in plain words.
+            mode: "auto", "fact" (the SLM alone) or "deep" (map-reduce over documents).
+            where: SQL filter over the index's columns, e.g. the sources a caller may read.
+            progress: called with a few words before each step.
+
+        Raises:
+            QuestionError: the question is empty or too long, or the mode unknown.
+            EngineUnavailableError: nobody answers for a model.
+            ModelRequestError: an engine refused a request.
+        """
+        tell = progress or _silent
+        started = time.perf_counter()
+        chosen_mode = check_mode(mode)
+        limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
+        text = check_question(question, max_tokens=limit, model=self.slm)
+        tell("searching")
+        found = retrieve(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
+        routing = time.perf_counter()
+        passages = [] if self._found_nothing(found) else self._select(found)
+        way = route(text, passages, chosen_mode, self.policy)
+        generating = time.perf_counter()
+        draft: Draft | None = None
+        if passages:
+            try:
+                draft, way = self._draft(text, passages, way, chosen_mode, tell)
+            except BudgetError as error:
+                raise QuestionTooLongError(str(error)) from error
+        ended = time.perf_counter()
+        timings = Timings(
+            found.embed_ms,
+            found.retrieve_ms,
+            (generating - routing) * 1000,
+            (ended - generating) * 1000,
+            (ended - started) * 1000,
+        )
+        return self._finished(text, chosen_mode, way, draft, timings)
+
+    def _found_nothing(self, found: Retrieved) -> bool:
+        """No hit, or none that is near the question or shares its words."""
+        far = found.similarity < self.policy.min_similarity
+        return not found.hits or (far and found.term_coverage < self.policy.min_term_coverage)
+
+    def _select(self, found: Retrieved) -> list[Passage]:
+        policy = self.policy
+        return select(
+            found.hits,
+            self.reader,
+            n_passages=max(policy.slm.sections, policy.llm.sections, policy.deep.reduce.sections),
+            whole_tokens=int(policy.section_share * policy.slm.evidence),
+            decay=policy.per_document_decay,
+            count=text_counter(self.slm),
+            whole_sections=policy.whole_sections,
+        )
+
+    def _draft(
+        self, question: str, passages: Sequence[Passage], way: Route, mode: Mode, tell: Progress
+    ) -> tuple[Draft, Route]:
+        """An attempt along the route, and a second one by the LLM where the first is weak."""
+        if way.deep:
+            return self._deep(question, passages, tell), way
+        first = self._attempt(way.model, question, passages, tell)
+        why = self._escalation(first, way, mode)
+        if why is None:
+            return first, way
+        second = self._attempt("llm", question, passages, tell)
+        usage = {**first.usage, **second.usage}
+        both = Draft(second.passages, second.generated, second.grounded, usage)
+        return both, way.with_escalation(why)
+
+    def _attempt(
+        self, role: Role, question: str, passages: Sequence[Passage], tell: Progress
+    ) -> Draft:
+        model = self.slm if role == "slm" else self.llm
+        budget = self.policy.budget(role)
+        packed = pack(
+            model,
+            partial(answer_messages, role, question),
+            passages[: budget.sections],
+            evidence_tokens=budget.evidence,
+            answer_tokens=budget.answer,
+            reserve_tokens=budget.repair,
+        )
+        tell(f"{role} reads {len(packed.passages)} sections ({packed.prompt_tokens} tokens)")
+        generated = generate(
+            model, packed, repair_tokens=budget.repair, timeout_s=self.policy.timeout_s
+        )
+        grounded = self._ground(generated, packed.passages, question)
+        usage = add_usage({}, role, *generated.completions)
+        return Draft(packed.passages, generated, grounded, usage)
+
+    def _deep(self, question: str, passages: Sequence[Passage], tell: Progress) -> Draft:
+        tell("slm reads each document, llm combines them")
+        made = synthesise(
+            question,
+            passages,
+            self.slm,
+            self.llm,
+            self.policy.deep,
+            timeout_s=self.policy.timeout_s,
+        )
+        usage = add_usage({}, "slm", *made.map_calls) if made.map_calls else {}
+        usage = add_usage(usage, "llm", *made.generated.completions)
+        grounded = self._ground(made.generated, made.packed.passages, question)
+        return Draft(made.packed.passages, made.generated, grounded, usage, made.notes)
+
+    def _ground(self, generated: Generated, passages: Sequence[Passage], question: str) -> Grounded:
+        return ground(
+            generated.text,
+            passages,
+            question,
+            min_support=self.policy.min_support,
+            checked=self.policy.checked,
+        )
+
+    def _escalation(self, draft: Draft, way: Route, mode: Mode) -> str | None:
+        """Why the LLM should be asked as well, as a sentence; None if it should not."""
+        if way.model != "slm" or mode != "auto" or self.policy.route != "auto":
+            return None
+        similarity = float(way.features["similarity"])
+        if draft.abstains:
+            if similarity < self.policy.decent_similarity:
+                return None
+            what = "said NOT FOUND" if draft.grounded.refused else "gave nothing supported"
+            return f"The SLM {what} although the evidence is near ({similarity:.2f})."
+        margin = draft.generated.mean_logprob
+        if margin is not None and margin < self.policy.min_logprob:
+            return f"The SLM was unsure (mean log-probability {margin:.2f})."
+        return None
+
+    def _finished(
+        self, question: str, mode: Mode, way: Route, draft: Draft | None, timings: Timings
+    ) -> Answer:
+        now = datetime.now(UTC)
+        generation = self.reader.generation
+        identity = (question, generation.id, now.isoformat(), os.getpid(), next(_counter))
+        abstained = draft is None or draft.abstains
+        repairs: tuple[str, ...] = ()
+        if draft is not None:
+            repairs = (*draft.notes, *draft.generated.repairs, *draft.grounded.notes)
+        return Answer(
+            answer_id=row_id("answer", *identity),
+            question=question,
+            answer=_abstention(draft) if draft is None or abstained else draft.grounded.text,
+            abstained=abstained,
+            mode=mode,
+            route=way,
+            citations=() if draft is None or abstained else draft.grounded.citations,
+            usage={} if draft is None else draft.usage,
+            finish_reason=NO_GENERATION if draft is None else draft.generated.finish_reason,
+            repairs=repairs,
+            generation_id=generation.id,
+            generation_created_at=generation.created_at,
+            created_at=now.isoformat(),
+            timings=timings,
+            evidence=() if draft is None else draft.passages,
+        )
+
+
+def _abstention(draft: Draft | None) -> str:
+    if draft is None:
+        return f"{ABSTENTION} Nothing in them is close to it."
+    if not draft.passages:
+        return f"{ABSTENTION} No evidence fitted the token budget."
+    nearest = draft.passages[0]
+    what = (
+        "does not contain it"
+        if draft.grounded.refused or not draft.grounded.removed
+        else "does not support what the model wrote"
+    )
+    return f'{ABSTENTION} The nearest section, "{nearest.title}", {what}.'
+
+
+def _silent(_: str) -> None:
+    return None

@@ -1,0 +1,213 @@
+"""Citations: every sentence of an answer points at text that supports it, or leaves the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
+from rag_assets.answers.passages import Passage, Piece
+from rag_assets.answers.terms import coverage, numbers, terms
+
+MAX_QUOTE_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Text of a document that supports a part of an answer.
+
+    ``quote`` is the document's text from ``char_start`` to ``char_end`` (half-open), unchanged.
+    """
+
+    n: int
+    chunk_id: str
+    document_id: str
+    uri: str
+    title: str
+    heading_path: list[str]
+    page: int | None
+    char_start: int
+    char_end: int
+    quote: str
+    aliases: list[str]
+    modified_at: str
+
+    @classmethod
+    def of(cls, n: int, piece: Piece) -> "Citation":
+        """Citation number ``n`` of a piece of a chunk."""
+        chunk = piece.chunk
+        return cls(
+            n=n,
+            chunk_id=chunk.chunk_id,
+            document_id=chunk.document_id,
+            uri=chunk.uri,
+            title=chunk.title,
+            heading_path=list(chunk.heading_path),
+            page=chunk.page,
+            char_start=piece.char_start,
+            char_end=piece.char_end,
+            quote=piece.text,
+            aliases=list(chunk.aliases),
+            modified_at=chunk.modified_at.isoformat(),
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON prints it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """An answer reduced to what the evidence supports.
+
+    Attributes:
+        text: supported sentences with their markers, renumbered from 1; "" when none is left.
+        citations: in order of their numbers.
+        removed: sentences without support.
+        refused: whether the model said that the evidence lacks the answer, and nothing else held.
+        notes: what was put right, one sentence each.
+    """
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    removed: tuple[str, ...] = ()
+    refused: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def ground(
+    answer: str,
+    passages: Sequence[Passage],
+    question: str,
+    *,
+    min_support: float,
+    checked: bool = True,
+) -> Grounded:
+    """Check an answer against its evidence, sentence by sentence.
+
+    Args:
+        answer: the model's text.
+        passages: evidence in order of its numbers, from 1.
+        question: what was asked; its own numbers need no evidence.
+        min_support: share of a sentence's content words that its passages must hold.
+        checked: False keeps unsupported sentences, with the citations they claim.
+    """
+    claims = parse_claims(answer)
+    facts = [claim for claim in claims if not claim.is_refusal]
+    if not facts:
+        return Grounded("", refused=bool(claims))
+    evidence = Evidence.of(passages, question)
+    figures = numbers(" ".join(claim.text for claim in facts))
+    kept: list[tuple[Claim, list[int]]] = []
+    removed: list[str] = []
+    moved = 0
+    for claim in facts:
+        found = supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
+        if found is None and _says_nothing(claim):
+            found = []
+        if found is None and not checked:
+            found = [n - 1 for n in claim.markers if 1 <= n <= len(passages)]
+        if found is None:
+            removed.append(claim.text)
+            continue
+        moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
+        kept.append((claim, found))
+    kept = _with_bare_answers_supported(kept, evidence)
+    if checked and not any(found for _, found in kept):
+        return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
+    return _written(kept, evidence, tuple(removed), _notes(moved, len(removed), len(facts)))
+
+
+def _says_nothing(claim: Claim) -> bool:
+    """Whether it has no content of its own to support: "Yes.", "In short:"."""
+    return not terms(claim.text)
+
+
+def _with_bare_answers_supported(
+    kept: list[tuple[Claim, list[int]]], evidence: Evidence
+) -> list[tuple[Claim, list[int]]]:
+    """Give an answer that is only "Yes." the passage that speaks most of the question."""
+    if not kept or any(terms(claim.text) for claim, _ in kept) or not evidence.passages:
+        return kept
+    shares = [coverage(evidence.question, held) for held in evidence.terms]
+    best = max(range(len(shares)), key=lambda index: (shares[index], -index))
+    if shares[best] < 0.5:
+        return kept
+    return [(kept[0][0], [best]), *kept[1:]]
+
+
+def _notes(moved: int, removed: int, total: int) -> tuple[str, ...]:
+    notes = []
+    if moved:
+        notes.append(f"{moved} of {total} sentences cited the wrong evidence; put right")
+    if removed:
+        notes.append(f"removed {removed} of {total} sentences that the evidence does not support")
+    return tuple(notes)
+
+
+def _written(
+    kept: Sequence[tuple[Claim, list[int]]],
+    evidence: Evidence,
+    removed: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Grounded:
+    """The kept sentences as one text with renumbered markers, and the citations they name."""
+    citations: dict[tuple[str, int, int], Citation] = {}
+    text = ""
+    for claim, found in kept:
+        named = []
+        for index in found:
+            piece = quote(claim.text, evidence.passages[index], evidence.question)
+            key = (piece.chunk.chunk_id, piece.start, piece.end)
+            if key not in citations:
+                citations[key] = Citation.of(len(citations) + 1, piece)
+            named.append(citations[key].n)
+        marks = "".join(f"[{n}]" for n in sorted(set(named)))
+        text += ("\n" if claim.breaks and text else " " if text else "") + _marked(
+            claim.text, marks
+        )
+    return Grounded(text, tuple(citations.values()), removed, notes=notes)
+
+
+def _marked(sentence: str, marks: str) -> str:
+    """The sentence with its markers before the final full stop."""
+    if not marks:
+        return sentence
+    body = sentence.rstrip(".!?")
+    return f"{body} {marks}{sentence[len(body) :]}"
+
+
+def quote(claim: str, passage: Passage, question: frozenset[str]) -> Piece:
+    """The sentence or line of the passage that says most of a claim.
+
+    The following lines join it while they add words of the claim and stay in the same chunk.
+    """
+    wanted = terms(claim)
+    units = passage.units() or list(passage.pieces)
+    read = [terms(unit.text) for unit in units]
+
+    def worth(index: int) -> tuple[float, float, int]:
+        figures = sum(term[0].isdigit() for term in wanted & read[index])
+        return (
+            len(wanted & read[index]) + 2 * figures,
+            coverage(question, read[index]),
+            -index,
+        )
+
+    best = max(range(len(units)), key=worth)
+    piece, held = units[best], read[best]
+    for unit, words in zip(units[best + 1 :], read[best + 1 :], strict=True):
+        same_chunk = unit.chunk.chunk_id == piece.chunk.chunk_id
+        adds = (wanted & words) - held
+        if not (same_chunk and adds and unit.end - piece.start <= MAX_QUOTE_CHARS):
+            break
+        piece, held = replace(piece, end=unit.end), held | words
+    return _shortened(piece)
+
+
+def _shortened(piece: Piece) -> Piece:
+    """At most ``MAX_QUOTE_CHARS``, cut between words."""
+    if piece.end - piece.start <= MAX_QUOTE_CHARS:
+        return piece
+    head = piece.text[:MAX_QUOTE_CHARS]
+    cut = max(head.rfind(" "), head.rfind("\n"))
+    return replace(piece, end=piece.start + (cut if cut > 0 else MAX_QUOTE_CHARS))

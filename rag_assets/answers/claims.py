@@ -1,0 +1,194 @@
+"""An answer as claims: its sentences, what each cites, and whether evidence supports it.
+
+Support is lexical: the content words of a sentence must mostly occur in the passages it cites, and
+every number in it must. That catches what small models get wrong most, a fact of one document told
+of another and a number out of nowhere, in microseconds and without another model call.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import combinations
+
+from rag_assets.answers.passages import Passage
+from rag_assets.answers.prompts import NOT_FOUND
+from rag_assets.answers.terms import content_words, coverage, numbers, sentences, terms
+
+MAX_CITED = 4  # passages one sentence may need; more is a list of sources, not a citation
+FOREIGN_FACTOR = 0.4  # on min_support where the passage is not English and words cannot match
+MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_NUMBER_WEIGHT = 3  # a matching number says more than a matching word
+_SOURCES = r"(?:documents?|evidence|context|texts?|sections?)"
+_APOSTROPHE = "['\u2019]"
+_REFUSAL = re.compile(
+    rf"\b{NOT_FOUND}\b"
+    rf"|\b{_SOURCES}\s+(?:\w+\s+){{0,2}}(?:(?:do|does|did)(?:\s+not|n{_APOSTROPHE}t)|cannot|can{_APOSTROPHE}t)\s+"
+    r"(?:\w+\s+){0,2}(?:contain|mention|provide|specify|state|answer|include|say|give|tell)"
+    rf"|(?:\bnot|n{_APOSTROPHE}t)\s+(?:\w+\s+){{0,3}}"
+    r"(?:mentioned|provided|specified|stated|found|available|given)"
+    rf"\s+(?:\w+\s+){{0,2}}in\s+the\s+(?:\w+\s+)?{_SOURCES}\b"
+    r"|\bno\s+(?:information|mention)\b",
+    re.IGNORECASE,
+)
+_LEADING_LABEL = re.compile(r"^\s*(?:answer|a)\s*:\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer.
+
+    Attributes:
+        text: without its markers.
+        markers: numbers it cites, as written, in order.
+        breaks: whether a line ends before it.
+    """
+
+    text: str
+    markers: tuple[int, ...]
+    breaks: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it says that the evidence lacks the answer."""
+        return _REFUSAL.search(self.text) is not None
+
+
+def parse_claims(answer: str) -> list[Claim]:
+    """The sentences of an answer with the evidence numbers that each cites.
+
+    A marker behind the full stop ("It closes at five. [1] It ...") belongs to the sentence before.
+    """
+    claims: list[Claim] = []
+    answer = _LEADING_LABEL.sub("", answer)
+    before = 0
+    for start, end in sentences(answer):
+        raw, breaks = answer[start:end], "\n" in answer[before:start]
+        before = end
+        leading = re.match(rf"(?:{MARKER.pattern}\s*)+", raw)
+        if leading and claims and not breaks and not claims[-1].markers:
+            last = claims[-1]
+            claims[-1] = Claim(last.text, _marked(leading.group()), last.breaks)
+            raw = raw[leading.end() :]
+        text = re.sub(r"\s+([.,;:!?])", r"\1", " ".join(MARKER.sub(" ", raw).split()))
+        if any(char.isalnum() for char in text):
+            claims.append(Claim(text, _marked(raw), breaks and bool(claims)))
+    return claims
+
+
+def _marked(text: str) -> tuple[int, ...]:
+    found = [int(n) for match in MARKER.finditer(text) for n in re.findall(r"\d+", match.group())]
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The passages of one prompt, read once for all claims.
+
+    Attributes:
+        passages: numbered from 1 in the prompt, from 0 here.
+        terms: words and numbers of each, name included.
+        question: the question's words and numbers.
+    """
+
+    passages: tuple[Passage, ...]
+    terms: tuple[frozenset[str], ...]
+    question: frozenset[str]
+
+    @classmethod
+    def of(cls, passages: Sequence[Passage], question: str) -> "Evidence":
+        """Read passages and question."""
+        read = tuple(terms(f"{passage.title}\n{passage.text}") for passage in passages)
+        return cls(tuple(passages), read, terms(question))
+
+
+def supporting(
+    claim: Claim, evidence: Evidence, *, answer_numbers: frozenset[str], min_support: float
+) -> list[int] | None:
+    """Indices of the passages that support a claim, at most ``MAX_CITED``; None if none do.
+
+    What the claim cites itself is tried first, then all passages: a right sentence under a wrong
+    number is a mistake of numbering, and the number is put right.
+
+    Args:
+        claim: one sentence.
+        evidence: the passages it may rest on.
+        answer_numbers: all numbers of the whole answer (a sum may be told of two of them).
+        min_support: share of its content words that the chosen passages must hold.
+    """
+    words = content_words(claim.text)
+    figures = numbers(claim.text) - evidence.question
+    held = frozenset[str]().union(*evidence.terms)
+    required = figures - _derived(figures - held, answer_numbers & held)
+    wanted = words | required
+    if not wanted:
+        wanted = numbers(claim.text)  # it repeats numbers of the question and nothing else
+    cited = [n - 1 for n in claim.markers if 1 <= n <= len(evidence.passages)]
+    cited = [index for index in cited if wanted & evidence.terms[index]]
+    chosen: list[int] = []
+    for pool in (cited, range(len(evidence.passages))):
+        while not _is_supported(words, required, chosen, evidence, min_support):
+            best = _best_addition(wanted, required, chosen, pool, evidence)
+            if best is None:
+                break
+            chosen.append(best)
+    if not _is_supported(words, required, chosen, evidence, min_support):
+        return None
+    agreeing = [
+        index
+        for index in cited
+        if index not in chosen and _is_supported(words, required, [index], evidence, min_support)
+    ]
+    return sorted((chosen + agreeing)[:MAX_CITED])
+
+
+def _is_supported(
+    words: frozenset[str],
+    required: frozenset[str],
+    chosen: Sequence[int],
+    evidence: Evidence,
+    min_support: float,
+) -> bool:
+    if not chosen:
+        return False
+    held = frozenset[str]().union(*(evidence.terms[index] for index in chosen))
+    if not required <= held:
+        return False
+    foreign = any(evidence.passages[index].head.language != "en" for index in chosen)
+    wanted_share = min_support * (FOREIGN_FACTOR if foreign else 1.0)
+    return not words or coverage(words, held) >= wanted_share
+
+
+def _best_addition(
+    wanted: frozenset[str],
+    required: frozenset[str],
+    chosen: Sequence[int],
+    pool: Sequence[int],
+    evidence: Evidence,
+) -> int | None:
+    """The passage of the pool that adds most to the chosen ones; None if none adds anything."""
+    if len(chosen) >= MAX_CITED:
+        return None
+    held = frozenset[str]().union(*(evidence.terms[index] for index in chosen))
+
+    def gain(index: int) -> tuple[float, float, int]:
+        new = (wanted & evidence.terms[index]) - held
+        weight = len(new) + (_NUMBER_WEIGHT - 1) * len(new & required)
+        return weight, coverage(evidence.question, evidence.terms[index]), -index
+
+    best = max((i for i in pool if i not in chosen), key=gain, default=None)
+    return best if best is not None and gain(best)[0] > 0 else None
+
+
+def _derived(missing: frozenset[str], given: frozenset[str]) -> frozenset[str]:
+    """Numbers that are a sum or a difference of two numbers which the answer quotes as well."""
+    values = [value for value in map(_decimal, given) if value is not None]
+    results = {result for a, b in combinations(sorted(values), 2) for result in (a + b, abs(a - b))}
+    return frozenset(n for n in missing if _decimal(n) in results)
+
+
+def _decimal(number: str) -> Decimal | None:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return None

@@ -1,0 +1,88 @@
+"""The table ``answers``: every answer given, whoever asked.
+
+Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once. Only
+the very first write can race: two writers that both find no table both try to make it.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from lancedb.table import Table
+
+from rag_assets.answers.answer import Answer
+from rag_assets.lake.schemas import ANSWERS
+from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, quoted
+
+TABLE = "answers"
+CREATION_ATTEMPTS = 5
+
+
+def record_answer(store: LakeStore, answer: Answer, run_id: str = "") -> None:
+    """Append one answer.
+
+    Args:
+        store: the lake.
+        answer: what was answered.
+        run_id: of the Dagster run that asked; "" for HTTP and the command line.
+    """
+    record_answers(store, [answer], run_id)
+
+
+def record_answers(store: LakeStore, answers: Sequence[Answer], run_id: str = "") -> None:
+    """Append answers in one commit.
+
+    Raises:
+        LakeError: the table cannot be made, or has other columns.
+    """
+    if answers:
+        rows = [_row(answer, run_id) for answer in answers]
+        _table(store).add(pa.Table.from_pylist(rows, schema=ANSWERS))
+
+
+def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
+    """The row of an answer: columns of ``schemas.ANSWERS``, ``record`` parsed.
+
+    Raises:
+        LakeError: no answer has that id.
+    """
+    rows = store.rows(TABLE, where=f"answer_id IN ({quoted([answer_id])})")
+    if not rows:
+        raise LakeError(
+            f"no answer is called {answer_id!r}; `rag ask --json` and the answers table "
+            f"at {store.uri} show the ids"
+        )
+    return {**rows[0], "record": json.loads(rows[0]["record"])}
+
+
+def _row(answer: Answer, run_id: str) -> dict[str, Any]:
+    return {
+        "answer_id": answer.answer_id,
+        "question": answer.question,
+        "answer": answer.answer,
+        "abstained": answer.abstained,
+        "mode": answer.mode,
+        "model": answer.route.model,
+        "finish_reason": answer.finish_reason,
+        "generation_id": answer.generation_id,
+        "created_at": datetime.fromisoformat(answer.created_at),
+        "run_id": run_id,
+        "record": json.dumps(answer.to_record(), ensure_ascii=False),
+    }
+
+
+def _table(store: LakeStore) -> Table:
+    for attempt in range(1, CREATION_ATTEMPTS + 1):
+        try:
+            return store.open_or_create(TABLE, GLOBAL, ANSWERS)
+        except (RuntimeError, ValueError, OSError) as error:
+            # Another writer is making the table this moment; it is there when we look again.
+            if attempt == CREATION_ATTEMPTS:
+                raise LakeError(
+                    f"the table {TABLE} can be neither opened nor made at {store.uri}: {error}"
+                ) from error
+            time.sleep(0.05 * attempt)
+    raise AssertionError("unreachable: the loop returns or raises")

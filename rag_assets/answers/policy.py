@@ -1,0 +1,100 @@
+"""Every number that answering depends on, with its reason, in one value.
+
+Budgets decide latency. On two CPU cores the SLM reads about 1,200 prompt tokens a second and
+writes 24, the LLM reads 550 and writes 11: 900 tokens of evidence and 60 of answer are about 3.5 s
+of SLM, 1,100 and 50 are about 6.5 s of LLM. The target is 5-7 s an answer.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["slm", "llm"]
+Mode = Literal["auto", "fact", "deep"]
+MODES: tuple[Mode, ...] = ("auto", "fact", "deep")
+OTHER_ROLE: dict[Role, Role] = {"slm": "llm", "llm": "slm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens one generation may use, in the served model's own tokens.
+
+    Attributes:
+        evidence: what the evidence may add to the prompt.
+        answer: what is generated at first.
+        repair: what may be added, once, when the answer was cut.
+        sections: pieces of evidence at most.
+    """
+
+    evidence: int
+    answer: int
+    repair: int
+    sections: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeepBudget:
+    """Budgets of the map-reduce: the map's per document, the reduce's in all.
+
+    Attributes:
+        documents: how many documents the SLM reads.
+        document: evidence tokens of one document in the map.
+        extract: tokens the SLM may write about one document.
+        reduce: the LLM's budget.
+    """
+
+    documents: int = 4
+    document: int = 600
+    extract: int = 96
+    reduce: Budget = field(default_factory=lambda: Budget(1500, 256, 192, 12))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPolicy:
+    """How questions are answered; the defaults are for the ``cpu`` profile.
+
+    Attributes:
+        slm: budget of a look-up.
+        llm: budget of a synthesis.
+        deep: budgets of deep mode.
+        max_question_tokens: a longer question is refused; 1,000 tokens are about two pages.
+        n_hits: chunks taken from the search.
+        min_similarity: below this cosine similarity of the best chunk, and with less than
+            ``min_term_coverage`` of the question's words in any chunk, nothing was found.
+            all-MiniLM-L6-v2 puts unrelated English text near 0.0-0.15.
+        min_term_coverage: share of the question's content words.
+        decent_similarity: evidence this good makes an SLM's abstention worth a second opinion.
+        min_logprob: an SLM answer whose mean token log-probability is below this is uncertain;
+            -1.0 is a mean token probability of 37 %.
+        min_support: share of a sentence's content words that a cited passage must hold.
+        section_share: a section is taken whole up to this share of the evidence budget.
+        per_document_decay: factor on a section's score for each better one of its document.
+        route: "auto", or one model for everything (the ablation's baselines).
+        whole_sections: False puts bare chunks into the prompt (the ablation's baseline).
+        checked: False keeps unsupported sentences (the ablation's baseline).
+        auto_deep: let the router choose deep mode; off, since it takes about 12 s on two cores.
+        deep_documents: documents that must carry the question's words before it does.
+        timeout_s: for one model call.
+    """
+
+    slm: Budget = field(default_factory=lambda: Budget(900, 96, 96, 5))
+    llm: Budget = field(default_factory=lambda: Budget(1100, 160, 128, 7))
+    deep: DeepBudget = field(default_factory=DeepBudget)
+    max_question_tokens: int = 1000
+    n_hits: int = 20
+    min_similarity: float = 0.2
+    min_term_coverage: float = 0.3
+    decent_similarity: float = 0.45
+    min_logprob: float = -1.0
+    min_support: float = 0.5
+    section_share: float = 0.45
+    per_document_decay: float = 0.85
+    route: Literal["auto", "slm", "llm"] = "auto"
+    whole_sections: bool = True
+    checked: bool = True
+    auto_deep: bool = False
+    deep_documents: int = 4
+    timeout_s: float = 120.0
+
+    def budget(self, role: Role) -> Budget:
+        """The budget of a single-call answer by this model."""
+        return self.slm if role == "slm" else self.llm

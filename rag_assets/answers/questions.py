@@ -1,0 +1,95 @@
+"""What counts as a question, and what of a long one is embedded."""
+
+import re
+import unicodedata
+
+from rag_assets.answers.policy import MODES, Mode
+from rag_assets.answers.terms import sentences
+from rag_assets.models.clients import ChatModel, Embedder
+
+MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class QuestionError(ValueError):
+    """The question cannot be answered as asked; the message says what to change."""
+
+
+class QuestionTooLongError(QuestionError):
+    """The question is longer than the stated limit."""
+
+
+def check_mode(mode: str) -> Mode:
+    """The mode, if it is one.
+
+    Raises:
+        QuestionError: it is not auto, fact or deep.
+    """
+    for known in MODES:
+        if mode == known:
+            return known
+    raise QuestionError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+
+
+def check_question(question: str, *, max_tokens: int, model: ChatModel | None = None) -> str:
+    """The question, NFC, without control characters and outer white space.
+
+    Args:
+        question: as the user wrote it.
+        max_tokens: longest question answered, in tokens of ``model``.
+        model: counts the tokens; None checks the length in characters only.
+
+    Raises:
+        QuestionError: it is empty.
+        QuestionTooLongError: it is longer than ``max_tokens``.
+    """
+    text = question.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+    text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
+    if not any(char.isalnum() for char in text):
+        raise QuestionError("the question is empty; ask something in words")
+    # Characters first: tokenising a megabyte to refuse it would be the hang this limit prevents.
+    if len(text) > max_tokens * MAX_CHARS_PER_TOKEN:
+        raise QuestionTooLongError(
+            f"the question has {len(text.split()):,} words in {len(text):,} characters; at most "
+            f"{max_tokens:,} tokens are answered (about {max_tokens * 3 // 4:,} words). Ask the "
+            "question alone and put long texts into a source"
+        )
+    if model is not None:
+        n_tokens = model.count_chat([{"role": "user", "content": text}])
+        if n_tokens > max_tokens:
+            raise QuestionTooLongError(
+                f"the question has {n_tokens:,} tokens; at most {max_tokens:,} are answered (about "
+                f"{max_tokens * 3 // 4:,} words). Ask the question alone and put long texts into "
+                "a source"
+            )
+    return text
+
+
+def embeddable(question: str, embedder: Embedder) -> str:
+    """What of the question the embedder reads: all of it, or the last sentences that fit.
+
+    People give context first and ask last, so the end of a long question is kept. A last sentence
+    that is itself too long keeps its last words; a single word too long, its last characters.
+    """
+    if embedder.count(question) <= embedder.max_tokens:
+        return question
+    starts = [start for start, _ in sentences(question)]
+    kept = _first_fitting(question, starts, embedder)
+    if kept is None:
+        words = [match.start() for match in re.finditer(r"\S+", question)]
+        kept = _first_fitting(question, words, embedder)
+    if kept is None:
+        kept = _first_fitting(question, list(range(len(question))), embedder)
+    return question if kept is None else question[kept:]
+
+
+def _first_fitting(text: str, starts: list[int], embedder: Embedder) -> int | None:
+    """The first of the ascending ``starts`` whose tail fits the window; None if none does."""
+    low, high = 0, len(starts)
+    while low < high:
+        middle = (low + high) // 2
+        if embedder.count(text[starts[middle] :]) <= embedder.max_tokens:
+            high = middle
+        else:
+            low = middle + 1
+    return starts[low] if low < len(starts) else None

@@ -1,0 +1,1 @@
+"""Stage 2: bytes to normalised text with structure, or to a reason why not."""

@@ -1,0 +1,37 @@
+"""Plain text to blocks: paragraphs between blank lines; underlined and capital lines are headings."""
+
+import re
+
+from rag_assets.documents.blocks import Block, Extracted
+from rag_assets.documents.decoding import decode
+
+MAX_HEADING_CHARS = 80
+_UNDERLINE = re.compile(r"[=\-~]{3,}")
+
+
+def read_text(data: bytes) -> Extracted:
+    """Blocks of a text file; line breaks inside a paragraph are kept."""
+    text, encoding = decode(data)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    blocks: list[Block] = []
+    for paragraph in re.split(r"\n[ \t]*\n", text):
+        lines = [line.rstrip() for line in paragraph.split("\n") if line.strip()]
+        if len(lines) >= 2 and _UNDERLINE.fullmatch(lines[1].strip()):
+            level = 1 if lines[1].strip()[0] == "=" else 2
+            blocks.append(Block("heading", lines[0].strip(), level))
+            lines = lines[2:]
+        elif lines and _is_capital_heading(lines[0]):
+            blocks.append(Block("heading", lines[0].strip(), 2))
+            lines = lines[1:]
+        if lines:
+            blocks.append(Block("paragraph", "\n".join(lines)))
+    title = next((b.text for b in blocks if b.kind == "heading"), "")
+    if not title and blocks:
+        title = blocks[0].text.split("\n")[0][:MAX_HEADING_CHARS].strip()
+    return Extracted("text/plain", blocks, title=title, encoding=encoding)
+
+
+def _is_capital_heading(line: str) -> bool:
+    line = line.strip()
+    n_letters = sum(char.isalpha() for char in line)
+    return len(line) <= MAX_HEADING_CHARS and n_letters >= 4 and line == line.upper() != line.lower()

@@ -1,0 +1,128 @@
+"""Bytes to a normalised document: choose the reader by content, clean the text, find the language."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from rag_assets.documents.blocks import Block, Extracted, RejectedError
+
+_HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff]")
+MIN_LETTERS = 3  # below this there is nothing to ask about
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A block's place in the normalised text: ``text[start:end]``, half-open."""
+
+    kind: str
+    level: int
+    start: int
+    end: int
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Normalised text with structure."""
+
+    media_type: str
+    encoding: str | None
+    title: str
+    language: str
+    text: str
+    blocks: list[Span]
+
+
+def read_document(data: bytes, name: str) -> Document:
+    """Read a file's bytes.
+
+    Args:
+        data: the file's bytes.
+        name: its path; the last part names an untitled document, and its ending tells Markdown
+            from plain text, which no content does.
+
+    Raises:
+        RejectedError: with the reason why there is no document in these bytes.
+    """
+    if not data.strip():
+        raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
+    extracted = _extract(data, name)
+    text, spans = normalise(extracted.blocks)
+    if sum(char.isalnum() for char in text) < MIN_LETTERS:
+        raise RejectedError("no text", "no letters or digits were left after extraction")
+    title = _clean(extracted.title).replace("\n", " ")[:300] or name.rsplit("/", 1)[-1]
+    language = extracted.language or identify_language(text)
+    return Document(extracted.media_type, extracted.encoding, title, language, text, spans)
+
+
+def _extract(data: bytes, name: str) -> Extracted:
+    # Readers are imported when first needed: a run without PDFs does not load pdfplumber.
+    if data[:1024].lstrip().startswith(b"%PDF"):
+        from rag_assets.documents.pdf import read_pdf
+
+        return read_pdf(data)
+    if _HTML.search(data[:4096]):
+        from rag_assets.documents.html import read_html
+
+        return read_html(data)
+    has_bom = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\x00" in data[:8192] and not has_bom:
+        raise RejectedError(
+            "unsupported", "expected HTML, PDF, Markdown or text, got another binary format"
+        )
+    if name.lower().endswith((".md", ".markdown")):
+        from rag_assets.documents.markdown import read_markdown
+
+        return read_markdown(data)
+    from rag_assets.documents.plaintext import read_text
+
+    return read_text(data)
+
+
+def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:
+    """Join cleaned blocks by blank lines; empty ones are left out.
+
+    Returns:
+        the text (NFC, ``\\n`` line ends, no control characters) and each block's span in it.
+    """
+    parts: list[str] = []
+    spans: list[Span] = []
+    position = 0
+    for block in blocks:
+        cleaned = _clean(block.text, keep_layout=block.kind == "code")
+        if not cleaned:
+            continue
+        if parts:
+            position += 2
+        spans.append(
+            Span(block.kind, block.level, position, position + len(cleaned), block.page)
+        )
+        parts.append(cleaned)
+        position += len(cleaned)
+    return "\n\n".join(parts), spans
+
+
+def _clean(text: str, *, keep_layout: bool = False) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.encode("utf-8", "replace").decode()  # lone surrogates have no UTF-8 form
+    text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
+    if keep_layout:
+        lines = [line.rstrip() for line in text.split("\n")]
+    else:
+        text = text.replace("\xa0", " ").replace("\xad", "")
+        lines = [_indent(line) + " ".join(line.split()) for line in text.split("\n")]
+    joined = "\n".join(line for line in lines if keep_layout or line.strip())
+    return joined.strip("\n") if keep_layout else joined.strip()
+
+
+def _indent(line: str) -> str:
+    """Leading spaces, which nest list items; everything else is folded."""
+    return line[: len(line) - len(line.lstrip(" "))]
+
+
+def identify_language(text: str) -> str:
+    """ISO 639-1 code of the text's language, by its first 4,000 characters."""
+    import py3langid  # loads its model when first asked
+
+    return str(py3langid.classify(text[:4000])[0])

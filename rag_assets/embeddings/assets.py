@@ -1,0 +1,39 @@
+"""Asset ``embeddings``: one unit vector a chunk."""
+
+import dagster as dg
+
+from rag_assets.chunks.assets import chunks
+from rag_assets.embeddings import embed
+from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.models.resource import ModelsResource
+from rag_assets.sources.resource import corpus_partitions
+
+
+@dg.asset(
+    deps=[chunks],
+    partitions_def=corpus_partitions,
+    group_name="embed",
+    kinds={"lancedb", "vllm"},
+    code_version=embed.CODE_VERSION,
+    pool="embedder",
+)
+def embeddings(
+    context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
+) -> dg.MaterializeResult:
+    """Vectors by the embedder's engine, cached by text and model: no text is embedded twice."""
+    reports = refresh_partitions(
+        context,
+        "chunks embedded",
+        lambda partition, progress: embed.embed_chunks(
+            store.client,
+            partition,
+            embedder=models.embedder,
+            run_id=context.run_id,
+            progress=progress,
+        ),
+    )
+    return stage_result(
+        reports,
+        "embeddings",
+        metadata={"model": models.embedder.model_id, "dimension": models.embedder.dimension},
+    )

@@ -1,0 +1,93 @@
+"""Stage 5: from ``chunks`` to ``embeddings``, through a cache by text and model."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from rag_assets.chunks import cut
+from rag_assets.chunks.chunking import embedded_text
+from rag_assets.lake import cache
+from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
+from rag_assets.lake.identity import value_hash
+from rag_assets.lake.schemas import embeddings, stage_rows
+from rag_assets.lake.store import LakeStore, quoted
+from rag_assets.models.clients import Embedder
+
+CODE_VERSION = "1"
+CACHE = "embedding_cache"
+
+
+def table(dimension: int) -> StageTable:
+    """The stage's table; text and model determine the vector, so it is not hashed."""
+    return StageTable("embeddings", embeddings(dimension), "chunk_id", frozenset({"vector"}))
+
+
+def embed_chunks(
+    store: LakeStore,
+    partition: str,
+    *,
+    embedder: Embedder,
+    run_id: str,
+    progress: Progress | None = None,
+) -> Report:
+    """Embed what is new or changed among the chunks; a text once embedded never is again.
+
+    Raises:
+        EngineUnavailableError: texts are new and the embedder does not answer.
+    """
+    model = value_hash(["embeddings", CODE_VERSION, embedder.model_id, embedder.revision])
+    stage = table(embedder.dimension)
+    return refresh(
+        store,
+        [stage],
+        partition,
+        upstream=upstream_hashes(store, cut.TABLE, partition),
+        compute=lambda ids: {stage.name: _embed(store, partition, ids, embedder, model)},
+        fingerprint=model,
+        run_id=run_id,
+        batch_inputs=512,
+        progress=progress,
+    )
+
+
+def _embed(
+    store: LakeStore, partition: str, ids: Sequence[str], embedder: Embedder, model: str
+) -> pa.Table:
+    chunks = store.rows(
+        cut.TABLE.name,
+        partition,
+        columns=["chunk_id", "header", "text", "embedded_hash"],
+        where=f"chunk_id IN ({quoted(ids)})",
+    )
+    texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in chunks}
+    vectors = _vectors(store, texts, embedder, model)
+    rows = [
+        {
+            "input_id": chunk["chunk_id"],
+            "chunk_id": chunk["chunk_id"],
+            "embedded_hash": chunk["embedded_hash"],
+            "model_id": embedder.model_id,
+            "model_revision": embedder.revision,
+            "vector": vectors[chunk["embedded_hash"]],
+        }
+        for chunk in chunks
+    ]
+    return stage_rows(embeddings(embedder.dimension), rows)
+
+
+def _vectors(
+    store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
+) -> dict[str, np.ndarray]:
+    keys = {digest: value_hash([digest, model]) for digest in texts}
+    known = cache.lookup(store, CACHE, list(keys.values()))
+    missing = [digest for digest, key in keys.items() if key not in known]
+    if missing:
+        made = embedder.embed([texts[digest] for digest in missing])
+        fresh = {
+            keys[digest]: np.asarray(vector, dtype="<f4").tobytes()
+            for digest, vector in zip(missing, made, strict=True)
+        }
+        cache.remember(store, CACHE, fresh)
+        known |= fresh
+    return {digest: np.frombuffer(known[key], dtype="<f4") for digest, key in keys.items()}

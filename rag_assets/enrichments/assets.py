@@ -1,0 +1,53 @@
+"""Asset ``enrichments``: what the small model says about each document."""
+
+from collections import Counter
+
+import dagster as dg
+
+from rag_assets.documents.assets import documents
+from rag_assets.enrichments import enrich
+from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.models.resource import ModelsResource
+from rag_assets.sources.resource import corpus_partitions
+
+
+@dg.asset(
+    deps=[documents],
+    partitions_def=corpus_partitions,
+    group_name="enrich",
+    kinds={"lancedb", "vllm"},
+    code_version=enrich.CODE_VERSION,
+    pool="slm",
+)
+def enrichments(
+    context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
+) -> dg.MaterializeResult:
+    """Document type, topics, entities, summary and a question, by constrained output."""
+    reports = refresh_partitions(
+        context,
+        "documents described",
+        lambda partition, progress: enrich.enrich_documents(
+            store.client,
+            partition,
+            model=models.slm,
+            run_id=context.run_id,
+            progress=progress,
+        ),
+    )
+    kinds: Counter[str] = Counter()
+    n_failed = 0
+    for partition in context.partition_keys:
+        for row in store.client.rows(
+            enrich.TABLE.name, partition, columns=["document_type", "outcome"]
+        ):
+            kinds[row["document_type"]] += 1
+            n_failed += row["outcome"] != "ok"
+    return stage_result(
+        reports,
+        enrich.TABLE.name,
+        metadata={
+            "model": models.slm.model_id,
+            "document_types": ", ".join(f"{k} {n}" for k, n in kinds.most_common()),
+            "without_labels": n_failed,
+        },
+    )

@@ -1,0 +1,1 @@
+"""Whether a candidate is good enough to go live, and how good the answers are."""

@@ -1,0 +1,83 @@
+"""Golden questions: what a source's owner expects to be found and answered.
+
+A JSON Lines file, named by the source's ``golden`` entry; one object a line::
+
+    {"id": "lookup-01", "kind": "lookup", "question": "...", "answers": ["1994"],
+     "documents": ["vessels/alder.html"]}
+
+``kind`` is ``lookup``, ``multi`` or ``unanswerable``. ``documents`` are paths below the source;
+all of them are needed for the answer. ``answers`` are accepted spellings of one fact;
+``answers_all`` lists several facts, each with its spellings, where all are required.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_assets.sources.catalog import Source
+
+KINDS = ("lookup", "multi", "unanswerable")
+
+
+class CaseError(Exception):
+    """A file of golden questions is not of the expected form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden question; ``uris`` are the documents that the answer needs."""
+
+    id: str
+    kind: str
+    question: str
+    facts: tuple[tuple[str, ...], ...]  # each fact in its accepted spellings; all are required
+    uris: tuple[str, ...]
+
+
+def load_cases(source: Source) -> list[Case]:
+    """The golden questions of a source; none if it declares none.
+
+    Raises:
+        CaseError: the file is missing, or a line of it is not of the form in the module's text.
+    """
+    if source.golden is None:
+        return []
+    path = Path(source.golden)
+    if not path.is_file():
+        raise CaseError(f"source {source.name}: no golden questions at {path}; correct 'golden'")
+    cases = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            cases.append(_case(json.loads(line), source.name))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CaseError(
+                f"{path.name}, line {number}: expected an object with id, kind, question, answers "
+                f"and documents; got {type(error).__name__}: {error}"
+            ) from error
+    return cases
+
+
+def _case(entry: dict[str, object], source: str) -> Case:
+    if entry["kind"] not in KINDS:
+        raise ValueError(f"kind {entry['kind']!r} is not one of {', '.join(KINDS)}")
+    groups = entry.get("answers_all") or ([entry["answers"]] if entry["answers"] else [])
+    return Case(
+        id=str(entry["id"]),
+        kind=str(entry["kind"]),
+        question=str(entry["question"]),
+        facts=tuple(tuple(str(form) for form in group) for group in _lists(groups)),
+        uris=tuple(f"{source}:{path}" for path in _list(entry["documents"])),
+    )
+
+
+def _list(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {value!r}")
+    return value
+
+
+def _lists(value: object) -> list[Sequence[object]]:
+    return [_list(group) for group in _list(value)]

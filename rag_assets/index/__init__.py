@@ -1,0 +1,1 @@
+"""Stage 6: build the candidate index, read a pinned generation of it."""

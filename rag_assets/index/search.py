@@ -1,0 +1,158 @@
+"""Read one generation of the index: hybrid search and whole sections, on one pinned version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from lancedb.query import MatchQuery
+from lancedb.table import Table
+
+from rag_assets.index.fusion import reciprocal_rank_fusion
+from rag_assets.lake.generations import Generation
+from rag_assets.lake.store import LakeError, LakeStore, quoted
+
+N_CANDIDATES = 50  # hits taken from each of the two rankings before fusion
+COLUMNS = [
+    "chunk_id", "partition", "document_id", "section_id", "section_ordinal", "ordinal", "uri",
+    "aliases", "title", "language", "heading_path", "page", "start", "end", "text",
+    "document_type", "topics", "modified_at",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """A row of the index: the chunk's text, its place, its document."""
+
+    chunk_id: str
+    partition: str
+    document_id: str
+    section_id: str
+    section_ordinal: int
+    ordinal: int
+    uri: str
+    aliases: list[str]
+    title: str
+    language: str
+    heading_path: list[str]
+    page: int | None
+    start: int
+    end: int
+    text: str
+    document_type: str
+    topics: list[str]
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found, with the evidence for it.
+
+    Attributes:
+        chunk: what was found.
+        score: fused score (RRF), unitless; comparable within one search only.
+        similarity: cosine similarity to the question in [-1, 1]; None if only BM25 found it.
+        bm25: BM25 score; None if only the vector search found it.
+    """
+
+    chunk: IndexedChunk
+    score: float
+    similarity: float | None
+    bm25: float | None
+
+
+class IndexReader:
+    """The chunk index at the version that a generation pins; rows never change under it.
+
+    Raises:
+        LakeError: the index, or the generation's version of it, is not there.
+    """
+
+    def __init__(self, store: LakeStore, generation: Generation) -> None:
+        self.generation = generation
+        table = store.table("chunk_index")
+        if table is None:
+            raise LakeError(
+                f"generation {generation.id} names an index that is not in the lake at "
+                f"{store.uri}; run `rag refresh`"
+            )
+        table.checkout(generation.index_version)
+        self._table: Table = table
+        self._has_text_index = any(
+            index.columns == ["search_text"] for index in table.list_indices()
+        )
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def prewarm(self) -> None:
+        """Read the search indexes once, so that the first question does not pay for it."""
+        for index in self._table.list_indices():
+            self._table.prewarm_index(index.name)
+
+    def search(
+        self,
+        question: str,
+        vector: np.ndarray | None,
+        *,
+        limit: int = 20,
+        where: str | None = None,
+    ) -> list[Hit]:
+        """Chunks for a question, best first: vector and BM25 rankings fused by RRF.
+
+        Args:
+            question: in plain words; no query syntax is read from it.
+            vector: (dimension,) float32 unit vector of the question; None for BM25 alone.
+            limit: hits returned at most.
+            where: SQL filter over the index's columns, applied before ranking.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        by_vector = [] if vector is None else self._by_vector(vector, where)
+        by_text = self._by_text(question, where)
+        for row in [*by_vector, *by_text]:
+            rows.setdefault(row["chunk_id"], {}).update(row)
+        rankings = [[row["chunk_id"] for row in found] for found in (by_vector, by_text)]
+        return [
+            Hit(_chunk(rows[key]), score, rows[key].get("similarity"), rows[key].get("_score"))
+            for key, score in reciprocal_rank_fusion(rankings)[:limit]
+        ]
+
+    def _by_vector(self, vector: np.ndarray, where: str | None) -> list[dict[str, Any]]:
+        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine")
+        if where is not None:
+            query = query.where(where, prefilter=True)
+        found = query.select([*COLUMNS, "_distance"]).limit(N_CANDIDATES).to_list()
+        for row in found:
+            row["similarity"] = 1.0 - float(row["_distance"])
+        return found
+
+    def _by_text(self, question: str, where: str | None) -> list[dict[str, Any]]:
+        if not self._has_text_index or not question.strip():
+            return []
+        query = self._table.search(MatchQuery(question, "search_text"), query_type="fts")
+        if where is not None:
+            query = query.where(where, prefilter=True)
+        return list(query.select([*COLUMNS, "_score"]).limit(N_CANDIDATES).to_list())
+
+    def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
+        """All chunks of these sections, in reading order, by section id."""
+        if not section_ids:
+            return {}
+        where = f"section_id IN ({quoted(section_ids)})"
+        found: dict[str, list[IndexedChunk]] = {}
+        for row in self._table.search().where(where).select(COLUMNS).to_list():
+            found.setdefault(row["section_id"], []).append(_chunk(row))
+        return {key: sorted(rows, key=lambda c: c.ordinal) for key, rows in found.items()}
+
+    def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
+        """These chunks by id; ids that this generation does not hold are left out."""
+        if not chunk_ids:
+            return {}
+        where = f"chunk_id IN ({quoted(chunk_ids)})"
+        rows = self._table.search().where(where).select(COLUMNS).to_list()
+        return {row["chunk_id"]: _chunk(row) for row in rows}
+
+
+def _chunk(row: dict[str, Any]) -> IndexedChunk:
+    return IndexedChunk(**{name: row[name] for name in COLUMNS})

@@ -1,0 +1,55 @@
+"""Dagster's instance: PostgreSQL where a URL is set, SQLite in the checkout where none is.
+
+``dagster.yaml`` names ``EnvironmentStorage``. So ``dagster dev`` in the checkout, which keeps its
+temporary home elsewhere, sees the same runs as the command line does.
+"""
+
+import os
+import shutil
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from rag_assets.settings import CHECKOUT, load_settings
+
+
+class EnvironmentStorage(DagsterStorage, ConfigurableClass):
+    """Run, event and schedule storage, chosen by ``RAG_POSTGRES_URL``."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """No configuration: the environment decides."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
+    ) -> DagsterStorage:
+        """The storage itself, so nothing stands between Dagster and it."""
+        settings = load_settings()
+        if settings.postgres_url is None:
+            settings.dagster_home.mkdir(parents=True, exist_ok=True)
+            return DagsterSqliteStorage(str(settings.dagster_home), inst_data)
+        from dagster_postgres import DagsterPostgresStorage
+
+        return DagsterPostgresStorage(settings.postgres_url, inst_data=inst_data)
+
+
+def dagster_environment() -> dict[str, str]:
+    """The environment for Dagster's processes, its home made ready.
+
+    The home holds logs of runs; its ``dagster.yaml`` is the checkout's.
+    """
+    home = load_settings().dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(CHECKOUT / "dagster.yaml", home / "dagster.yaml")
+    return {**os.environ, "DAGSTER_HOME": str(home)}
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance that ``rag`` records its runs in; the one that the UI shows."""
+    os.environ["DAGSTER_HOME"] = dagster_environment()["DAGSTER_HOME"]
+    return dg.DagsterInstance.get()

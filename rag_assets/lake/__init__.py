@@ -1,0 +1,1 @@
+"""Ground: identity, schemas, Lance tables by partition, the one delta mechanism, generations."""

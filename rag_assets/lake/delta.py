@@ -1,0 +1,266 @@
+"""The one incremental mechanism: compute what is new or changed, delete what is gone, leave the rest.
+
+Every stage is a function from input rows to output rows. With each output row stand the hash of
+its input and the stage's fingerprint (code version, configuration that matters, model), so an
+anti-join of the upstream's (id, hash) pairs against the stored ones tells what to do. Each batch of
+inputs is replaced in **one** Lance commit (``merge_insert`` with a delete clause): a reader, or a
+run that starts after a kill, finds a batch wholly old or wholly new, and what is not yet new
+is computed by the next run.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+from lancedb.table import Table
+
+from rag_assets.lake.identity import data_version, value_hash
+from rag_assets.lake.schemas import LINEAGE_NAMES
+from rag_assets.lake.store import LakeError, LakeStore, quoted
+
+Compute = Callable[[Sequence[str]], Mapping[str, pa.Table]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTable:
+    """A table of a stage: where it is stored and what makes a row of it itself.
+
+    Attributes:
+        name: table name, also the asset's.
+        schema: Arrow schema; ends with the lineage columns.
+        key: column that identifies a row; unique within a partition.
+        unhashed: content columns left out of ``row_hash`` because others determine them (vectors)
+            or because they say nothing about content (a file's mtime).
+    """
+
+    name: str
+    schema: pa.Schema
+    key: str
+    unhashed: frozenset[str] = frozenset()
+
+    @property
+    def content(self) -> list[str]:
+        """Names of the columns that ``row_hash`` covers."""
+        skipped = LINEAGE_NAMES | self.unhashed
+        return [name for name in self.schema.names if name not in skipped]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What differs between an upstream and what a stage has stored of it; ids sorted."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def to_compute(self) -> tuple[str, ...]:
+        """Inputs to compute, new ones and changed ones."""
+        return tuple(sorted(self.new + self.changed))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a refresh of one partition did."""
+
+    delta: Delta
+    n_rows: Mapping[str, int]  # rows after the refresh, by table
+    n_written: int  # rows inserted or replaced
+    data_version: str
+    lance_versions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_noop(self) -> bool:
+        """True when nothing had to be done."""
+        return not (self.delta.new or self.delta.changed or self.delta.gone)
+
+
+def diff(
+    upstream: Mapping[str, str], stored: Mapping[str, tuple[str, str]], fingerprint: str
+) -> Delta:
+    """Compare an upstream with what is stored.
+
+    Args:
+        upstream: input id -> hash of the input's content now.
+        stored: input id -> (hash of the input, fingerprint) that the stored rows came from.
+        fingerprint: of the stage as it is now.
+    """
+    new, changed = [], []
+    for key, digest in upstream.items():
+        if key not in stored:
+            new.append(key)
+        elif stored[key] != (digest, fingerprint):
+            changed.append(key)
+    gone = sorted(stored.keys() - upstream.keys())
+    unchanged = len(upstream) - len(new) - len(changed)
+    return Delta(tuple(sorted(new)), tuple(sorted(changed)), tuple(gone), unchanged)
+
+
+def upstream_hashes(store: LakeStore, stage: StageTable, partition: str) -> dict[str, str]:
+    """(key -> row hash) of a stage's rows: what the next stage takes as its upstream."""
+    rows = store.rows(stage.name, partition, columns=[stage.key, "row_hash"])
+    return {row[stage.key]: row["row_hash"] for row in rows}
+
+
+def refresh(
+    store: LakeStore,
+    tables: Sequence[StageTable],
+    partition: str,
+    *,
+    upstream: Mapping[str, str],
+    compute: Compute,
+    fingerprint: str,
+    run_id: str,
+    batch_inputs: int = 256,
+    progress: Progress | None = None,
+) -> Report:
+    """Bring one partition of a stage up to date with its upstream.
+
+    Args:
+        store: the lake.
+        tables: the stage's tables, the main one last. An input's rows are in exactly one of them.
+        partition: partition key.
+        upstream: input id -> content hash, all inputs that exist now.
+        compute: called with at most ``batch_inputs`` ids; returns rows by table name, with all
+            columns but the lineage ones other than ``input_id``. Every input yields a row.
+        fingerprint: of the stage's code, configuration and model.
+        run_id: of the Dagster run, kept with each row.
+        batch_inputs: inputs a commit; bounds memory and what a kill can undo.
+        progress: called with (inputs done, inputs to do).
+
+    Raises:
+        LakeError: ``compute`` lost an input, repeated a key, or put an input into two tables.
+    """
+    opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
+    delta = diff(upstream, _stored(store, tables, partition), fingerprint)
+    todo, n_written, n_done = delta.to_compute, 0, 0
+    for ids in _batched(todo, batch_inputs):
+        made = compute(ids)
+        _check_complete(tables, ids, made)
+        for table in tables:
+            rows = _with_lineage(table, made.get(table.name), upstream, fingerprint, run_id)
+            _replace(opened[table.name], table, ids, rows)
+            n_written += rows.num_rows
+        n_done += len(ids)
+        if progress is not None:
+            progress(n_done, len(todo))
+    for ids in _batched(delta.gone, 1000):
+        for table in tables:
+            opened[table.name].delete(f"input_id IN ({quoted(ids)})")
+    return _report(store, tables, partition, delta, n_written)
+
+
+def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _stored(
+    store: LakeStore, tables: Sequence[StageTable], partition: str
+) -> dict[str, tuple[str, str]]:
+    stored: dict[str, tuple[str, str]] = {}
+    for table in tables:
+        for row in store.rows(
+            table.name, partition, columns=["input_id", "input_hash", "fingerprint"]
+        ):
+            made_from = (row["input_hash"], row["fingerprint"])
+            # An input with rows of two origins was caught between two commits: compute it again.
+            known = stored.setdefault(row["input_id"], made_from)
+            if known != made_from:
+                stored[row["input_id"]] = ("", "")
+    return stored
+
+
+def _check_complete(
+    tables: Sequence[StageTable], ids: Sequence[str], made: Mapping[str, pa.Table]
+) -> None:
+    seen: dict[str, str] = {}
+    for table in tables:
+        rows = made.get(table.name)
+        if rows is None:
+            continue
+        keys = rows[table.key].to_pylist()
+        if len(set(keys)) != len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise LakeError(
+                f"expected unique {table.key} in {table.name}, got {twice!r} more than once; "
+                "merging would keep an arbitrary one of the rows"
+            )
+        for input_id in set(rows["input_id"].to_pylist()):
+            if input_id in seen:
+                raise LakeError(
+                    f"input {input_id!r} has rows in {seen[input_id]} and in {table.name}; "
+                    "expected one or the other"
+                )
+            seen[input_id] = table.name
+    lost = [key for key in ids if key not in seen]
+    if lost:
+        raise LakeError(
+            f"{tables[-1].name} made no row for {len(lost)} of {len(ids)} inputs, the first is "
+            f"{lost[0]!r}; every input must yield a row or a rejected one"
+        )
+
+
+def _with_lineage(
+    table: StageTable,
+    rows: pa.Table | None,
+    upstream: Mapping[str, str],
+    fingerprint: str,
+    run_id: str,
+) -> pa.Table:
+    if rows is None:
+        return table.schema.empty_table()
+    inputs = rows["input_id"].to_pylist()
+    hashes = [
+        value_hash({name: _plain(value) for name, value in row.items()})
+        for row in rows.select(table.content).to_pylist()
+    ]
+    lineage = {
+        "input_hash": pa.array([upstream[key] for key in inputs], pa.string()),
+        "fingerprint": pa.array([fingerprint] * len(inputs), pa.string()),
+        "row_hash": pa.array(hashes, pa.string()),
+        "run_id": pa.array([run_id] * len(inputs), pa.string()),
+    }
+    columns = [lineage[name] if name in lineage else rows[name] for name in table.schema.names]
+    return pa.table(columns, schema=table.schema)
+
+
+def _plain(value: object) -> object:
+    """JSON has no form for timestamps; their ISO form is exact to the microsecond."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _replace(opened: Table, table: StageTable, ids: Sequence[str], rows: pa.Table) -> None:
+    """Replace all rows of these inputs by ``rows``, in one commit."""
+    stale = f"input_id IN ({quoted(ids)})"
+    if rows.num_rows == 0:
+        if opened.count_rows(stale):
+            opened.delete(stale)
+        return
+    (
+        opened.merge_insert(table.key)
+        .when_matched_update_all()
+        .when_not_matched_insert_all()
+        .when_not_matched_by_source_delete(stale)
+        .execute(rows)
+    )
+
+
+def _report(
+    store: LakeStore,
+    tables: Sequence[StageTable],
+    partition: str,
+    delta: Delta,
+    n_written: int,
+) -> Report:
+    n_rows, versions, content = {}, {}, []
+    for table in tables:
+        rows = store.rows(table.name, partition, columns=[table.key, "row_hash"])
+        opened = store.table(table.name, partition)
+        n_rows[table.name] = len(rows)
+        versions[table.name] = 0 if opened is None else opened.version
+        content += [(f"{table.name}/{row[table.key]}", row["row_hash"]) for row in rows]
+    return Report(delta, n_rows, n_written, data_version(content), versions)

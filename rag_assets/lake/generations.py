@@ -1,0 +1,154 @@
+"""Index generations: immutable manifests, one of which is live.
+
+A generation pins a Lance version of ``chunk_index``; a Lance tag of the same name keeps that
+version's files from being cleaned up. ``records/live.json`` names the live one. It is replaced in a
+single atomic write, so a reader sees one generation or the next, never a mixture.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rag_assets.lake.identity import value_hash
+from rag_assets.lake.store import LakeError, LakeStore
+
+LIVE = "live"
+CANDIDATE = "candidate"
+FOLDER = "generations"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The manifest of one published (or candidate) state of the index.
+
+    Attributes:
+        id: ``g<counter>-<8 hex digits of the content>``.
+        created_at: ISO 8601, UTC.
+        index_version: Lance version of ``chunk_index``.
+        data_version: hash of the index's rows; equal content, equal version.
+        models: role -> {"model_id", "revision"} that the rows were made with.
+        counts: rows and documents.
+        inputs: partition -> what was read from it (table versions), for the next delta.
+        evaluation: figures of the gate, empty until evaluated.
+        run_id: the Dagster run that built it.
+    """
+
+    id: str
+    created_at: str
+    index_version: int
+    data_version: str
+    models: dict[str, dict[str, str]]
+    counts: dict[str, int]
+    inputs: dict[str, dict[str, str]]
+    run_id: str
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The pointer to the live generation.
+
+    ``sequence`` counts every change of the pointer, so that going back to an older generation is
+    a new state too (a sensor that remembered only ids would miss A -> B -> A).
+    """
+
+    generation_id: str
+    sequence: int
+    since: str
+    reason: str
+
+
+def now_iso() -> str:
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def generation_ids(store: LakeStore) -> list[str]:
+    """Ids of all published generations, oldest first."""
+    return store.records(FOLDER)
+
+
+def next_id(store: LakeStore, data_version: str) -> str:
+    """Id for a new generation: ids sort in order of creation."""
+    taken = generation_ids(store)
+    counter = int(taken[-1][1:].split("-")[0]) + 1 if taken else 1
+    return f"g{counter:06d}-{value_hash([counter, data_version])[:8]}"
+
+
+def load(store: LakeStore, generation_id: str) -> Generation:
+    """A published generation.
+
+    Raises:
+        LakeError: no generation has that id.
+    """
+    record = store.get_record(f"{FOLDER}/{generation_id}")
+    if record is None:
+        known = ", ".join(generation_ids(store)[-5:]) or "none yet"
+        raise LakeError(f"no generation is called {generation_id!r}; the newest are: {known}")
+    return Generation(**record)
+
+
+def candidate(store: LakeStore) -> Generation | None:
+    """The newest build of the index, published or not."""
+    record = store.get_record(CANDIDATE)
+    return None if record is None else Generation(**record)
+
+
+def put_candidate(store: LakeStore, generation: Generation) -> None:
+    """Make this the candidate; nobody answers from it until it is published."""
+    store.put_record(CANDIDATE, asdict(generation))
+
+
+def live(store: LakeStore) -> Live | None:
+    """The pointer to the live generation, or None before the first publication."""
+    record = store.get_record(LIVE)
+    return None if record is None else Live(**record)
+
+
+def live_generation(store: LakeStore) -> Generation | None:
+    """The manifest of the live generation, or None before the first publication."""
+    pointer = live(store)
+    return None if pointer is None else load(store, pointer.generation_id)
+
+
+def publish(store: LakeStore, generation: Generation) -> Live:
+    """Keep the manifest for ever, pin its index version, make it live."""
+    index = store.table("chunk_index")
+    if index is None:
+        raise LakeError("there is no chunk_index to publish; run `rag refresh` first")
+    if generation.id not in index.tags.list():
+        index.tags.create(generation.id, generation.index_version)
+    store.put_record(f"{FOLDER}/{generation.id}", asdict(generation))
+    return _point(store, generation.id, "published")
+
+
+def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
+    """Make an older generation live again.
+
+    Args:
+        store: the lake.
+        generation_id: which one; None for the one before the live one.
+
+    Raises:
+        LakeError: there is nothing live, nothing older, or no such generation.
+    """
+    pointer = live(store)
+    if pointer is None:
+        raise LakeError("no generation is live yet, so there is nothing to roll back")
+    if generation_id is None:
+        older = [i for i in generation_ids(store) if i < pointer.generation_id]
+        if not older:
+            raise LakeError(f"{pointer.generation_id} is the oldest generation; nothing is older")
+        generation_id = older[-1]
+    load(store, generation_id)
+    if generation_id == pointer.generation_id:
+        raise LakeError(f"{generation_id} is live already")
+    return _point(store, generation_id, "rolled back")
+
+
+def _point(store: LakeStore, generation_id: str, reason: str) -> Live:
+    before = live(store)
+    sequence = 1 if before is None else before.sequence + 1
+    pointer = Live(generation_id, sequence, now_iso(), reason)
+    store.put_record(LIVE, asdict(pointer))
+    return pointer

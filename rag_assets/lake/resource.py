@@ -1,0 +1,100 @@
+"""The lake as a Dagster resource, and how a stage reports what it did."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import dagster as dg
+from pydantic import Field
+
+from rag_assets.lake.delta import Progress, Report
+from rag_assets.lake.identity import value_hash
+from rag_assets.lake.store import LakeStore
+from rag_assets.settings import load_settings
+
+Refresh = Callable[[str, Progress], Report]
+
+
+class LakeResource(dg.ConfigurableResource):
+    """Hands out one LakeStore per process; bound under the key ``store``."""
+
+    uri: str = Field(
+        default="", description="Folder or object-store URI; empty: RAG_LAKE, or data/lake."
+    )
+
+    @cached_property
+    def client(self) -> LakeStore:
+        """The store; connects on first use, so loading definitions stays offline."""
+        return LakeStore(self.uri or load_settings().lake_uri)
+
+
+def progress_log(context: dg.AssetExecutionContext, what: str) -> Progress:
+    """Progress into the run's log: "12 of 45 documents"."""
+    return lambda done, total: context.log.info(f"{done} of {total} {what}")
+
+
+def refresh_partitions(
+    context: dg.AssetExecutionContext, what: str, refresh: Refresh
+) -> list[Report]:
+    """Run a stage over every partition of this step; one run may hold one key or a range."""
+    reports = []
+    for partition in context.partition_keys:
+        report = refresh(partition, progress_log(context, f"{what} ({partition})"))
+        context.log.info(f"{partition}: {sentence(report)}")
+        reports.append(report)
+    return reports
+
+
+def sentence(report: Report) -> str:
+    """What a refresh did, for a log line."""
+    delta = report.delta
+    if report.is_noop:
+        return f"nothing changed, {delta.unchanged} inputs stand as they were"
+    return (
+        f"{len(delta.new)} new, {len(delta.changed)} changed, {len(delta.gone)} gone, "
+        f"{delta.unchanged} unchanged; {report.n_written} rows written"
+    )
+
+
+def stage_result(
+    reports: Sequence[Report],
+    table: str,
+    *,
+    asset_key: dg.AssetKey | None = None,
+    metadata: Mapping[str, dg.MetadataValue | int | str] | None = None,
+) -> dg.MaterializeResult:
+    """The materialisation of one table of a stage: rows, delta, and a data version of the content.
+
+    When nothing changed the data version is the one before, and Dagster finds nothing stale.
+    """
+    versions = [report.data_version for report in reports]
+    return dg.MaterializeResult(
+        asset_key=asset_key,
+        metadata={
+            "dagster/row_count": sum(report.n_rows[table] for report in reports),
+            "summary": "; ".join(sentence(report) for report in reports),
+            "new": sum(len(report.delta.new) for report in reports),
+            "changed": sum(len(report.delta.changed) for report in reports),
+            "gone": sum(len(report.delta.gone) for report in reports),
+            "unchanged": sum(report.delta.unchanged for report in reports),
+            "rows_written": sum(report.n_written for report in reports),
+            "lance_version": ", ".join(str(report.lance_versions[table]) for report in reports),
+            **(metadata or {}),
+        },
+        data_version=dg.DataVersion(versions[0] if len(versions) == 1 else value_hash(versions)),
+    )
+
+
+def histogram(values: Sequence[int], *, n_bins: int = 10, unit: str = "tokens") -> str:
+    """Text bars in Markdown: how many values fall in each of ``n_bins`` equal bins."""
+    if not values:
+        return "no values"
+    width = max(-(-(max(values) + 1) // n_bins), 1)
+    counts = [0] * n_bins
+    for value in values:
+        counts[min(value // width, n_bins - 1)] += 1
+    scale = 40 / max(counts)
+    lines = [
+        f"{n * width:>6}-{(n + 1) * width - 1:<6} {'█' * round(count * scale)} {count}"
+        for n, count in enumerate(counts)
+    ]
+    return f"```\n{unit}\n" + "\n".join(lines) + "\n```"

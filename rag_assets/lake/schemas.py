@@ -1,0 +1,197 @@
+"""Every Arrow schema of the lake, one constant per table, in the order in which data flows.
+
+All offsets are half-open character positions (Python ``str`` indices) into ``documents.text``.
+The last columns of a stage's rows are its lineage: which input row they were computed from
+(``input_id``, ``input_hash``), by which code and configuration (``fingerprint``), in which
+Dagster run (``run_id``), and the hash of the row's own content (``row_hash``).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+SIGNATURE_SIZE: Final = 128  # MinHash permutations; standard error of Jaccard about 1/sqrt(128)
+
+LINEAGE: Final = (
+    pa.field("input_id", pa.string(), nullable=False),
+    pa.field("input_hash", pa.string(), nullable=False),
+    pa.field("fingerprint", pa.string(), nullable=False),
+    pa.field("row_hash", pa.string(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+)
+LINEAGE_NAMES: Final = frozenset(field.name for field in LINEAGE)
+
+
+def _stage(*fields: pa.Field) -> pa.Schema:
+    return pa.schema([*fields, *LINEAGE])
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+TEXT: Final = pa.string()
+TEXTS: Final = pa.list_(pa.string())
+
+SOURCE_FILES: Final = _stage(
+    _required("uri", TEXT),  # "<source>:<path below the source's root>"
+    _required("path", TEXT),  # where the bytes were read
+    _required("size", pa.int64()),
+    _required("mtime_ns", pa.int64()),
+    _required("raw_hash", TEXT),  # xxh3_128 of the bytes; names the blob; "" if never read
+    pa.field("problem", TEXT),  # why the bytes could not be read
+    _required("modified_at", pa.timestamp("us", "UTC")),  # when these bytes were last modified
+)
+
+BLOCK: Final = pa.struct(
+    [
+        ("kind", TEXT),  # heading | paragraph | list | table | code
+        ("level", pa.int16()),  # of a heading: 1 is the highest; 0 for every other kind
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("page", pa.int32()),  # counted from 1; null where the format has no pages
+    ]
+)
+
+DOCUMENTS: Final = _stage(
+    _required("document_id", TEXT),
+    _required("uri", TEXT),
+    _required("raw_hash", TEXT),
+    _required("text_hash", TEXT),
+    _required("media_type", TEXT),
+    pa.field("encoding", TEXT),  # null where the format says it itself (PDF)
+    _required("title", TEXT),
+    _required("language", TEXT),  # ISO 639-1
+    _required("text", TEXT),  # NFC, line ends \n
+    _required("blocks", pa.list_(BLOCK)),
+    _required("signature", pa.list_(pa.uint32(), SIGNATURE_SIZE)),
+)
+
+REJECTED_DOCUMENTS: Final = _stage(
+    _required("uri", TEXT),
+    _required("raw_hash", TEXT),
+    _required("size", pa.int64()),
+    _required("reason", TEXT),  # a short name to group by, e.g. "corrupt"
+    _required("detail", TEXT),  # the sentence for a person
+)
+
+DUPLICATES: Final = pa.schema(
+    [
+        _required("document_id", TEXT),  # the alias
+        _required("uri", TEXT),
+        _required("canonical_id", TEXT),
+        _required("canonical_uri", TEXT),
+        _required("kind", TEXT),  # exact | near
+        _required("similarity", pa.float32()),  # Jaccard of word 3-shingles with the canonical
+    ]
+)
+
+SECTIONS: Final = _stage(
+    _required("section_id", TEXT),
+    _required("document_id", TEXT),
+    _required("ordinal", pa.int32()),  # reading order within the document, from 0
+    _required("level", pa.int16()),  # of its heading; 0 for text before the first heading
+    _required("heading_path", TEXTS),  # outermost first
+    pa.field("page", pa.int32()),  # where it begins
+    _required("start", pa.int64()),
+    _required("end", pa.int64()),
+    _required("text", TEXT),
+    _required("blocks", pa.list_(BLOCK)),  # offsets still into the document
+    _required("title", TEXT),
+)
+
+CHUNKS: Final = _stage(
+    _required("chunk_id", TEXT),
+    _required("section_id", TEXT),
+    _required("document_id", TEXT),
+    _required("section_ordinal", pa.int32()),
+    _required("ordinal", pa.int32()),  # reading order within the section, from 0
+    pa.field("page", pa.int32()),
+    _required("start", pa.int64()),
+    _required("end", pa.int64()),
+    _required("text", TEXT),
+    _required("heading_path", TEXTS),
+    _required("header", TEXT),  # "title > heading > heading", embedded in front of the text
+    _required("n_tokens", pa.int32()),  # header and text, in the embedder's tokens
+    _required("embedded_hash", TEXT),  # text_hash of what is embedded
+)
+
+CACHE: Final = pa.schema(
+    [
+        _required("key", TEXT),  # value_hash of (what went in, fingerprint)
+        _required("value", pa.large_binary()),
+    ]
+)
+
+ENRICHMENTS: Final = _stage(
+    _required("document_id", TEXT),
+    _required("document_type", TEXT),
+    _required("topics", TEXTS),
+    _required("entities", TEXTS),
+    _required("summary", TEXT),
+    _required("questions", TEXTS),  # which the document answers
+    _required("outcome", TEXT),  # ok | the reason why the labels are empty
+)
+
+ANSWERS: Final = pa.schema(
+    [
+        _required("answer_id", TEXT),
+        _required("question", TEXT),
+        _required("answer", TEXT),
+        _required("abstained", pa.bool_()),
+        _required("mode", TEXT),
+        _required("model", TEXT),
+        _required("finish_reason", TEXT),
+        _required("generation_id", TEXT),
+        _required("created_at", pa.timestamp("us", "UTC")),
+        _required("run_id", TEXT),  # of the ask_job run; "" for a question over HTTP or the CLI
+        _required("record", TEXT),  # the whole answer as JSON, as `rag ask --json` prints it
+    ]
+)
+
+
+def stage_rows(schema: pa.Schema, rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Rows of a stage before their lineage is known: its content columns and ``input_id``."""
+    fields = [field for field in schema if field.name not in LINEAGE_NAMES - {"input_id"}]
+    return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
+
+
+def embeddings(dimension: int) -> pa.Schema:
+    """Schema of ``embeddings`` for an embedder of ``dimension`` floats a vector."""
+    return _stage(
+        _required("chunk_id", TEXT),
+        _required("embedded_hash", TEXT),
+        _required("model_id", TEXT),
+        _required("model_revision", TEXT),
+        _required("vector", pa.list_(pa.float32(), dimension)),  # unit length
+    )
+
+
+def chunk_index(dimension: int) -> pa.Schema:
+    """Schema of ``chunk_index``: all that answering reads, in one table with one version."""
+    return pa.schema(
+        [
+            _required("chunk_id", TEXT),
+            _required("partition", TEXT),
+            _required("document_id", TEXT),
+            _required("section_id", TEXT),
+            _required("section_ordinal", pa.int32()),
+            _required("ordinal", pa.int32()),
+            _required("uri", TEXT),
+            _required("aliases", TEXTS),  # uris of the document's collapsed duplicates
+            _required("title", TEXT),
+            _required("language", TEXT),
+            _required("heading_path", TEXTS),
+            pa.field("page", pa.int32()),
+            _required("start", pa.int64()),
+            _required("end", pa.int64()),
+            _required("text", TEXT),
+            _required("search_text", TEXT),  # what BM25 sees: header, text and enrichment
+            _required("document_type", TEXT),
+            _required("topics", TEXTS),
+            _required("modified_at", pa.timestamp("us", "UTC")),
+            _required("vector", pa.list_(pa.float32(), dimension)),
+            _required("row_hash", TEXT),
+        ]
+    )

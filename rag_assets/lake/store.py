@@ -1,0 +1,215 @@
+"""The lake: Lance tables by stage and partition, raw bytes by hash, small JSON records.
+
+Layout below the lake's URI (a folder, or any object store that LanceDB and Arrow reach)::
+
+    tables/<stage>/<partition>.lance   one Lance dataset per stage and partition
+    raw/<ab>/<hash>                    source bytes, content-addressed
+    records/<name>.json                manifests and pointers, each replaced in one atomic step
+
+One dataset per partition means that two partitions never touch the same commit log: they can be
+written at once, from two processes or two hosts, with nothing to coordinate.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import pyarrow as pa
+from lancedb.table import Table
+from pyarrow import fs
+
+GLOBAL = "all"  # the partition of a table that is not partitioned
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written as asked; the message says what to do."""
+
+
+def quoted(values: Sequence[str]) -> str:
+    """The values as a SQL list, ``'a', 'b'``, quotes doubled."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+class LakeStore:
+    """Tables, blobs and records below one URI; cheap to construct, connects on first use.
+
+    Args:
+        uri: folder path or object-store URI (``s3://bucket/prefix``).
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+
+    @cached_property
+    def _files(self) -> tuple[fs.FileSystem, str]:
+        if "://" in self.uri:
+            filesystem, root = fs.FileSystem.from_uri(self.uri)
+            return filesystem, root
+        root = str(Path(self.uri).absolute())
+        try:
+            Path(root).mkdir(parents=True, exist_ok=True)
+            probe = Path(root) / ".writable"
+            probe.touch()
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise LakeError(
+                f"expected a writable folder for the lake at {root}, got: {error}; "
+                "free the path, or name another one in RAG_LAKE"
+            ) from error
+        return fs.LocalFileSystem(), root
+
+    def _stage(self, stage: str) -> lancedb.DBConnection:
+        _, root = self._files  # makes the folder, or says why it cannot
+        base = self.uri if "://" in self.uri else root
+        return lancedb.connect(f"{base}/tables/{stage}")
+
+    # Tables
+
+    def partitions(self, stage: str) -> list[str]:
+        """Names of the stage's partitions, sorted; empty where the stage was never written."""
+        filesystem, root = self._files
+        folder = fs.FileSelector(f"{root}/tables/{stage}", allow_not_found=True)
+        names = [info.base_name for info in filesystem.get_file_info(folder)]
+        return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
+
+    def table(self, stage: str, partition: str = GLOBAL) -> Table | None:
+        """The open Lance table at its newest version, or None where it was never written."""
+        try:
+            return self._stage(stage).open_table(partition)
+        except (FileNotFoundError, ValueError) as error:
+            if "not found" in str(error).lower():
+                return None
+            raise
+
+    def open_or_create(self, stage: str, partition: str, schema: pa.Schema) -> Table:
+        """The table, made empty if need be.
+
+        Raises:
+            LakeError: the table on disk has other columns than ``schema``.
+        """
+        table = self.table(stage, partition)
+        if table is None:
+            table = self._stage(stage).create_table(partition, schema=schema, exist_ok=True)
+        if table.schema.names != schema.names:
+            raise LakeError(
+                f"table {stage}/{partition} has the columns {table.schema.names}, this version "
+                f"writes {schema.names}; refresh into a new lake (RAG_LAKE) or remove this one"
+            )
+        return table
+
+    def read(
+        self,
+        stage: str,
+        partition: str = GLOBAL,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+    ) -> pa.Table | None:
+        """Rows of one partition (n rows of ``columns``), or None where it was never written."""
+        table = self.table(stage, partition)
+        if table is None:
+            return None
+        return scan(table, columns=columns, where=where)
+
+    def rows(
+        self,
+        stage: str,
+        partition: str = GLOBAL,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Like ``read``, as dictionaries; an absent table has no rows."""
+        table = self.read(stage, partition, columns=columns, where=where)
+        return [] if table is None else table.to_pylist()
+
+    def overwrite(self, stage: str, rows: pa.Table) -> None:
+        """Replace an unpartitioned table's rows in one commit."""
+        self._stage(stage).create_table(GLOBAL, rows, mode="overwrite")
+
+    # Raw bytes
+
+    def _blob(self, digest: str) -> str:
+        return f"{self._files[1]}/raw/{digest[:2]}/{digest}"
+
+    def put_blob(self, digest: str, data: bytes) -> None:
+        """Keep source bytes under their hash; bytes already kept are not written again."""
+        if not self.has_blob(digest):
+            self._write(self._blob(digest), data)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the bytes of this hash are kept."""
+        filesystem, _ = self._files
+        return filesystem.get_file_info(self._blob(digest)).type == fs.FileType.File
+
+    def get_blob(self, digest: str) -> bytes:
+        """The bytes kept under ``digest``.
+
+        Raises:
+            FileNotFoundError: nothing is kept under that hash.
+        """
+        return self._read(self._blob(digest))
+
+    # Records
+
+    def put_record(self, name: str, value: object) -> None:
+        """Write a JSON record in one atomic step: readers see the old one or the new one."""
+        data = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode()
+        self._write(f"{self._files[1]}/records/{name}.json", data)
+
+    def get_record(self, name: str) -> Any | None:
+        """The record's value, or None where there is none."""
+        try:
+            return json.loads(self._read(f"{self._files[1]}/records/{name}.json"))
+        except FileNotFoundError:
+            return None
+
+    def records(self, folder: str) -> list[str]:
+        """Names of the records below ``folder``, sorted, without the folder."""
+        filesystem, root = self._files
+        selector = fs.FileSelector(f"{root}/records/{folder}", allow_not_found=True)
+        names = [info.base_name for info in filesystem.get_file_info(selector)]
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    def _read(self, path: str) -> bytes:
+        filesystem, _ = self._files
+        with filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read())
+
+    def _write(self, path: str, data: bytes) -> None:
+        filesystem, _ = self._files
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            with filesystem.open_output_stream(path) as stream:  # visible when closed, not before
+                stream.write(data)
+            return
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as part:
+            part.write(data)
+            part.flush()
+            os.fsync(part.fileno())
+        os.replace(part.name, target)
+
+
+def scan(
+    table: Table, *, columns: Sequence[str] | None = None, where: str | None = None
+) -> pa.Table:
+    """All rows of an open table that satisfy ``where``, in ``columns``."""
+    query = table.search()
+    if where is not None:
+        query = query.where(where)
+    if columns is not None:
+        query = query.select(list(columns))
+    return query.to_arrow()
+
+
+def batches(
+    table: Table, *, columns: Sequence[str], batch_size: int = 1024
+) -> Iterator[pa.RecordBatch]:
+    """The table's rows in record batches of at most ``batch_size``, in bounded memory."""
+    yield from table.search().select(list(columns)).to_batches(batch_size)

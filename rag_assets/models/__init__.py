@@ -1,0 +1,1 @@
+"""Models: which serves which role, its weights, its engine, its clients, its exact token counts."""

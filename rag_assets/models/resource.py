@@ -1,0 +1,80 @@
+"""The models of a profile as a Dagster resource; engines are connected to when first asked."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+from pydantic import Field
+
+from rag_assets.models.clients import ChatModel, Embedder, connect
+from rag_assets.models.profiles import Profile, active_profile, load_profile
+from rag_assets.models.tokens import Tokenizer
+from rag_assets.models.weights import model_dir, require_pulled
+from rag_assets.settings import load_settings
+
+
+class EmbedderWindow(NamedTuple):
+    """What chunking must know of the embedder; no engine is needed for it."""
+
+    tokenizer: Tokenizer
+    identity: str  # model and revision
+    max_tokens: int  # for text; the special tokens that the model adds are already taken off
+
+
+class ModelsResource(dg.ConfigurableResource):
+    """Clients of the three engines, bound under the key ``models``."""
+
+    profile: str = Field(default="", description="Model profile; empty: RAG_PROFILE, or cpu.")
+
+    @cached_property
+    def _profile(self) -> Profile:
+        return load_profile(self.profile) if self.profile else active_profile()
+
+    @property
+    def _cache(self) -> Path:
+        return load_settings().cache
+
+    @property
+    def _state(self) -> Path:
+        return load_settings().state
+
+    @cached_property
+    def embedder_window(self) -> EmbedderWindow:
+        """The embedder's tokenizer and how much text fits.
+
+        Raises:
+            NotPulledError: the weights are not in the cache.
+        """
+        spec = self._profile.spec("embedder")
+        require_pulled(spec, self._cache)
+        tokenizer = Tokenizer.from_dir(model_dir(spec, self._cache))
+        identity = f"{spec.model_id}@{spec.revision}"
+        return EmbedderWindow(tokenizer, identity, spec.max_model_len - tokenizer.n_special)
+
+    @cached_property
+    def slm(self) -> ChatModel:
+        """The small model; EngineUnavailableError if its engine does not answer."""
+        return connect(self._profile, self._state, self._cache, "slm")
+
+    @cached_property
+    def llm(self) -> ChatModel:
+        """The large model; EngineUnavailableError if its engine does not answer."""
+        return connect(self._profile, self._state, self._cache, "llm")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder; EngineUnavailableError if its engine does not answer."""
+        return connect(self._profile, self._state, self._cache, "embedder")
+
+    @property
+    def dimension(self) -> int:
+        """Floats in a vector of the embedder."""
+        return self._profile.spec("embedder").dimension or 0
+
+    def identities(self) -> dict[str, dict[str, str]]:
+        """Role -> model id and revision, for a generation's manifest."""
+        return {
+            role: {"model_id": spec.model_id, "revision": spec.revision}
+            for role, spec in self._profile.roles.items()
+        }

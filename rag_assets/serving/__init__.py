@@ -1,0 +1,1 @@
+"""Serving: the live index in memory, the answerer process, hot loading, promotion."""

@@ -1,0 +1,245 @@
+"""The answerer's HTTP interface; see ``create_app`` for its routes."""
+
+import hmac
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from rag_assets.answers.answer import Answer
+from rag_assets.answers.journal import record_answer
+from rag_assets.answers.questions import QuestionError, QuestionTooLongError
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
+from rag_assets.serving.gate import BusyError, Gate
+from rag_assets.serving.live_index import LiveIndex
+from rag_assets.serving.metrics import Metrics
+
+log = logging.getLogger("rag_assets.serving")
+MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
+
+
+class Question(BaseModel):
+    """Body of ``POST /v1/answers``."""
+
+    question: str
+    mode: str = Field(default="auto", description="auto, fact or deep")
+
+
+class NotReadyError(RuntimeError):
+    """No generation is in service; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes share.
+
+    Attributes:
+        store: where answers are journalled.
+        live: the generation in service.
+        gate: bounds the questions answered at once.
+        metrics: counts.
+        engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        admin_token: what ``/admin`` asks for as a bearer token; "" asks for nothing.
+    """
+
+    store: LakeStore
+    live: LiveIndex
+    gate: Gate
+    metrics: Metrics
+    engines_problem: Callable[[], str]
+    admin_token: str = ""
+    started: float = 0.0
+
+    def answer(self, question: str, mode: str) -> Answer:
+        """Answer on the generation in service when the turn comes, and journal it.
+
+        Raises:
+            NotReadyError, BusyError, QuestionError, EngineUnavailableError, ModelRequestError.
+        """
+        with self.gate.admitted():
+            serving = self.live.current
+            if serving is None:
+                raise NotReadyError(f"no generation is in service: {self.live.error}")
+            answer = serving.answerer.answer(question, mode=mode)
+        self.metrics.answered(answer)
+        try:
+            record_answer(self.store, answer)
+        except Exception:  # the process border: a full disk must not cost the answer
+            self.metrics.journal_failures.inc()
+            log.exception("answer %s was given but not journalled", answer.answer_id)
+        return answer
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application.
+
+    Routes: POST /v1/answers, POST /v1/chat/completions, GET /v1/models, /healthz, /readyz,
+    /metrics, /admin/status, POST /admin/reload. Errors are ``{"error": sentence}``.
+    """
+    app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
+    # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
+    app.middleware("http")(_bounded_body)
+    _add_errors(app, service)
+    _add_answers(app, service)
+    _add_health(app, service)
+    _add_admin(app, service)
+    return app
+
+
+async def _bounded_body(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        sentence = f"the request has {length} bytes; at most {MAX_BODY_BYTES:,} are read"
+        return _error(413, sentence)
+    return await call_next(request)
+
+
+def _error(status: int, sentence: str) -> JSONResponse:
+    headers = {"Retry-After": "5"} if status in (429, 503) else None
+    return JSONResponse({"error": sentence}, status, headers=headers)
+
+
+STATUSES: dict[type[Exception], int] = {
+    QuestionTooLongError: 413,
+    QuestionError: 422,
+    BusyError: 429,
+    NotReadyError: 503,
+    EngineUnavailableError: 503,
+    ModelRequestError: 502,
+}
+
+
+def _add_errors(app: FastAPI, service: Service) -> None:
+    async def known(request: Request, error: Exception) -> Response:
+        status = next(code for kind, code in STATUSES.items() if isinstance(error, kind))
+        service.metrics.errors.labels(str(status)).inc()
+        return _error(status, str(error))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+        where = ".".join(str(part) for part in first.get("loc", ()) if part != "body") or "the body"
+        service.metrics.errors.labels("422").inc()
+        return _error(422, f"{where}: {first.get('msg', error)}")
+
+    async def http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = str(getattr(error, "detail", error))
+        return _error(status, f"{request.method} {request.url.path}: {detail}")
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        service.metrics.errors.labels("500").inc()
+        log.error("%s failed", request.url.path, exc_info=error)
+        kind = type(error).__name__
+        return _error(500, f"the answerer failed on this request ({kind}); its log says where")
+
+    for kind in STATUSES:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _add_answers(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/answers")
+    def answers(body: Question) -> dict[str, Any]:
+        return service.answer(body.question, body.mode).to_record()
+
+    @app.post("/v1/chat/completions")
+    def completions(body: ChatRequest) -> Response:
+        mode = body.mode()
+        return chat_response(body, service.answer(body.question(), mode))
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return models_listed()
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    # Not in the thread pool: these must answer while every thread waits for an engine.
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        serving = service.live.current
+        if serving is None:
+            return _error(503, f"no generation is in service: {service.live.error}")
+        problem = service.engines_problem()
+        if problem:
+            return _error(503, problem)
+        return JSONResponse({"status": "ready", "generation_id": serving.generation_id})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def _add_admin(app: FastAPI, service: Service) -> None:
+    def check(request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        token = service.admin_token
+        if token and not hmac.compare_digest(given.encode(), token.encode()):
+            raise HTTPException(401, "admin routes need the admin token as a bearer token")
+
+    @app.post("/admin/reload")
+    def reload(request: Request) -> Response:
+        check(request)
+        done = service.live.reload()
+        service.metrics.reloaded(done)
+        record = {
+            "generation_id": done.generation_id,
+            "previous_id": done.previous_id,
+            "swapped": done.swapped,
+            "ms": round(done.ms, 1),
+        }
+        if done.error:
+            kept = f"{done.previous_id} stays in service" if done.previous_id else "none is served"
+            log.warning("reload refused, %s: %s", kept, done.error)
+            return JSONResponse({**record, "error": f"{done.error} ({kept})"}, 409)
+        if done.swapped:
+            log.info("swapped %s for %s", done.previous_id, done.generation_id)
+        return JSONResponse(record)
+
+    @app.get("/admin/status")
+    def status(request: Request) -> dict[str, Any]:
+        check(request)
+        return _status(service)
+
+
+def _status(service: Service) -> dict[str, Any]:
+    serving = service.live.current
+    generation = None
+    if serving is not None:
+        reader = serving.answerer.reader
+        generation = {
+            "id": serving.generation_id,
+            "created_at": reader.generation.created_at,
+            "sequence": serving.pointer.sequence,
+            "loaded_at": serving.loaded_at,
+            "chunks": len(reader),
+        }
+    return {
+        "pid": os.getpid(),
+        "uptime_s": round(time.monotonic() - service.started, 1),
+        "generation": generation,
+        "last_load_error": service.live.error,
+        "engines_problem": service.engines_problem(),
+        "running": service.gate.running,
+        "waiting": service.gate.waiting,
+    }

@@ -1,0 +1,83 @@
+"""Canary queries: a generation that cannot find its own chunks must not answer anybody."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag_assets.answers.questions import embeddable
+from rag_assets.index.search import Hit, IndexedChunk, IndexReader
+from rag_assets.models.clients import Embedder
+
+N_CANARIES = 3
+WITHIN = 10  # a chunk searched by its own words must be among the first ten; ties are possible
+QUERY_CHARS = 240
+_SEED = 20260327  # fixed, so that two loads of one generation ask the same
+
+
+class CanaryError(RuntimeError):
+    """The generation does not find its own chunks; the message names one."""
+
+
+def run_canaries(reader: IndexReader, embedder: Embedder) -> int:
+    """Search a few stored chunks by their own text; the number of chunks searched.
+
+    Catches what a version number cannot: a text index that never caught up, vectors of another
+    model, a table whose files are gone.
+
+    Raises:
+        CanaryError: a chunk is not found by its own text.
+    """
+    _check_models(reader, embedder)
+    if len(reader) == 0:
+        return 0
+    probes = _probes(reader, embedder.dimension)
+    if not probes:
+        raise CanaryError(
+            f"generation {reader.generation.id} has {len(reader)} chunks, and a vector search "
+            "finds none of them; rebuild the index"
+        )
+    for chunk in probes:
+        text = chunk.text[:QUERY_CHARS]
+        _expect(chunk, reader.search(text, None, limit=WITHIN), "BM25", reader)
+        query = embeddable(chunk.text, embedder)
+        vector = embedder.embed([query])[0]
+        _expect(chunk, reader.search("", vector, limit=WITHIN), "vector", reader)
+    return len(probes)
+
+
+def _check_models(reader: IndexReader, embedder: Embedder) -> None:
+    made_with = reader.generation.models.get("embedder")
+    if made_with is None:
+        return
+    serving = {"model_id": embedder.model_id, "revision": embedder.revision}
+    if {name: made_with.get(name) for name in serving} != serving:
+        raise CanaryError(
+            f"generation {reader.generation.id} was embedded with {made_with.get('model_id')} "
+            f"revision {made_with.get('revision')}, the running embedder is {embedder.model_id} "
+            f"revision {embedder.revision}; refresh the index, or start "
+            "the profile it was made with"
+        )
+
+
+def _probes(reader: IndexReader, dimension: int) -> list[IndexedChunk]:
+    """Chunks near a few fixed random directions: any chunk will do, but the same each time."""
+    directions = np.random.default_rng(_SEED).standard_normal((N_CANARIES, dimension))
+    found: dict[str, IndexedChunk] = {}
+    for direction in directions.astype(np.float32):
+        unit = direction / np.linalg.norm(direction)
+        for hit in reader.search("", unit, limit=1):
+            found[hit.chunk.chunk_id] = hit.chunk
+    return [chunk for chunk in found.values() if _is_searchable(chunk)]
+
+
+def _is_searchable(chunk: IndexedChunk) -> bool:
+    return any(char.isalnum() for char in chunk.text[:QUERY_CHARS])
+
+
+def _expect(chunk: IndexedChunk, hits: Sequence[Hit], kind: str, reader: IndexReader) -> None:
+    # Equal text in two documents is a tie that either may win.
+    if not any(h.chunk.chunk_id == chunk.chunk_id or h.chunk.text == chunk.text for h in hits):
+        raise CanaryError(
+            f"generation {reader.generation.id}: the {kind} search does not find chunk "
+            f"{chunk.chunk_id} ({chunk.uri}) by its own text; rebuild the index"
+        )

@@ -1,0 +1,112 @@
+"""Client of the answerer process; every failure is a sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+
+class AnswererError(RuntimeError):
+    """The answerer refused or failed; the message is its own.
+
+    Attributes:
+        status: HTTP status; 0 when nobody answered.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AnswererDownError(AnswererError):
+    """Nobody answers at the address."""
+
+
+class AnswererClient:
+    """Talks to one answerer.
+
+    Args:
+        url: e.g. ``http://127.0.0.1:8460``.
+        timeout_s: for an answer; status and health have their own, short ones.
+        admin_token: where the answerer asks for one.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 300.0, admin_token: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
+
+    def ask(self, question: str, mode: str = "auto") -> dict[str, Any]:
+        """The answer's record, as ``rag ask --json`` prints it.
+
+        Raises:
+            AnswererDownError: nobody answers.
+            AnswererError: it cannot answer this question now, or ever; ``status`` says which.
+        """
+        body = {"question": question, "mode": mode}
+        return self._call("POST", "/v1/answers", self._timeout_s, body)
+
+    def reload(self, timeout_s: float = 120.0) -> dict[str, Any]:
+        """Bring the live generation into service: {generation_id, previous_id, swapped, ms}.
+
+        Raises:
+            AnswererError: the generation was refused; the one before stays in service.
+        """
+        return self._call("POST", "/admin/reload", timeout_s)
+
+    def status(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """What the answerer serves and does now."""
+        return self._call("GET", "/admin/status", timeout_s)
+
+    def readiness(self, timeout_s: float = 5.0) -> str:
+        """Why it cannot answer, as a sentence; "" when it can."""
+        try:
+            self._call("GET", "/readyz", timeout_s)
+        except AnswererError as error:
+            return str(error)
+        return ""
+
+    def is_up(self, timeout_s: float = 2.0) -> bool:
+        """Whether an answerer answers at the address, ready or not."""
+        try:
+            return self._call("GET", "/healthz", timeout_s).get("status") == "ok"
+        except AnswererError:
+            return False
+
+    def _call(
+        self, method: str, path: str, timeout_s: float, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            # trust_env=False: a proxy of the environment must not get loopback requests.
+            with httpx.Client(timeout=timeout_s, trust_env=False) as http:
+                response = http.request(
+                    method, f"{self.url}{path}", json=body, headers=self._headers
+                )
+        except httpx.TimeoutException as error:
+            raise AnswererError(
+                f"the answerer at {self.url} gave no answer to {path} within {timeout_s:g} s; "
+                "`rag doctor` shows whether its engines run",
+                0,
+            ) from error
+        except httpx.TransportError as error:
+            raise AnswererDownError(
+                f"the answerer does not run at {self.url}; start it with `rag up`", 0
+            ) from error
+        return _read(response, self.url)
+
+
+def _read(response: httpx.Response, url: str) -> dict[str, Any]:
+    try:
+        record = response.json()
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise AnswererError(
+            f"what runs at {url} is not an answerer (it answered {response.status_code} without "
+            "JSON); stop it, or set RAG_ANSWERER_PORT to a free port",
+            response.status_code,
+        )
+    if response.is_success:
+        return record
+    sentence = record.get("error") or f"the answerer answered {response.status_code}"
+    raise AnswererError(str(sentence), response.status_code)

@@ -1,0 +1,60 @@
+"""Promotion: make a candidate live, unless somebody took just that content out of service.
+
+A rollback would otherwise last until the next refresh: one that finds nothing changed builds the
+newest generation's content again and would publish what was rolled back. Only the newest one is
+compared: where the sources themselves went back to an older state (a wrong document was added and
+taken away), the old content is the right one and is published under a new id.
+"""
+
+from dataclasses import dataclass
+
+from rag_assets.lake.generations import (
+    Generation,
+    Live,
+    generation_ids,
+    live,
+    load,
+    publish,
+)
+from rag_assets.lake.store import LakeStore
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What promoting did: the live pointer now, whether it moved, and why (a sentence)."""
+
+    live: Live
+    promoted: bool
+    reason: str
+
+
+def promote(store: LakeStore, candidate: Generation) -> Promotion:
+    """Publish the candidate unless its content is live, or newest and rolled back.
+
+    Content is the index's rows (``data_version``) and the models that made them: the same rows
+    under another embedder are another generation.
+
+    Raises:
+        LakeError: the candidate cannot be published.
+    """
+    pointer = live(store)
+    published = generation_ids(store)
+    if pointer is not None:
+        current = load(store, pointer.generation_id)
+        if _same_content(current, candidate):
+            reason = f"Nothing changed: {current.id} is live and has this content."
+            return Promotion(pointer, False, reason)
+        newest = load(store, published[-1])
+        if _same_content(newest, candidate):
+            reason = (
+                f"Nothing changed since {newest.id}, which was taken out of service in favour of "
+                f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."
+            )
+            return Promotion(pointer, False, reason)
+    pointer = publish(store, candidate)
+    return Promotion(pointer, True, f"{candidate.id} is new and is live now.")
+
+
+def _same_content(published: Generation, candidate: Generation) -> bool:
+    same_rows = published.data_version == candidate.data_version
+    return published.id == candidate.id or (same_rows and published.models == candidate.models)

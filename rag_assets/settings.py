@@ -1,0 +1,68 @@
+"""Where things are: the only module that reads the environment.
+
+=================== ========================================== ================================
+variable            meaning                                    default
+=================== ========================================== ================================
+RAG_HOME            folder with ``sources.yaml`` and the state ``data/`` of the checkout
+RAG_LAKE            folder or object-store URI of the lake     ``<home>/lake``
+RAG_CACHE           model weights                              ``~/.cache/rag_assets``
+RAG_PROFILE         model profile                              ``cpu``
+RAG_POSTGRES_URL    Dagster's storage; unset means SQLite      unset
+RAG_ANSWERER_PORT   HTTP port of the answerer, loopback        8460
+RAG_UI_PORT         port of Dagster's UI, loopback             3000
+=================== ========================================== ================================
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The places and choices of one installation; see the module's table."""
+
+    home: Path
+    lake_uri: str
+    cache: Path
+    profile: str
+    postgres_url: str | None
+    answerer_port: int
+    ui_port: int
+
+    @property
+    def sources_file(self) -> Path:
+        """Where sources are declared."""
+        return self.home / "sources.yaml"
+
+    @property
+    def state(self) -> Path:
+        """State and logs of running processes."""
+        return self.home / "run"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's SQLite storage and the logs of its runs."""
+        return self.home / "dagster"
+
+    @property
+    def answerer_url(self) -> str:
+        """Address of the answerer."""
+        return f"http://127.0.0.1:{self.answerer_port}"
+
+
+def load_settings() -> Settings:
+    """Settings from the environment, with the defaults of the module's table."""
+    env = os.environ
+    home = Path(env.get("RAG_HOME") or CHECKOUT / "data").absolute()
+    return Settings(
+        home=home,
+        lake_uri=env.get("RAG_LAKE") or str(home / "lake"),
+        cache=Path(env.get("RAG_CACHE") or Path.home() / ".cache" / "rag_assets"),
+        profile=env.get("RAG_PROFILE") or "cpu",
+        postgres_url=env.get("RAG_POSTGRES_URL") or None,
+        answerer_port=int(env.get("RAG_ANSWERER_PORT") or 8460),
+        ui_port=int(env.get("RAG_UI_PORT") or 3000),
+    )

@@ -1,0 +1,1 @@
+"""Stage 1: what exists at a source now."""

@@ -1,0 +1,30 @@
+"""One schedule per source that declares a cron."""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from rag_assets.sources.catalog import Source
+from rag_assets.sources.jobs import refresh_job
+from rag_assets.sources.resource import corpus_partitions
+
+
+def refresh_schedules(sources: Iterable[Source]) -> list[dg.ScheduleDefinition]:
+    """Schedules ``refresh_<source>``, cron in UTC; stopped until somebody starts them."""
+    return [_schedule(source, source.cron) for source in sources if source.cron is not None]
+
+
+def _schedule(source: Source, cron: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"refresh_{source.name.replace('-', '_')}",
+        job=refresh_job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=f"Refresh source {source.name} ({source.where}).",
+    )
+    def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        context.instance.add_dynamic_partitions(str(corpus_partitions.name), source.partitions)
+        for partition in source.partitions:
+            yield dg.RunRequest(partition_key=partition, tags={"source": source.name})
+
+    return refresh
