@@ -4,6 +4,7 @@
 variable            meaning                                    default
 =================== ========================================== ================================
 RAG_HOME            folder with ``sources.yaml`` and the state ``data/`` of the checkout
+RAG_STATE           state and logs of running processes        ``<home>/run``
 RAG_LAKE            folder or object-store URI of the lake     ``<home>/lake``
 RAG_CACHE           model weights                              ``~/.cache/rag_assets``
 RAG_PROFILE         model profile                              ``cpu``
@@ -25,6 +26,7 @@ class Settings:
     """The places and choices of one installation; see the module's table."""
 
     home: Path
+    state: Path
     lake_uri: str
     cache: Path
     profile: str
@@ -36,11 +38,6 @@ class Settings:
     def sources_file(self) -> Path:
         """Where sources are declared."""
         return self.home / "sources.yaml"
-
-    @property
-    def state(self) -> Path:
-        """State and logs of running processes."""
-        return self.home / "run"
 
     @property
     def dagster_home(self) -> Path:
@@ -59,6 +56,7 @@ def load_settings() -> Settings:
     home = Path(env.get("RAG_HOME") or CHECKOUT / "data").absolute()
     return Settings(
         home=home,
+        state=Path(env.get("RAG_STATE") or home / "run").absolute(),
         lake_uri=env.get("RAG_LAKE") or str(home / "lake"),
         cache=Path(env.get("RAG_CACHE") or Path.home() / ".cache" / "rag_assets"),
         profile=env.get("RAG_PROFILE") or "cpu",

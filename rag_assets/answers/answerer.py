@@ -20,6 +20,7 @@ from rag_assets.answers.repair import Generated, generate
 from rag_assets.answers.retrieval import Retrieved, retrieve
 from rag_assets.answers.routing import Route, route
 from rag_assets.answers.selection import select
+from rag_assets.answers.terms import terms
 from rag_assets.answers.usage import Usage, add_usage
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import row_id
@@ -92,7 +93,7 @@ class Answerer:
         tell("searching")
         found = retrieve(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
         routing = time.perf_counter()
-        passages = [] if self._found_nothing(found) else self._select(found)
+        passages = [] if self._found_nothing(found) else self._select(text, found)
         way = route(text, passages, chosen_mode, self.policy)
         generating = time.perf_counter()
         draft: Draft | None = None
@@ -116,11 +117,12 @@ class Answerer:
         far = found.similarity < self.policy.min_similarity
         return not found.hits or (far and found.term_coverage < self.policy.min_term_coverage)
 
-    def _select(self, found: Retrieved) -> list[Passage]:
+    def _select(self, question: str, found: Retrieved) -> list[Passage]:
         policy = self.policy
         return select(
             found.hits,
             self.reader,
+            wanted=terms(question),
             n_passages=max(policy.slm.sections, policy.llm.sections, policy.deep.reduce.sections),
             whole_tokens=int(policy.section_share * policy.slm.evidence),
             decay=policy.per_document_decay,

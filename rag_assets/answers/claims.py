@@ -88,18 +88,21 @@ class Evidence:
     Attributes:
         passages: numbered from 1 in the prompt, from 0 here.
         terms: words and numbers of each, name included.
+        names: words of the passages' titles.
         question: the question's words and numbers.
     """
 
     passages: tuple[Passage, ...]
     terms: tuple[frozenset[str], ...]
+    names: frozenset[str]
     question: frozenset[str]
 
     @classmethod
     def of(cls, passages: Sequence[Passage], question: str) -> "Evidence":
         """Read passages and question."""
         read = tuple(terms(f"{passage.title}\n{passage.text}") for passage in passages)
-        return cls(tuple(passages), read, terms(question))
+        names = content_words("\n".join(passage.head.title for passage in passages))
+        return cls(tuple(passages), read, names, terms(question))
 
 
 def supporting(
@@ -120,6 +123,7 @@ def supporting(
     figures = numbers(claim.text) - evidence.question
     held = frozenset[str]().union(*evidence.terms)
     required = figures - _derived(figures - held, answer_numbers & held)
+    required |= _names(claim.text, evidence)
     wanted = words | required
     if not wanted:
         wanted = numbers(claim.text)  # it repeats numbers of the question and nothing else
@@ -132,7 +136,13 @@ def supporting(
             if best is None:
                 break
             chosen.append(best)
+    for index in list(chosen):  # a wrong marker may have brought in what later ones made needless
+        without = [other for other in chosen if other != index]
+        if _is_supported(words, required, without, evidence, min_support):
+            chosen = without
     if not _is_supported(words, required, chosen, evidence, min_support):
+        return None
+    if not _each_is_named(words, chosen, evidence):
         return None
     agreeing = [
         index
@@ -140,6 +150,31 @@ def supporting(
         if index not in chosen and _is_supported(words, required, [index], evidence, min_support)
     ]
     return sorted((chosen + agreeing)[:MAX_CITED])
+
+
+def _names(text: str, evidence: Evidence) -> frozenset[str]:
+    """Stems of the claim's capitalised words that name a passage (stand in its title)."""
+    capitalised = content_words(" ".join(re.findall(r"[^\W\d_a-z][\w'\u2019-]*", text)))
+    return capitalised & evidence.names
+
+
+def _each_is_named(words: frozenset[str], chosen: Sequence[int], evidence: Evidence) -> bool:
+    """Whether each document of a joint support shares a word with the claim that only it has.
+
+    "Alder was built in 2003" has "Alder" from one page and "2003" from Tern's: together they hold
+    every word, but the claim never speaks of Tern. "Alder in 1994 and Tern in 2003" speaks of both.
+    """
+    by_document: dict[str, frozenset[str]] = {}
+    for index in chosen:
+        document = evidence.passages[index].head.document_id
+        shared = words & evidence.terms[index]
+        by_document[document] = by_document.get(document, frozenset()) | shared
+    if len(by_document) < 2:
+        return True
+    return all(
+        shared - frozenset[str]().union(*(s for d, s in by_document.items() if d != document))
+        for document, shared in by_document.items()
+    )
 
 
 def _is_supported(

@@ -1,24 +1,26 @@
 """The table ``answers``: every answer given, whoever asked.
 
-Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once. Only
-the very first write can race: two writers that both find no table both try to make it.
+Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once; only
+the very first write, which makes the table, needs a lock.
 """
 
+import fcntl
 import json
-import time
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from lancedb.table import Table
 
 from rag_assets.answers.answer import Answer
+from rag_assets.lake.identity import text_hash
 from rag_assets.lake.schemas import ANSWERS
 from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, quoted
 
 TABLE = "answers"
-CREATION_ATTEMPTS = 5
 
 
 def record_answer(store: LakeStore, answer: Answer, run_id: str = "") -> None:
@@ -75,14 +77,14 @@ def _row(answer: Answer, run_id: str) -> dict[str, Any]:
 
 
 def _table(store: LakeStore) -> Table:
-    for attempt in range(1, CREATION_ATTEMPTS + 1):
-        try:
+    """The open table; made under a lock of this machine the first time.
+
+    Lance commits the second of two simultaneous creations as an overwrite, which would take the
+    first writer's rows away (lance 13: "Incompatible transaction ... Overwrite").
+    """
+    if store.table(TABLE) is None:
+        lock = Path(tempfile.gettempdir()) / f"rag-answers-{text_hash(store.uri)}.lock"
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
             return store.open_or_create(TABLE, GLOBAL, ANSWERS)
-        except (RuntimeError, ValueError, OSError) as error:
-            # Another writer is making the table this moment; it is there when we look again.
-            if attempt == CREATION_ATTEMPTS:
-                raise LakeError(
-                    f"the table {TABLE} can be neither opened nor made at {store.uri}: {error}"
-                ) from error
-            time.sleep(0.05 * attempt)
-    raise AssertionError("unreachable: the loop returns or raises")
+    return store.open_or_create(TABLE, GLOBAL, ANSWERS)

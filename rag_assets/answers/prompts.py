@@ -93,10 +93,6 @@ def as_data(text: str) -> str:
     """The text unable to end the evidence or to start a turn of the chat.
 
     Tokenizers read ``<|im_end|>`` inside a message as the control token; a space in it undoes that.
+    Nothing is taken out: what is left could join to what was taken out.
     """
-    return (
-        text.replace("<|", "< |")
-        .replace("|>", "| >")
-        .replace("</documents>", "")
-        .replace("<documents>", "")
-    )
+    return text.replace("<|", "< |").replace("|>", "| >").replace("documents>", "documents >")

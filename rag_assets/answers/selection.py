@@ -7,8 +7,13 @@ that a chunk boundary splits are whole again in the section.
 from collections.abc import Callable, Sequence
 
 from rag_assets.answers.passages import Passage, pieces_of
+from rag_assets.answers.retrieval import hit_terms
+from rag_assets.answers.terms import coverage
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
 
+# Ranks alone tie "MV Alder" with "MV Tern" in a question about one of them; a section with all of
+# the question's words counts twice what one with none of them does.
+TERMS_WEIGHT = 1.0
 SECOND_HIT_WEIGHT = 0.25  # more hits make a section likelier, but a long one must not win by length
 
 
@@ -16,6 +21,7 @@ def select(
     hits: Sequence[Hit],
     reader: IndexReader,
     *,
+    wanted: frozenset[str],
     n_passages: int,
     whole_tokens: int,
     decay: float,
@@ -27,6 +33,7 @@ def select(
     Args:
         hits: chunks found, best first.
         reader: the generation they were found in.
+        wanted: words and numbers of the question, for the reranking.
         n_passages: passages returned at most.
         whole_tokens: a section with no more tokens than this is taken whole; of a longer one, the
             chunks found and their neighbours are.
@@ -40,7 +47,7 @@ def select(
     by_section: dict[str, list[Hit]] = {}
     for hit in hits:
         by_section.setdefault(hit.chunk.section_id, []).append(hit)
-    ranked = _ranked(by_section, decay)[:n_passages]
+    ranked = _ranked(by_section, wanted, decay)[:n_passages]
     sections = reader.sections([section_id for section_id, _ in ranked])
     return [
         _passage(by_section[section_id], sections[section_id], score, whole_tokens, count)
@@ -48,10 +55,12 @@ def select(
     ]
 
 
-def _ranked(by_section: dict[str, list[Hit]], decay: float) -> list[tuple[str, float]]:
+def _ranked(
+    by_section: dict[str, list[Hit]], wanted: frozenset[str], decay: float
+) -> list[tuple[str, float]]:
     """(section id, score) by falling score; ties by id, so equal input gives equal output."""
     scored = [
-        (section_id, _score(found), found[0].chunk.document_id)
+        (section_id, _score(found, wanted), found[0].chunk.document_id)
         for section_id, found in by_section.items()
     ]
     scored.sort(key=lambda item: (-item[1], item[0]))
@@ -64,9 +73,11 @@ def _ranked(by_section: dict[str, list[Hit]], decay: float) -> list[tuple[str, f
     return sorted(decayed, key=lambda item: (-item[1], item[0]))
 
 
-def _score(found: Sequence[Hit]) -> float:
+def _score(found: Sequence[Hit], wanted: frozenset[str]) -> float:
     scores = sorted((hit.score for hit in found), reverse=True)
-    return scores[0] + SECOND_HIT_WEIGHT * sum(scores[1:3])
+    held = frozenset[str]().union(*(hit_terms(hit) for hit in found))
+    lift = 1.0 + TERMS_WEIGHT * coverage(wanted, held)
+    return lift * (scores[0] + SECOND_HIT_WEIGHT * sum(scores[1:3]))
 
 
 def _passage(

@@ -59,7 +59,7 @@ class Trace:
     citations: tuple[CitationTrace, ...]
 
 
-def trace(store: LakeStore, answer_id: str) -> Trace:
+def trace_answer(store: LakeStore, answer_id: str) -> Trace:
     """Where an answer comes from.
 
     Raises:

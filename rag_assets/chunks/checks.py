@@ -1,25 +1,29 @@
 """Checks on ``chunks``; each proves one property."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import dagster as dg
 
 from rag_assets.chunks import cut
 from rag_assets.chunks.assets import chunks
 from rag_assets.chunks.chunking import embedded_text
-from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.resource import LakeResource, partitions_to_check
 from rag_assets.models.resource import ModelsResource
 
 
 @dg.asset_check(asset=chunks, blocking=True)
-def chunks_fit_the_embedder(store: LakeResource, models: ModelsResource) -> dg.AssetCheckResult:
+def chunks_fit_the_embedder(
+    context: dg.AssetCheckExecutionContext, store: LakeResource, models: ModelsResource
+) -> dg.AssetCheckResult:
     """Counted anew by the embedder's own tokenizer, no chunk exceeds its window.
 
     What exceeds it the model would cut off without a word, and the end of the chunk would be lost.
     """
     window = models.embedder_window
     too_long, n_chunks, largest = [], 0, 0
-    for row in _rows(store, ["chunk_id", "header", "text"]):
+    partitions = partitions_to_check(context, store.client, cut.TABLE.name)
+    for row in _rows(store, partitions, ["chunk_id", "header", "text"]):
         n_tokens = window.tokenizer.count(embedded_text(row["header"], row["text"]))
         n_chunks, largest = n_chunks + 1, max(largest, n_tokens)
         if n_tokens > window.max_tokens:
@@ -34,7 +38,8 @@ def chunks_fit_the_embedder(store: LakeResource, models: ModelsResource) -> dg.A
 @dg.asset_check(asset=chunks, blocking=True)
 def chunk_ids_unique(store: LakeResource) -> dg.AssetCheckResult:
     """No two chunks of the whole lake share an id; a clash would make the index lose a row."""
-    counts = Counter(row["chunk_id"] for row in _rows(store, ["chunk_id"]))
+    partitions = store.client.partitions(cut.TABLE.name)
+    counts = Counter(row["chunk_id"] for row in _rows(store, partitions, ["chunk_id"]))
     clashes = [chunk_id for chunk_id, n in counts.items() if n > 1]
     return dg.AssetCheckResult(
         passed=not clashes,
@@ -43,9 +48,8 @@ def chunk_ids_unique(store: LakeResource) -> dg.AssetCheckResult:
     )
 
 
-def _rows(store: LakeResource, columns: list[str]) -> list[dict[str, str]]:
-    return [
-        row
-        for partition in store.client.partitions(cut.TABLE.name)
-        for row in store.client.rows(cut.TABLE.name, partition, columns=columns)
-    ]
+def _rows(
+    store: LakeResource, partitions: list[str], columns: list[str]
+) -> Iterator[dict[str, str]]:
+    for partition in partitions:
+        yield from store.client.rows(cut.TABLE.name, partition, columns=columns)

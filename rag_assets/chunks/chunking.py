@@ -122,9 +122,7 @@ def _cut(
     yield from _packed(fine, size, room)
 
 
-def _packed(
-    pieces: Iterable[tuple[int, int]], size: Size, room: int
-) -> Iterator[tuple[int, int]]:
+def _packed(pieces: Iterable[tuple[int, int]], size: Size, room: int) -> Iterator[tuple[int, int]]:
     """Join neighbours as long as they fit together."""
     start = end = -1
     for piece_start, piece_end in pieces:

@@ -53,9 +53,7 @@ def cut_chunks(
 def _cut(
     store: LakeStore, partition: str, ids: Sequence[str], counter: Counter, max_tokens: int
 ) -> pa.Table:
-    sections = store.rows(
-        structure.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})"
-    )
+    sections = store.rows(structure.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})")
     return stage_rows(
         CHUNKS,
         [row for section in sections for row in chunk_rows(section, counter, max_tokens)],

@@ -3,22 +3,23 @@
 import dagster as dg
 
 from rag_assets.documents.assets import documents, rejected_documents
-from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.resource import LakeResource, partitions_to_check
 
 
 @dg.asset_check(asset=documents.key, blocking=True, additional_deps=[rejected_documents.key])
-def every_file_accounted_for(store: LakeResource) -> dg.AssetCheckResult:
+def every_file_accounted_for(
+    context: dg.AssetCheckExecutionContext, store: LakeResource
+) -> dg.AssetCheckResult:
     """Each source file has either a document or a reason why not; none has both or neither."""
     wrong: list[str] = []
     n_files = 0
-    for partition in store.client.partitions("source_files"):
+    for partition in partitions_to_check(context, store.client, "source_files"):
         files = _column(store, "source_files", partition, "uri")
         read = _column(store, "documents", partition, "uri")
         rejected = _column(store, "rejected_documents", partition, "uri")
         n_files += len(files)
-        if read or rejected:  # else the partition has not come this far yet
-            wrong += sorted(set(files) ^ (set(read) | set(rejected)))
-            wrong += sorted(set(read) & set(rejected))
+        wrong += sorted(set(files) ^ (set(read) | set(rejected)))
+        wrong += sorted(set(read) & set(rejected))
     return dg.AssetCheckResult(
         passed=not wrong,
         description=f"{len(wrong)} of {n_files} files are in neither table, or in both",

@@ -34,8 +34,11 @@ def decode(data: bytes) -> tuple[str, str]:
     if declared is not None:
         name = declared[1].decode("ascii")
         try:
-            return data.decode(name), codecs.lookup(name).name
-        except (LookupError, UnicodeDecodeError):
+            codec = codecs.lookup(name).name
+            # Who says Latin-1 or ASCII means Windows-1252: so the WHATWG encoding standard.
+            codec = "cp1252" if codec in ("iso8859-1", "ascii") else codec
+            return data.decode(codec), codec
+        except (LookupError, UnicodeError):
             pass
     return _by_statistics(data)
 

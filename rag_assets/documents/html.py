@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import trafilatura
 from lxml.etree import _Element
+from trafilatura.settings import Document
 
 from rag_assets.documents.blocks import Block, BlockKind, Extracted, RejectedError
 from rag_assets.documents.decoding import decode
@@ -19,7 +20,7 @@ def read_html(data: bytes) -> Extracted:
     page = trafilatura.bare_extraction(
         text, include_tables=True, include_comments=False, with_metadata=True, favor_recall=True
     )
-    if page is None or page.body is None:
+    if not isinstance(page, Document) or page.body is None:
         raise RejectedError("no text", "expected a page with text, found no main content in it")
     blocks = list(_blocks(page.body))
     title = page.title or next((b.text for b in blocks if b.kind == "heading"), "")

@@ -34,14 +34,14 @@ def read_markdown(data: bytes) -> Extracted:
         elif token.type in _CONTAINERS:
             start, end = token.map
             kind = _CONTAINERS[token.type]
-            if token.type == "fence":
-                source = token.content
-            else:
-                source = "\n".join(lines[start:end])
+            source = token.content if token.type == "fence" else "\n".join(lines[start:end])
             blocks.append(Block(kind, source.strip("\n")))
     title = next((b.text for b in blocks if b.kind == "heading"), "")
     return Extracted("text/markdown", blocks, title=title, encoding=encoding)
 
 
 def _plain(inline: Token) -> str:
-    return "".join(child.content for child in inline.children or [] if child.content)
+    return "".join(
+        " " if child.type in ("softbreak", "hardbreak") else child.content
+        for child in inline.children or []
+    )

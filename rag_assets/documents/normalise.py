@@ -60,7 +60,8 @@ def _read(
         try:
             if file["problem"] is not None:
                 raise RejectedError("unreadable", file["problem"])
-            document = worker.read(store.get_blob(file["raw_hash"]), uri)
+            path = uri.partition(":")[2]
+            document = worker.read(store.get_blob(file["raw_hash"]), path)
         except RejectedError as error:
             rejected.append(
                 {

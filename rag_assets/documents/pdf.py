@@ -1,7 +1,8 @@
 """PDF to blocks by pdfplumber: headings from font size, ruled tables, page numbers.
 
-Lines that stand at the same height on most pages (running headers, footers, page numbers) are
-left out; digits in them are not compared, so that "Page 3" and "Page 4" are the same line.
+Lines in a page's margin that stand at the same height on most pages (running headers, footers,
+page numbers) are left out; digits in them are not compared, so that "Page 3" and "Page 4" are the
+same line. Between the margins nothing is left out: there, equal lines are rows of figures.
 """
 
 import io
@@ -20,6 +21,9 @@ from rag_assets.documents.blocks import Block, Extracted, RejectedError
 
 HEADING_RATIO = 1.12  # a heading is set at least this much larger than the body text
 MAX_HEADING_CHARS = 160  # longer large print is a display paragraph, not a heading
+MARGIN = (
+    0.08  # of the page's height, above and below; text set an inch from the edge begins at 0.09
+)
 PARAGRAPH_GAP = 1.6  # line pitch, in the line's height, above which a new paragraph begins
 
 
@@ -30,6 +34,7 @@ class _Line:
     top: float
     bottom: float
     page: int
+    in_margin: bool
 
 
 def read_pdf(data: bytes) -> Extracted:
@@ -66,17 +71,22 @@ def _page(page: Page) -> tuple[list[_Line], list[tuple[int, float, str]]]:
         if text:
             tables.append((number, float(table.bbox[1]), text))
             outside = outside.outside_bbox(table.bbox, strict=False)
-    lines = [
-        _line(line, number) for line in outside.extract_text_lines() if line["text"].strip()
-    ]
+    lines = [_line(line, page) for line in outside.extract_text_lines() if line["text"].strip()]
     page.close()
     return lines, tables
 
 
-def _line(line: dict[str, Any], page: int) -> _Line:
+def _line(line: dict[str, Any], page: Page) -> _Line:
     sizes = Counter(round(char["size"], 1) for char in line["chars"])
-    size = sizes.most_common(1)[0][0]
-    return _Line(" ".join(line["text"].split()), size, line["top"], line["bottom"], page)
+    margin = MARGIN * float(page.height)
+    return _Line(
+        text=" ".join(line["text"].split()),
+        size=sizes.most_common(1)[0][0],
+        top=line["top"],
+        bottom=line["bottom"],
+        page=int(page.page_number),
+        in_margin=line["top"] < margin or line["bottom"] > float(page.height) - margin,
+    )
 
 
 def _without_running_lines(lines: list[_Line], pages: list[Any]) -> list[_Line]:
@@ -88,7 +98,7 @@ def _without_running_lines(lines: list[_Line], pages: list[Any]) -> list[_Line]:
 
     seen = Counter(key for key, _ in {(place(line), line.page) for line in lines})
     most = max(2, len(pages) // 2)
-    return [line for line in lines if seen[place(line)] < most]
+    return [line for line in lines if not line.in_margin or seen[place(line)] < most]
 
 
 def _blocks(lines: list[_Line], tables: list[tuple[int, float, str]]) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Plain text to blocks: paragraphs between blank lines; underlined and capital lines are headings."""
+"""Plain text to blocks: paragraphs between blank lines, underlined and capital headings."""
 
 import re
 
@@ -34,4 +34,6 @@ def read_text(data: bytes) -> Extracted:
 def _is_capital_heading(line: str) -> bool:
     line = line.strip()
     n_letters = sum(char.isalpha() for char in line)
-    return len(line) <= MAX_HEADING_CHARS and n_letters >= 4 and line == line.upper() != line.lower()
+    return (
+        len(line) <= MAX_HEADING_CHARS and n_letters >= 4 and line == line.upper() != line.lower()
+    )

@@ -1,4 +1,4 @@
-"""Bytes to a normalised document: choose the reader by content, clean the text, find the language."""
+"""Bytes to a normalised document: choose the reader, clean the text, find the language."""
 
 import re
 import unicodedata
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rag_assets.documents.blocks import Block, Extracted, RejectedError
 
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
+_BOM = re.compile(rb"\xef\xbb\xbf|\xff\xfe|(?:\x00\x00)?\xfe\xff")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff]")
 MIN_LETTERS = 3  # below this there is nothing to ask about
 
@@ -62,12 +63,11 @@ def _extract(data: bytes, name: str) -> Extracted:
         from rag_assets.documents.pdf import read_pdf
 
         return read_pdf(data)
-    if _HTML.search(data[:4096]):
+    if _is_html(data[:4096], name.lower()):
         from rag_assets.documents.html import read_html
 
         return read_html(data)
-    has_bom = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if b"\x00" in data[:8192] and not has_bom:
+    if b"\x00" in data[:8192] and _BOM.match(data) is None:
         raise RejectedError(
             "unsupported", "expected HTML, PDF, Markdown or text, got another binary format"
         )
@@ -80,11 +80,19 @@ def _extract(data: bytes, name: str) -> Extracted:
     return read_text(data)
 
 
+def _is_html(head: bytes, name: str) -> bool:
+    """By its ending or by its first tags; a text that merely speaks of tags is none."""
+    if name.endswith((".html", ".htm", ".xhtml")):
+        return True
+    head = _BOM.sub(b"", head, count=1).replace(b"\x00", b"").lstrip()  # UTF-16 has NULs between
+    return head.startswith(b"<") and _HTML.search(head) is not None
+
+
 def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:
-    """Join cleaned blocks by blank lines; empty ones are left out.
+    r"""Join cleaned blocks by blank lines; empty ones are left out.
 
     Returns:
-        the text (NFC, ``\\n`` line ends, no control characters) and each block's span in it.
+        the text (NFC, ``\n`` line ends, no control characters) and each block's span in it.
     """
     parts: list[str] = []
     spans: list[Span] = []
@@ -95,9 +103,7 @@ def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:
             continue
         if parts:
             position += 2
-        spans.append(
-            Span(block.kind, block.level, position, position + len(cleaned), block.page)
-        )
+        spans.append(Span(block.kind, block.level, position, position + len(cleaned), block.page))
         parts.append(cleaned)
         position += len(cleaned)
     return "\n\n".join(parts), spans
@@ -105,12 +111,15 @@ def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:
 
 def _clean(text: str, *, keep_layout: bool = False) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\v", "\n").replace("\f", "\n")  # page breaks part words
     text = text.encode("utf-8", "replace").decode()  # lone surrogates have no UTF-8 form
-    text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
+    text = _CONTROL.sub("", text)
+    if not keep_layout:
+        text = text.replace("\xa0", " ").replace("\xad", "")
+    text = unicodedata.normalize("NFC", text)  # last: what was taken out may have parted an accent
     if keep_layout:
         lines = [line.rstrip() for line in text.split("\n")]
     else:
-        text = text.replace("\xa0", " ").replace("\xad", "")
         lines = [_indent(line) + " ".join(line.split()) for line in text.split("\n")]
     joined = "\n".join(line for line in lines if keep_layout or line.strip())
     return joined.strip("\n") if keep_layout else joined.strip()

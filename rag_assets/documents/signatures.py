@@ -1,7 +1,7 @@
 """MinHash signatures: 128 numbers that estimate how much two texts share.
 
-Shingles are three consecutive words, folded to lower case, hashed by xxh3_64. The k-th number is the
-minimum over all shingles of ``(a_k * h + b_k) mod 2**32`` taken from the high bits of a 64-bit
+Shingles are three consecutive words, folded to lower case, hashed by xxh3_64. The k-th number is
+the minimum over all shingles of ``(a_k * h + b_k) mod 2**32`` taken from the high bits of a 64-bit
 product (multiply-shift, Dietzfelbinger et al. 1997). Two signatures agree in a
 position with probability equal to the Jaccard similarity of the shingle sets (Broder 1997).
 """

@@ -1,6 +1,6 @@
 """Parsing in a process of its own: a crash, an endless loop or a bomb costs one document.
 
-One worker is kept and fed; it is replaced when it dies, exceeds its time, or has grown.
+One worker is kept and fed; it is replaced when it dies, exceeds its time or its memory.
 """
 
 import multiprocessing
@@ -60,6 +60,8 @@ class ParsingWorker:
                 "crash", f"the reader died on this document ({_death(code)})"
             ) from error
         if isinstance(result, tuple):
+            if result[0] == "memory":
+                self.close()  # what it still holds would be counted against the next document
             raise RejectedError(*result)
         return result
 

@@ -13,6 +13,7 @@ from rag_assets.lake.resource import LakeResource
     group_name="normalise",
     kinds={"lancedb", "xxhash"},
     code_version=collapse.CODE_VERSION,
+    pool="duplicates",  # one at a time: the later writer has seen what the earlier one saw
 )
 def duplicates(store: LakeResource) -> dg.MaterializeResult:
     """Exact duplicates by xxh3_128 of the text, near ones by MinHash, verified by true Jaccard.

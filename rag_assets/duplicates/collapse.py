@@ -33,20 +33,21 @@ def collapse_duplicates(store: LakeStore) -> CollapseReport:
 
     Signatures (512 bytes a document) are held in memory, texts only of candidate pairs.
     """
-    documents = list(_fingerprints(store))
-    where = {document.document_id: partition for document, partition in documents}
+    # While a source's buckets are being split a document may stand in two partitions for a moment.
+    by_id = {document.document_id: (document, where) for document, where in _fingerprints(store)}
+    documents = [document for document, _ in by_id.values()]
 
     @lru_cache(maxsize=512)
     def shingles_of(document_id: str) -> np.ndarray:
         rows = store.rows(
             normalise.TABLE.name,
-            where[document_id],
+            by_id[document_id][1],
             columns=["text"],
             where=f"document_id = {quoted([document_id])}",
         )
         return shingles(rows[0]["text"])
 
-    aliases = find_aliases([document for document, _ in documents], shingles_of)
+    aliases = find_aliases(documents, shingles_of)
     rows = [asdict(alias) for alias in aliases]
     before = {tuple(row.values()) for row in store.rows("duplicates")}
     after = {tuple(row.values()) for row in rows}

@@ -85,9 +85,7 @@ def find_aliases(
         for right, similarity in sorted(similar[left]):
             document = distinct[right]
             if document.document_id not in aliases:
-                aliases[document.document_id] = _alias(
-                    document, distinct[left], "near", similarity
-                )
+                aliases[document.document_id] = _alias(document, distinct[left], "near", similarity)
     return sorted(
         (_resolved(alias, aliases, distinct, rank) for alias in aliases.values()),
         key=lambda alias: alias.document_id,

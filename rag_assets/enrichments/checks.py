@@ -5,14 +5,16 @@ import dagster as dg
 from rag_assets.enrichments import enrich
 from rag_assets.enrichments.assets import enrichments
 from rag_assets.enrichments.classification import DOCUMENT_TYPES
-from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.resource import LakeResource, partitions_to_check
 
 
 @dg.asset_check(asset=enrichments, blocking=True)
-def labels_are_in_the_set(store: LakeResource) -> dg.AssetCheckResult:
+def labels_are_in_the_set(
+    context: dg.AssetCheckExecutionContext, store: LakeResource
+) -> dg.AssetCheckResult:
     """Every document type is one of the labels; filters by type would miss any other."""
     foreign, n_rows = [], 0
-    for partition in store.client.partitions(enrich.TABLE.name):
+    for partition in partitions_to_check(context, store.client, enrich.TABLE.name):
         for row in store.client.rows(
             enrich.TABLE.name, partition, columns=["document_id", "document_type"]
         ):

@@ -91,7 +91,7 @@ def classify(model: ChatModel, excerpt: str) -> Labels:
     try:
         said = json.loads(reply.text)
         return checked(said, excerpt)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Labels(
             "other", [], [], "", [],
             f"the model's reply is not of the schema ({reply.finish_reason}): {error}"[:300],

@@ -66,7 +66,9 @@ def _enrich(
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [text for text, key in keys.items() if key not in known]
     with ThreadPoolExecutor(N_PARALLEL) as pool:
-        made = dict(zip(missing, pool.map(lambda text: classify(model, text), missing), strict=True))
+        made = dict(
+            zip(missing, pool.map(lambda text: classify(model, text), missing), strict=True)
+        )
     fresh = {
         keys[text]: json.dumps(asdict(labels)).encode()
         for text, labels in made.items()

@@ -25,7 +25,7 @@ CODE_VERSION = "1"
     group_name="index",
     kinds={"lancedb"},
     code_version=CODE_VERSION,
-    pool="embedder",
+    pool="chunk_index",  # the candidate that it marks as evaluated is not replaced meanwhile
 )
 def index_evaluation(
     context: dg.AssetExecutionContext,

@@ -46,18 +46,21 @@ def load_cases(source: Source) -> list[Case]:
     path = Path(source.golden)
     if not path.is_file():
         raise CaseError(f"source {source.name}: no golden questions at {path}; correct 'golden'")
-    cases = []
+    cases: dict[str, Case] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            cases.append(_case(json.loads(line), source.name))
+            case = _case(json.loads(line), source.name)
+            if case.id in cases:
+                raise ValueError(f"id {case.id!r} stands on an earlier line, too")
+            cases[case.id] = case
         except (ValueError, KeyError, TypeError) as error:
             raise CaseError(
                 f"{path.name}, line {number}: expected an object with id, kind, question, answers "
                 f"and documents; got {type(error).__name__}: {error}"
             ) from error
-    return cases
+    return list(cases.values())
 
 
 def _case(entry: dict[str, object], source: str) -> Case:

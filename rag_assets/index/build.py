@@ -7,7 +7,7 @@ those that are, and the difference is written in one commit.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,10 +17,9 @@ from lancedb.table import Table
 
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
-from rag_assets.embeddings import embed
 from rag_assets.enrichments import enrich
 from rag_assets.lake import generations
-from rag_assets.lake.delta import Progress, StageTable
+from rag_assets.lake.delta import Progress
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import chunk_index
@@ -29,6 +28,7 @@ from rag_assets.sources import ingest
 
 CODE_VERSION = "1"
 INDEX = "chunk_index"
+EMBEDDINGS = "embeddings"
 MIN_ROWS_FOR_ANN = 50_000  # below it an exact scan takes less than 100 ms and loses nothing
 
 
@@ -71,20 +71,26 @@ def build_index(
     partitions = store.partitions(normalise.TABLE.name)
     gone = {} if before is None else dict.fromkeys(before.inputs.keys() - set(partitions))
     for done, partition in enumerate([*partitions, *gone]):
+        known = {} if before is None else before.inputs.get(partition, {})
         inputs[partition] = _inputs(store, partition, aliases)
-        if before is None or before.inputs.get(partition) != inputs[partition]:
-            upserted, deleted = _update(store, table, partition, dimension, aliases)
-            n_upserted, n_deleted = n_upserted + upserted, n_deleted + deleted
+        if known != inputs[partition]:
+            done_here = _update(store, table, partition, dimension, aliases)
+            if done_here is None:
+                inputs[partition] = known
+            else:
+                n_upserted, n_deleted = n_upserted + done_here[0], n_deleted + done_here[1]
         if progress is not None:
             progress(done + 1, len(partitions) + len(gone))
     _index(table)
     rows = scan(table, columns=["chunk_id", "row_hash", "document_id"]).to_pydict()
     version = data_version(zip(rows["chunk_id"], rows["row_hash"], strict=True))
-    if before is not None and before.data_version == version and before.inputs == inputs:
-        return BuildReport(before, False, 0, 0, _n_unindexed(table))
-    is_new = before is None or before.data_version != version
+    if before is not None and before.data_version == version:
+        same = replace(before, inputs=inputs)  # what it was built and judged as still holds
+        if same != before:
+            generations.put_candidate(store, same)
+        return BuildReport(same, False, n_upserted, n_deleted, _n_unindexed(table))
     generation = Generation(
-        id=generations.next_id(store, version) if is_new or before is None else before.id,
+        id=generations.next_id(store, version),
         created_at=generations.now_iso(),
         index_version=int(table.version),
         data_version=version,
@@ -94,7 +100,7 @@ def build_index(
         run_id=run_id,
     )
     generations.put_candidate(store, generation)
-    return BuildReport(generation, is_new, n_upserted, n_deleted, _n_unindexed(table))
+    return BuildReport(generation, True, n_upserted, n_deleted, _n_unindexed(table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ def _inputs(store: LakeStore, partition: str, aliases: _Aliases) -> dict[str, st
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
     found = {"code": CODE_VERSION, "duplicates": value_hash([collapsed, standing])}
-    for name in ("documents", "chunks", "embeddings", "enrichments"):
+    for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
         table = store.table(name, partition)
         found[name] = "0" if table is None else str(table.version)
     return found
@@ -127,16 +133,28 @@ def _inputs(store: LakeStore, partition: str, aliases: _Aliases) -> dict[str, st
 
 def _update(
     store: LakeStore, table: Table, partition: str, dimension: int, aliases: _Aliases
-) -> tuple[int, int]:
-    """Bring one partition's rows in the index up to date; returns (upserted, deleted)."""
+) -> tuple[int, int] | None:
+    """Bring one partition's rows in the index up to date; returns (upserted, deleted).
+
+    None, and nothing done, where chunks wait for their vectors: another run is at work on this
+    partition, and will build the index again when it has embedded them.
+    """
     mine = f"partition = {quoted([partition])}"
     stored = scan(table, columns=["chunk_id", "row_hash"], where=mine).to_pylist()
     before = {row["chunk_id"]: row["row_hash"] for row in stored}
-    rows = {row["chunk_id"]: row for row in _rows(store, partition, aliases)}
+    embedded = _embedded(store, partition)
+    rows = {}
+    for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
+        vector_of, vector_hash = embedded.get(row["chunk_id"], ("", ""))
+        if vector_of != embedded_hash:
+            return None
+        modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
+        row["row_hash"] = value_hash([row, raw_hash, vector_hash])
+        rows[row["chunk_id"]] = {**row, "modified_at": modified_at}
     fresh = [row for key, row in rows.items() if before.get(key) != row["row_hash"]]
     gone = sorted(before.keys() - rows.keys())
     if fresh:
-        vectors = _vectors(store, partition, [row["chunk_id"] for row in fresh], dimension)
+        vectors = _vectors(store, partition, [row["chunk_id"] for row in fresh])
         for row in fresh:
             row["vector"] = vectors[row["chunk_id"]]
         merge = table.merge_insert("chunk_id").when_matched_update_all()
@@ -149,9 +167,21 @@ def _update(
     return len(fresh), len(gone)
 
 
-def _rows(store: LakeStore, partition: str, aliases: _Aliases) -> Iterator[dict[str, Any]]:
-    """The rows that this partition should have in the index, without vectors."""
-    columns = ["document_id", "uri", "title", "language"]
+def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
+    """Chunk id -> (hash of the text that was embedded, hash of that and the model)."""
+    columns = ["chunk_id", "embedded_hash", "row_hash"]
+    rows = store.rows(EMBEDDINGS, partition, columns=columns)
+    return {row["chunk_id"]: (row["embedded_hash"], row["row_hash"]) for row in rows}
+
+
+def _rows(
+    store: LakeStore, partition: str, aliases: _Aliases
+) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Rows that this partition should have, each with the hash of its file and of what is embedded.
+
+    They lack their vectors and their own hashes.
+    """
+    columns = ["document_id", "uri", "title", "language", "raw_hash"]
     documents = {
         row["document_id"]: row
         for row in store.rows(normalise.TABLE.name, partition, columns=columns)
@@ -167,9 +197,8 @@ def _rows(store: LakeStore, partition: str, aliases: _Aliases) -> Iterator[dict[
         if document is None:
             continue
         row = _row(chunk, document, labels.get(chunk["document_id"]), partition, aliases)
-        row["row_hash"] = value_hash([row, chunk["embedded_hash"]])
         row["modified_at"] = modified[document["uri"]]
-        yield row
+        yield row, document["raw_hash"], chunk["embedded_hash"]
 
 
 def _row(
@@ -196,14 +225,11 @@ def _row(
     }
 
 
-def _vectors(
-    store: LakeStore, partition: str, chunk_ids: list[str], dimension: int
-) -> dict[str, list[float]]:
+def _vectors(store: LakeStore, partition: str, chunk_ids: list[str]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    name = embed.table(dimension).name
     for start in range(0, len(chunk_ids), 1000):
         where = f"chunk_id IN ({quoted(chunk_ids[start : start + 1000])})"
-        for row in store.rows(name, partition, columns=["chunk_id", "vector"], where=where):
+        for row in store.rows(EMBEDDINGS, partition, columns=["chunk_id", "vector"], where=where):
             found[row["chunk_id"]] = row["vector"]
     return found
 

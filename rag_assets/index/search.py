@@ -122,7 +122,8 @@ class IndexReader:
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine")
         if where is not None:
             query = query.where(where, prefilter=True)
-        found = query.select([*COLUMNS, "_distance"]).limit(N_CANDIDATES).to_list()
+        query = query.select([*COLUMNS, "_distance"]).limit(N_CANDIDATES)
+        found: list[dict[str, Any]] = query.to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found

@@ -1,4 +1,4 @@
-"""The one incremental mechanism: compute what is new or changed, delete what is gone, leave the rest.
+"""The one incremental mechanism: compute what is new or changed, delete what is gone.
 
 Every stage is a function from input rows to output rows. With each output row stand the hash of
 its input and the stage's fingerprint (code version, configuration that matters, model), so an

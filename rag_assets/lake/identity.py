@@ -29,9 +29,7 @@ def value_hash(value: object) -> str:
     Raises:
         TypeError: the value holds something JSON has no form for.
     """
-    return text_hash(
-        json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    )
+    return text_hash(json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
 
 def row_id(kind: str, *parts: object) -> str:

@@ -44,6 +44,18 @@ def refresh_partitions(
     return reports
 
 
+def partitions_to_check(
+    context: dg.AssetCheckExecutionContext, store: LakeStore, table: str
+) -> list[str]:
+    """The run's own partitions, or all of the table's where the run has none.
+
+    Others may be half-way through a run of their own, and are checked there.
+    """
+    if context.has_partition_key or context.has_partition_key_range:
+        return [str(key) for key in context.partition_keys]
+    return store.partitions(table)
+
+
 def sentence(report: Report) -> str:
     """What a refresh did, for a log line."""
     delta = report.delta

@@ -95,10 +95,13 @@ class LakeStore:
         table = self.table(stage, partition)
         if table is None:
             table = self._stage(stage).create_table(partition, schema=schema, exist_ok=True)
-        if table.schema.names != schema.names:
+        stored, wanted = _columns(table.schema), _columns(schema)
+        if stored != wanted:
             raise LakeError(
-                f"table {stage}/{partition} has the columns {table.schema.names}, this version "
-                f"writes {schema.names}; refresh into a new lake (RAG_LAKE) or remove this one"
+                f"table {stage}/{partition} has other columns than this version and profile write: "
+                f"stored {', '.join(sorted(stored - wanted)) or 'fewer'}, expected "
+                f"{', '.join(sorted(wanted - stored)) or 'fewer'}; refresh into a new lake "
+                "(RAG_LAKE) or remove this one"
             )
         return table
 
@@ -145,7 +148,7 @@ class LakeStore:
     def has_blob(self, digest: str) -> bool:
         """Whether the bytes of this hash are kept."""
         filesystem, _ = self._files
-        return filesystem.get_file_info(self._blob(digest)).type == fs.FileType.File
+        return bool(filesystem.get_file_info(self._blob(digest)).type == fs.FileType.File)
 
     def get_blob(self, digest: str) -> bytes:
         """The bytes kept under ``digest``.
@@ -162,7 +165,7 @@ class LakeStore:
         data = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode()
         self._write(f"{self._files[1]}/records/{name}.json", data)
 
-    def get_record(self, name: str) -> Any | None:
+    def get_record(self, name: str) -> Any | None:  # noqa: ANN401 - JSON has no narrower type
         """The record's value, or None where there is none."""
         try:
             return json.loads(self._read(f"{self._files[1]}/records/{name}.json"))
@@ -194,6 +197,11 @@ class LakeStore:
             part.flush()
             os.fsync(part.fileno())
         os.replace(part.name, target)
+
+
+def _columns(schema: pa.Schema) -> set[str]:
+    """Columns with their types: a vector of another length is another column."""
+    return {f"{field.name} ({field.type})" for field in schema}
 
 
 def scan(

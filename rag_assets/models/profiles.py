@@ -18,6 +18,7 @@ Role = Literal["slm", "llm", "embedder"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Format = Literal["w8a8", "as-is"]
 Lock = Literal["cpu", "gpu"]
+Launch = Literal["fork", "exec"]
 
 DEFAULT_PROFILE = "cpu"
 DEFAULT_PORT_BASE = 8461
@@ -108,12 +109,15 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of models, one a role; ``lock`` names the dependency lock it needs."""
+    """A named set of models, one a role.
+
+    ``lock`` names the dependency lock it needs, ``launch`` how engines start (see launcher.py).
+    """
 
     name: str
     description: str
     lock: Lock
-    parallel_start: bool
+    launch: Launch
     roles: Mapping[Role, ModelSpec]
 
     def spec(self, role: Role) -> ModelSpec:
@@ -161,6 +165,10 @@ def parse_profile(data: Mapping[str, Any], *, port_base: int = DEFAULT_PORT_BASE
     try:
         if data["lock"] not in get_args(Lock):
             raise ProfileError(f"profile {name}: lock must be cpu or gpu, got {data['lock']!r}")
+        if data["launch"] not in get_args(Launch):
+            raise ProfileError(
+                f"profile {name}: launch must be fork or exec, not {data['launch']!r}"
+            )
         roles = {
             role: _parse_spec(role, entry, port_base + ROLES.index(role), data["environment"])
             for role, entry in data["roles"].items()
@@ -169,7 +177,7 @@ def parse_profile(data: Mapping[str, Any], *, port_base: int = DEFAULT_PORT_BASE
             name=name,
             description=data["description"],
             lock=data["lock"],
-            parallel_start=data["parallel_start"],
+            launch=data["launch"],
             roles=roles,
         )
     except KeyError as error:

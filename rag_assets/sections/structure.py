@@ -47,8 +47,6 @@ def _cut(store: LakeStore, partition: str, ids: Sequence[str]) -> pa.Table:
             "text": document["text"][section.start : section.end],
         }
         for document in documents
-        for section in cut_sections(
-            document["document_id"], document["text"], document["blocks"]
-        )
+        for section in cut_sections(document["document_id"], document["text"], document["blocks"])
     ]
     return stage_rows(SECTIONS, rows)

@@ -9,7 +9,7 @@ from rag_assets.lake.identity import row_id
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and the text up to the next one; ``text[start:end]`` of the document is its text."""
+    """A heading and what follows it; ``text[start:end]`` of the document is its text."""
 
     section_id: str
     ordinal: int
@@ -21,9 +21,7 @@ class Section:
     blocks: list[dict[str, Any]]
 
 
-def cut_sections(
-    document_id: str, text: str, blocks: Sequence[dict[str, Any]]
-) -> list[Section]:
+def cut_sections(document_id: str, text: str, blocks: Sequence[dict[str, Any]]) -> list[Section]:
     """Sections of a document, in reading order; at least one.
 
     A heading with nothing under it before the next one opens no section of its own: it begins the

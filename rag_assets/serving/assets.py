@@ -5,6 +5,7 @@ import dagster as dg
 from rag_assets.evaluations.assets import index_evaluation
 from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.store import LakeError
 from rag_assets.serving.promotion import promote
 
 CODE_VERSION = "1"
@@ -18,13 +19,17 @@ CODE_VERSION = "1"
 )
 def live_index(context: dg.AssetExecutionContext, store: LakeResource) -> dg.MaterializeResult:
     """Publishes the candidate that passed its gate; one atomic write makes it live."""
-    promotion = promote(store.client)
-    context.log.info(promotion.sentence)
+    candidate = generations.candidate(store.client)
+    if candidate is None:
+        raise LakeError("there is no candidate index to publish; materialise chunk_index first")
+    promotion = promote(store.client, candidate)
+    context.log.info(promotion.reason)
     live = generations.load(store.client, promotion.live.generation_id)
     return dg.MaterializeResult(
         metadata={
             "generation": live.id,
-            "summary": promotion.sentence,
+            "promoted": promotion.promoted,
+            "summary": promotion.reason,
             "chunks": live.counts["chunks"],
             "documents": live.counts["documents"],
             "sequence": promotion.live.sequence,

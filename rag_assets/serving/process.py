@@ -13,9 +13,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import uvicorn
 
@@ -25,8 +24,9 @@ from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients import ChatModel, Embedder, connect
+from rag_assets.models.engine_state import running_engines
 from rag_assets.models.errors import ModelsError
-from rag_assets.models.profiles import active_profile
+from rag_assets.models.profiles import ROLES, active_profile
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.client import AnswererClient
 from rag_assets.serving.gate import Gate
@@ -113,38 +113,34 @@ def build_service(
     embedder: Embedder,
     *,
     policy: AnswerPolicy | None = None,
-    gate: Gate | None = None,
-    admin_token: str = "",
+    engines_problem: Callable[[], str] = str,
 ) -> Service:
-    """The service on these models; its index is not loaded yet."""
+    """The service on these models; its index is not loaded yet.
+
+    Args:
+        store: the lake.
+        slm: look-ups and extraction.
+        llm: synthesis.
+        embedder: of questions; the model that the index was made with.
+        policy: every threshold and budget; None for the defaults.
+        engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+    """
 
     def build(reader: IndexReader) -> Answerer:
         return Answerer(reader, slm, llm, embedder, policy or AnswerPolicy())
 
-    gate = gate or Gate(N_RUNNING, N_WAITING, WAIT_S)
-
-    def problem() -> str:
-        try:
-            slm.count_chat([{"role": "user", "content": "ready?"}])
-            llm.count_chat([{"role": "user", "content": "ready?"}])
-            embedder.embed(["ready?"])
-        except ModelsError as error:
-            return str(error)
-        return ""
-
-    return Service(
-        store, LiveIndex(store, build), gate, Metrics(gate), problem, admin_token, time.monotonic()
-    )
+    gate = Gate(N_RUNNING, N_WAITING, WAIT_S)
+    live = LiveIndex(store, build)
+    return Service(store, live, gate, Metrics(gate), engines_problem, started=time.monotonic())
 
 
 def serve(settings: Settings, *, with_parent: bool = False) -> int:
-    """Run the answerer until it is told to stop; the process's exit code.
+    """Run the answerer on the profile's engines until it is told to stop; the exit code.
 
     Args:
         settings: where everything is.
         with_parent: stop when the parent process is gone, however it went.
     """
-    parent = os.getppid()
     try:
         listener = claim_port(settings.answerer_port)
     except PortTakenError as error:
@@ -152,35 +148,70 @@ def serve(settings: Settings, *, with_parent: bool = False) -> int:
         return 1
     with contextlib.closing(listener):
         try:
-            service = _connected(settings)
+            service = connected(settings)
         except ModelsError as error:
             log.error("%s", error)
             return 1
-        loaded = service.live.reload()
-        service.metrics.reloaded(loaded)
-        if loaded.error:
-            log.warning("serving without an index until one is loaded: %s", loaded.error)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(service),
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=GRACE_S,
-                lifespan="off",
-            )
-        )
-        if with_parent:
-            threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
-        with state_file(settings.state, settings.answerer_port):
-            log.info(
-                "answering at %s, pid %d, generation %s",
-                settings.answerer_url,
-                os.getpid(),
-                loaded.generation_id or "none",
-            )
-            _run(server, listener)
-        log.info("stopped")
+        run(service, listener, settings.state, with_parent=with_parent)
     return 0
+
+
+def connected(settings: Settings) -> Service:
+    """The service on the engines that run.
+
+    Raises:
+        ModelsError: the profile is unknown, weights are missing, or an engine does not run.
+    """
+    profile = active_profile()
+
+    def problem() -> str:
+        running = running_engines(settings.state)
+        missing = [role for role in ROLES if role not in running]
+        down = ", ".join(missing)
+        return f"no engine answers for {down}; start the engines with `rag up`" if missing else ""
+
+    return build_service(
+        LakeStore(settings.lake_uri),
+        connect(profile, settings.state, settings.cache, "slm"),
+        connect(profile, settings.state, settings.cache, "llm"),
+        connect(profile, settings.state, settings.cache, "embedder"),
+        engines_problem=problem,
+    )
+
+
+def run(
+    service: Service, listener: socket.socket, state: Path, *, with_parent: bool = False
+) -> None:
+    """Load the live generation and serve on the listening socket until told to stop.
+
+    Args:
+        service: what is served; without a live generation it serves, not ready, until a reload.
+        listener: from ``claim_port``.
+        state: folder of the state file.
+        with_parent: stop when the parent process is gone, however it went.
+    """
+    parent = os.getppid()
+    loaded = service.live.reload()
+    service.metrics.reloaded(loaded)
+    if loaded.error:
+        log.warning("serving without an index until one is loaded: %s", loaded.error)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(service),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            lifespan="off",
+        )
+    )
+    if with_parent:
+        threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
+    port = int(listener.getsockname()[1])
+    with state_file(state, port):
+        generation = loaded.generation_id or "none"
+        log.info("answering at http://%s:%d, generation %s", HOST, port, generation)
+        _run(server, listener)
+    log.info("stopped")
 
 
 def _run(server: uvicorn.Server, listener: socket.socket) -> None:
@@ -192,20 +223,6 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     finally:
         for sig, handler in before.items():
             signal.signal(sig, handler)
-
-
-def _connected(settings: Settings) -> Service:
-    profile = active_profile()
-    slm, llm, embedder = (
-        connect(profile, settings.state, settings.cache, role)
-        for role in ("slm", "llm", "embedder")
-    )
-    return build_service(
-        LakeStore(settings.lake_uri),
-        cast(ChatModel, slm),
-        cast(ChatModel, llm),
-        cast(Embedder, embedder),
-    )
 
 
 def _stop_with(server: uvicorn.Server, parent: int) -> None:

@@ -85,7 +85,7 @@ def declared(path: Path) -> dict[str, Source]:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         entries = content["sources"]
         sources = [_from_entry(entry, path.parent) for entry in entries]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"expected a list called 'sources' in {path}, each entry with name, kind and where; "
             f"got: {type(error).__name__}: {error}"
@@ -103,16 +103,23 @@ def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
             **entry,
             "where": str((folder / entry["where"]).absolute()),
             "golden": None if golden is None else str((folder / golden).absolute()),
-            "include": tuple(entry.get("include", ("**/*",))),
-            "exclude": tuple(entry.get("exclude", ())),
+            "include": _patterns(entry.get("include", ["**/*"])),
+            "exclude": _patterns(entry.get("exclude", [])),
         }
     )
 
 
+def _patterns(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+        raise TypeError(f"expected a list of glob patterns, got {value!r}")
+    return tuple(value)
+
+
 def catalog(path: Path, store: LakeStore) -> dict[str, Source]:
     """All sources: the declared ones, and those added to this lake from the command line."""
-    added = {name: store.get_record(f"{ADDED}/{name}") for name in store.records(ADDED)}
-    return {name: _from_record(record) for name, record in added.items()} | declared(path)
+    records = (store.get_record(f"{ADDED}/{name}") for name in store.records(ADDED))
+    added = (_from_record(record) for record in records if record is not None)
+    return {source.name: source for source in added} | declared(path)
 
 
 def _from_record(record: Mapping[str, Any]) -> Source:

@@ -58,7 +58,7 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
 
 
 def _is_wanted(relative: str, source: Source) -> bool:
-    # fnmatch has no special "**": its "*" crosses slashes. A leading "**/" must match no folder too.
+    # fnmatch's "*" crosses slashes; a leading "**/" must match where there is no folder, too.
     def matches(patterns: tuple[str, ...]) -> bool:
         return any(
             fnmatch.fnmatch(relative, p) or fnmatch.fnmatch(relative, p.removeprefix("**/"))
@@ -69,7 +69,8 @@ def _is_wanted(relative: str, source: Source) -> bool:
 
 
 def _found(source: Source, path: Path, relative: str) -> FoundFile:
-    uri = f"{source.name}:{relative.encode('utf-8', 'replace').decode()}"
+    # A name that is not UTF-8 keeps its odd bytes as "\\udcff", so that no two names become one.
+    uri = f"{source.name}:{relative.encode('utf-8', 'backslashreplace').decode()}"
     try:
         stat = path.stat()
     except OSError as error:

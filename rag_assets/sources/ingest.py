@@ -1,6 +1,6 @@
 """Stage 1: from a folder's listing to ``source_files`` and the raw bytes behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def ingest(
 ) -> Report:
     """Bring ``source_files`` of one partition up to date and keep the bytes of what is new.
 
-    A file whose size and mtime stand as stored is not read again. One that cannot be read keeps
+    A file whose size and mtime stand as stored is not read again, unless reading it failed. One that cannot be read keeps
     a row with its problem, so that it ends up among the rejected documents.
 
     Raises:
@@ -41,13 +41,27 @@ def ingest(
         store,
         [TABLE],
         partition,
-        upstream={uri: file.stat_hash for uri, file in found.items()},
+        upstream=_upstream(store, partition, found, run_id),
         compute=lambda uris: {TABLE.name: _rows(store, [found[uri] for uri in uris])},
         fingerprint=f"source_files/{CODE_VERSION}",
         run_id=run_id,
         batch_inputs=64,
         progress=progress,
     )
+
+
+def _upstream(
+    store: LakeStore, partition: str, found: Mapping[str, FoundFile], run_id: str
+) -> dict[str, str]:
+    rows = store.rows(TABLE.name, partition, columns=["uri"], where="problem IS NOT NULL")
+    failed = {row["uri"] for row in rows}
+    return {
+        # Why reading failed (a network drive, say) may be over, and no stat tells.
+        uri: f"{file.stat_hash}:{run_id}"
+        if uri in failed and file.problem is None
+        else file.stat_hash
+        for uri, file in found.items()
+    }
 
 
 def _rows(store: LakeStore, files: Sequence[FoundFile]) -> pa.Table:
@@ -66,7 +80,7 @@ def _rows(store: LakeStore, files: Sequence[FoundFile]) -> pa.Table:
             {
                 "input_id": file.uri,
                 "uri": file.uri,
-                "path": file.path,
+                "path": file.path.encode("utf-8", "backslashreplace").decode(),
                 "size": file.size,
                 "mtime_ns": file.mtime_ns,
                 "raw_hash": digest,

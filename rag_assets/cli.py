@@ -1,0 +1,379 @@
+"""``rag``: the command line. Each command is a few calls into the rooms that do the work.
+
+Heavy imports (Dagster, Lance) stand inside the commands, so that ``rag --help`` answers at once.
+Exit codes: 0 done; 1 failed, with a sentence on standard error; 2 the request itself is wrong.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rag_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rag_assets.evaluations.scoring import Score
+    from rag_assets.models.profiles import Profile
+
+app = typer.Typer(
+    help="Document question answering as a Dagster dataflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Model weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+class Abort(Exception):
+    """End with a sentence and an exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main() -> None:
+    """Run ``rag``; an expected failure is a sentence, not a traceback."""
+    from rag_assets.evaluations.cases import CaseError
+    from rag_assets.lake.store import LakeError
+    from rag_assets.models.errors import ModelsError
+    from rag_assets.serving.client import AnswererError
+    from rag_assets.sources.catalog import SourceError
+    from rag_assets.stack import StackError
+
+    try:
+        app()
+    except Abort as error:
+        err.print(f"[red]rag:[/red] {error}", markup=True)
+        sys.exit(error.code)
+    except (
+        AnswererError, CaseError, LakeError, ModelsError, SourceError, StackError
+    ) as error:  # fmt: skip
+        err.print("[red]rag:[/red] ", end="")
+        err.print(str(error), markup=False)
+        status = getattr(error, "status", 0)
+        sys.exit(2 if 400 <= status < 500 else 1)
+
+
+def say(text: str) -> None:
+    """A line of progress, with the time since the command began."""
+    out.print(f"[dim]{time.monotonic() - _BEGAN:6.1f}s[/dim] ", end="")
+    out.print(text, markup=False)
+
+
+_BEGAN = time.monotonic()
+
+
+def _profile(settings: Settings) -> "Profile":
+    from rag_assets.models.profiles import active_profile
+
+    return active_profile()
+
+
+@contextmanager
+def _engines(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
+    """Engines for the time of a command; those that run already are used and left running."""
+    from rag_assets import stack
+
+    started = stack.start_engines(settings, _profile(settings), tell)
+    try:
+        yield
+    finally:
+        if started is not None:
+            tell("stopping the engines that this command started")
+            stack.stop(settings, started)
+
+
+# Corpus
+
+
+@app.command()
+def refresh(
+    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
+    path: Annotated[Path | None, typer.Option(help="Ingest any folder, ad hoc.")] = None,
+) -> None:
+    """Bring sources up to date and publish the new index if it passes its gate."""
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.sources.catalog import add_folder, catalog
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    if path is not None:
+        chosen = [add_folder(store, path)]
+        say(f"folder {path} is source {chosen[0].name}")
+    else:
+        known = catalog(settings.sources_file, store)
+        unknown = [name for name in source or [] if name not in known]
+        if unknown or not known:
+            raise Abort(
+                f"no source is called {', '.join(unknown) or 'anything'}; known: "
+                f"{', '.join(known) or 'none'}. Declare it in {settings.sources_file}",
+                code=2,
+            )
+        chosen = [known[name] for name in source or known]
+    refresh_and_load(settings, [key for one in chosen for key in one.partitions])
+
+
+def refresh_and_load(settings: Settings, partitions: Sequence[str]) -> None:
+    """Refresh partitions and hot-load what came of it; engines are started only if needed."""
+    from rag_assets import stack
+    from rag_assets.instance import open_instance
+    from rag_assets.refreshing import has_work, refresh_partitions
+
+    if has_work(settings, partitions):
+        with _engines(settings, say), open_instance() as instance:
+            runs = refresh_partitions(instance, partitions, say)
+    else:
+        with open_instance() as instance:
+            runs = refresh_partitions(instance, partitions, say)
+    failed = [run for run in runs if not run.succeeded]
+    if failed:
+        said = "\n  ".join(failed[0].errors) or "see its log"
+        raise Abort(
+            f"run {failed[0].run_id} of {failed[0].partition} failed, the live index is as it "
+            f"was:\n  {said}"
+        )
+    say(runs[-1].summaries.get("live_index", ""))
+    stack.hot_load(settings, say)
+
+
+@app.command()
+def generations(as_json: JsonFlag = False) -> None:
+    """List the published generations of the index; the live one is marked."""
+    from rag_assets.lake import generations as lake_generations
+    from rag_assets.lake.store import LakeStore
+
+    store = LakeStore(load_settings().lake_uri)
+    pointer = lake_generations.live(store)
+    live_id = "" if pointer is None else pointer.generation_id
+    found = [lake_generations.load(store, i) for i in lake_generations.generation_ids(store)]
+    if as_json:
+        rows = [
+            {"id": g.id, "live": g.id == live_id, "created_at": g.created_at, **g.counts}
+            for g in found
+        ]
+        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
+        return
+    if not found:
+        raise Abort("no generation was published yet; run `rag refresh`")
+    table = Table("generation", "created", "chunks", "documents", "recall", "live")
+    for g in reversed(found):
+        recall = g.evaluation.get("candidate", {}).get("recall")
+        figures = (str(g.counts["chunks"]), str(g.counts["documents"]))
+        shown = "-" if recall is None else f"{recall:.3f}"
+        table.add_row(g.id, g.created_at, *figures, shown, "live" if g.id == live_id else "")
+    out.print(table)
+
+
+@app.command()
+def rollback(
+    generation: Annotated[
+        str | None, typer.Argument(help="Its id; default: the one before the live one.")
+    ] = None,
+) -> None:
+    """Make an older generation live again, and hot-load it into a running answerer."""
+    from rag_assets import stack
+    from rag_assets.lake import generations as lake_generations
+    from rag_assets.lake.store import LakeStore
+
+    settings = load_settings()
+    pointer = lake_generations.rollback(LakeStore(settings.lake_uri), generation)
+    say(f"{pointer.generation_id} is live")
+    stack.hot_load(settings, say)
+
+
+# Answers
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="In plain words.")],
+    mode: Annotated[str, typer.Option(help="auto, fact (small model) or deep.")] = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask the running answerer; the answer cites the documents that it rests on."""
+    from rag_assets.serving.client import AnswererClient
+
+    record = AnswererClient(load_settings().answerer_url).ask(question, mode)
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False, indent=1))  # noqa: T201 - a script reads it
+    else:
+        show_answer(record)
+
+
+def show_answer(record: dict[str, Any]) -> None:
+    """An answer for a person: text, citations, then how it came about."""
+    from rich.markdown import Markdown
+
+    from rag_assets.answers.rendering import record_markdown
+
+    out.print(Markdown(record_markdown(record)))
+
+
+@app.command()
+def trace(
+    answer_id: Annotated[str, typer.Argument(help="As `rag ask` prints it.")],
+) -> None:
+    """Walk an answer back: chunk, section, document, raw bytes, Dagster run."""
+    from rag_assets.answers import tracing
+    from rag_assets.lake.store import LakeStore
+
+    found = tracing.trace_answer(LakeStore(load_settings().lake_uri), answer_id)
+    out.print(tracing.render_trace(found), markup=False)
+
+
+@app.command()
+def evaluate(
+    suite: Annotated[str, typer.Option(help="golden: the sources' own questions.")] = "golden",
+    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write every answer and score here.")] = None,
+    mode: Annotated[str, typer.Option(help="auto, fact or deep.")] = "auto",
+) -> None:
+    """Ask the running answerer the golden questions and score what it says."""
+    from rag_assets.evaluations.cases import load_cases
+    from rag_assets.evaluations.scoring import failure, score
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.serving.client import AnswererClient, AnswererDownError, AnswererError
+    from rag_assets.sources.catalog import catalog
+
+    if suite != "golden":
+        raise Abort(f"the only suite is 'golden', got {suite!r}", code=2)
+    settings = load_settings()
+    known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
+    cases = [case for source in known.values() for case in load_cases(source)][:limit]
+    if not cases:
+        raise Abort("no source declares golden questions ('golden' in sources.yaml)")
+    client = AnswererClient(settings.answerer_url)
+    scores: list[Score] = []
+    records: list[dict[str, Any]] = []
+    for number, case in enumerate(cases, start=1):
+        try:
+            record = client.ask(case.question, mode)
+            scores.append(score(case, record))
+            records.append({"score": scores[-1].to_record(), "record": record})
+        except AnswererDownError:
+            raise
+        except AnswererError as error:
+            scores.append(failure(case, str(error)))
+            records.append({"score": scores[-1].to_record(), "record": None})
+        last = scores[-1]
+        left = (time.monotonic() - _BEGAN) / number * (len(cases) - number)
+        mark = "right" if last.right else "WRONG"
+        say(
+            f"{number}/{len(cases)} {case.id} {mark} {last.model} {last.seconds:.1f}s, {left:.0f}s left"
+        )
+    if to is not None:
+        to.write_text(json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
+    _show_scores(scores)
+
+
+def _show_scores(scores: "list[Score]") -> None:
+    from rag_assets.evaluations.scoring import summary
+
+    table = Table("kind", "n", "right", "abstained", "failed", "cited", "p50 s", "p95 s")
+    for line in summary(scores):
+        cited = "-" if line.mean_cited_gold is None else f"{line.mean_cited_gold:.2f}"
+        table.add_row(
+            line.kind, str(line.n), f"{line.right} ({line.right / line.n:.0%})",
+            str(line.abstained), str(line.failed), cited, f"{line.p50_s:.1f}", f"{line.p95_s:.1f}",
+        )  # fmt: skip
+    out.print(table)
+
+
+# Processes
+
+
+@app.command()
+def up() -> None:
+    """Start engines, Dagster's UI and daemon, and the answerer as a Dagster run."""
+    from rag_assets import stack
+    from rag_assets.instance import dagster_environment
+    from rag_assets.serving.client import AnswererClient
+
+    settings = load_settings()
+    stack.start_engines(settings, _profile(settings), say)
+    stack.start_ui(settings, dagster_environment(), say)
+    client = AnswererClient(settings.answerer_url)
+    if not client.is_up():
+        run_id = stack.launch_job(settings, "answerer_job")
+        say(f"answerer_job is run {run_id}")
+        stack.wait_for_answerer(settings, say)
+    reason = client.readiness()
+    say(f"answerer at {settings.answerer_url}" + (f": {reason}" if reason else " is ready"))
+    say(f'next: rag ask "...", or the UI at http://127.0.0.1:{settings.ui_port}')
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `rag up` (or a command cut off) started."""
+    from rag_assets import stack
+
+    settings = load_settings()
+    stopped = stack.stop_answerer(settings)
+    for started in reversed(stack.known(settings)):
+        stack.stop(settings, started)
+        stopped.append(started.name)
+    say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def demo() -> None:
+    """From sources to three answered questions; stops what it started."""
+    from rag_assets.demo import run_demo
+
+    run_demo(load_settings(), say)
+
+
+@models_app.command("pull")
+def models_pull() -> None:
+    """Fetch and verify the profile's weights, and convert them to the served format."""
+    settings = load_settings()
+    pull_weights(settings, say)
+
+
+def pull_weights(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Pull what is missing, telling each tenth of each step."""
+    from rag_assets.models.weights import pull
+
+    last: dict[str, int] = {}
+
+    def progress(step: str, share: float) -> None:
+        tenth = int(share * 10)
+        if last.get(step) != tenth:
+            last[step] = tenth
+            tell(f"{step} {share:.0%}")
+
+    pull(_profile(settings), settings.cache, progress=progress)
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Check everything that answering needs and say what is missing and how to mend it."""
+    from rag_assets.doctor import examine
+
+    findings = examine(load_settings())
+    if as_json:
+        print(json.dumps([f.to_record() for f in findings], indent=1))  # noqa: T201 - for scripts
+    else:
+        table = Table("", "what", "found", "what to do")
+        marks = {
+            "ok": "[green]ok[/green]",
+            "note": "[yellow]note[/yellow]",
+            "bad": "[red]bad[/red]",
+        }
+        for f in findings:
+            table.add_row(marks[f.level], f.what, f.found, f.remedy)
+        out.print(table)
+    if any(f.level == "bad" for f in findings):
+        raise typer.Exit(1)

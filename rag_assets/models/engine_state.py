@@ -1,0 +1,81 @@
+"""The state file ``engines.json``: how other processes find the engines that run.
+
+An entry counts only while its process lives, is the one that was started (same start time, so a
+reused process id does not deceive) and answers /health.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from rag_assets.models.profiles import ROLES, Role
+
+_FILE = "engines.json"
+_HEALTH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """One running engine; ``started_at`` is the process's start, in seconds since the epoch."""
+
+    role: Role
+    pid: int
+    pgid: int
+    port: int
+    url: str
+    model_id: str
+    served_name: str
+    revision: str
+    profile: str
+    started_at: float
+
+
+def write_states(state_dir: Path, states: Iterable[EngineState]) -> None:
+    """Replace the state file in one step, so that a reader never sees half of it."""
+    path = state_dir / _FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({s.role: asdict(s) for s in states}, indent=2), "utf-8")
+    os.replace(partial, path)
+
+
+def read_states(state_dir: Path) -> dict[Role, EngineState]:
+    """What the state file says, true or not; empty if there is none."""
+    path = state_dir / _FILE
+    if not path.is_file():
+        return {}
+    entries: Mapping[str, dict[str, object]] = json.loads(path.read_text("utf-8"))
+    return {role: EngineState(**entries[role]) for role in ROLES if role in entries}  # type: ignore[arg-type] # read back as written
+
+
+def running_engines(state_dir: Path) -> dict[Role, EngineState]:
+    """The engines of the state file that live and answer now."""
+    return {
+        role: state
+        for role, state in read_states(state_dir).items()
+        if is_same_process(state.pid, state.started_at) and is_healthy(state.url)
+    }
+
+
+def is_same_process(pid: int, started_at: float) -> bool:
+    """Whether ``pid`` lives and started at ``started_at`` (to a second)."""
+    try:
+        process = psutil.Process(pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and abs(process.create_time() - started_at) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_healthy(url: str) -> bool:
+    """Whether an engine answers 200 on /health within two seconds."""
+    try:
+        # trust_env off: a proxy for the outside world must not be asked for the loopback
+        response = httpx.get(f"{url}/health", timeout=_HEALTH_TIMEOUT_S, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return response.status_code == 200

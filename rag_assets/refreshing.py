@@ -1,0 +1,132 @@
+"""Refresh sources in this process, as Dagster runs that its UI shows."""
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster import DagsterEventType, EventLogEntry
+
+from rag_assets.definitions import defs
+from rag_assets.lake.generations import live
+from rag_assets.lake.store import LakeStore
+from rag_assets.settings import Settings
+from rag_assets.sources import ingest
+from rag_assets.sources.catalog import catalog, source_name
+from rag_assets.sources.folder import list_folder
+from rag_assets.sources.resource import corpus_partitions
+
+Tell = Callable[[str], None]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(slots=True)
+class RefreshRun:
+    """What one run of ``refresh_job`` did."""
+
+    run_id: str
+    partition: str
+    succeeded: bool = False
+    summaries: dict[str, str] = field(default_factory=dict)  # asset -> its summary
+    errors: list[str] = field(default_factory=list)
+
+
+def refresh_partitions(
+    instance: dg.DagsterInstance, partitions: Sequence[str], tell: Tell
+) -> list[RefreshRun]:
+    """Run ``refresh_job`` for these partitions, one run each.
+
+    All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
+    and publish one index for all of them. The first failure ends it.
+    """
+    instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
+    repository = defs().get_repository_def()
+    job = repository.get_job("refresh_job")
+    graph = repository.asset_graph
+    partitioned = [
+        key
+        for key in job.asset_layer.executable_asset_keys
+        if graph.get(key).partitions_def == corpus_partitions
+    ]
+    runs = []
+    for position, partition in enumerate(partitions):
+        is_last = position == len(partitions) - 1
+        run = _run(instance, job, partition, None if is_last else partitioned, tell)
+        runs.append(run)
+        if not run.succeeded:
+            break
+    return runs
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    partition: str,
+    selection: Sequence[dg.AssetKey] | None,
+    tell: Tell,
+) -> RefreshRun:
+    run = RefreshRun(str(uuid.uuid4()), partition)
+    instance.add_event_listener(run.run_id, lambda entry: _heard(entry, run, tell))
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=partition,
+        asset_selection=selection,
+        run_id=run.run_id,
+        run_config=QUIET,
+        raise_on_error=False,
+        tags={"source": partition.rpartition(".")[0]},
+    )
+    run.succeeded = result.success
+    return run
+
+
+def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:
+    """Turn Dagster's events into the few lines that a person at a terminal wants."""
+    event = entry.dagster_event
+    if event is None:
+        if entry.user_message and int(entry.level) >= logging.INFO:
+            tell(f"  {entry.step_key or ''}: {entry.user_message}")
+        return
+    if event.event_type == DagsterEventType.STEP_START:
+        tell(f"{event.step_key} ...")
+    elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+        materialization = event.step_materialization_data.materialization
+        summary = materialization.metadata.get("summary")
+        rows = materialization.metadata.get("dagster/row_count")
+        said = str(summary.value) if summary is not None else ""
+        if rows is not None:
+            said = f"{rows.value} rows" + (f"; {said}" if said else "")
+        run.summaries[materialization.asset_key.to_user_string()] = said
+        tell(f"  {materialization.asset_key.to_user_string()}: {said or 'done'}")
+    elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+        check = event.asset_check_evaluation_data
+        tell(f"  check {check.check_name}: {'passed' if check.passed else 'FAILED'}")
+        if not check.passed:
+            run.errors.append(f"check {check.check_name} failed: {check.description}")
+    elif event.event_type == DagsterEventType.STEP_FAILURE:
+        failure = event.step_failure_data
+        error = failure.error.cause or failure.error if failure.error else None
+        run.errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+
+
+def has_work(settings: Settings, partitions: Sequence[str]) -> bool:
+    """Whether models may be needed: a listing differs from what is stored, or nothing is live.
+
+    Reads listings only. A change of code or model shows later, in the stages; a run that needs
+    an engine which does not run then fails with a sentence that says so.
+    """
+    store = LakeStore(settings.lake_uri)
+    if live(store) is None:
+        return True
+    known = catalog(settings.sources_file, store)
+    for source in {source_name(partition) for partition in partitions}:
+        found = {file.uri: file.stat_hash for file in list_folder(known[source])}
+        stored = {
+            row["uri"]: row["input_hash"]
+            for partition in known[source].partitions
+            for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
+        }
+        if found != stored:
+            return True
+    return False

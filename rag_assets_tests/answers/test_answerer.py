@@ -1,0 +1,266 @@
+"""The whole pipeline on a real index with scripted models."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rag_assets.answers.answer import ABSTENTION, NO_GENERATION
+from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.policy import AnswerPolicy, Budget
+from rag_assets.answers.questions import QuestionError, QuestionTooLongError
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.errors import EngineUnavailableError
+from rag_assets_tests.answers.fakes import (
+    Call,
+    Reply,
+    ScriptedChat,
+    WordEmbedder,
+    always,
+    copies,
+    said,
+)
+from rag_assets_tests.answers.world import FERRIES, chunks_of, reader_of
+
+BUILT = "When was MV Tern built?"
+
+
+def answerer(
+    reader: IndexReader,
+    slm: Reply = copies,
+    llm: Reply = copies,
+    policy: AnswerPolicy | None = None,
+) -> Answerer:
+    return Answerer(
+        reader, ScriptedChat("slm", slm), ScriptedChat("llm", llm), WordEmbedder(),
+        policy or AnswerPolicy(),
+    )  # fmt: skip
+
+
+def calls(asked: Answerer) -> tuple[int, int]:
+    assert isinstance(asked.slm, ScriptedChat)
+    assert isinstance(asked.llm, ScriptedChat)
+    return len(asked.slm.calls), len(asked.llm.calls)
+
+
+def test_a_fact_is_answered_by_the_slm_with_its_source(ferries: IndexReader) -> None:
+    asked = answerer(ferries)
+    got = asked.answer(BUILT)
+    assert got.answer == "MV Tern was built in 2003 by Solvik Marine [1]."
+    assert not got.abstained
+    assert (got.route.model, got.route.escalated) == ("slm", False)
+    assert got.citations[0].uri == "fleet:tern.html"
+    assert got.generation_id == ferries.generation.id
+    assert got.finish_reason == "stop"
+    assert calls(asked) == (1, 0)
+
+
+def test_record_is_the_contract(ferries: IndexReader) -> None:
+    record = answerer(ferries).answer(BUILT).to_record()
+    assert json.loads(json.dumps(record)) == record
+    assert {
+        "answer_id", "question", "answer", "abstained", "mode", "route", "citations", "usage",
+        "finish_reason", "repairs", "generation", "timings_ms",
+    } <= set(record)  # fmt: skip
+    assert {"model", "reason", "escalated"} <= set(record["route"])
+    assert set(record["usage"]) == {"slm"}
+    assert set(record["usage"]["slm"]) == {
+        "prompt_tokens", "cached_prompt_tokens", "completion_tokens",
+    }  # fmt: skip
+    assert set(record["generation"]) == {"id", "created_at"}
+    assert list(record["timings_ms"]) == ["embed", "retrieve", "route", "generate", "total"]
+    assert record["timings_ms"]["total"] >= record["timings_ms"]["retrieve"]
+    assert record["evidence"][0]["chunk_ids"]
+
+
+def test_a_comparison_goes_to_the_llm(ferries: IndexReader) -> None:
+    both = always("MV Alder was built in 1994 and MV Tern in 2003 [1][2].")
+    asked = answerer(ferries, llm=both)
+    got = asked.answer("Which ship is older, MV Alder or MV Tern?")
+    assert calls(asked) == (0, 1)
+    assert got.route.model == "llm"
+    assert {c.uri for c in got.citations} == {"fleet:alder.html", "fleet:tern.html"}
+
+
+def test_an_slm_that_finds_nothing_near_good_evidence_is_seconded(ferries: IndexReader) -> None:
+    asked = answerer(ferries, slm=always("NOT FOUND"))
+    got = asked.answer(BUILT)
+    assert calls(asked) == (1, 1)
+    assert (got.route.model, got.route.escalated) == ("llm", True)
+    assert "said NOT FOUND" in got.route.reason
+    assert set(got.usage) == {"slm", "llm"}
+    assert not got.abstained
+
+
+def test_an_unsupported_answer_is_seconded(ferries: IndexReader) -> None:
+    got = answerer(ferries, slm=always("MV Tern was built in 1871 [1].")).answer(BUILT)
+    assert got.route.escalated
+    assert "nothing supported" in got.route.reason
+    assert "2003" in got.answer
+
+
+def test_an_unsure_slm_is_seconded(ferries: IndexReader) -> None:
+    def unsure(call: Call) -> object:
+        return said(copies(call), mean_logprob=-2.0)
+
+    got = answerer(ferries, slm=unsure).answer(BUILT)  # type: ignore[arg-type]
+    assert got.route.escalated
+    assert "unsure (mean log-probability -2.00)" in got.route.reason
+
+
+def test_mode_fact_never_asks_the_llm(ferries: IndexReader) -> None:
+    asked = answerer(ferries, slm=always("NOT FOUND"))
+    got = asked.answer(BUILT, mode="fact")
+    assert calls(asked) == (1, 0)
+    assert got.abstained
+
+
+def test_far_evidence_is_not_worth_a_second_opinion(ferries: IndexReader) -> None:
+    asked = answerer(ferries, slm=always("NOT FOUND"), policy=AnswerPolicy(decent_similarity=0.99))
+    assert asked.answer(BUILT).abstained
+    assert calls(asked) == (1, 0)
+
+
+def test_mode_deep_maps_and_reduces(ferries: IndexReader) -> None:
+    asked = answerer(ferries, llm=always("MV Alder was built in 1994 and MV Tern in 2003 [1][2]."))
+    got = asked.answer("When were MV Alder and MV Tern built?", mode="deep")
+    assert got.route.deep
+    assert calls(asked)[0] >= 2
+    assert set(got.usage) == {"slm", "llm"}
+    assert len(got.citations) == 2
+
+
+def test_both_models_finding_nothing_is_an_abstention(ferries: IndexReader) -> None:
+    got = answerer(ferries, slm=always("NOT FOUND"), llm=always("NOT FOUND")).answer(BUILT)
+    assert got.abstained
+    assert got.answer.startswith(ABSTENTION)
+    assert "MV Tern > " in got.answer
+    assert got.citations == ()
+    assert got.finish_reason == "stop"
+
+
+def test_nothing_near_the_question_asks_no_model(ferries: IndexReader) -> None:
+    asked = answerer(ferries)
+    got = asked.answer("Quantum chromodynamics lattice gauge?")
+    assert calls(asked) == (0, 0)
+    assert got.abstained
+    assert got.finish_reason == NO_GENERATION
+    assert got.usage == {}
+    assert got.answer == f"{ABSTENTION} Nothing in them is close to it."
+
+
+def test_an_empty_index_abstains(store: LakeStore, embedder: WordEmbedder) -> None:
+    got = answerer(reader_of(store, [], embedder)).answer(BUILT)
+    assert got.abstained
+    assert got.finish_reason == NO_GENERATION
+
+
+def test_a_filter_hides_what_it_excludes(ferries: IndexReader) -> None:
+    got = answerer(ferries).answer(BUILT, where="uri != 'fleet:tern.html'")
+    assert all(c.uri != "fleet:tern.html" for c in got.citations)
+    assert "2003" not in got.answer
+
+
+def test_a_cut_answer_is_repaired_and_says_so(ferries: IndexReader) -> None:
+    def cut(call: Call) -> object:
+        if call.prefix:
+            return said(" 2003 [1].")
+        return said("MV Tern was built in", finish_reason="length")
+
+    got = answerer(ferries, slm=cut).answer(BUILT)  # type: ignore[arg-type]
+    assert got.answer == "MV Tern was built in 2003 [1]."
+    assert got.finish_reason == "stop"
+    assert "continued with" in got.repairs[0]
+    assert got.usage["slm"].prompt_tokens == 200  # both calls count
+
+
+def test_still_cut_is_not_hidden(ferries: IndexReader) -> None:
+    def cut(call: Call) -> object:
+        return said("MV Tern was built in 2003 [1]. And", finish_reason="length")
+
+    got = answerer(ferries, slm=cut).answer(BUILT)  # type: ignore[arg-type]
+    assert got.finish_reason == "length"
+    assert len(got.repairs) >= 2
+
+
+@pytest.mark.parametrize("question", ["", "  ", "?"])
+def test_empty_questions_are_refused(ferries: IndexReader, question: str) -> None:
+    with pytest.raises(QuestionError, match="empty"):
+        answerer(ferries).answer(question)
+
+
+def test_a_question_of_twenty_thousand_words_is_refused(ferries: IndexReader) -> None:
+    with pytest.raises(QuestionTooLongError, match="at most 1,000 tokens"):
+        answerer(ferries).answer("word " * 20_000)
+
+
+def test_a_question_longer_than_the_embedders_window_is_answered(ferries: IndexReader) -> None:
+    asked = Answerer(
+        ferries, ScriptedChat("slm", copies), ScriptedChat("llm", copies),
+        WordEmbedder(max_tokens=30),
+    )  # fmt: skip
+    got = asked.answer("I travel a lot with my family. " * 20 + BUILT)
+    assert "2003" in got.answer
+
+
+def test_a_question_that_fills_a_small_window_is_refused(ferries: IndexReader) -> None:
+    small = ScriptedChat("slm", copies, max_model_len=420)
+    asked = Answerer(ferries, small, small, WordEmbedder())
+    with pytest.raises(QuestionTooLongError):
+        asked.answer("MV Tern " * 60)
+
+
+def test_dead_engines_are_an_error_not_an_abstention(ferries: IndexReader) -> None:
+    def dead(call: Call) -> str:
+        raise EngineUnavailableError("nobody answers for the slm; start it with `rag up`")
+
+    with pytest.raises(EngineUnavailableError, match="rag up"):
+        answerer(ferries, slm=dead).answer(BUILT)
+
+
+def test_progress_is_told(ferries: IndexReader) -> None:
+    told: list[str] = []
+    answerer(ferries).answer(BUILT, progress=told.append)
+    assert told[0] == "searching"
+    assert told[1].startswith("slm reads ")
+
+
+def test_evidence_stays_within_its_budget(store: LakeStore, embedder: WordEmbedder) -> None:
+    reader = reader_of(store, FERRIES, embedder, max_words=6)
+    policy = AnswerPolicy(slm=Budget(40, 20, 0, 5))
+    asked = answerer(reader, policy=policy)
+    got = asked.answer(BUILT)
+    assert len(got.evidence) <= 2
+
+
+def test_baseline_policies_of_the_ablation(ferries: IndexReader) -> None:
+    policy = AnswerPolicy(route="llm", whole_sections=False, checked=False)
+    asked = answerer(ferries, llm=always("MV Tern was built in 1871."), policy=policy)
+    got = asked.answer(BUILT)
+    assert calls(asked) == (0, 1)
+    assert got.answer == "MV Tern was built in 1871."
+
+
+def test_threads_share_an_answerer(ferries: IndexReader) -> None:
+    asked = answerer(ferries)
+    barrier = threading.Barrier(8)
+
+    def ask(_: int) -> str:
+        barrier.wait()
+        return asked.answer(BUILT).answer_id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(ask, range(8)))
+    assert len(set(ids)) == 8
+
+
+def test_citations_quote_the_documents(ferries: IndexReader) -> None:
+    texts = {chunk.document_id: doc.text for doc in FERRIES for chunk in chunks_of(doc)}
+    for question in (BUILT, "What does a bicycle cost?", "How many passengers does MV Alder take?"):
+        got = answerer(ferries).answer(question)
+        assert got.citations
+        for citation in got.citations:
+            span = texts[citation.document_id][citation.char_start : citation.char_end]
+            assert span == citation.quote

@@ -1,0 +1,77 @@
+"""What is a question, and what of a long one is embedded."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_assets.answers.questions import (
+    QuestionError,
+    QuestionTooLongError,
+    check_mode,
+    check_question,
+    embeddable,
+)
+from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, always
+
+MODEL = ScriptedChat("slm", always(""))
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\n\t", "?!", "\x00\x01"])
+def test_empty_question_is_refused(question: str) -> None:
+    with pytest.raises(QuestionError, match="the question is empty"):
+        check_question(question, max_tokens=1000)
+
+
+def test_twenty_thousand_words_are_refused_at_once() -> None:
+    started = time.perf_counter()
+    with pytest.raises(QuestionTooLongError, match="20,000 words"):
+        check_question("word " * 20_000, max_tokens=1000, model=MODEL)
+    assert time.perf_counter() - started < 0.5
+
+
+def test_length_is_counted_in_tokens_where_a_model_is_given() -> None:
+    question = "a b " * 600  # few characters, many tokens
+    assert check_question(question, max_tokens=1000)
+    with pytest.raises(QuestionTooLongError, match=r"1,207 tokens; at most 1,000"):
+        check_question(question, max_tokens=1000, model=MODEL)
+
+
+def test_ugly_characters_are_made_harmless() -> None:
+    question = check_question("  Wann f\u0061\u0308hrt\x00die \ud800 MV Alder? ", max_tokens=100)
+    assert question == "Wann f\u00e4hrt die ? MV Alder?"
+    question.encode("utf-8")
+
+
+@pytest.mark.parametrize("mode", ["auto", "fact", "deep"])
+def test_modes(mode: str) -> None:
+    assert check_mode(mode) == mode
+
+
+def test_unknown_mode_is_named() -> None:
+    with pytest.raises(QuestionError, match="auto, fact, deep; got 'fast'"):
+        check_mode("fast")
+
+
+def test_short_question_is_embedded_whole() -> None:
+    assert embeddable("How long is it?", WordEmbedder()) == "How long is it?"
+
+
+def test_of_a_long_question_the_last_sentences_are_embedded() -> None:
+    question = "Some context first. " * 20 + "How long is MV Alder?"
+    kept = embeddable(question, WordEmbedder(max_tokens=15))
+    assert kept == "Some context first. Some context first. How long is MV Alder?"
+
+
+def test_of_a_long_sentence_the_last_words_are_embedded() -> None:
+    kept = embeddable("word " * 50 + "how long is MV Alder", WordEmbedder(max_tokens=6))
+    assert kept == "word how long is MV Alder"
+
+
+@given(st.text(min_size=1, max_size=400), st.integers(4, 40))
+def test_what_is_embedded_fits_and_is_the_end(question: str, window: int) -> None:
+    embedder = WordEmbedder(max_tokens=window)
+    kept = embeddable(question, embedder)
+    assert question.endswith(kept)
+    assert embedder.count(kept) <= window

@@ -1,0 +1,44 @@
+"""Fixtures for the whole suite."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.engine_state import running_engines
+from rag_assets.models.engines import EngineSet
+from rag_assets.models.profiles import ROLES, Profile, active_profile
+from rag_assets.models.weights import cache_root, pull
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Real engines and how to talk to them."""
+
+    profile: Profile
+    state_dir: Path
+    cache_dir: Path
+
+    def chat(self, role: ChatRole) -> HttpChatModel:
+        return connect(self.profile, self.state_dir, self.cache_dir, role)
+
+    def embedder(self) -> HttpEmbedder:
+        return connect(self.profile, self.state_dir, self.cache_dir, "embedder")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """All three real engines, once a session; those of RAG_TEST_STATE_DIR are used if they run."""
+    profile, cache_dir = active_profile(), cache_root()
+    given = os.environ.get("RAG_TEST_STATE_DIR")
+    if given and set(running_engines(Path(given))) == set(ROLES):
+        yield Engines(profile, Path(given), cache_dir)
+        return
+    pull(profile, cache_dir, progress=lambda _what, _share: None)
+    state_dir = Path(given) if given else tmp_path_factory.mktemp("engines")
+    with EngineSet(profile, cache_dir, state_dir) as owned:
+        owned.start()
+        yield Engines(profile, state_dir, cache_dir)

@@ -1,0 +1,25 @@
+import pytest
+
+from rag_assets.documents.plaintext import read_text
+
+
+def test_blocks() -> None:
+    text = "Notice\n======\nFirst line\nsecond line\n\nFARES FROM MAY\n40 kr\n\nPart\n----\n\n\nend"
+    assert [(b.kind, b.level, b.text) for b in read_text(text.encode()).blocks] == [
+        ("heading", 1, "Notice"),
+        ("paragraph", 0, "First line\nsecond line"),
+        ("heading", 2, "FARES FROM MAY"),
+        ("paragraph", 0, "40 kr"),
+        ("heading", 2, "Part"),
+        ("paragraph", 0, "end"),
+    ]
+
+
+@pytest.mark.parametrize("line", ["OK!", "1234 5678", "Not capitals", "漢字漢字漢字", "A" * 100])
+def test_these_are_no_headings(line: str) -> None:
+    assert {b.kind for b in read_text(line.encode()).blocks} == {"paragraph"}
+
+
+def test_title_is_the_first_heading_or_line() -> None:
+    assert read_text(b"one\ntwo\n\nFARES HERE").title == "FARES HERE"
+    assert read_text(b"one\ntwo").title == "one"

@@ -1,0 +1,273 @@
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag_assets.lake.delta import Delta, Report, StageTable, diff, refresh, upstream_hashes
+from rag_assets.lake.schemas import LINEAGE, stage_rows
+from rag_assets.lake.store import LakeError, LakeStore
+
+SCHEMA = pa.schema([pa.field("key", pa.string()), pa.field("text", pa.string()), *LINEAGE])
+SIDE = StageTable("bad", SCHEMA, "key")
+MAIN = StageTable("good", SCHEMA, "key")
+Edit = tuple[str, str, int]  # what to do, to which input, new value
+
+
+@dataclass
+class Stage:
+    """A tiny stage: input n yields n % 3 + 1 rows, or one in the side table where 4 divides n."""
+
+    store: LakeStore
+    contents: dict[str, int] = field(default_factory=dict)
+    fingerprint: str = "1"
+    computed: list[str] = field(default_factory=list)
+    fail_at: int | None = None  # number of the batch that raises
+    n_batches: int = 0
+
+    def compute(self, ids: Sequence[str]) -> Mapping[str, pa.Table]:
+        self.n_batches += 1
+        if self.n_batches == self.fail_at:
+            raise RuntimeError("killed")
+        self.computed += ids
+        good, bad = [], []
+        for key in ids:
+            n = self.contents[key]
+            rows = [
+                {"input_id": key, "key": f"{key}/{i}", "text": f"{n}/{i}/{self.fingerprint}"}
+                for i in range(n % 3 + 1)
+            ]
+            if n % 4 == 0:
+                bad += rows[:1]
+            else:
+                good += rows
+        return {SIDE.name: stage_rows(SCHEMA, bad), MAIN.name: stage_rows(SCHEMA, good)}
+
+    def refresh(self, partition: str = "p.0", run_id: str = "r", batch_inputs: int = 2) -> Report:
+        return refresh(
+            self.store,
+            [SIDE, MAIN],
+            partition,
+            upstream={key: str(n) for key, n in self.contents.items()},
+            compute=self.compute,
+            fingerprint=self.fingerprint,
+            run_id=run_id,
+            batch_inputs=batch_inputs,
+        )
+
+    def rows(self, partition: str = "p.0") -> list[tuple[tuple[str, str], ...]]:
+        """All rows of both tables without run ids, sorted."""
+        return sorted(
+            (("table", table.name), *((k, v) for k, v in row.items() if k != "run_id"))
+            for table in (SIDE, MAIN)
+            for row in self.store.rows(table.name, partition)
+        )
+
+    def versions(self, partition: str = "p.0") -> list[int]:
+        found = [self.store.table(table.name, partition) for table in (SIDE, MAIN)]
+        return [table.version for table in found if table is not None]
+
+
+@pytest.fixture
+def stage(store: LakeStore) -> Stage:
+    return Stage(store, {"a": 1, "b": 2, "c": 4, "d'": 5, "e": 7})
+
+
+edits = st.tuples(
+    st.sampled_from(["put", "put", "delete", "fingerprint", "none"]),
+    st.sampled_from(["a", "b", "c", "d'"]),
+    st.integers(0, 12),
+)
+
+
+def apply(stage: Stage, edit: Edit) -> None:
+    what, key, n = edit
+    if what == "put":
+        stage.contents[key] = n
+    elif what == "delete":
+        stage.contents.pop(key, None)
+    elif what == "fingerprint":
+        stage.fingerprint = str(n)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.lists(edits, max_size=4), min_size=1, max_size=4))
+def test_any_history_ends_where_a_full_rebuild_does(history: list[list[Edit]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(LakeStore(f"{folder}/lake"))
+        stage.refresh()
+        for run_id, step in enumerate(history):
+            before, fingerprint = dict(stage.contents), stage.fingerprint
+            for edit in step:
+                apply(stage, edit)
+            versions = stage.versions()
+            stage.computed.clear()
+            report = stage.refresh(run_id=str(run_id))
+            changed = {k for k, n in stage.contents.items() if before.get(k) != n}
+            expected = set(stage.contents) if fingerprint != stage.fingerprint else changed
+            assert sorted(stage.computed) == sorted(expected)
+            if stage.contents == before and not expected:
+                assert report.is_noop
+                assert stage.versions() == versions
+        rebuilt = Stage(LakeStore(f"{folder}/rebuilt"), stage.contents, stage.fingerprint)
+        rebuilt_report = rebuilt.refresh()
+        assert stage.rows() == rebuilt.rows()
+        assert stage.refresh().data_version == rebuilt_report.data_version
+
+
+def test_diff_by_hand() -> None:
+    stored = {"same": ("1", "f"), "edited": ("1", "f"), "old code": ("1", "e"), "gone": ("1", "f")}
+    upstream = {"same": "1", "edited": "2", "old code": "1", "new": "1"}
+    found = diff(upstream, stored, "f")
+    assert found == Delta(("new",), ("edited", "old code"), ("gone",), 1)
+    assert found.to_compute == ("edited", "new", "old code")
+
+
+def test_report_counts(stage: Stage) -> None:
+    report = stage.refresh()
+    assert report.n_rows == {"bad": 1, "good": 2 + 3 + 3 + 2}
+    assert report.n_written == 11
+    assert not report.is_noop
+    again = stage.refresh(run_id="other")
+    assert again.is_noop
+    assert again.n_written == 0
+    assert again.data_version == report.data_version
+    assert again.lance_versions == report.lance_versions
+
+
+def test_input_moves_between_main_and_side_table(stage: Stage) -> None:
+    stage.refresh()
+    for n in (8, 9, 8):
+        stage.contents["a"] = n
+        stage.refresh()
+        assert {row[0][1] for row in stage.rows() if ("input_id", "a") in row} == {
+            "bad" if n == 8 else "good"
+        }
+
+
+def test_shrinking_input_leaves_no_row_behind(stage: Stage) -> None:
+    stage.contents = {"a": 5}
+    assert stage.refresh().n_rows["good"] == 3
+    stage.contents = {"a": 3}
+    assert stage.refresh().n_rows["good"] == 1
+
+
+def test_early_cutoff_hash_ignores_what_is_not_content(store: LakeStore) -> None:
+    table = StageTable("good", SCHEMA, "key", frozenset({"text"}))
+
+    def run(text: str, fingerprint: str) -> dict[str, str]:
+        rows = stage_rows(SCHEMA, [{"input_id": "a", "key": "k", "text": text}])
+        refresh(
+            store, [table], "p.0", upstream={"a": text}, compute=lambda ids: {"good": rows},
+            fingerprint=fingerprint, run_id=text,
+        )  # fmt: skip
+        return upstream_hashes(store, table, "p.0")
+
+    assert run("one", "1") == run("two", "2")
+
+
+@pytest.mark.parametrize("fail_at", [1, 2, 3])
+def test_killed_between_batches_the_next_run_ends_right(
+    stage: Stage, store: LakeStore, fail_at: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stage.refresh()
+    stage.contents = {"a": 8, "b": 2, "c": 5, "d'": 6, "f": 1, "g": 2}
+    stage.fingerprint = "2"
+    stage.n_batches, stage.fail_at = 0, fail_at
+    with pytest.raises(RuntimeError, match="killed"):
+        stage.refresh()
+    stage.fail_at = None
+    stage.computed.clear()
+    stage.refresh()
+    assert len(stage.computed) == 6 - 2 * (fail_at - 1)  # what was committed is not done again
+    other = LakeStore(str(tmp_path_factory.mktemp("rebuilt")))
+    rebuilt = Stage(other, stage.contents, stage.fingerprint)
+    rebuilt.refresh()
+    assert stage.rows() == rebuilt.rows()
+
+
+def test_killed_between_the_two_tables_the_input_is_computed_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rag_assets.lake import delta
+
+    stage.refresh()
+    stage.contents["a"] = 8  # from the main table to the side table
+    replace = delta._replace
+
+    def dies(opened: object, table: StageTable, ids: Sequence[str], rows: pa.Table) -> None:
+        if table is MAIN:
+            raise KeyboardInterrupt
+        replace(opened, table, ids, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delta, "_replace", dies)
+        with pytest.raises(KeyboardInterrupt):
+            stage.refresh()
+    for n in (8, 1):  # also if the source went back meanwhile
+        stage.contents["a"] = n
+        stage.refresh()
+        keys = [dict(row)["key"] for row in stage.rows() if ("input_id", "a") in row]
+        assert len(keys) == len(set(keys)) == (1 if n == 8 else 2)
+
+
+def bad_compute(rows: Mapping[str, list[dict[str, str]]]) -> Callable[..., dict[str, pa.Table]]:
+    return lambda ids: {name: stage_rows(SCHEMA, table) for name, table in rows.items()}
+
+
+A, B = ({"input_id": key, "key": key, "text": "t"} for key in "ab")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"good": [A]}, "made no row for 1 of 2 inputs, the first is 'b'"),
+        ({"good": [A, B, A]}, "unique key in good, got 'a' more than once"),
+        ({"good": [A, B], "bad": [A]}, "input 'a' has rows in bad and in good"),
+    ],
+)
+def test_broken_contract_writes_nothing(
+    store: LakeStore, rows: Mapping[str, list[dict[str, str]]], message: str
+) -> None:
+    with pytest.raises(LakeError, match=message):
+        refresh(
+            store, [SIDE, MAIN], "p.0", upstream={"a": "1", "b": "1"}, compute=bad_compute(rows),
+            fingerprint="1", run_id="r",
+        )  # fmt: skip
+    assert store.rows("good", "p.0") == store.rows("bad", "p.0") == []
+
+
+def test_progress_ends_at_the_total(store: LakeStore) -> None:
+    seen: list[tuple[int, int]] = []
+    rows = {"good": [A, B]}
+    refresh(
+        store, [MAIN], "p.0", upstream={"a": "1", "b": "1"}, compute=bad_compute(rows),
+        fingerprint="1", run_id="r", progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(2, 2)]
+
+
+def refresh_partition(uri: str, partition: str) -> None:
+    stage = Stage(LakeStore(uri), {f"{partition}{i}": i for i in range(20)})
+    stage.refresh(partition)
+
+
+def test_two_processes_lose_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    uri = str(tmp_path_factory.mktemp("lake"))
+    context = multiprocessing.get_context("spawn")
+    partitions = ["p.0", "p.1"]
+    workers = [context.Process(target=refresh_partition, args=(uri, p)) for p in partitions]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    store = LakeStore(uri)
+    for partition in partitions:
+        stage = Stage(store, {f"{partition}{i}": i for i in range(20)})
+        assert stage.refresh(partition).is_noop
+        assert len({row for row in stage.rows(partition)}) == len(stage.rows(partition))

@@ -1,0 +1,116 @@
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rag_assets.lake.identity import bytes_hash
+from rag_assets.lake.store import LakeError, LakeStore, batches, quoted
+
+SCHEMA = pa.schema([("key", pa.string()), ("n", pa.int64())])
+
+
+def fill(store: LakeStore, n_rows: int, partition: str = "p.0") -> None:
+    table = store.open_or_create("things", partition, SCHEMA)
+    rows = {"key": [f"k'{i}" for i in range(n_rows)], "n": list(range(n_rows))}
+    table.add(pa.table(rows, schema=SCHEMA))
+
+
+def test_blob_is_kept_once_under_its_hash(store: LakeStore, tmp_path: Path) -> None:
+    data = b"\x00\xff" * 100
+    digest = bytes_hash(data)
+    assert not store.has_blob(digest)
+    store.put_blob(digest, data)
+    written = (tmp_path / "lake" / "raw" / digest[:2] / digest).stat().st_mtime_ns
+    store.put_blob(digest, data)
+    assert store.get_blob(digest) == data
+    assert (tmp_path / "lake" / "raw" / digest[:2] / digest).stat().st_mtime_ns == written
+
+
+def test_missing_blob_is_named(store: LakeStore) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.get_blob("0" * 32)
+
+
+def test_records_come_back(store: LakeStore) -> None:
+    assert store.get_record("live") is None
+    assert store.records("generations") == []
+    store.put_record("generations/b", {"ä": [1, None]})
+    store.put_record("generations/a", 1)
+    assert store.get_record("generations/b") == {"ä": [1, None]}
+    assert store.records("generations") == ["a", "b"]
+
+
+def test_record_is_replaced_wholly_or_not_at_all(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_record("live", "old")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.put_record("live", "new" * 1000)
+    assert store.get_record("live") == "old"
+    assert store.records("") == ["live"]  # what the kill left behind is no record
+    store.put_record("live", "new")
+    assert store.get_record("live") == "new"
+
+
+def test_unwritable_path_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LakeError, match="RAG_LAKE"):
+        LakeStore(str(tmp_path / "file" / "lake")).put_record("a", 1)
+
+
+def test_absent_tables_have_no_rows(store: LakeStore) -> None:
+    assert store.table("things", "p.0") is None
+    assert store.read("things", "p.0") is None
+    assert store.rows("things", "p.0") == []
+    assert store.partitions("things") == []
+
+
+def test_partitions_columns_and_filters(store: LakeStore) -> None:
+    fill(store, 3)
+    fill(store, 1, "p.1")
+    assert store.partitions("things") == ["p.0", "p.1"]
+    wanted = ["k'1", "k'2"]
+    where = f"key IN ({quoted(wanted)})"
+    assert store.rows("things", "p.0", columns=["n"], where=where) == [{"n": 1}, {"n": 2}]
+
+
+def test_a_scan_has_no_hidden_limit(store: LakeStore) -> None:
+    fill(store, 5000)
+    assert len(store.rows("things", "p.0", where="n >= 0")) == 5000
+    table = store.table("things", "p.0")
+    assert table is not None
+    sizes = [batch.num_rows for batch in batches(table, columns=["n"], batch_size=512)]
+    assert sum(sizes) == 5000
+    assert max(sizes) <= 512
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pa.schema([("key", pa.string())]),
+        pa.schema([("key", pa.string()), ("n", pa.string())]),
+        pa.schema([("key", pa.string()), ("n", pa.list_(pa.float32(), 3))]),
+    ],
+)
+def test_other_columns_are_refused(store: LakeStore, other: pa.Schema) -> None:
+    fill(store, 1)
+    with pytest.raises(LakeError, match=r"n \(int64\)"):
+        store.open_or_create("things", "p.0", other)
+    assert len(store.rows("things", "p.0")) == 1
+
+
+def test_overwrite_replaces_in_one_commit(store: LakeStore) -> None:
+    store.overwrite("all_of_it", pa.table({"key": ["a"], "n": [1]}, schema=SCHEMA))
+    store.overwrite("all_of_it", pa.table({"key": ["b"], "n": [2]}, schema=SCHEMA))
+    assert store.rows("all_of_it") == [{"key": "b", "n": 2}]
+
+
+def test_quotes_are_doubled() -> None:
+    assert quoted(["a", "o'b"]) == "'a', 'o''b'"

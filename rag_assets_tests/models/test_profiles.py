@@ -1,0 +1,163 @@
+import copy
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rag_assets.models import profiles
+from rag_assets.models.engine_command import engine_command
+from rag_assets.models.errors import ProfileError
+from rag_assets.models.profiles import (
+    ROLES,
+    HubSnapshot,
+    WheelParts,
+    active_profile,
+    load_profile,
+    parse_profile,
+    profile_names,
+)
+
+GPU_FLAGS = {  # the article's deployment, word for word
+    "llm": "--quantization awq_marlin --dtype float16 --gpu-memory-utilization 0.60 "
+    "--max-model-len 4096 --max-num-seqs 6 --max-num-batched-tokens 8192 --kv-cache-dtype fp8 "
+    "--enable-prefix-caching",
+    "slm": "--dtype float16 --gpu-memory-utilization 0.30 --max-model-len 4096 --max-num-seqs 2 "
+    "--max-num-batched-tokens 4096 --kv-cache-dtype fp8 --enable-prefix-caching",
+    "embedder": "--gpu-memory-utilization 0.05 --max-model-len 512",
+}
+# vLLM's own parser, in a process of its own: importing it takes seconds and half a gigabyte.
+PARSE = """
+import json, sys
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = make_arg_parser(FlexibleArgumentParser())
+for argv in json.loads(sys.argv[1]):
+    parser.parse_args(argv)
+print("parsed")
+"""
+needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+
+
+@pytest.fixture
+def cpu_data() -> dict[str, Any]:
+    folder = profiles.resources.files("rag_assets.models") / "profiles" / "cpu.yaml"
+    return copy.deepcopy(yaml.safe_load(folder.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_shipped_profile_loads_with_all_roles(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert set(profile.roles) == set(ROLES)
+    assert len({spec.port for spec in profile.roles.values()}) == 3
+    for role, spec in profile.roles.items():
+        assert spec.role == role
+        assert spec.licence
+        assert len(spec.revision) in (40, 64)
+        assert (spec.dimension is not None) == (role == "embedder")
+        assert spec.url.startswith("http://127.0.0.1:")
+
+
+def test_gpu_flags_are_the_articles() -> None:
+    roles = load_profile("gpu-32gb").roles
+    assert {role: " ".join(spec.flags) for role, spec in roles.items()} == GPU_FLAGS
+    assert {role: spec.served_name for role, spec in roles.items()} == {
+        "llm": "qwen3-14b",
+        "slm": "qwen3-3b",
+        "embedder": "bge-emb",
+    }
+    assert all(isinstance(spec.source, HubSnapshot) for spec in roles.values())
+
+
+def test_cpu_weights_are_pinned_by_digest() -> None:
+    source = load_profile("cpu").spec("llm").source
+    assert isinstance(source, WheelParts)
+    assert len(source.parts) == 22
+    assert [part.package[-2:] for part in source.parts[8:11]] == ["t9", "10", "11"]
+    assert all(len(part.sha256) == 64 for part in source.parts)
+
+
+def test_unknown_profile_names_the_known_ones() -> None:
+    with pytest.raises(ProfileError, match="no profile 'tpu'; choose one of cpu, gpu-32gb"):
+        load_profile("tpu")
+
+
+def test_environment_chooses_profile_and_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAG_PROFILE", raising=False)
+    monkeypatch.delenv("RAG_ENGINE_PORT_BASE", raising=False)
+    assert active_profile() == load_profile("cpu")
+    monkeypatch.setenv("RAG_PROFILE", "gpu-32gb")
+    monkeypatch.setenv("RAG_ENGINE_PORT_BASE", "9000")
+    assert sorted(s.port for s in active_profile().roles.values()) == [9000, 9001, 9002]
+    monkeypatch.setenv("RAG_ENGINE_PORT_BASE", "80")
+    with pytest.raises(ProfileError, match="must be a port from 1024"):
+        active_profile()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("lock",), "tpu", "lock must be cpu or gpu"),
+        (("launch",), "thread", "launch must be fork or exec"),
+        (("roles", "slm", "format"), "gguf", "format must be w8a8 or as-is"),
+        (("roles", "slm", "flags"), ["--dtype", "bfloat16"], "must set --max-model-len"),
+        (("roles", "slm", "dimension"), 3, "and only it, states its dimension"),
+        (("roles", "slm", "source", "kind"), "ftp", "source kind must be"),
+        (("roles", "slm", "source", "size_bytes"), "big", "malformed"),
+    ],
+)
+def test_bad_entries_are_named(
+    cpu_data: dict[str, Any], path: tuple[str, ...], value: object, message: str
+) -> None:
+    place: Any = cpu_data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ProfileError, match=message):
+        parse_profile(cpu_data)
+
+
+def test_missing_entry_is_named(cpu_data: dict[str, Any]) -> None:
+    del cpu_data["roles"]["llm"]["served_name"]
+    with pytest.raises(ProfileError, match="profile cpu: the entry 'served_name' is missing"):
+        parse_profile(cpu_data)
+
+
+def test_missing_role_is_named(cpu_data: dict[str, Any]) -> None:
+    del cpu_data["roles"]["llm"]
+    with pytest.raises(ProfileError, match="profile cpu has no role 'llm'; it has slm, embedder"):
+        parse_profile(cpu_data).spec("llm")
+
+
+def _parse_with_vllm(argvs: list[list[str]]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PARSE, json.dumps(argvs)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_vllm
+def test_vllm_itself_accepts_every_flag(tmp_path: Path) -> None:
+    commands = [
+        engine_command(spec, tmp_path)[3:]
+        for name in profile_names()
+        for spec in load_profile(name).roles.values()
+    ]
+    done = _parse_with_vllm(commands)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "parsed" in done.stdout
+
+
+@needs_vllm
+def test_vllm_refuses_a_flag_that_is_gone(tmp_path: Path) -> None:
+    good = engine_command(load_profile("gpu-32gb").spec("embedder"), tmp_path)[3:]
+    done = _parse_with_vllm([[*good, "--task", "embed"]])
+    assert done.returncode != 0
+    assert "--task" in done.stderr

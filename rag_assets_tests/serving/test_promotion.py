@@ -1,0 +1,60 @@
+"""Promotion: new content goes live, rolled-back content does not come back by itself."""
+
+from dataclasses import replace
+
+from rag_assets.lake.generations import live, rollback
+from rag_assets.lake.store import LakeStore
+from rag_assets.serving.promotion import promote
+from rag_assets_tests.answers.fakes import WordEmbedder
+from rag_assets_tests.answers.world import FERRIES, build
+
+
+def test_the_first_candidate_goes_live(store: LakeStore, embedder: WordEmbedder) -> None:
+    candidate = build(store, FERRIES, embedder)
+    done = promote(store, candidate)
+    assert done.promoted
+    assert done.live.generation_id == candidate.id
+    assert done.reason == f"{candidate.id} is new and is live now."
+
+
+def test_the_same_content_changes_nothing(store: LakeStore, embedder: WordEmbedder) -> None:
+    first = promote(store, build(store, FERRIES, embedder))
+    again = promote(store, build(store, FERRIES, embedder))
+    assert not again.promoted
+    assert again.live == first.live
+    assert "Nothing changed" in again.reason
+
+
+def test_what_was_rolled_back_stays_so_until_something_changes(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    good = promote(store, build(store, FERRIES[:2], embedder)).live.generation_id
+    bad = promote(store, build(store, FERRIES, embedder)).live.generation_id
+    rollback(store)
+    again = promote(store, build(store, FERRIES, embedder))
+    assert not again.promoted
+    assert again.live.generation_id == good
+    assert f"`rag rollback {bad}`" in again.reason
+    assert promote(store, build(store, FERRIES[1:], embedder)).promoted
+
+
+def test_sources_that_go_back_take_the_index_with_them(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    """A document added by mistake and taken away again must not stay retrievable."""
+    first = promote(store, build(store, FERRIES[:2], embedder))
+    promote(store, build(store, FERRIES, embedder))
+    back = promote(store, build(store, FERRIES[:2], embedder))
+    assert back.promoted
+    assert back.live.generation_id != first.live.generation_id
+
+
+def test_other_models_make_other_content(store: LakeStore, embedder: WordEmbedder) -> None:
+    candidate = build(store, FERRIES, embedder)
+    promote(store, candidate)
+    models = {"embedder": {"model_id": "fake/embedder", "revision": "2"}}
+    other = replace(build(store, FERRIES, embedder), models=models)
+    assert promote(store, other).promoted
+    pointer = live(store)
+    assert pointer is not None
+    assert pointer.sequence == 2

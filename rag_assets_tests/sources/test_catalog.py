@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+
+from rag_assets.lake.store import LakeStore
+from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import (
+    Source,
+    SourceError,
+    add_folder,
+    catalog,
+    declared,
+    source_name,
+)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sources.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_field(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        sources:
+          - {name: a, kind: folder, where: corpus, include: ["*.md"], exclude: ["x/*"],
+             buckets: 4, cron: "0 3 * * *", golden: golden.jsonl}
+          - {name: b, kind: folder, where: /srv/b}
+        """,
+    )
+    found = declared(path)
+    assert found["a"] == Source(
+        "a", "folder", str(tmp_path / "corpus"), ("*.md",), ("x/*",), 4, "0 3 * * *",
+        str(tmp_path / "golden.jsonl"),
+    )  # fmt: skip
+    assert found["b"] == Source("b", "folder", "/srv/b")
+    assert found["a"].partitions == ["a.0", "a.1", "a.2", "a.3"]
+    assert found["a"].partition_of("a:x.md") in found["a"].partitions
+    assert source_name("a-b_c.12") == "a-b_c"
+
+
+def test_no_file_no_sources(tmp_path: Path) -> None:
+    assert declared(tmp_path / "absent.yaml") == {}
+    assert declared(write(tmp_path, "sources: []")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a list called 'sources'"),
+        ("sources:", "expected a list called 'sources'"),
+        ("- a", "expected a list called 'sources'"),
+        ("sources: [a]", "expected a list called 'sources'"),
+        ("sources: [", "expected a list called 'sources'"),
+        ("sources: [{name: a, kind: folder}]", "'where'"),
+        ("sources: [{name: a, kind: folder, where: x, colour: red}]", "colour"),
+        ("sources: [{name: A B, kind: folder, where: x}]", "lower-case letters"),
+        ("sources: [{name: a.b, kind: folder, where: x}]", "lower-case letters"),
+        ("sources: [{name: 1, kind: folder, where: x}]", "expected a list called 'sources'"),
+        ("sources: [{name: a, kind: web, where: x}]", "kind must be 'folder'"),
+        ("sources: [{name: a, kind: folder, where: x, buckets: 3}]", "power of two"),
+        ("sources: [{name: a, kind: folder, where: x, buckets: many}]", "TypeError"),
+        ("sources: [{name: a, kind: folder, where: x, include: '*.md'}]", "list of glob patterns"),
+        (
+            "sources: [{name: a, kind: folder, where: x}, {name: a, kind: folder, where: y}]",
+            "same name",
+        ),
+    ],
+)
+def test_wrong_declarations_are_explained(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        declared(write(tmp_path, text))
+
+
+def test_bytes_that_are_no_text_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_bytes(b"sources: [\xff]")
+    with pytest.raises(SourceError, match="UnicodeDecodeError"):
+        declared(path)
+
+
+def test_folder_added_ad_hoc(store: LakeStore, tmp_path: Path) -> None:
+    folder = tmp_path / "Meine Übersicht (2024)"
+    folder.mkdir()
+    source = add_folder(store, folder)
+    assert source.name.startswith("meine-bersicht-2024-")
+    assert add_folder(store, folder / ".." / folder.name) == source
+    path = write(tmp_path, "sources: [{name: a, kind: folder, where: x}]")
+    assert set(catalog(path, store)) == {"a", source.name}
+    assert catalog(path, store)[source.name] == source
+
+
+def test_equal_names_of_different_folders_stay_apart(store: LakeStore, tmp_path: Path) -> None:
+    for parent in "ab":
+        (tmp_path / parent / "docs").mkdir(parents=True)
+    names = {add_folder(store, tmp_path / parent / "docs").name for parent in "ab"}
+    assert len(names) == 2
+
+
+def test_what_is_no_folder_is_not_added(store: LakeStore, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="expected a folder"):
+        add_folder(store, tmp_path / "absent")
+    assert store.records("sources") == []
+
+
+def test_settings_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAG_LAKE", "RAG_PROFILE", "RAG_POSTGRES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAG_HOME", str(tmp_path))
+    monkeypatch.setenv("RAG_ANSWERER_PORT", "9000")
+    found = load_settings()
+    assert found.lake_uri == str(tmp_path / "lake")
+    assert found.sources_file == tmp_path / "sources.yaml"
+    assert found.answerer_url == "http://127.0.0.1:9000"
+    assert (found.profile, found.postgres_url) == ("cpu", None)

@@ -1,0 +1,100 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rag_assets.sources import folder
+from rag_assets.sources.catalog import Source, SourceError
+from rag_assets.sources.folder import folder_state, list_folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    root = tmp_path / "docs"
+    for path in ("a.md", "b.txt", "sub/c.md", "sub/.hidden.md", ".git/d.md", "sub/deep/e.tmp"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    return Source("docs", "folder", str(root))
+
+
+def uris(source: Source) -> list[str]:
+    return [found.uri.removeprefix("docs:") for found in list_folder(source)]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        (("**/*",), (), ["a.md", "b.txt", "sub/c.md", "sub/deep/e.tmp"]),
+        (("**/*.md",), (), ["a.md", "sub/c.md"]),
+        (("sub/**",), ("**/*.tmp",), ["sub/c.md"]),
+        (("a.md", "b.*"), (), ["a.md", "b.txt"]),
+        (("**/*",), ("sub/*",), ["a.md", "b.txt"]),
+        ((), (), []),
+    ],
+)
+def test_patterns(
+    source: Source, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
+) -> None:
+    assert uris(replace(source, include=include, exclude=exclude)) == expected
+
+
+def test_missing_folder_is_an_error_not_an_empty_one(source: Source) -> None:
+    with pytest.raises(SourceError, match="nothing was deleted"):
+        list(list_folder(replace(source, where=source.where + "-gone")))
+
+
+def test_folder_that_cannot_be_listed(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir  # as root every folder can be listed, so the refusal is simulated
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SourceError, match="cannot list .*sub: Permission denied; nothing was"):
+        list(list_folder(source))
+
+
+def test_what_cannot_be_read_has_its_problem(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(source.where)
+    (root / "dangling.md").symlink_to(root / "absent")
+    os.mkfifo(root / "pipe.md")
+    (root / "huge.md").write_text("x" * 200)
+    monkeypatch.setattr(folder, "MAX_FILE_BYTES", 100)
+    access = os.access  # root may read everything, so the refusal is simulated
+
+    def may(path: Path, mode: int) -> bool:
+        return path.name != "a.md" and access(path, mode)
+
+    monkeypatch.setattr(os, "access", may)
+    problems = {f.uri.removeprefix("docs:"): f.problem for f in list_folder(source) if f.problem}
+    assert problems == {
+        "a.md": "cannot be read: permission denied",
+        "dangling.md": "cannot be read: No such file or directory",
+        "huge.md": "has 200 bytes; at most 100 are read",
+        "pipe.md": "is not a regular file",
+    }
+
+
+def test_names_that_are_not_utf8_stay_apart(source: Source) -> None:
+    for name in (b"\xfe.md", b"\xff.md"):
+        (Path(source.where) / os.fsdecode(name)).write_text("text")
+    found = [uri for uri in uris(source) if uri.startswith("\\")]
+    assert found == ["\\udcfe.md", "\\udcff.md"]
+
+
+def test_state_changes_with_the_listing_only(source: Source) -> None:
+    root = Path(source.where)
+    before = folder_state(source)
+    assert folder_state(source) == before
+    (root / ".hidden").write_text("x")
+    assert folder_state(source) == before
+    (root / "new.md").write_text("x")
+    added = folder_state(source)
+    assert added != before
+    (root / "new.md").unlink()
+    assert folder_state(source) == before

@@ -1,0 +1,139 @@
+"""``rag`` as a user meets it when something is wrong: a sentence, an exit code, nothing lost."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+Run = subprocess.CompletedProcess[str]
+
+
+def rag(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Run:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAG_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "rag_assets", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**kept, "RAG_HOME": str(home), "RAG_ANSWERER_PORT": "18460",
+             "RAG_ENGINE_PORT_BASE": "18461", "COLUMNS": "200", **(env or {})},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("The lighthouse keeper is Ada Holm.")
+    (tmp_path / "sources.yaml").write_text(
+        "sources:\n  - name: docs\n    kind: folder\n    where: docs\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
+
+
+def refused(done: Run, code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_help_lists_the_commands(home: Path) -> None:
+    done = rag(home, "--help")
+    assert done.returncode == 0
+    for command in ("demo", "up", "down", "refresh", "ask", "generations", "rollback", "trace",
+                    "evaluate", "models", "doctor"):  # fmt: skip
+        assert command in done.stdout
+
+
+def test_ask_without_answerer(home: Path) -> None:
+    refused(rag(home, "ask", "who?"), 1, "answerer does not run", "rag up")
+
+
+def test_ask_at_a_port_taken_by_something_else(home: Path, taken_port: int) -> None:
+    done = rag(home, "doctor", env={"RAG_ANSWERER_PORT": str(taken_port)})
+    assert done.returncode == 1
+    assert f"port {taken_port} is in use by another program" in done.stdout
+
+
+def test_refresh_of_an_unknown_source(home: Path) -> None:
+    refused(rag(home, "refresh", "dox"), 2, "no source is called dox", "docs")
+
+
+def test_refresh_of_a_missing_folder(home: Path) -> None:
+    refused(rag(home, "refresh", "--path", str(home / "nowhere")), 1, "expected a folder")
+
+
+def test_refresh_when_the_declared_folder_is_gone(home: Path) -> None:
+    (home / "docs" / "a.txt").unlink()
+    (home / "docs").rmdir()
+    # Without weights the command would end earlier; the listing is what is asked about here.
+    done = rag(home, "refresh", env={"RAG_CACHE": str(home / "cache")})
+    refused(done, 1, "rag models pull")
+
+
+def test_refresh_without_weights(home: Path) -> None:
+    done = rag(home, "refresh", env={"RAG_CACHE": str(home / "cache")})
+    refused(done, 1, "weights of", "rag models pull")
+
+
+def test_lake_that_cannot_be_written(home: Path) -> None:
+    (home / "file").write_text("not a folder")
+    done = rag(home, "generations", env={"RAG_LAKE": str(home / "file" / "lake")})
+    refused(done, 1, "writable folder", "RAG_LAKE")
+
+
+def test_malformed_sources_file(home: Path) -> None:
+    (home / "sources.yaml").write_text("sources: [{name: X, kind: folder, where: docs}]")
+    refused(rag(home, "refresh"), 1, "lower-case letters")
+
+
+def test_nothing_published_yet(home: Path) -> None:
+    refused(rag(home, "generations"), 1, "rag refresh")
+    refused(rag(home, "rollback"), 1, "no generation is live")
+
+
+def test_trace_of_an_unknown_answer(home: Path) -> None:
+    refused(rag(home, "trace", "answer_0"), 1, "answer_0")
+
+
+def test_unknown_profile(home: Path) -> None:
+    done = rag(home, "models", "pull", env={"RAG_PROFILE": "tpu"})
+    refused(done, 1, "tpu", "cpu", "gpu-32gb")
+
+
+def test_down_when_nothing_runs(home: Path) -> None:
+    done = rag(home, "down")
+    assert done.returncode == 0
+    assert "nothing was running" in done.stdout
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(home: Path) -> None:
+    done = rag(home, "doctor", "--json", env={"RAG_CACHE": str(home / "cache")})
+    assert done.returncode == 1
+    findings = {f["what"]: f for f in json.loads(done.stdout)}
+    assert findings["weights, llm"]["level"] == "bad"
+    assert findings["weights, llm"]["remedy"] == "run `rag models pull`"
+    assert findings["live generation"]["level"] == "note"
+    assert findings["lancedb"]["found"] == "0.40.0"
+
+
+def test_doctor_says_when_postgres_is_unreachable(home: Path) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    done = rag(home, "doctor", "--json", env={"RAG_POSTGRES_URL": url})
+    findings = {f["what"]: f for f in json.loads(done.stdout)}
+    assert findings["dagster storage"]["level"] == "bad"
+    assert "RAG_POSTGRES_URL" in findings["dagster storage"]["remedy"]

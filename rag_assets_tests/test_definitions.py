@@ -1,0 +1,83 @@
+"""The definitions graph against its golden snapshot: a phantom asset or a lost check shows here.
+
+After a change that is meant, write it anew: ``RAG_GOLDEN=write pytest -k definitions``.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from rag_assets.definitions import defs
+
+GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
+
+
+def snapshot() -> dict[str, Any]:
+    repository = defs().get_repository_def()
+    graph = repository.asset_graph
+    assets = {
+        key.to_user_string(): {
+            "group": graph.get(key).group_name,
+            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "partitioned": graph.get(key).partitions_def is not None,
+            "kinds": sorted(graph.get(key).kinds),
+            "materializable": graph.get(key).is_materializable,
+            "described": bool(graph.get(key).description),
+        }
+        for key in graph.get_all_asset_keys()
+    }
+    checks = sorted(
+        f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys
+    )
+    return {
+        "assets": assets,
+        "checks": checks,
+        "jobs": sorted(name for name in repository.job_names if not name.startswith("__")),
+        "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
+        "schedules": sorted(schedule.name for schedule in repository.schedule_defs),
+    }
+
+
+def test_graph_is_as_recorded() -> None:
+    found = snapshot()
+    if os.environ.get("RAG_GOLDEN") == "write":
+        GOLDEN.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_every_asset_is_ours_and_described() -> None:
+    for name, asset in snapshot()["assets"].items():
+        assert asset["materializable"], f"{name} is a phantom: some dependency is misspelled"
+        assert asset["described"], name
+
+
+def test_contract_of_names() -> None:
+    found = snapshot()
+    assert {"refresh_job", "ask_job", "answerer_job", "hot_load_job"} <= set(found["jobs"])
+    assert found["sensors"] == ["serving_sensor", "source_changed_sensor"]
+    assert found["schedules"] == ["refresh_sample"]
+
+
+def test_refresh_job_holds_all_seven_stages() -> None:
+    job = defs().get_repository_def().get_job("refresh_job")
+    names = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert names == set(snapshot()["assets"])
+
+
+def test_all_checks_block() -> None:
+    repository = defs().get_repository_def()
+    for spec in repository.asset_graph.asset_check_keys:
+        assert repository.asset_graph.get_check_spec(spec).blocking, spec
+
+
+def test_a_schedule_asks_for_each_partition() -> None:
+    repository = defs().get_repository_def()
+    (schedule,) = repository.schedule_defs
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance=instance, repository_def=repository)
+        ticked = schedule.evaluate_tick(context)
+        assert [r.partition_key for r in ticked.run_requests or []] == ["sample.0"]
+        assert instance.get_dynamic_partitions("corpus") == ["sample.0"]

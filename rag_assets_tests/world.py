@@ -1,0 +1,133 @@
+"""A source, a lake and models of the ingestion tests; the stages are real, models are faked."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rag_assets.chunks import cut
+from rag_assets.documents import normalise
+from rag_assets.documents.reading import Document, read_document
+from rag_assets.documents.worker import ParsingWorker
+from rag_assets.duplicates import collapse
+from rag_assets.embeddings import embed
+from rag_assets.enrichments import enrich
+from rag_assets.index import build
+from rag_assets.lake.delta import Report
+from rag_assets.lake.store import LakeStore
+from rag_assets.sections import structure
+from rag_assets.sources import ingest
+from rag_assets.sources.catalog import Source
+from rag_assets_tests.fakes import FakeChat, FakeEmbedder
+
+LABELS = {
+    "document_type": "guide",
+    "topics": ["Ferries", "ferries "],
+    "entities": [],
+    "summary": "About it.",
+    "question": "What is it?",
+}
+
+
+class WordCounter:
+    """A tokenizer for tests that need none: words and single signs."""
+
+    def count(self, text: str) -> int:
+        return len(self.offsets(text))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+
+@dataclass
+class CountingEmbedder(FakeEmbedder):
+    """Remembers what it was asked; another revision gives other vectors."""
+
+    revision: str = "1"
+    dimension: int = 64
+    asked: list[str] = field(default_factory=list)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked.extend(texts)
+        return np.roll(super().embed(texts), int(self.revision), axis=1)
+
+
+class World:
+    """A folder of documents and the lake that is made of it."""
+
+    def __init__(self, folder: Path, store: LakeStore, name: str = "docs") -> None:
+        self.root = folder / name
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.store = store
+        self.source = Source(name=name, kind="folder", where=str(self.root))
+        self.partition = f"{name}.0"
+        self.embedder = CountingEmbedder()
+        self.chat = FakeChat([json.dumps(LABELS)])
+
+    def write(self, path: str, text: str | bytes) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode() if isinstance(text, str) else text)
+        return target
+
+    def stages(self) -> dict[str, Report]:
+        """Run the partitioned stages; what each of them did."""
+        store, partition = self.store, self.partition
+        return {
+            "source_files": ingest.ingest(store, self.source, partition, run_id="r"),
+            "documents": normalise.normalise_documents(store, partition, run_id="r"),
+            "sections": structure.structure_documents(store, partition, run_id="r"),
+            "chunks": cut.cut_chunks(
+                store,
+                partition,
+                counter=WordCounter(),
+                tokenizer_id="words",
+                max_tokens=60,
+                run_id="r",
+            ),
+            "embeddings": embed.embed_chunks(store, partition, embedder=self.embedder, run_id="r"),
+            "enrichments": enrich.enrich_documents(store, partition, model=self.chat, run_id="r"),
+        }
+
+    def index(self) -> build.BuildReport:
+        """Run the stages that look at all partitions."""
+        collapse.collapse_duplicates(self.store)
+        return build.build_index(
+            self.store,
+            dimension=self.embedder.dimension,
+            models={"embedder": {"model_id": "fake/embedder", "revision": self.embedder.revision}},
+            run_id="r",
+        )
+
+    def refresh(self) -> build.BuildReport:
+        """Run every stage."""
+        self.stages()
+        return self.index()
+
+
+# Fixtures; the conftest.py of each room that needs them imports them.
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LakeStore:
+    return LakeStore(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read documents in this process: a worker costs a second to start."""
+
+    def read(self: ParsingWorker, data: bytes, name: str) -> Document:
+        return read_document(data, name)
+
+    monkeypatch.setattr(ParsingWorker, "read", read)
+
+
+@pytest.fixture
+def world(tmp_path: Path, store: LakeStore, in_process: None) -> World:
+    return World(tmp_path, store)
