@@ -10,8 +10,10 @@ import pytest
 from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
 from rag_assets.models.engine_state import running_engines
 from rag_assets.models.engines import EngineSet
-from rag_assets.models.profiles import ROLES, Profile, active_profile
+from rag_assets.models.profiles import ROLES, Profile, active_profile, load_profile
 from rag_assets.models.weights import cache_root, pull
+
+TEST_PORT_BASE = 8561
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     if given and set(running_engines(Path(given))) == set(ROLES):
         yield Engines(profile, Path(given), cache_dir)
         return
+    # not the default ports: engines of a developer's own stack may be running there
+    profile = load_profile(profile.name, port_base=TEST_PORT_BASE)
     pull(profile, cache_dir, progress=lambda _what, _share: None)
     state_dir = Path(given) if given else tmp_path_factory.mktemp("engines")
     with EngineSet(profile, cache_dir, state_dir) as owned:

@@ -6,7 +6,7 @@ import trafilatura
 from lxml.etree import _Element
 from trafilatura.settings import Document
 
-from rag_assets.documents.blocks import Block, BlockKind, Extracted, RejectedError
+from rag_assets.documents.blocks import Block, Extracted, RejectedError
 from rag_assets.documents.decoding import decode
 
 
@@ -28,7 +28,6 @@ def read_html(data: bytes) -> Extracted:
 
 
 def _blocks(parent: _Element) -> Iterator[Block]:
-    kinds: dict[str, BlockKind] = {"list": "list", "table": "table", "code": "code"}
     for element in parent:
         tag = str(element.tag)
         if tag == "head":
@@ -41,10 +40,17 @@ def _blocks(parent: _Element) -> Iterator[Block]:
             yield Block("table", "\n".join(" | ".join(row) for row in rows if any(row)))
         elif tag == "code":
             yield Block("code", "".join(element.itertext()).strip("\n"))
-        elif len(element) and any(str(child.tag) in kinds or child.tag == "p" for child in element):
+        elif _is_container(element):
             yield from _blocks(element)
         else:
             yield Block("paragraph", _flat(element))
+
+
+def _is_container(element: _Element) -> bool:
+    """Whether it only wraps blocks; with words of its own, what is inside is part of a sentence."""
+    own = [element.text or "", *(child.tail or "" for child in element)]
+    inner = {str(child.tag) for child in element}
+    return bool(inner & {"list", "table", "code", "p"}) and not "".join(own).strip()
 
 
 def _items(element: _Element, depth: int) -> Iterator[str]:

@@ -197,6 +197,7 @@ class EngineSet:
         while not is_healthy(spec.url):
             waited = time.monotonic() - started
             if not is_same_process(pid, started_at):
+                _kill_group(pid)
                 raise EngineError(
                     f"the engine of {spec.role} ended while it started; "
                     f"the end of its log:\n{self._tail(spec.role)}"

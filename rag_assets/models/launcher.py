@@ -2,9 +2,10 @@
 
 Run as ``python -m rag_assets.models.launcher fork|exec``. One JSON line on standard input asks for
 one engine: ``{"role", "argv", "environment", "log"}``; the answer, one JSON line on standard
-output, is ``{"role", "pid"}``. When standard input closes, for whatever reason (the owner stopped, or was
-killed), or on SIGTERM, every engine's process group gets SIGTERM and, after a grace time, SIGKILL.
-Should the launcher itself be killed, the kernel kills its children, and theirs.
+output, is ``{"role", "pid"}``. When standard input closes, for whatever reason (the owner stopped,
+or was killed), or on SIGTERM, every engine's process group gets SIGTERM and, after a grace time,
+SIGKILL. Should the launcher itself be killed, the kernel kills its children, and under ``fork``
+theirs, too.
 
 ``exec`` runs ``argv`` as a command. ``fork`` imports vLLM once and forks each engine, and each
 engine's core, out of that: an import costs 7 s of a core (20 s where bytecode is not kept), and

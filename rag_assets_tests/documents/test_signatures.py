@@ -29,7 +29,6 @@ def test_any_text_has_a_signature(text: str) -> None:
     found = signature(text)
     assert found.shape == (128,)
     assert found.dtype == np.uint32
-    assert (found == signature(text.lower())).all() or text.lower() != text.lower().lower()
 
 
 def test_case_and_punctuation_do_not_count() -> None:
@@ -43,7 +42,5 @@ def test_blocks_of_shingles_do_not_change_the_minimum(monkeypatch: pytest.Monkey
 
 
 def test_signatures_are_those_of_last_year() -> None:
-    assert signature("one two three four five")[:3].tolist() == FIRST
-
-
-FIRST: list[int] = []
+    # Stored signatures are compared with new ones: numpy must not change the constants.
+    assert signature("one two three four five")[:3].tolist() == [87529092, 163177639, 452749628]

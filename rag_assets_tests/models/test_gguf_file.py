@@ -76,5 +76,5 @@ def test_cut_off_tensor_is_named(path: Path) -> None:
 def test_damaged_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 5) + b"\x01")
-    with pytest.raises(ConversionError, match="header of .* is damaged"):
+    with pytest.raises(ConversionError, match=r"header of .* is damaged"):
         read_gguf(path)

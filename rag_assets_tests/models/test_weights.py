@@ -28,8 +28,9 @@ def write_wheel(folder: Path, package: str, version: str, members: dict[str, byt
     """A wheel that pip accepts."""
     stem = package.replace("-", "_")
     info = f"{stem}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
     members = members | {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": metadata.encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},,\n" for name in [*members, f"{info}/RECORD"])
