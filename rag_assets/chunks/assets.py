@@ -30,7 +30,7 @@ def chunks(
             counter=window.tokenizer,
             tokenizer_id=window.identity,
             max_tokens=window.max_tokens,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=progress,
         ),
     )

@@ -101,7 +101,10 @@ def _pieces(
 def _cut(
     text: str, start: int, end: int, size: Size, room: int, depth: int
 ) -> Iterator[tuple[int, int]]:
-    """Parts of text[start:end] of at most ``room`` tokens, cut as coarsely as possible."""
+    """Parts of text[start:end] of at most ``room`` tokens, cut as coarsely as possible.
+
+    They are not joined here: what a long paragraph is cut into must still join its heading.
+    """
     if size(start, end) <= room:
         if text[start:end].strip():
             yield start, end
@@ -118,8 +121,8 @@ def _cut(
         position = gap.end()
     if position < end:
         parts.append((position, end))
-    fine = (span for part in parts for span in _cut(text, *part, size, room, depth + 1))
-    yield from _packed(fine, size, room)
+    for part in parts:
+        yield from _cut(text, *part, size, room, depth + 1)
 
 
 def _packed(pieces: Iterable[tuple[int, int]], size: Size, room: int) -> Iterator[tuple[int, int]]:

@@ -40,7 +40,7 @@ def normalised_documents(
         context,
         "files read",
         lambda partition, progress: normalise.normalise_documents(
-            store.client, partition, run_id=context.run_id, progress=progress
+            store.client, partition, run_id=context.run.run_id, progress=progress
         ),
     )
     languages: Counter[str] = Counter()

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import trafilatura
-from lxml.etree import _Element
+from lxml.etree import _Element, iterwalk
 from trafilatura.settings import Document
 
 from rag_assets.documents.blocks import Block, Extracted, RejectedError
 from rag_assets.documents.decoding import decode
+
+_LINES = {"lb", "p", "row", "cell", "item"}  # trafilatura's tags for what stands on its own line
 
 
 def read_html(data: bytes) -> Extracted:
@@ -39,7 +41,7 @@ def _blocks(parent: _Element) -> Iterator[Block]:
             rows = [[_flat(cell) for cell in row.iter("cell")] for row in element.iter("row")]
             yield Block("table", "\n".join(" | ".join(row) for row in rows if any(row)))
         elif tag == "code":
-            yield Block("code", "".join(element.itertext()).strip("\n"))
+            yield Block("code", _text(element, "\n").strip("\n"))
         elif _is_container(element):
             yield from _blocks(element)
         else:
@@ -68,9 +70,22 @@ def _own_text(item: _Element) -> Iterator[str]:
     yield item.text or ""
     for child in item:
         if child.tag != "list":
-            yield "".join(child.itertext())
+            yield _text(child, " ")
         yield child.tail or ""
 
 
 def _flat(element: _Element) -> str:
-    return " ".join("".join(element.itertext()).split())
+    return " ".join(_text(element, " ").split())
+
+
+def _text(element: _Element, gap: str) -> str:
+    """All text of an element, with ``gap`` where a line ends, or words would grow together."""
+    parts: list[str] = []
+    for event, node in iterwalk(element, events=("start", "end")):
+        if node.tag in _LINES:
+            parts.append(gap)
+        if event == "start":
+            parts.append(node.text or "")
+        elif node is not element:
+            parts.append(node.tail or "")
+    return "".join(parts)

@@ -28,7 +28,7 @@ def embeddings(
             store.client,
             partition,
             embedder=models.embedder,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=progress,
         ),
     )

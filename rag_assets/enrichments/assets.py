@@ -30,7 +30,7 @@ def enrichments(
             store.client,
             partition,
             model=models.slm,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=progress,
         ),
     )

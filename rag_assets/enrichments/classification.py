@@ -25,13 +25,13 @@ DOCUMENT_TYPES: Final = (
     "article",
     "other",
 )
-MAX_PROMPT_CHARS: Final = 1800  # about 450 tokens
-MAX_ANSWER_TOKENS: Final = 160
+MAX_PROMPT_CHARS: Final = 1400  # about 350 tokens
+MAX_ANSWER_TOKENS: Final = 140
 SYSTEM: Final = (
     "You describe documents for a search index. Reply with one JSON object. "
-    "document_type: the best fitting label. topics: what it is about, two to four short terms. "
+    "document_type: the best fitting label. topics: what it is about, two or three short terms. "
     "entities: names of people, places, ships, products or organisations in it. "
-    "summary: one short sentence. question: one question that it answers."
+    "summary: one sentence of at most twelve words. question: one question that it answers."
 )
 SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -41,15 +41,15 @@ SCHEMA: Final[dict[str, Any]] = {
             "type": "array",
             "items": {"type": "string", "maxLength": 30},
             "minItems": 1,
-            "maxItems": 4,
+            "maxItems": 3,
         },
         "entities": {
             "type": "array",
             "items": {"type": "string", "maxLength": 40},
-            "maxItems": 5,
+            "maxItems": 4,
         },
-        "summary": {"type": "string", "maxLength": 160},
-        "question": {"type": "string", "maxLength": 120},
+        "summary": {"type": "string", "maxLength": 130},
+        "question": {"type": "string", "maxLength": 100},
     },
     "required": ["document_type", "topics", "entities", "summary", "question"],
     "additionalProperties": False,

@@ -25,7 +25,7 @@ def chunk_index(
         store.client,
         dimension=models.dimension,
         models=models.identities(),
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         progress=progress_log(context, "partitions indexed"),
     )
     generation = report.generation

@@ -131,6 +131,7 @@ class IndexReader:
     def _by_text(self, question: str, where: str | None) -> list[dict[str, Any]]:
         if not self._has_text_index or not question.strip():
             return []
+        question = question.encode("utf-8", "replace").decode()  # JSON may bring lone surrogates
         query = self._table.search(MatchQuery(question, "search_text"), query_type="fts")
         if where is not None:
             query = query.where(where, prefilter=True)

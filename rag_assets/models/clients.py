@@ -5,6 +5,7 @@ The protocols are what the rest of the package knows; tests put fakes behind the
 
 import math
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -231,6 +232,8 @@ class _Http:
         self._url = url
         # trust_env off: a proxy for the outside world must not be asked for the loopback
         self._client = httpx.Client(base_url=url, trust_env=False)
+        # clients are handed around and kept; nobody could say who should close them
+        weakref.finalize(self, self._client.close)
 
     def post(self, path: str, body: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
         try:

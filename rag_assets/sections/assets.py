@@ -21,7 +21,7 @@ def sections(context: dg.AssetExecutionContext, store: LakeResource) -> dg.Mater
         context,
         "documents cut",
         lambda partition, progress: structure.structure_documents(
-            store.client, partition, run_id=context.run_id, progress=progress
+            store.client, partition, run_id=context.run.run_id, progress=progress
         ),
     )
     return stage_result(reports, structure.TABLE.name)

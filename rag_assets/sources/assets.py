@@ -28,7 +28,7 @@ def source_files(
             store.client,
             sources.of_partition(partition, store.client),
             partition,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=progress,
         ),
     )

@@ -30,8 +30,8 @@ def ingest(
 ) -> Report:
     """Bring ``source_files`` of one partition up to date and keep the bytes of what is new.
 
-    A file whose size and mtime stand as stored is not read again, unless reading it failed. One that cannot be read keeps
-    a row with its problem, so that it ends up among the rejected documents.
+    A file whose size and mtime stand as stored is not read again, unless reading it failed. One
+    that cannot be read keeps a row with its problem, and ends up among the rejected documents.
 
     Raises:
         SourceError: the source cannot be listed; nothing was changed.

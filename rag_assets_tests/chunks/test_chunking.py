@@ -20,21 +20,23 @@ from rag_assets_tests.world import WordCounter
 ugly = st.text(
     st.one_of(
         st.sampled_from("abcde .,;!?\n\t"),
-        st.sampled_from("\U0001f469\u200d\U0001f680é\u0301漢字ة\u2028\xa0ﷺİß\u0e33\U0001f1e9\ufffd"),
+        st.sampled_from(
+            "\U0001f469\u200d\U0001f680é\u0301漢字ة\u2028\xa0ﷺİß\u0e33\U0001f1e9\ufffd"
+        ),
         st.characters(exclude_categories=["Cs"]),
     ),
     max_size=200,
 )
 sentences = st.lists(
-    st.sampled_from(["The ferry leaves at seven.", "Fares: 40 kr;", "unaffable", "漢字" * 9, "x" * 90]),
+    st.sampled_from(
+        ["The ferry leaves at seven.", "Fares: 40 kr;", "unaffable", "漢字" * 9, "x" * 90]
+    ),
     max_size=25,
 ).map(" ".join)
 texts = st.lists(st.one_of(ugly, sentences), min_size=1, max_size=4)
 
 
-@pytest.fixture(
-    scope="module", params=["words", pytest.param("minilm", id="minilm")]
-)
+@pytest.fixture(scope="module", params=["words", pytest.param("minilm", id="minilm")])
 def counter(request: pytest.FixtureRequest) -> Counter:
     if request.param == "words":
         return WordCounter()
@@ -72,9 +74,7 @@ def test_cap_kept_nothing_lost_same_twice(
 
 
 def cut(text: str, max_tokens: int, header: str = "") -> list[str]:
-    spans = chunk_section(
-        text, [(0, len(text))], header, WordCounter(), max_tokens=max_tokens
-    )
+    spans = chunk_section(text, [(0, len(text))], header, WordCounter(), max_tokens=max_tokens)
     return [text[span.start : span.end] for span in spans]
 
 
@@ -137,3 +137,10 @@ def test_header(title: str, path: list[str], max_tokens: int, header: str) -> No
 def test_header_always_leaves_room(counter: Counter, title: str, path: list[str]) -> None:
     header = make_header(title, path, counter, 64)
     assert chunk_section("word", [(0, 4)], header, counter, max_tokens=64)
+
+
+def test_heading_stays_with_its_long_paragraph() -> None:
+    text = "Head\n\n" + "w " * 30
+    spans = chunk_section(text, [(0, 4), (6, 65)], "", WordCounter(), max_tokens=16)
+    assert [s.n_tokens for s in spans] == [16, 15]
+    assert text[: spans[0].end].startswith("Head\n\nw w")

@@ -8,11 +8,13 @@ from rag_assets.documents.blocks import Block
 from rag_assets.documents.reading import normalise
 from rag_assets.lake.identity import text_hash
 from rag_assets.sections.tree import cut_sections
-from rag_assets_tests.world import World, WordCounter
+from rag_assets_tests.world import WordCounter, World
 
 blocks = st.lists(
     st.one_of(
-        st.builds(Block, st.just("heading"), st.sampled_from(["A", "B é\u0301"]), st.integers(1, 3)),
+        st.builds(
+            Block, st.just("heading"), st.sampled_from(["A", "B é\u0301"]), st.integers(1, 3)
+        ),
         st.builds(
             Block,
             st.sampled_from(["paragraph", "list", "code", "table"]),
@@ -30,7 +32,7 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
         {"kind": s.kind, "level": s.level, "start": s.start, "end": s.end, "page": s.page}
         for s in spans
     ]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for section in cut_sections("doc_1", text, found):
         row = {
             "section_id": section.section_id, "document_id": "doc_1", "title": "Title",

@@ -80,7 +80,7 @@ def test_prefix_and_schema_exclude_each_other(chat: ChatModel) -> None:
 def test_a_real_prefix_of_blocks_is_cached(engines: Engines, role: str) -> None:
     chat = engines.chat("llm" if role == "llm" else "slm")
     messages = [
-        {"role": "system", "content": "Answer briefly. " * 60},
+        {"role": "system", "content": "Answer briefly. " * 400},
         {"role": "user", "content": "What is 2 + 2?"},
     ]
     chat.complete(messages, max_tokens=1)

@@ -21,7 +21,7 @@ def test_big_endian_marks() -> None:
 
 
 def test_windows_1252_by_statistics() -> None:
-    text = GERMAN.replace(";", " –") + " „so“ 5 €"
+    text = GERMAN.replace(";", " \u2013") + " „so“ 5 €"
     assert decode(text.encode("cp1252")) == (text, "cp1252")
 
 

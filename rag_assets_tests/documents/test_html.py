@@ -49,6 +49,16 @@ def test_content_is_all_there(blocks: list[Block]) -> None:
     assert text.count("best trip") == 1
 
 
+def test_words_do_not_grow_together_at_line_breaks() -> None:
+    page = PAGE.replace("Children", "Small<br>children").replace("40 kr", "40<br>kr")
+    page = page.replace("<blockquote><p>The", "<blockquote>He said: <p>The").replace(
+        "Come early", "Come<br>early"
+    )
+    text = "\n".join(block.text for block in read_html(page.encode()).blocks)
+    for words in ("Small children", "Adult | 40 kr", "He said: The best", "- Come early"):
+        assert words in text
+
+
 def test_title(blocks: list[Block]) -> None:
     assert read_html(PAGE.encode()).title in ("Line 3", "Line 3 to Kelva")
 

@@ -46,7 +46,9 @@ def test_running_lines_are_left_out(blocks: list[Block]) -> None:
 
 
 def test_rows_of_figures_at_equal_heights_are_kept() -> None:
-    rows = [[("row", f"Item {10 * page + n} costs {page + n}") for n in range(9)] for page in (1, 2)]
+    rows = [
+        [("row", f"Item {10 * page + n} costs {page + n}") for n in range(9)] for page in (1, 2)
+    ]
     text = "\n".join(block.text for block in read_pdf(pdfs.write(rows)).blocks)
     assert text.count("Item") == 18
 
@@ -75,6 +77,7 @@ def test_cut_off_file_is_rejected_or_read_never_a_crash() -> None:
     whole = pdfs.write(PAGES)
     for share in (0.3, 0.6, 0.9):
         try:
-            read_pdf(whole[: int(len(whole) * share)])
-        except RejectedError as error:
-            assert error.reason in ("corrupt", "no text")
+            found = len(read_pdf(whole[: int(len(whole) * share)]).blocks)
+        except RejectedError:
+            found = 1
+        assert found

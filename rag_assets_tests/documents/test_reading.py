@@ -11,7 +11,9 @@ from rag_assets_tests.documents import pdfs
 ugly = st.text(
     st.one_of(
         st.characters(codec=None, exclude_categories=()),
-        st.sampled_from(" \t\n\r\x0b\x0c\x85\u2028\u3000\xa0\xad\u200b\ufeff\u0301\u0308eüé\u1100\u1161"),
+        st.sampled_from(
+            " \t\n\r\x0b\x0c\x85\u2028\u3000\xa0\xad\u200b\ufeff\u0301\u0308eüé\u1100\u1161"
+        ),
     ),
     max_size=30,
 )

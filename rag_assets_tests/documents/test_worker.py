@@ -30,7 +30,7 @@ def strange_read(data: bytes, name: str) -> Document:
 
 
 def serve_strangely(pipe: Connection, memory_bytes: int) -> None:
-    worker.read_document = strange_read  # in the child only, where nothing else is patched
+    vars(worker)["read_document"] = strange_read  # in the child only, where nothing else is patched
     worker._serve(pipe, memory_bytes)
 
 

@@ -53,7 +53,7 @@ def test_folder_that_cannot_be_listed(source: Source, monkeypatch: pytest.Monkey
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(SourceError, match="cannot list .*sub: Permission denied; nothing was"):
+    with pytest.raises(SourceError, match=r"cannot list .*sub: Permission denied; nothing was"):
         list(list_folder(source))
 
 

@@ -57,7 +57,7 @@ def test_touched_is_not_changed(world: World) -> None:
 
 
 def test_going_back_to_an_older_state(world: World) -> None:
-    versions = []
+    versions: list[dict[str, str]] = []
     for text in ("state A of the text", "state B of the text", "state A of the text"):
         touch(world.write("a.md", text), (len(versions) + 1) * 10**9)
         versions.append({n: r.data_version for n, r in world.stages().items()})
@@ -119,8 +119,6 @@ def test_buckets_share_the_files(world: World) -> None:
     split = Source("docs", "folder", str(world.root), buckets=4)
     for partition in split.partitions:
         ingest(world.store, split, partition, run_id="r")
-    found = [
-        row["uri"] for p in split.partitions for row in world.store.rows("source_files", p)
-    ]
+    found = [row["uri"] for p in split.partitions for row in world.store.rows("source_files", p)]
     assert sorted(found) == sorted(f"docs:{n}.md" for n in range(20))
     assert all(world.store.rows("source_files", p) for p in split.partitions)

@@ -1,0 +1,190 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rag_assets.index.build import BuildReport, count_unindexed
+from rag_assets.index.search import IndexReader
+from rag_assets.lake import generations
+from rag_assets.lake.store import LakeError
+from rag_assets_tests.world import World
+
+
+def found(world: World, built: BuildReport, question: str) -> set[str]:
+    """Uris found by their words in the generation of a build."""
+    reader = IndexReader(world.store, built.generation)
+    return {hit.chunk.uri for hit in reader.search(question, None)}
+
+
+def rows(world: World) -> dict[str, dict[str, object]]:
+    return {row["uri"]: row for row in world.store.rows("chunk_index")}
+
+
+def test_empty_lake(world: World) -> None:
+    built = world.refresh()
+    assert built.generation.counts == {"chunks": 0, "documents": 0}
+    assert (built.is_new, built.n_unindexed) == (True, 0)
+    assert found(world, built, "anything") == set()
+    world.write("a.md", "the lighthouse")
+    later = world.refresh()
+    assert (later.is_new, later.n_unindexed) == (True, 0)
+    assert found(world, later, "lighthouse") == {"docs:a.md"}
+
+
+def test_later_rows_are_found_too(world: World) -> None:
+    for n, word in enumerate(["lighthouse", "anchor", "compass"]):
+        world.write(f"{n}.md", f"the {word}")
+        built = world.refresh()
+        assert built.n_unindexed == count_unindexed(world.store, built.generation) == 0
+        assert found(world, built, word) == {f"docs:{n}.md"}
+
+
+def test_emptied_index_takes_in_rows_again(world: World) -> None:
+    path = world.write("a.md", "the lighthouse")
+    world.refresh()
+    path.unlink()
+    emptied = world.refresh()
+    assert emptied.generation.counts["chunks"] == 0
+    assert found(world, emptied, "lighthouse") == set()
+    world.write("b.md", "the anchor")
+    built = world.refresh()
+    assert built.n_unindexed == 0
+    assert found(world, built, "anchor") == {"docs:b.md"}
+
+
+def test_nothing_changed_nothing_written(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    before = world.refresh()
+    after = world.refresh()
+    assert not after.is_new
+    assert (after.n_upserted, after.n_deleted) == (0, 0)
+    assert after.generation == before.generation
+    table = world.store.table("chunk_index")
+    assert table is not None
+    assert table.version == before.generation.index_version
+
+
+def test_only_changed_rows_are_written(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    for w in (world, other):
+        w.write("a.md", f"the lighthouse of {w.source.name}")
+        w.write("b.md", f"the anchor of {w.source.name}")
+        w.stages()
+    assert world.index().n_upserted == 4
+    other.write("b.md", "the compass")
+    other.stages()
+    built = world.index()
+    assert (built.n_upserted, built.n_deleted) == (1, 1)
+    assert found(world, built, "compass") == {"other:b.md"}
+
+
+def test_deleted_document_is_gone_at_once_and_the_old_reader_keeps_it(world: World) -> None:
+    path = world.write("a.md", "the lighthouse")
+    world.write("b.md", "the anchor")
+    before = world.refresh()
+    path.unlink()
+    after = world.refresh()
+    assert after.n_deleted == 1
+    assert found(world, after, "lighthouse") == set()
+    assert found(world, before, "lighthouse") == {"docs:a.md"}
+
+
+def test_duplicates_are_aliases_of_one_set_of_rows(world: World) -> None:
+    world.write("a.md", "the lighthouse on the island")
+    world.write("copies/a.md", "the lighthouse on the island")
+    built = world.refresh()
+    assert built.generation.counts == {"chunks": 1, "documents": 1}
+    assert rows(world)["docs:a.md"]["aliases"] == ["docs:copies/a.md"]
+
+
+def test_alias_promoted_in_an_untouched_partition_appears(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    path = world.write("a.md", "the lighthouse on the island")
+    other.write("copies/a.md", "the lighthouse on the island")
+    other.stages()
+    world.refresh()
+    assert rows(world).keys() == {"docs:a.md"}
+    path.unlink()
+    world.stages()
+    built = world.index()
+    assert rows(world).keys() == {"other:copies/a.md"}
+    assert found(world, built, "lighthouse") == {"other:copies/a.md"}
+
+
+def test_another_embedder_replaces_the_vectors(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    before = world.refresh()
+    vector = rows(world)["docs:a.md"]["vector"]
+    world.embedder.revision = "2"
+    after = world.refresh()
+    assert after.is_new
+    assert rows(world)["docs:a.md"]["vector"] != vector
+    assert after.generation.models["embedder"]["revision"] == "2"
+    assert before.generation.data_version != after.generation.data_version
+
+
+def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    for w in (world, other):
+        w.write("a.md", f"the lighthouse of {w.source.name}")
+        w.stages()
+    world.index()
+    other.write("a.md", "the compass")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def stop(texts: list[str]) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(other.embedder, "embed", stop)
+        with pytest.raises(KeyboardInterrupt):
+            other.stages()
+    world.write("b.md", "the anchor")
+    world.stages()
+    meanwhile = world.index()
+    assert found(world, meanwhile, "lighthouse anchor") == {"docs:a.md", "docs:b.md", "other:a.md"}
+    other.stages()
+    after = world.index()
+    assert found(world, after, "compass") == {"other:a.md"}
+    assert found(world, after, "lighthouse") == {"docs:a.md"}
+
+
+def test_enrichment_is_searched_and_filtered_by(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    built = world.refresh()
+    row = rows(world)["docs:a.md"]
+    assert (row["document_type"], row["topics"]) == ("guide", ["ferries"])
+    assert found(world, built, "ferries") == {"docs:a.md"}
+
+
+def test_rows_of_an_edited_document_have_one_age(world: World) -> None:
+    path = world.write("a.md", "# A\n\nkept text\n\n# B\n\nold text")
+    os.utime(path, (10**9, 10**9))
+    world.refresh()
+    os.utime(world.write("a.md", "# A\n\nkept text\n\n# B\n\nnew text"), (2 * 10**9, 2 * 10**9))
+    world.refresh()
+    ages = {row["modified_at"].timestamp() for row in world.store.rows("chunk_index")}
+    assert ages == {2 * 10**9}
+
+
+def test_same_rows_by_another_way_keep_their_evaluation(world: World) -> None:
+    world.write("a.md", "state A of the text")
+    built = world.refresh()
+    judged = replace(built.generation, evaluation={"passed": True})
+    generations.put_candidate(world.store, judged)
+    for text in ("state B of the text", "state A of the text"):  # not indexed in between
+        world.write("a.md", text)
+        world.stages()
+    again = world.index()
+    assert not again.is_new
+    assert generations.candidate(world.store) == again.generation
+    assert again.generation == replace(judged, inputs=again.generation.inputs)
+    assert again.generation.inputs != judged.inputs
+
+
+def test_no_index_no_count(world: World) -> None:
+    generation = generations.Generation("g1", "", 1, "", {}, {}, {}, "r")
+    with pytest.raises(LakeError, match="rag refresh"):
+        count_unindexed(world.store, generation)
+    with pytest.raises(LakeError, match="rag refresh"):
+        IndexReader(world.store, generation)
