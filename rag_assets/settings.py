@@ -1,17 +1,18 @@
 """Where things are: the only module that reads the environment.
 
-=================== ========================================== ================================
-variable            meaning                                    default
-=================== ========================================== ================================
-RAG_HOME            folder with ``sources.yaml`` and the state ``data/`` of the checkout
-RAG_STATE           state and logs of running processes        ``<home>/run``
-RAG_LAKE            folder or object-store URI of the lake     ``<home>/lake``
-RAG_CACHE           model weights                              ``~/.cache/rag_assets``
-RAG_PROFILE         model profile                              ``cpu``
-RAG_POSTGRES_URL    Dagster's storage; unset means SQLite      unset
-RAG_ANSWERER_PORT   HTTP port of the answerer, loopback        8460
-RAG_UI_PORT         port of Dagster's UI, loopback             3000
-=================== ========================================== ================================
+===================== ========================================== ================================
+variable              meaning                                    default
+===================== ========================================== ================================
+RAG_HOME              folder with ``sources.yaml`` and the state ``data/`` of the checkout
+RAG_STATE             state and logs of running processes        ``<home>/run``
+RAG_LAKE              folder or object-store URI of the lake     ``<home>/lake``
+RAG_CACHE             model weights                              ``~/.cache/rag_assets``
+RAG_PROFILE           model profile                              ``cpu``
+RAG_POSTGRES_URL      Dagster's storage; unset means SQLite      unset
+RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
+RAG_ENGINE_PORT_BASE  first of three engine ports, loopback    8461 (``models.profiles`` reads it)
+RAG_UI_PORT           port of Dagster's UI, loopback             3000
+===================== ========================================== ================================
 """
 
 import os

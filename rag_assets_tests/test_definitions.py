@@ -5,6 +5,7 @@ After a change that is meant, write it anew: ``RAG_GOLDEN=write pytest -k defini
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,11 @@ def test_a_schedule_asks_for_each_partition() -> None:
     repository = defs().get_repository_def()
     (schedule,) = repository.schedule_defs
     with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance=instance, repository_def=repository)
+        context = dg.build_schedule_context(
+            instance=instance,
+            repository_def=repository,
+            scheduled_execution_time=datetime(2026, 1, 1, 3, tzinfo=UTC),
+        )
         ticked = schedule.evaluate_tick(context)
         assert [r.partition_key for r in ticked.run_requests or []] == ["sample.0"]
         assert instance.get_dynamic_partitions("corpus") == ["sample.0"]

@@ -22,6 +22,7 @@ from rag_assets.refreshing import RefreshRun, has_work, refresh_partitions
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines
+from rag_assets_tests.test_readme import blocks
 
 pytestmark = pytest.mark.engines
 
@@ -206,6 +207,15 @@ def test_ask_and_trace_on_the_command_line(world: World, answerer: AnswererClien
     (source,) = world.store.rows("source_files", "docs.0", where="uri = 'docs:vessels/alder.html'")
     for link in (record["citations"][0]["chunk_id"], source["raw_hash"], source["run_id"]):
         assert link in traced.stdout
+
+
+@pytest.mark.parametrize("snippet", blocks("README.md", "python"))
+def test_python_snippets_of_the_readme_run(answerer: AnswererClient, snippet: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "42" in done.stdout
 
 
 def test_a_question_of_20_000_words_is_refused(world: World, answerer: AnswererClient) -> None:

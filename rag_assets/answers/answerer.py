@@ -124,7 +124,7 @@ class Answerer:
             self.reader,
             wanted=terms(question),
             n_passages=max(policy.slm.sections, policy.llm.sections, policy.deep.reduce.sections),
-            whole_tokens=int(policy.section_share * policy.slm.evidence),
+            passage_tokens=policy.passage_tokens,
             decay=policy.per_document_decay,
             count=text_counter(self.slm),
             whole_sections=policy.whole_sections,

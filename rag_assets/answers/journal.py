@@ -1,22 +1,16 @@
 """The table ``answers``: every answer given, whoever asked.
 
-Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once; only
-the very first write, which makes the table, needs a lock.
+Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once.
 """
 
-import fcntl
 import json
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from lancedb.table import Table
 
 from rag_assets.answers.answer import Answer
-from rag_assets.lake.identity import text_hash
 from rag_assets.lake.schemas import ANSWERS
 from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, quoted
 
@@ -42,7 +36,7 @@ def record_answers(store: LakeStore, answers: Sequence[Answer], run_id: str = ""
     """
     if answers:
         rows = [_row(answer, run_id) for answer in answers]
-        _table(store).add(pa.Table.from_pylist(rows, schema=ANSWERS))
+        store.open_or_create(TABLE, GLOBAL, ANSWERS).add(pa.Table.from_pylist(rows, schema=ANSWERS))
 
 
 def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
@@ -74,17 +68,3 @@ def _row(answer: Answer, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "record": json.dumps(answer.to_record(), ensure_ascii=False),
     }
-
-
-def _table(store: LakeStore) -> Table:
-    """The open table; made under a lock of this machine the first time.
-
-    Lance commits the second of two simultaneous creations as an overwrite, which would take the
-    first writer's rows away (lance 13: "Incompatible transaction ... Overwrite").
-    """
-    if store.table(TABLE) is None:
-        lock = Path(tempfile.gettempdir()) / f"rag-answers-{text_hash(store.uri)}.lock"
-        with lock.open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            return store.open_or_create(TABLE, GLOBAL, ANSWERS)
-    return store.open_or_create(TABLE, GLOBAL, ANSWERS)

@@ -1,7 +1,7 @@
 """A passage: consecutive text of one section, made of pieces of chunks with true offsets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_assets.answers.terms import sentences
 from rag_assets.index.search import IndexedChunk
@@ -84,6 +84,10 @@ class Passage:
         """The same section with fewer pieces."""
         whole = self.whole and pieces == self.pieces
         return Passage(pieces, self.core, self.score, self.similarity, whole)
+
+    def with_score(self, score: float) -> "Passage":
+        """The same text under another score."""
+        return replace(self, score=score)
 
     def units(self) -> list[Piece]:
         """Its sentences and lines, in order."""

@@ -66,7 +66,7 @@ class AnswerPolicy:
         min_logprob: an SLM answer whose mean token log-probability is below this is uncertain;
             -1.0 is a mean token probability of 37 %.
         min_support: share of a sentence's content words that a cited passage must hold.
-        section_share: a section is taken whole up to this share of the evidence budget.
+        passage_tokens: longest passage: a section up to this is taken whole, of a longer one chunks.
         per_document_decay: factor on a section's score for each better one of its document.
         route: "auto", or one model for everything (the ablation's baselines).
         whole_sections: False puts bare chunks into the prompt (the ablation's baseline).
@@ -86,7 +86,7 @@ class AnswerPolicy:
     decent_similarity: float = 0.45
     min_logprob: float = -1.0
     min_support: float = 0.5
-    section_share: float = 0.45
+    passage_tokens: int = 240
     per_document_decay: float = 0.85
     route: Literal["auto", "slm", "llm"] = "auto"
     whole_sections: bool = True

@@ -1,20 +1,21 @@
-"""From chunks found to sections worth reading: the unit of evidence is the section.
+"""From chunks found to passages worth reading: short ones, from distinct places.
 
-A chunk is what an embedder can hold; a section is what an author wrote as one thought. Answers
-that a chunk boundary splits are whole again in the section.
+Chunks are ranked one by one, never by the section they stand in: a long section has all words of
+any question somewhere, and ranked as a whole it won most questions and filled the whole budget.
+A chunk found is then widened to its section where that is short, since an answer that a chunk
+boundary splits is whole again there.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.retrieval import hit_terms
-from rag_assets.answers.terms import coverage
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
 
-# Ranks alone tie "MV Alder" with "MV Tern" in a question about one of them; a section with all of
-# the question's words counts twice what one with none of them does.
-TERMS_WEIGHT = 1.0
-SECOND_HIT_WEIGHT = 0.25  # more hits make a section likelier, but a long one must not win by length
+# Ranks alone tie "MV Alder" with "MV Tern" in a question about one of them; a chunk with all of
+# the question's words counts three times what one with none of them does.
+TERMS_WEIGHT = 2.0
 
 
 def select(
@@ -23,7 +24,7 @@ def select(
     *,
     wanted: frozenset[str],
     n_passages: int,
-    whole_tokens: int,
+    passage_tokens: int,
     decay: float,
     count: Callable[[str], int],
     whole_sections: bool = True,
@@ -35,66 +36,87 @@ def select(
         reader: the generation they were found in.
         wanted: words and numbers of the question, for the reranking.
         n_passages: passages returned at most.
-        whole_tokens: a section with no more tokens than this is taken whole; of a longer one, the
-            chunks found and their neighbours are.
-        decay: factor on a section's score for every better section of its document, so that a
-            second document comes before the fifth section of the first.
+        passage_tokens: a section with no more tokens than this is taken whole; of a longer one,
+            each chunk found is a passage, widened by its neighbours while they fit.
+        decay: factor on a chunk's score for every better passage of its document, so that a
+            second document comes before the fifth passage of the first.
         count: tokens of a text for the model that will read it.
         whole_sections: False returns the bare chunks.
     """
     if not whole_sections:
         return [_bare(hit) for hit in hits[:n_passages]]
-    by_section: dict[str, list[Hit]] = {}
-    for hit in hits:
-        by_section.setdefault(hit.chunk.section_id, []).append(hit)
-    ranked = _ranked(by_section, wanted, decay)[:n_passages]
-    sections = reader.sections([section_id for section_id, _ in ranked])
-    return [
-        _passage(by_section[section_id], sections[section_id], score, whole_tokens, count)
-        for section_id, score in ranked
-    ]
+    ranked = _ranked(hits, wanted)
+    sections = reader.sections(list(dict.fromkeys(hit.chunk.section_id for hit, _ in ranked)))
+    similarities = {hit.chunk.chunk_id: hit.similarity for hit in hits}
+    taken: set[str] = set()
+    passages: list[Passage] = []
+    for hit, score in ranked:
+        if hit.chunk.chunk_id in taken:
+            continue
+        section = sections[hit.chunk.section_id]
+        chunks = _widened(hit.chunk, section, taken, passage_tokens, count)
+        core = frozenset(chunk.chunk_id for chunk in chunks) & similarities.keys()
+        known = [s for s in (similarities[key] for key in core) if s is not None]
+        taken |= {chunk.chunk_id for chunk in chunks}
+        whole = len(chunks) == len(section)
+        passages.append(
+            Passage(pieces_of(chunks), core, score, max(known, default=None), whole=whole)
+        )
+    return _decayed(passages, decay)[:n_passages]
 
 
-def _ranked(
-    by_section: dict[str, list[Hit]], wanted: frozenset[str], decay: float
-) -> list[tuple[str, float]]:
-    """(section id, score) by falling score; ties by id, so equal input gives equal output."""
+def _ranked(hits: Sequence[Hit], wanted: frozenset[str]) -> list[tuple[Hit, float]]:
+    """(hit, score) by falling score; ties by id, so equal input gives equal output."""
+    held = [hit_terms(hit) for hit in hits]
+    weights = _rarity(wanted, held)
+    total = sum(weights.values()) or 1.0
     scored = [
-        (section_id, _score(found, wanted), found[0].chunk.document_id)
-        for section_id, found in by_section.items()
+        (hit, hit.score * (1.0 + TERMS_WEIGHT * sum(weights[t] for t in wanted & terms) / total))
+        for hit, terms in zip(hits, held, strict=True)
     ]
-    scored.sort(key=lambda item: (-item[1], item[0]))
+    return sorted(scored, key=lambda item: (-item[1], item[0].chunk.chunk_id))
+
+
+def _rarity(wanted: frozenset[str], held: Sequence[frozenset[str]]) -> Mapping[str, float]:
+    """Weight of each word by how few of the hits have it: what all of them say tells none apart."""
+    return {
+        term: math.log(1.0 + len(held) / (0.5 + sum(term in terms for terms in held)))
+        for term in wanted
+    }
+
+
+def _decayed(passages: Sequence[Passage], decay: float) -> list[Passage]:
     seen: dict[str, int] = {}
-    decayed: list[tuple[str, float]] = []
-    for section_id, score, document_id in scored:
-        better = seen.get(document_id, 0)
-        seen[document_id] = better + 1
-        decayed.append((section_id, score * decay**better))
-    return sorted(decayed, key=lambda item: (-item[1], item[0]))
+    lowered: list[Passage] = []
+    for passage in passages:
+        better = seen.get(passage.head.document_id, 0)
+        seen[passage.head.document_id] = better + 1
+        lowered.append(passage.with_score(passage.score * decay**better))
+    return sorted(lowered, key=lambda p: (-p.score, p.head.chunk_id))
 
 
-def _score(found: Sequence[Hit], wanted: frozenset[str]) -> float:
-    scores = sorted((hit.score for hit in found), reverse=True)
-    held = frozenset[str]().union(*(hit_terms(hit) for hit in found))
-    lift = 1.0 + TERMS_WEIGHT * coverage(wanted, held)
-    return lift * (scores[0] + SECOND_HIT_WEIGHT * sum(scores[1:3]))
-
-
-def _passage(
-    found: Sequence[Hit],
+def _widened(
+    found: IndexedChunk,
     section: Sequence[IndexedChunk],
-    score: float,
-    whole_tokens: int,
+    taken: set[str],
+    limit: int,
     count: Callable[[str], int],
-) -> Passage:
-    core = frozenset(hit.chunk.chunk_id for hit in found)
-    similarity = max((h.similarity for h in found if h.similarity is not None), default=None)
-    whole = Passage(pieces_of(section), core, score, similarity, whole=True)
-    if count(whole.text) <= whole_tokens:
-        return whole
-    ordinals = {hit.chunk.ordinal for hit in found}
-    near = [c for c in section if ordinals & {c.ordinal - 1, c.ordinal, c.ordinal + 1}]
-    return Passage(pieces_of(near), core, score, similarity, whole=len(near) == len(section))
+) -> list[IndexedChunk]:
+    """The chunk with its neighbours, alternately the next and the one before, while all fit."""
+
+    def fits(chunks: Sequence[IndexedChunk]) -> bool:
+        text = "\n".join(piece.text for piece in pieces_of(chunks))
+        return count(text) <= limit
+
+    if not taken & {chunk.chunk_id for chunk in section} and fits(section):
+        return list(section)
+    at = next(i for i, chunk in enumerate(section) if chunk.chunk_id == found.chunk_id)
+    low, high = at, at + 1
+    if high < len(section) and section[high].chunk_id not in taken and fits(section[low : high + 1]):
+        high += 1
+    if low > 0 and section[low - 1].chunk_id not in taken and fits(section[low - 1 : high]):
+        low -= 1
+    return list(section[low:high])
 
 
 def _bare(hit: Hit) -> Passage:

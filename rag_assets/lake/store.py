@@ -10,10 +10,12 @@ One dataset per partition means that two partitions never touch the same commit 
 written at once, from two processes or two hosts, with nothing to coordinate.
 """
 
+import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ import lancedb
 import pyarrow as pa
 from lancedb.table import Table
 from pyarrow import fs
+
+from rag_assets.lake.identity import text_hash
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
 
@@ -94,7 +98,10 @@ class LakeStore:
         """
         table = self.table(stage, partition)
         if table is None:
-            table = self._stage(stage).create_table(partition, schema=schema, exist_ok=True)
+            with self._creating():
+                table = self.table(stage, partition)
+                if table is None:
+                    table = self._stage(stage).create_table(partition, schema=schema)
         stored, wanted = _columns(table.schema), _columns(schema)
         if stored != wanted:
             raise LakeError(
@@ -104,6 +111,18 @@ class LakeStore:
                 "(RAG_LAKE) or remove this one"
             )
         return table
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        """One creator of tables at a time on this machine.
+
+        Lance commits the second of two simultaneous creations as an overwrite, which would take the
+        first writer's rows away. Tables that two hosts may create are made by the first refresh.
+        """
+        lock = Path(tempfile.gettempdir()) / f"rag-assets-{text_hash(self.uri)}.lock"
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
 
     def read(
         self,

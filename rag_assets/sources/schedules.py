@@ -24,7 +24,12 @@ def _schedule(source: Source, cron: str) -> dg.ScheduleDefinition:
     )
     def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         context.instance.add_dynamic_partitions(str(corpus_partitions.name), source.partitions)
+        tick = context.scheduled_execution_time.isoformat()
         for partition in source.partitions:
-            yield dg.RunRequest(partition_key=partition, tags={"source": source.name})
+            yield dg.RunRequest(
+                run_key=f"{partition}/{tick}",  # several requests of one tick need keys
+                partition_key=partition,
+                tags={"source": source.name},
+            )
 
     return refresh

@@ -66,7 +66,7 @@ row = {"question": "q", "answer": "a", "abstained": False, "mode": "auto", "mode
        "finish_reason": "stop", "generation_id": "g", "created_at": 0, "run_id": "", "record": "{}"}
 for n in range(5):
     rows = pa.Table.from_pylist([{**row, "answer_id": f"{name}-{n}"}], schema=ANSWERS)
-    journal._table(store).add(rows)
+    store.open_or_create(journal.TABLE, "all", ANSWERS).add(rows)
 """
 
 

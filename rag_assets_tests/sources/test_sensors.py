@@ -1,9 +1,11 @@
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from rag_assets.definitions import defs
 from rag_assets.lake.resource import LakeResource
 from rag_assets.sources import sensors
 from rag_assets.sources.catalog import declared
@@ -11,6 +13,7 @@ from rag_assets.sources.resource import SourcesResource, corpus_partitions
 from rag_assets.sources.schedules import refresh_schedules
 from rag_assets.sources.sensors import source_changed_sensor
 
+NIGHT = datetime(2026, 1, 1, 3, tzinfo=UTC)
 DECLARED = """
 sources:
   - {name: a, kind: folder, where: a, buckets: 2, cron: "0 3 * * *"}
@@ -113,8 +116,14 @@ def test_schedule_of_a_source_with_a_cron(home: Path) -> None:
     (schedule,) = refresh_schedules(declared(home / "sources.yaml").values())
     assert (schedule.name, schedule.cron_schedule) == ("refresh_a", "0 3 * * *")
     with (
-        dg.DagsterInstance.local_temp(str(home / "dagster")) as instance,  # schedules refuse others
-        dg.build_schedule_context(instance=instance) as context,
+        dg.DagsterInstance.local_temp(str(home / "dagster")) as instance,
+        dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=NIGHT,
+            repository_def=defs().get_repository_def(),
+        ) as context,
     ):
         data = schedule.evaluate_tick(context)
-    assert [request.partition_key for request in data.run_requests or []] == ["a.0", "a.1"]
+    requests = data.run_requests or []
+    assert [request.partition_key for request in requests] == ["a.0", "a.1"]
+    assert len({request.run_key for request in requests}) == 2
