@@ -85,6 +85,19 @@ class Passage:
         whole = self.whole and pieces == self.pieces
         return Passage(pieces, self.core, self.score, self.similarity, whole)
 
+    def without_headings(self) -> "Passage":
+        """Without the leading lines that only repeat its title; a bare heading stays."""
+        names = {_plain(name) for name in (self.head.title, *self.head.heading_path)}
+        units = self.units()
+        n_named = 0
+        while n_named < len(units) and _plain(units[n_named].text) in names:
+            n_named += 1
+        if not 0 < n_named < len(units):
+            return self
+        first = units[n_named]
+        kept = [piece for piece in self.pieces if piece.char_end > first.char_start]
+        return self.with_pieces((Piece(first.chunk, first.start, kept[0].end), *kept[1:]))
+
     def with_score(self, score: float) -> "Passage":
         """The same text under another score."""
         return replace(self, score=score)
@@ -105,6 +118,15 @@ class Passage:
                 unit = Piece(unit.chunk, kept.pop().start, unit.end)
             kept.append(unit)
         return self.with_pieces(tuple(kept))
+
+
+def is_row(line: str) -> bool:
+    """Whether a line is a row of a table, as documents are normalised: cells between bars."""
+    return " | " in line
+
+
+def _plain(line: str) -> str:
+    return " ".join(line.strip(" #*\t\n").split()).casefold()
 
 
 def pieces_of(chunks: Sequence[IndexedChunk]) -> tuple[Piece, ...]:

@@ -9,6 +9,7 @@ boundary splits is whole again there.
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from rag_assets.answers.focus import focused
 from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.retrieval import hit_terms
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
@@ -45,7 +46,8 @@ def select(
     """
     if not whole_sections:
         return [_bare(hit) for hit in hits[:n_passages]]
-    ranked = _ranked(hits, wanted)
+    weights = _rarity(wanted, [hit_terms(hit) for hit in hits])
+    ranked = _ranked(hits, weights)
     sections = reader.sections(list(dict.fromkeys(hit.chunk.section_id for hit, _ in ranked)))
     similarities = {hit.chunk.chunk_id: hit.similarity for hit in hits}
     taken: set[str] = set()
@@ -59,21 +61,18 @@ def select(
         known = [s for s in (similarities[key] for key in core) if s is not None]
         taken |= {chunk.chunk_id for chunk in chunks}
         whole = len(chunks) == len(section)
-        passages.append(
-            Passage(pieces_of(chunks), core, score, max(known, default=None), whole=whole)
-        )
+        wide = Passage(pieces_of(chunks), core, score, max(known, default=None), whole=whole)
+        passages.append(focused(wide.without_headings(), weights, passage_tokens, count))
     return _decayed(passages, decay)[:n_passages]
 
 
-def _ranked(hits: Sequence[Hit], wanted: frozenset[str]) -> list[tuple[Hit, float]]:
+def _ranked(hits: Sequence[Hit], weights: Mapping[str, float]) -> list[tuple[Hit, float]]:
     """(hit, score) by falling score; ties by id, so equal input gives equal output."""
-    held = [hit_terms(hit) for hit in hits]
-    weights = _rarity(wanted, held)
     total = sum(weights.values()) or 1.0
-    scored = [
-        (hit, hit.score * (1.0 + TERMS_WEIGHT * sum(weights[t] for t in wanted & terms) / total))
-        for hit, terms in zip(hits, held, strict=True)
-    ]
+    scored = []
+    for hit in hits:
+        share = sum(weights[term] for term in weights.keys() & hit_terms(hit)) / total
+        scored.append((hit, hit.score * (1.0 + TERMS_WEIGHT * share)))
     return sorted(scored, key=lambda item: (-item[1], item[0].chunk.chunk_id))
 
 

@@ -256,22 +256,35 @@ class _Http:
 
 @overload
 def connect(
-    profile: Profile, state_dir: Path, cache_dir: Path, role: ChatRole
+    profile: Profile, state_dir: Path, cache_dir: Path, role: ChatRole, *, started: bool = True
 ) -> HttpChatModel: ...
 
 
 @overload
 def connect(
-    profile: Profile, state_dir: Path, cache_dir: Path, role: Literal["embedder"]
+    profile: Profile,
+    state_dir: Path,
+    cache_dir: Path,
+    role: Literal["embedder"],
+    *,
+    started: bool = True,
 ) -> HttpEmbedder: ...
 
 
 def connect(
-    profile: Profile, state_dir: Path, cache_dir: Path, role: Role
+    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, *, started: bool = True
 ) -> HttpChatModel | HttpEmbedder:
     """The client of the engine that runs for ``role``.
 
     Reads the state file and the tokenizer; the engine itself is asked at the first request.
+
+    Args:
+        profile: says which model serves the role.
+        state_dir: where running engines are written down.
+        cache_dir: where the weights are.
+        role: which one.
+        started: False also accepts an engine that was not started (yet): what needs no answer
+            from it, such as a refresh that finds nothing changed, need not wait for it.
 
     Raises:
         EngineUnavailableError: none was started, or it serves another model than the profile's.
@@ -279,18 +292,19 @@ def connect(
     """
     spec = profile.spec(role)
     state = read_states(state_dir).get(role)
-    if state is None:
+    if state is None and started:
         raise unavailable(role, str(state_dir))
-    if state.revision != spec.revision:
+    if state is not None and state.revision != spec.revision:
         raise EngineUnavailableError(
             f"the engine that runs for role {role} serves {state.model_id} (profile "
             f"{state.profile}), profile {profile.name} wants {spec.model_id}; run `rag down`, "
             "then `rag up`"
         )
     tokenizer = Tokenizer.from_dir(require_pulled(spec, cache_dir))
+    url = spec.url if state is None else state.url
     if role == "embedder":
-        return HttpEmbedder(spec, tokenizer, state.url)
-    return HttpChatModel(spec, tokenizer, state.url)
+        return HttpEmbedder(spec, tokenizer, url)
+    return HttpChatModel(spec, tokenizer, url)
 
 
 def unavailable(role: Role, where: str) -> EngineUnavailableError:

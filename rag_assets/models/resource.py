@@ -54,18 +54,18 @@ class ModelsResource(dg.ConfigurableResource):
 
     @cached_property
     def slm(self) -> ChatModel:
-        """The small model; EngineUnavailableError if its engine does not answer."""
-        return connect(self._profile, self._state, self._cache, "slm")
+        """The small model; its first use raises EngineUnavailableError if no engine answers."""
+        return connect(self._profile, self._state, self._cache, "slm", started=False)
 
     @cached_property
     def llm(self) -> ChatModel:
-        """The large model; EngineUnavailableError if its engine does not answer."""
-        return connect(self._profile, self._state, self._cache, "llm")
+        """The large model; its first use raises EngineUnavailableError if no engine answers."""
+        return connect(self._profile, self._state, self._cache, "llm", started=False)
 
     @cached_property
     def embedder(self) -> Embedder:
-        """The embedder; EngineUnavailableError if its engine does not answer."""
-        return connect(self._profile, self._state, self._cache, "embedder")
+        """The embedder; its first use raises EngineUnavailableError if no engine answers."""
+        return connect(self._profile, self._state, self._cache, "embedder", started=False)
 
     @property
     def dimension(self) -> int:
