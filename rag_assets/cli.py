@@ -7,8 +7,6 @@ Exit codes: 0 done; 1 failed, with a sentence on standard error; 2 the request i
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rag_assets.settings import Settings, load_settings
+from rag_assets.errors import CommandError
+from rag_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from rag_assets.evaluations.scoring import Score
-    from rag_assets.models.profiles import Profile
 
 app = typer.Typer(
     help="Document question answering as a Dagster dataflow.",
@@ -35,14 +33,6 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
-class Abort(Exception):
-    """End with a sentence and an exit code."""
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def main() -> None:
     """Run ``rag``; an expected failure is a sentence, not a traceback."""
     from rag_assets.evaluations.cases import CaseError
@@ -54,7 +44,7 @@ def main() -> None:
 
     try:
         app()
-    except Abort as error:
+    except CommandError as error:
         err.print(f"[red]rag:[/red] {error}", markup=True)
         sys.exit(error.code)
     except (
@@ -75,26 +65,6 @@ def say(text: str) -> None:
 _BEGAN = time.monotonic()
 
 
-def _profile(settings: Settings) -> "Profile":
-    from rag_assets.models.profiles import active_profile
-
-    return active_profile()
-
-
-@contextmanager
-def _engines(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
-    """Engines for the time of a command; those that run already are used and left running."""
-    from rag_assets import stack
-
-    started = stack.start_engines(settings, _profile(settings), tell)
-    try:
-        yield
-    finally:
-        if started is not None:
-            tell("stopping the engines that this command started")
-            stack.stop(settings, started)
-
-
 # Corpus
 
 
@@ -105,6 +75,7 @@ def refresh(
 ) -> None:
     """Bring sources up to date and publish the new index if it passes its gate."""
     from rag_assets.lake.store import LakeStore
+    from rag_assets.operations import refresh_and_load
     from rag_assets.sources.catalog import add_folder, catalog
 
     settings = load_settings()
@@ -116,36 +87,13 @@ def refresh(
         known = catalog(settings.sources_file, store)
         unknown = [name for name in source or [] if name not in known]
         if unknown or not known:
-            raise Abort(
+            raise CommandError(
                 f"no source is called {', '.join(unknown) or 'anything'}; known: "
                 f"{', '.join(known) or 'none'}. Declare it in {settings.sources_file}",
                 code=2,
             )
         chosen = [known[name] for name in source or known]
-    refresh_and_load(settings, [key for one in chosen for key in one.partitions])
-
-
-def refresh_and_load(settings: Settings, partitions: Sequence[str]) -> None:
-    """Refresh partitions and hot-load what came of it; engines are started only if needed."""
-    from rag_assets import stack
-    from rag_assets.instance import open_instance
-    from rag_assets.refreshing import has_work, refresh_partitions
-
-    if has_work(settings, partitions):
-        with _engines(settings, say), open_instance() as instance:
-            runs = refresh_partitions(instance, partitions, say)
-    else:
-        with open_instance() as instance:
-            runs = refresh_partitions(instance, partitions, say)
-    failed = [run for run in runs if not run.succeeded]
-    if failed:
-        said = "\n  ".join(failed[0].errors) or "see its log"
-        raise Abort(
-            f"run {failed[0].run_id} of {failed[0].partition} failed, the live index is as it "
-            f"was:\n  {said}"
-        )
-    say(runs[-1].summaries.get("live_index", ""))
-    stack.hot_load(settings, say)
+    refresh_and_load(settings, [key for one in chosen for key in one.partitions], say)
 
 
 @app.command()
@@ -166,7 +114,7 @@ def generations(as_json: JsonFlag = False) -> None:
         print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
         return
     if not found:
-        raise Abort("no generation was published yet; run `rag refresh`")
+        raise CommandError("no generation was published yet; run `rag refresh`")
     table = Table("generation", "created", "chunks", "documents", "recall", "live")
     for g in reversed(found):
         recall = g.evaluation.get("candidate", {}).get("recall")
@@ -248,12 +196,12 @@ def evaluate(
     from rag_assets.sources.catalog import catalog
 
     if suite != "golden":
-        raise Abort(f"the only suite is 'golden', got {suite!r}", code=2)
+        raise CommandError(f"the only suite is 'golden', got {suite!r}", code=2)
     settings = load_settings()
     known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
     cases = [case for source in known.values() for case in load_cases(source)][:limit]
     if not cases:
-        raise Abort("no source declares golden questions ('golden' in sources.yaml)")
+        raise CommandError("no source declares golden questions ('golden' in sources.yaml)")
     client = AnswererClient(settings.answerer_url)
     scores: list[Score] = []
     records: list[dict[str, Any]] = []
@@ -270,9 +218,8 @@ def evaluate(
         last = scores[-1]
         left = (time.monotonic() - _BEGAN) / number * (len(cases) - number)
         mark = "right" if last.right else "WRONG"
-        say(
-            f"{number}/{len(cases)} {case.id} {mark} {last.model} {last.seconds:.1f}s, {left:.0f}s left"
-        )
+        how = f"{mark} {last.model} {last.seconds:.1f}s"
+        say(f"{number}/{len(cases)} {case.id} {how}, {left:.0f}s left")
     if to is not None:
         to.write_text(json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
     _show_scores(scores)
@@ -299,10 +246,11 @@ def up() -> None:
     """Start engines, Dagster's UI and daemon, and the answerer as a Dagster run."""
     from rag_assets import stack
     from rag_assets.instance import dagster_environment
+    from rag_assets.models.profiles import active_profile
     from rag_assets.serving.client import AnswererClient
 
     settings = load_settings()
-    stack.start_engines(settings, _profile(settings), say)
+    stack.start_engines(settings, active_profile(), say)
     stack.start_ui(settings, dagster_environment(), say)
     client = AnswererClient(settings.answerer_url)
     if not client.is_up():
@@ -338,23 +286,9 @@ def demo() -> None:
 @models_app.command("pull")
 def models_pull() -> None:
     """Fetch and verify the profile's weights, and convert them to the served format."""
-    settings = load_settings()
-    pull_weights(settings, say)
+    from rag_assets.operations import pull_weights
 
-
-def pull_weights(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Pull what is missing, telling each tenth of each step."""
-    from rag_assets.models.weights import pull
-
-    last: dict[str, int] = {}
-
-    def progress(step: str, share: float) -> None:
-        tenth = int(share * 10)
-        if last.get(step) != tenth:
-            last[step] = tenth
-            tell(f"{step} {share:.0%}")
-
-    pull(_profile(settings), settings.cache, progress=progress)
+    pull_weights(load_settings(), say)
 
 
 @app.command()

@@ -9,9 +9,10 @@ from rich.rule import Rule
 
 from rag_assets import stack
 from rag_assets.answers.rendering import record_markdown
-from rag_assets.cli import Abort, pull_weights, refresh_and_load
+from rag_assets.errors import CommandError
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.profiles import active_profile
+from rag_assets.operations import pull_weights, refresh_and_load
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import catalog
@@ -45,7 +46,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     """Do all that a first user would, and stop what was started for it.
 
     Raises:
-        Abort: a question was answered by the wrong model, or not as it should be.
+        CommandError: a question was answered by the wrong model, or not as it should be.
     """
     console = Console()
     profile = active_profile()
@@ -56,7 +57,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
         engines = stack.start_engines(settings, profile, tell)
         started += [engines] if engines is not None else []
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
-        refresh_and_load(settings, source.partitions)
+        refresh_and_load(settings, source.partitions, tell)
         answerer = stack.start_answerer(settings, tell)
         started += [answerer] if answerer is not None else []
         wrong = [q.shows for q in QUESTIONS if not _asked(settings, q, console)]
@@ -65,7 +66,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
             tell(f"stopping {process.name}")
             stack.stop(settings, process)
     if wrong:
-        raise Abort(f"not as it should be: {'; '.join(wrong)}")
+        raise CommandError(f"not as it should be: {'; '.join(wrong)}")
     console.print(Rule("how to go on"))
     console.print(
         "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"

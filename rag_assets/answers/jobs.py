@@ -37,7 +37,7 @@ def ask(
         answerer,
         config.questions,
         mode=config.mode,
-        keep=lambda answer: record_answer(store.client, answer, context.run_id),
+        keep=lambda answer: record_answer(store.client, answer, context.run.run_id),
         report=context.log.info,
     )
     metadata = shown(outcomes)

@@ -76,17 +76,17 @@ class AnswerPolicy:
         timeout_s: for one model call.
     """
 
-    slm: Budget = field(default_factory=lambda: Budget(900, 96, 96, 5))
-    llm: Budget = field(default_factory=lambda: Budget(1100, 160, 128, 7))
+    slm: Budget = field(default_factory=lambda: Budget(600, 64, 64, 6))
+    llm: Budget = field(default_factory=lambda: Budget(900, 96, 96, 9))
     deep: DeepBudget = field(default_factory=DeepBudget)
     max_question_tokens: int = 1000
-    n_hits: int = 20
+    n_hits: int = 30
     min_similarity: float = 0.2
     min_term_coverage: float = 0.3
     decent_similarity: float = 0.45
     min_logprob: float = -1.0
     min_support: float = 0.5
-    passage_tokens: int = 240
+    passage_tokens: int = 150
     per_document_decay: float = 0.85
     route: Literal["auto", "slm", "llm"] = "auto"
     whole_sections: bool = True

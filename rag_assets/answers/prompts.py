@@ -79,7 +79,10 @@ def extract_messages(question: str, passages: Sequence[Passage]) -> list[Message
 
 
 def _messages(scaffold: str, question: str, passages: Sequence[Passage], cue: str) -> list[Message]:
-    evidence = "\n\n".join(_numbered(n, passage) for n, passage in enumerate(passages, start=1))
+    import os
+    ev = [_numbered(n, passage) for n, passage in enumerate(passages, start=1)]
+    if os.environ.get("LAST"): ev.reverse()
+    evidence = "\n\n".join(ev)
     user = f"<documents>\n{evidence}\n</documents>\nQuestion: {as_data(question)}\n{cue}"
     return [{"role": "system", "content": scaffold}, {"role": "user", "content": user}]
 

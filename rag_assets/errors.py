@@ -1,0 +1,22 @@
+"""The tree of expected errors: each room has its own, and ``rag`` prints any of them as a sentence.
+
+::
+
+    LakeError            lake.store           the lake cannot be read or written as asked
+    ModelsError          models.errors        profiles, weights, engines, requests to them
+    SourceError          sources.catalog      a source is declared wrongly or cannot be listed
+    RejectedError        documents.blocks     a file gives no document; ends in a table, not here
+    QuestionError        answers.questions    a question cannot be taken
+    CaseError            evaluations.cases    golden questions are not of the expected form
+    AnswererError        serving.client       the answerer refused, or is down
+    StackError           stack                a process did not start
+    CommandError         here                 a command cannot do what was asked
+"""
+
+
+class CommandError(Exception):
+    """End a command with a sentence and an exit code (2: the request itself is wrong)."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code

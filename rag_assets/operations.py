@@ -1,0 +1,63 @@
+"""What several commands do: pull weights, borrow engines, refresh and hot-load."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rag_assets import stack
+from rag_assets.errors import CommandError
+from rag_assets.models.profiles import active_profile
+from rag_assets.models.weights import pull
+from rag_assets.settings import Settings
+
+Tell = Callable[[str], None]
+
+
+def pull_weights(settings: Settings, tell: Tell) -> None:
+    """Pull what is missing of the profile's weights, telling each tenth of each step."""
+    told: dict[str, int] = {}
+
+    def progress(step: str, share: float) -> None:
+        tenth = int(share * 10)
+        if told.get(step) != tenth:
+            told[step] = tenth
+            tell(f"{step} {share:.0%}")
+
+    pull(active_profile(), settings.cache, progress=progress)
+
+
+@contextmanager
+def borrowed_engines(settings: Settings, tell: Tell) -> Iterator[None]:
+    """Engines for the time of a command; those that run already are used and left running."""
+    started = stack.start_engines(settings, active_profile(), tell)
+    try:
+        yield
+    finally:
+        if started is not None:
+            tell("stopping the engines that this command started")
+            stack.stop(settings, started)
+
+
+def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) -> None:
+    """Refresh partitions and hot-load what came of it; engines are started only if needed.
+
+    Raises:
+        CommandError: a run failed; the live index is as it was.
+    """
+    # Dagster is imported here, so that pulling weights does not wait for it.
+    from rag_assets.instance import open_instance
+    from rag_assets.refreshing import has_work, refresh_partitions
+
+    if has_work(settings, partitions):
+        with borrowed_engines(settings, tell), open_instance() as instance:
+            runs = refresh_partitions(instance, partitions, tell)
+    else:
+        with open_instance() as instance:
+            runs = refresh_partitions(instance, partitions, tell)
+    failed = [run for run in runs if not run.succeeded]
+    if failed:
+        said = "\n  ".join(failed[0].errors) or "see its log"
+        raise CommandError(
+            f"run {failed[0].run_id} of {failed[0].partition} failed, the live index is as it "
+            f"was:\n  {said}"
+        )
+    stack.hot_load(settings, tell)
