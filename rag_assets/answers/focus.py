@@ -12,6 +12,9 @@ from rag_assets.answers.terms import terms
 NEAR = 0.3  # of its own weight that a matching line lends to the line before and after it
 
 
+ROWS = 0.7  # of the best row's weight; other rows of the table are left out
+
+
 def focused(
     passage: Passage, weights: Mapping[str, float], limit: int, count: Callable[[str], int]
 ) -> Passage:
@@ -24,12 +27,22 @@ def focused(
         count: tokens of a text.
     """
     units = passage.units()
-    if len(units) < 2 or count(passage.text) <= limit:
+    if len(units) < 2 or (count(passage.text) <= limit and not any(is_row(u.text) for u in units)):
         return passage
     sizes = [count(unit.text) + 1 for unit in units]
-    worth = _worth([terms(unit.text) for unit in units], weights)
+    own = [sum(weights[t] for t in weights.keys() & terms(unit.text)) for unit in units]
+    worth = _worth(own)
     best = max(range(len(units)), key=lambda i: (worth[i], -i))
     head = _table_head(units, best)
+    if head is not None:
+        last = best
+        while last + 1 < len(units) and is_row(units[last + 1].text):
+            last += 1
+        rows = [i for i in range(head + 1, last + 1) if own[i] >= ROWS * own[best]]
+        kept = [*range(max(0, head - 1), head + 1), *rows]
+        while len(kept) > 3 and sum(sizes[i] for i in kept) > limit:
+            kept.pop()
+        return passage.with_pieces(joined([units[index] for index in kept], passage))
     room = limit - sizes[best] - (sizes[head] if head is not None else 0)
     low, high = best, best + 1
     while True:
@@ -49,8 +62,7 @@ def focused(
     return passage.with_pieces(joined([units[index] for index in kept], passage))
 
 
-def _worth(read: Sequence[frozenset[str]], weights: Mapping[str, float]) -> list[float]:
-    own = [sum(weights[term] for term in weights.keys() & held) for held in read]
+def _worth(own: Sequence[float]) -> list[float]:
     padded = [0.0, *own, 0.0]
     return [
         padded[i + 1] + NEAR * max(padded[i], padded[i + 2]) for i in range(len(own))
