@@ -22,10 +22,10 @@ class AskConfig(dg.Config):
     mode: str = Field(default="auto", description="auto, fact (SLM alone) or deep (map-reduce).")
 
 
-@dg.op(out=dg.Out(list[str], description="Ids of the answers, in the order of the questions."))
+@dg.op(out=dg.Out(dg.Nothing))  # the answers are in the table; nothing is pickled
 def ask(
     context: dg.OpExecutionContext, config: AskConfig, store: LakeResource, models: ModelsResource
-) -> dg.Output[list[str]]:
+) -> dg.Output[None]:
     """Answer each question on the live generation; every answer is kept in the table answers."""
     generation = live_generation(store.client)
     if generation is None:
@@ -49,8 +49,7 @@ def ask(
             metadata=metadata,
             allow_retries=False,
         )
-    ids = [outcome.answer.answer_id for outcome in outcomes if outcome.answer is not None]
-    return dg.Output(ids, metadata=metadata)
+    return dg.Output(None, metadata=metadata)
 
 
 def shown(outcomes: list[Outcome]) -> dict[str, dg.MetadataValue]:

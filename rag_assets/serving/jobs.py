@@ -7,7 +7,7 @@ from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
 
 
-@dg.op
+@dg.op(out=dg.Out(dg.Nothing))
 def answerer(context: dg.OpExecutionContext) -> None:
     """The answerer until the run is terminated; its log is the run's log."""
     settings = load_settings()
@@ -29,8 +29,8 @@ def answerer_job() -> None:
     answerer()
 
 
-@dg.op
-def hot_load(context: dg.OpExecutionContext) -> dg.Output[str]:
+@dg.op(out=dg.Out(dg.Nothing))
+def hot_load(context: dg.OpExecutionContext) -> dg.Output[None]:
     """Ask the answerer to bring the live generation into service."""
     client = AnswererClient(load_settings().answerer_url)
     try:
@@ -45,7 +45,7 @@ def hot_load(context: dg.OpExecutionContext) -> dg.Output[str]:
         "swapped": bool(done["swapped"]),
         "ms": float(done["ms"]),
     }
-    return dg.Output(after, metadata=metadata)
+    return dg.Output(None, metadata=metadata)
 
 
 @dg.job(

@@ -47,7 +47,6 @@ def test_a_new_generation_is_seen_loaded_and_not_seen_again(
         assert request.run_key == "hot-load-2"
 
         result = hot_load_job.execute_in_process()
-        assert result.output_for_node("hot_load") == after.id
         (event,) = [e for e in result.all_events if e.event_type_value == "STEP_OUTPUT"]
         metadata = event.step_output_data.metadata
         assert metadata["previous_generation"].value.startswith("g000001")
