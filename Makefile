@@ -27,6 +27,7 @@ demo: $(READY)
 	@$(BIN)/rag demo
 
 test: $(READY) check
+	$(BIN)/rag models pull
 	$(BIN)/python -m pytest
 
 check: $(READY)

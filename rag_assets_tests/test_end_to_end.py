@@ -317,6 +317,19 @@ def test_rollback_brings_the_old_answer_back_and_a_refresh_does_not_undo_it(
     assert "57" in answerer.ask("How many cars can MV Alder carry?")["answer"]
 
 
+@pytest.mark.postgres
+def test_the_same_refresh_with_dagster_on_postgres(
+    world: World, refreshed: RefreshRun, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_POSTGRES_URL", postgres_url)
+    with open_instance() as on_postgres:
+        run = world.refresh(on_postgres)
+        recorded = on_postgres.get_run_by_id(run.run_id)
+        assert recorded is not None
+        assert recorded.is_success
+        assert on_postgres.get_dynamic_partitions("corpus") == ["docs.0"]
+
+
 def test_a_folder_can_be_ingested_ad_hoc(world: World, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("The password of the tool shed is heron 88.")
