@@ -1,11 +1,13 @@
 """Refresh sources in this process, as Dagster runs that its UI shows."""
 
 import logging
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
+import psutil
 from dagster import DagsterEventType, EventLogEntry
 
 from rag_assets.definitions import defs
@@ -18,6 +20,7 @@ from rag_assets.sources.folder import list_folder
 from rag_assets.sources.resource import corpus_partitions
 
 Tell = Callable[[str], None]
+PROCESS = "rag/process"  # tag: the process that executes the run
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -40,6 +43,7 @@ def refresh_partitions(
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
     and publish one index for all of them. The first failure ends it.
     """
+    _close_dead_runs(instance)
     instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
     repository = defs().get_repository_def()
     job = repository.get_job("refresh_job")
@@ -75,10 +79,27 @@ def _run(
         run_id=run.run_id,
         run_config=QUIET,
         raise_on_error=False,
-        tags={"source": partition.rpartition(".")[0]},
+        tags={"source": source_name(partition), PROCESS: str(_process_name(os.getpid()))},
     )
     run.succeeded = result.success
     return run
+
+
+def _process_name(pid: int) -> str | None:
+    """Names a process for good: its pid may be given to another one after it ended."""
+    try:
+        return f"{pid} of {psutil.Process(pid).create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of killed commands as failed; nobody else would, and they would show as running."""
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    for run in instance.get_runs(filters=started):
+        process = run.tags.get(PROCESS)
+        if process is not None and process != _process_name(int(process.split()[0])):
+            instance.report_run_failed(run, f"process {process} was killed")
 
 
 def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:

@@ -339,6 +339,30 @@ def test_a_folder_can_be_ingested_ad_hoc(world: World, tmp_path: Path) -> None:
     assert {"a.txt", "vessels/alder.html"} <= uris
 
 
+def test_a_refresh_killed_in_the_middle_is_completed_by_the_next(
+    world: World, instance: DagsterInstance, tmp_path: Path
+) -> None:
+    """Dagster's concurrency pools kept a killed run's slot, and the next run waited for ever."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for n, name in enumerate(["juniper.html", "alder.html", "rowan.html"]):
+        text = (SAMPLE / "vessels" / name).read_text()
+        (folder / name).write_text(text.replace("MV ", f"MV New{n} "))
+    command = [sys.executable, "-u", "-m", "rag_assets", "refresh", "--path", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "enrichments ..." in line:
+                process.kill()
+    assert process.returncode == -9
+    done = world.rag("refresh", "--path", str(folder))
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = world.store.rows("chunk_index", columns=["uri"])
+    assert sum("juniper" in row["uri"] for row in found) > 0
+    killed = [run for run in instance.get_runs(limit=5) if "process" in str(run.tags)]
+    assert {str(run.status.value) for run in killed} == {"SUCCESS", "FAILURE"}
+
+
 def test_a_missing_source_fails_the_run_and_deletes_nothing(
     world: World, instance: DagsterInstance, refreshed: RefreshRun
 ) -> None:

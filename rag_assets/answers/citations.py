@@ -1,14 +1,18 @@
 """Citations: every sentence of an answer points at text that supports it, or leaves the answer."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
-from rag_assets.answers.passages import Passage, Piece
-from rag_assets.answers.terms import coverage, numbers, terms
+from rag_assets.answers.passages import Passage, Piece, is_row
+from rag_assets.answers.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
+_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
+_NAME = re.compile(r"[^\W\d_a-z][\w'\u2019-]{2,}")
+_NUMBERED = re.compile(r"\d{1,2}(?:\.\d{1,2})*\.?\s+\D{3,80}[^.!?:;,|\d]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,9 @@ def ground(
         found = supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
         if found is None and _says_nothing(claim):
             found = []
+        read = [passages[index] for index in found or ()]
+        if checked and (_is_label(claim.text, read) or _is_row_of_another(claim, read, evidence)):
+            found = None
         if found is None and not checked:
             found = [n - 1 for n in claim.markers if 1 <= n <= len(passages)]
         if found is None:
@@ -111,10 +118,66 @@ def ground(
             continue
         moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
         kept.append((claim, found))
+    if checked and _is_of_another_year(question, kept, evidence):
+        return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
     kept = _with_bare_answers_supported(kept, evidence)
     if checked and not any(found for _, found in kept):
         return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
     return _written(kept, evidence, tuple(removed), _notes(moved, len(removed), len(facts)))
+
+
+def _is_label(text: str, passages: Sequence[Passage]) -> bool:
+    """Whether it only repeats a heading of its evidence: "4.2 Equipment", "Rates".
+
+    A heading is a name of the passage, or a line that begins with a section's number and is no
+    sentence. Small models copy one where the answer should stand.
+    """
+    bare = _folded(text)
+    for passage in passages:
+        names = (passage.title, passage.head.title, *passage.head.heading_path)
+        lines = [unit.text for unit in passage.units() if _NUMBERED.match(unit.text)]
+        if bare in {_folded(name) for name in (*names, *lines)}:
+            return True
+    return False
+
+
+def _is_row_of_another(claim: Claim, read: Sequence[Passage], evidence: Evidence) -> bool:
+    """Whether its figure stands in a table row that lacks a name which question and claim share.
+
+    "MV Bramble carries 11 liferafts" holds every word of a table without Bramble, and 11.
+    """
+    names = content_words(" ".join(_NAME.findall(claim.text))) & evidence.question
+    figures = numbers(claim.text) - evidence.question
+    rows = [
+        (unit.text, passage)
+        for passage in read
+        for unit in passage.units()
+        if is_row(unit.text) and figures & numbers(unit.text)
+    ]
+    prose = numbers("\n".join(u.text for p in read for u in p.units() if not is_row(u.text)))
+    if not names or not rows or figures & prose:
+        return False
+    return not any(
+        names <= terms(f"{passage.title}\n{row}") | _prose_terms(passage) for row, passage in rows
+    )
+
+
+def _prose_terms(passage: Passage) -> frozenset[str]:
+    return terms("\n".join(unit.text for unit in passage.units() if not is_row(unit.text)))
+
+
+def _is_of_another_year(
+    question: str, kept: Sequence[tuple[Claim, list[int]]], evidence: Evidence
+) -> bool:
+    """Whether the question names a year that nothing of what is cited does, its place included."""
+    cited = {index for _, found in kept for index in found}
+    passages = [evidence.passages[index] for index in cited]
+    places = "\n".join(f"{p.title}\n{p.head.uri}\n{p.text}" for p in passages)
+    return bool(cited) and not set(_YEAR.findall(question)) <= set(_YEAR.findall(places))
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _says_nothing(claim: Claim) -> bool:

@@ -3,6 +3,9 @@
 A look-up goes to the SLM, a question that needs several documents or an explanation to the LLM.
 The question alone cannot tell: "Which ship is the fastest?" is a look-up where one page says so
 and a comparison where six pages give a speed each. So the evidence is read, too.
+
+Questions of two parts, and those that name a thing by another fact ("the captain of the ship that
+..."), go to the LLM: of eight such that the SLM answered, none was right (2026-11-22).
 """
 
 import re
@@ -31,6 +34,15 @@ _COMPARATIVE = re.compile(
 _EXPLANATION = re.compile(
     r"^\W*(?:why|explain|describe|how (?:does|do|did|is|are|was|were|has|have|can|could|should|"
     r"would)|in what way|what (?:led|caused|are the reasons)|warum|wieso|erkläre)\b",
+    re.IGNORECASE,
+)
+_TWO_PARTS = re.compile(
+    r"\band\s+(?:(?:in|on|at|by|for|to|of)\s+)?(?:what|who|whom|whose|which|where|when|how|why)\b",
+    re.IGNORECASE,
+)
+_BRIDGE = re.compile(
+    r"\b(?:the|a|an)\s+(?:[\w-]+\s+){0,2}[\w-]+\s+(?:that|who|whose|where|which)\s+\w+"
+    r"|\b(?:by|from|in|at|with|on|of)\s+the\s+same\b",
     re.IGNORECASE,
 )
 COVERED = 0.5  # share of the question's words that make a document one that speaks of it
@@ -75,6 +87,8 @@ def features_of(question: str, passages: Sequence[Passage]) -> dict[str, Any]:
     return {
         "synthesis_words": sorted({m.group().casefold() for m in _SYNTHESIS.finditer(question)}),
         "comparative": bool(_COMPARATIVE.search(question)),
+        "two_parts": bool(_TWO_PARTS.search(question)),
+        "bridge": bool(_BRIDGE.search(question)),
         "explanation": bool(_EXPLANATION.search(question)),
         "documents": len(covered),
         "covering_documents": sum(share >= COVERED for share in covered.values()),
@@ -124,6 +138,10 @@ def _rule(features: Mapping[str, Any]) -> tuple[Role, str]:
         )
     if features["comparative"] and several:
         return "llm", f"The question compares, and {n_documents} documents bear on it."
+    if features["two_parts"]:
+        return "llm", "The question asks for two things."
     if words or features["comparative"]:
         return "slm", "The question combines facts, but one document clearly speaks of them."
+    if features["bridge"]:
+        return "llm", "The question names a thing by another fact, which is to be found first."
     return "slm", f"A look-up: {features['sections']} sections found, no sign of a comparison."

@@ -13,14 +13,14 @@ from rag_assets.lake.resource import LakeResource
     group_name="normalise",
     kinds={"lancedb", "xxhash"},
     code_version=collapse.CODE_VERSION,
-    pool="duplicates",  # one at a time: the later writer has seen what the earlier one saw
 )
 def duplicates(store: LakeResource) -> dg.MaterializeResult:
     """Exact duplicates by xxh3_128 of the text, near ones by MinHash, verified by true Jaccard.
 
     One row per alias. Its canonical document answers for it, and citations name both.
     """
-    report = collapse.collapse_duplicates(store.client)
+    with store.client.locked("duplicates"):  # the later writer has seen what the earlier one saw
+        report = collapse.collapse_duplicates(store.client)
     rows = store.client.rows("duplicates")
     lines = [
         f"| {r['uri']} | {r['canonical_uri']} | {r['kind']} | {r['similarity']:.2f} |"

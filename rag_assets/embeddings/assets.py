@@ -15,7 +15,6 @@ from rag_assets.sources.resource import corpus_partitions
     group_name="embed",
     kinds={"lancedb", "vllm"},
     code_version=embed.CODE_VERSION,
-    pool="embedder",
 )
 def embeddings(
     context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource

@@ -17,7 +17,6 @@ from rag_assets.sources.resource import corpus_partitions
     group_name="enrich",
     kinds={"lancedb", "vllm"},
     code_version=enrich.CODE_VERSION,
-    pool="slm",
 )
 def enrichments(
     context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource

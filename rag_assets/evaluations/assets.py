@@ -25,7 +25,6 @@ CODE_VERSION = "1"
     group_name="index",
     kinds={"lancedb"},
     code_version=CODE_VERSION,
-    pool="chunk_index",  # the candidate that it marks as evaluated is not replaced meanwhile
 )
 def index_evaluation(
     context: dg.AssetExecutionContext,
@@ -44,7 +43,10 @@ def index_evaluation(
     else:
         cases = [c for source in sources.catalog(lake).values() for c in load_cases(source)]
         record = evaluate_candidate(lake, candidate, models.embedder, cases).to_record()
-        generations.put_candidate(lake, replace(candidate, evaluation=record))
+        with lake.locked("chunk_index"):
+            newest = generations.candidate(lake)
+            if newest is not None and newest.id == candidate.id:  # else it was built over meanwhile
+                generations.put_candidate(lake, replace(newest, evaluation=record))
     measured = record["candidate"]
     return dg.MaterializeResult(
         metadata={

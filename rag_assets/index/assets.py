@@ -15,19 +15,19 @@ from rag_assets.models.resource import ModelsResource
     group_name="index",
     kinds={"lancedb"},
     code_version=build.CODE_VERSION,
-    pool="chunk_index",  # one builder at a time: it is one table
 )
 def chunk_index(
     context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
 ) -> dg.MaterializeResult:
     """Vectors, BM25 and scalar indexes in one LanceDB table; a new candidate if rows changed."""
-    report = build.build_index(
-        store.client,
-        dimension=models.dimension,
-        models=models.identities(),
-        run_id=context.run.run_id,
-        progress=progress_log(context, "partitions indexed"),
-    )
+    with store.client.locked("chunk_index"):  # it is one table: one builder at a time
+        report = build.build_index(
+            store.client,
+            dimension=models.dimension,
+            models=models.identities(),
+            run_id=context.run.run_id,
+            progress=progress_log(context, "partitions indexed"),
+        )
     generation = report.generation
     context.log.info(
         f"{generation.id}: {report.n_upserted} rows written, {report.n_deleted} deleted"

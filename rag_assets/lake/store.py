@@ -98,7 +98,9 @@ class LakeStore:
         """
         table = self.table(stage, partition)
         if table is None:
-            with self._creating():
+            # Lance takes the second of two simultaneous creations for an overwrite, which would
+            # take the first writer's rows away.
+            with self.locked("create"):
                 table = self.table(stage, partition)
                 if table is None:
                     table = self._stage(stage).create_table(partition, schema=schema)
@@ -113,13 +115,13 @@ class LakeStore:
         return table
 
     @contextmanager
-    def _creating(self) -> Iterator[None]:
-        """One creator of tables at a time on this machine.
+    def locked(self, name: str) -> Iterator[None]:
+        """One holder of ``name`` at a time on this machine; whoever comes later waits.
 
-        Lance commits the second of two simultaneous creations as an overwrite, which would take the
-        first writer's rows away. Tables that two hosts may create are made by the first refresh.
+        The kernel lets go of the lock when its holder dies. (Dagster's concurrency pools do not: a
+        killed run keeps its slot, and the next one waits for ever.)
         """
-        lock = Path(tempfile.gettempdir()) / f"rag-assets-{text_hash(self.uri)}.lock"
+        lock = Path(tempfile.gettempdir()) / f"rag-assets-{text_hash(self.uri)}-{name}.lock"
         with lock.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             yield

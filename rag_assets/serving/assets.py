@@ -22,6 +22,11 @@ def live_index(context: dg.AssetExecutionContext, store: LakeResource) -> dg.Mat
     candidate = generations.candidate(store.client)
     if candidate is None:
         raise LakeError("there is no candidate index to publish; materialise chunk_index first")
+    if not candidate.evaluation.get("passed"):
+        raise LakeError(
+            f"candidate {candidate.id} has not passed its gate; materialise index_evaluation first "
+            "(if another run built it meanwhile, that run will publish it)"
+        )
     promotion = promote(store.client, candidate)
     context.log.info(promotion.reason)
     live = generations.load(store.client, promotion.live.generation_id)

@@ -93,7 +93,7 @@ def test_cutting_keeps_the_chunk_that_was_found() -> None:
 
 
 def test_no_room_for_a_line_leaves_the_passage_out() -> None:
-    got = packed(passages("First passage.", "word " * 300), evidence_tokens=40)
+    got = packed(passages("First passage.", "word " * 300), evidence_tokens=30)
     assert len(got.passages) == 1
     assert got.n_left_out == 1
 

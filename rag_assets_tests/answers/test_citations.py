@@ -164,3 +164,40 @@ def test_citation_of_a_piece() -> None:
     citation = Citation.of(3, piece)
     assert (citation.n, citation.quote) == (3, piece.text)
     assert citation.heading_path == ["MV Alder", "History"]
+
+
+def passage_of(title: str, text: str, uri: str = "s:d") -> Passage:
+    chunks = chunks_of(Doc(uri, title, (("Equipment", text),)), 400)
+    return Passage(pieces_of(chunks), frozenset(), 1.0, 0.5, whole=True)
+
+
+@pytest.mark.parametrize("answer", ["Equipment", "4.2 Rafts and slides [1].", "Safety manual [1]"])
+def test_a_heading_is_no_answer(answer: str) -> None:
+    manual = passage_of("Safety manual", "4.2 Rafts and slides\nThere are 11 rafts and 2 slides.")
+    assert grounded(answer, "How many rafts are there?", [manual]).text == ""
+    assert grounded("There are 11 rafts.", "How many rafts are there?", [manual]).text
+
+
+RAFTS = passage_of("Safety manual", "Ship | Slides | Rafts\nMV Rowan | 2 | 11\nMV Alder | 1 | 8")
+CARGO = passage_of("Cargo", "MV Bramble carries cargo.", "s:cargo")
+
+
+@pytest.mark.parametrize(("ship", "holds"), [("Rowan", True), ("Bramble", False)])
+def test_a_row_supports_what_it_names(ship: str, holds: bool) -> None:
+    question = f"How many rafts does MV {ship} carry?"
+    got = grounded(f"MV {ship} carries 11 rafts.", question, [RAFTS, CARGO])
+    assert bool(got.text) is holds
+
+
+@pytest.mark.parametrize(
+    ("question", "uri", "holds"),
+    [
+        ("What did a bicycle cost in 2023?", "s:fares.txt", True),  # the text says so
+        ("What did a bicycle cost in 2021?", "s:fares-2021.txt", True),  # the place does
+        ("What does a bicycle cost in 2027?", "s:fares.txt", False),
+        ("What does a bicycle cost?", "s:fares.txt", True),
+    ],
+)
+def test_a_year_of_the_question_must_be_the_evidences(question: str, uri: str, holds: bool) -> None:
+    fares = passage_of("Fares", "From 2023 a bicycle costs 4.50 euro.", uri)
+    assert bool(grounded("A bicycle costs 4.50 euro.", question, [fares]).text) is holds

@@ -11,6 +11,7 @@ from rag_assets.answers.prompts import (
     answer_messages,
     as_data,
     extract_messages,
+    with_labelled_cells,
 )
 from rag_assets_tests.answers.fakes import n_words
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
@@ -38,9 +39,32 @@ def test_prefix_does_not_depend_on_the_question(role: Role) -> None:
 
 def test_evidence_is_numbered_and_named() -> None:
     user = answer_messages("slm", "When?", [passage_of(d) for d in FERRIES[:2]])[1]["content"]
-    assert "[1] MV Alder > History (fleet:alder.html)\nMV Alder was built" in user
-    assert "[2] MV Tern > History (fleet:tern.html)" in user
+    assert "[1] MV Alder > History\nMV Alder was built" in user
+    assert "[2] MV Tern > History\nMV Tern" in user
     assert user.endswith("</documents>\nQuestion: When?\nAnswer:")
+
+
+def test_the_best_evidence_stands_next_to_the_question() -> None:
+    user = answer_messages("slm", "When?", [passage_of(d) for d in FERRIES[:2]])[1]["content"]
+    assert user.index("[2] MV Tern") < user.index("[1] MV Alder") < user.index("Question:")
+
+
+HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42; Crew: 9"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (HEADER + ROW, HEADER + NAMED),
+        (HEADER + "[...]\n" + ROW, HEADER + "[...]\n" + NAMED),
+        ("Fares | | \n" + HEADER + ROW, "Fares | | \n" + HEADER + NAMED),
+        (HEADER + "Text.\n" + ROW, HEADER + "Text.\n" + ROW),
+        ("Length | 62 m\nSpeed | 14 knots", "Length | 62 m\nSpeed | 14 knots"),
+        ("No table.", "No table."),
+    ],
+)
+def test_cells_are_named_by_their_column(text: str, shown: str) -> None:
+    assert with_labelled_cells(text) == shown
 
 
 def test_evidence_cannot_end_itself_or_begin_a_turn() -> None:

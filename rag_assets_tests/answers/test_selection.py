@@ -26,7 +26,7 @@ def passages_of(
     reader: IndexReader, hits: tuple[Hit, ...], question: str = "", *, n_passages: int = 5
 ) -> list[Passage]:
     return select(
-        hits, reader, wanted=terms(question), n_passages=n_passages, whole_tokens=100, decay=0.85,
+        hits, reader, wanted=terms(question), n_passages=n_passages, passage_tokens=100, decay=0.85,
         count=n_words,
     )  # fmt: skip
 
@@ -78,8 +78,8 @@ def test_bare_chunks_where_sections_are_switched_off(
     reader = reader_of(store, [LONG], embedder, max_words=14)
     hits = hits_on(reader, "day 7 calm")
     found = select(
-        hits, reader, wanted=frozenset(), n_passages=3, whole_tokens=500, decay=0.85, count=n_words,
-        whole_sections=False,
+        hits, reader, wanted=frozenset(), n_passages=3, passage_tokens=500, decay=0.85,
+        count=n_words, whole_sections=False,
     )  # fmt: skip
     assert [p.pieces[0].chunk for p in found] == [hit.chunk for hit in hits[:3]]
 
@@ -92,3 +92,24 @@ def test_no_more_passages_than_asked_for(ferries: IndexReader, n_passages: int) 
 
 def test_nothing_from_nothing(ferries: IndexReader) -> None:
     assert passages_of(ferries, ()) == []
+
+
+def test_a_long_section_does_not_win_by_holding_every_word_somewhere(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    seen = ["Alder", "fog", "the mast", "a speed of ten", "nothing", "the knots", "rain"] * 6
+    log = " ".join(f"Day {n}: {what} was seen by all hands." for n, what in enumerate(seen))
+    history = Doc("s:history", "History", (("Log", log),))
+    reader = reader_of(store, [history, *FERRIES], embedder, max_words=14)
+    question = "What is the speed of MV Alder in knots?"
+    found = passages_of(reader, hits_on(reader, question), question)
+    assert found[0].head.title == "MV Alder"
+    assert sum(n_words(passage.text) for passage in found) <= 100 * len(found)
+    assert len({passage.head.document_id for passage in found}) > 1
+
+
+def test_no_text_is_in_two_passages(store: LakeStore, embedder: WordEmbedder) -> None:
+    reader = reader_of(store, [LONG], embedder, max_words=14)
+    found = passages_of(reader, hits_on(reader, "day 7 calm"), n_passages=20)
+    chunks = [piece.chunk.chunk_id for passage in found for piece in passage.pieces]
+    assert len(chunks) == len(set(chunks))
