@@ -99,7 +99,7 @@ class Answerer:
         draft: Draft | None = None
         if passages:
             try:
-                draft, way = self._draft(text, passages, way, chosen_mode, tell, where=where)
+                draft, way = self._draft(text, passages, way, chosen_mode, tell)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
         ended = time.perf_counter()
@@ -137,45 +137,18 @@ class Answerer:
         way: Route,
         mode: Mode,
         tell: Progress,
-        *,
-        where: str | None,
     ) -> tuple[Draft, Route]:
         """An attempt along the route, and a second one by the LLM where the first is weak."""
         if way.deep:
             return self._deep(question, passages, tell), way
-        if way.model == "llm":
-            passages = self._followed(question, passages, where)
         first = self._attempt(way.model, question, passages, tell)
         why = self._escalation(first, way, mode)
         if why is None:
             return first, way
-        passages = self._followed(question, passages, where)
         second = self._attempt("llm", question, passages, tell)
         usage = {**first.usage, **second.usage}
         both = Draft(second.passages, second.generated, second.grounded, usage)
         return both, way.with_escalation(why)
-
-    def _followed(
-        self, question: str, passages: Sequence[Passage], where: str | None
-    ) -> Sequence[Passage]:
-        """The best passages, and what a second search finds with the words of the first of them.
-
-        "Who commands the ship that ...?" needs a page that no word of the question is on, but a
-        name is that the first passage gives.
-        """
-        first = self.policy.llm.sections - self.policy.follow_up
-        if self.policy.follow_up < 1 or not self.policy.whole_sections or not passages:
-            return passages
-        best = passages[0]
-        asked = f"{best.head.title} {best.text[: self.policy.follow_up_chars]} {question}"
-        found = retrieve(self.reader, self.embedder, asked, limit=self.policy.n_hits, where=where)
-        known = {piece.chunk.chunk_id for passage in passages[:first] for piece in passage.pieces}
-        new = [
-            passage
-            for passage in self._select(asked, found)
-            if not known & {piece.chunk.chunk_id for piece in passage.pieces}
-        ]
-        return [*passages[:first], *new[: self.policy.follow_up], *passages[first:]]
 
     def _attempt(
         self, role: Role, question: str, passages: Sequence[Passage], tell: Progress

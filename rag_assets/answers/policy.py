@@ -72,10 +72,6 @@ class AnswerPolicy:
         min_support: share of a sentence's content words that a cited passage must hold.
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
-        follow_up: how many of the LLM's passages come from a second search, with the first
-            passage's words. Off: with 2 of 6, 29 instead of 23 of 30 HotpotQA and 2Wiki answers
-            were in the evidence, but 7 instead of 9 of the sample's 16 (2026-11-22).
-        follow_up_chars: how much of the first passage it searches with.
         route: "auto", or one model for everything (the ablation's baselines).
         whole_sections: False puts bare chunks into the prompt (the ablation's baseline).
         checked: False keeps unsupported sentences (the ablation's baseline).
@@ -96,8 +92,6 @@ class AnswerPolicy:
     min_support: float = 0.5
     passage_tokens: int = 180
     per_document_decay: float = 0.85
-    follow_up: int = 0
-    follow_up_chars: int = 250
     route: Literal["auto", "slm", "llm"] = "auto"
     whole_sections: bool = True
     checked: bool = True

@@ -22,7 +22,7 @@ from rag_assets_tests.answers.fakes import (
     copies,
     said,
 )
-from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of, reader_of
+from rag_assets_tests.answers.world import FERRIES, chunks_of, reader_of
 
 BUILT = "When was MV Tern built?"
 
@@ -115,27 +115,6 @@ def test_mode_fact_never_asks_the_llm(ferries: IndexReader) -> None:
     got = asked.answer(BUILT, mode="fact")
     assert calls(asked) == (1, 0)
     assert got.abstained
-
-
-@pytest.mark.parametrize(("follow_up", "second"), [(0, "s:decoy"), (1, "s:crew")])
-def test_the_llm_reads_what_the_first_passages_words_find(
-    store: LakeStore, embedder: WordEmbedder, follow_up: int, second: str
-) -> None:
-    docs = (
-        Doc("s:route", "Express", (("Ship", "The Utgrund Express is sailed by Tern Freja."),)),
-        Doc("s:decoy", "Harbour", (("Office", "The captain of the harbour."),)),
-        Doc("s:crew", "Crew", (("Tern Freja", "Tern Freja ship is sailed by Lunde."),)),
-    )
-    policy = AnswerPolicy(route="llm", llm=Budget(900, 96, 96, 2), follow_up=follow_up)
-    asked = answerer(reader_of(store, docs, embedder), policy=policy)
-    got = asked.answer("Who is captain of the Utgrund Express?")
-    assert [passage.head.uri for passage in got.evidence] == ["s:route", second]
-
-
-def test_the_second_search_keeps_to_the_filter(ferries: IndexReader) -> None:
-    asked = answerer(ferries, policy=AnswerPolicy(route="llm", follow_up=2))
-    got = asked.answer(BUILT, where="uri = 'fleet:tern.html'")
-    assert {passage.head.uri for passage in got.evidence} == {"fleet:tern.html"}
 
 
 def test_far_evidence_is_not_worth_a_second_opinion(ferries: IndexReader) -> None:
