@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed, with a sentence on standard error; 2 the request i
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,10 @@ def main() -> None:
     from rag_assets.sources.catalog import SourceError
     from rag_assets.stack import StackError
 
+    # A shell that puts a command into the background has it ignore SIGINT. Dagster would give
+    # SIGTERM the same handler, and what `rag up` starts would be deaf to both.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except CommandError as error:
