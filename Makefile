@@ -5,6 +5,9 @@
 #   make check                         lint, types, Dagster's own validation (part of `make test`)
 #   make lock                          resolve requirements-*.lock anew (for maintainers)
 
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 PROFILE ?= cpu
 PYTHON ?= python3
 VENV := .venv
@@ -51,7 +54,10 @@ ifeq ($(ENGINE),cpu)
 	  $(PIP) install --no-deps --index-url $(TORCH_INDEX) '$(TORCH)'
 endif
 	@echo "==> $$(grep -c '==' $(LOCK)) packages"
-	@$(PIP) install -q --no-deps --require-hashes -r $(LOCK)
+	@$(PIP) install --no-deps --require-hashes -r $(LOCK) | awk ' \
+	  /^Collecting/ && ++n % 20 == 0 { print "    " n " collected"; fflush() } \
+	  /^Installing/ { print "    installing"; fflush() } \
+	  /^(ERROR|Requirement already)/ && !seen[$$1]++ { print; fflush() }'
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

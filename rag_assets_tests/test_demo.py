@@ -14,7 +14,7 @@ SAMPLE = Path(__file__).parent.parent / "data"
 
 
 @pytest.mark.engines
-def test_demo_answers_a_lookup_and_a_synthesis_and_abstains(
+def test_demo_ingests_the_sample_answers_three_questions_and_cleans_up(
     engines: Engines, tmp_path: Path
 ) -> None:
     declared = yaml.safe_load((SAMPLE / "sources.yaml").read_text())
@@ -37,6 +37,8 @@ def test_demo_answers_a_lookup_and_a_synthesis_and_abstains(
         env=env,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for said in ("model: slm", "model: llm", "do not answer", "rag up", "is new and is live"):
+    # Which model answers, and whether it is right, is measured by `rag evaluate`, not asserted.
+    assert done.stdout.count("answer id") == 3
+    for said in ("finish reason", "tokens", "generation: g000001", "is new and is live", "rag up"):
         assert said in done.stdout
     assert "stopping engines" not in done.stdout  # they were there before, so they stay
