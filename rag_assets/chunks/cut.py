@@ -41,7 +41,7 @@ def cut_chunks(
         store,
         [TABLE],
         partition,
-        upstream=upstream_hashes(store, structure.TABLE, partition),
+        upstream=lambda: upstream_hashes(store, structure.TABLE, partition),
         compute=lambda ids: {TABLE.name: _cut(store, partition, ids, counter, max_tokens)},
         fingerprint=value_hash(["chunks", CODE_VERSION, tokenizer_id, max_tokens]),
         run_id=run_id,

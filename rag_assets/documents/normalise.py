@@ -35,7 +35,7 @@ def normalise_documents(
             store,
             [REJECTED, TABLE],
             partition,
-            upstream=upstream_hashes(store, ingest.TABLE, partition),
+            upstream=lambda: upstream_hashes(store, ingest.TABLE, partition),
             compute=lambda uris: _read(store, partition, uris, worker),
             fingerprint=f"documents/{CODE_VERSION}",
             run_id=run_id,

@@ -42,7 +42,7 @@ def embed_chunks(
         store,
         [stage],
         partition,
-        upstream=upstream_hashes(store, cut.TABLE, partition),
+        upstream=lambda: upstream_hashes(store, cut.TABLE, partition),
         compute=lambda ids: {stage.name: _embed(store, partition, ids, embedder, model)},
         fingerprint=model,
         run_id=run_id,

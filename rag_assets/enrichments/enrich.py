@@ -43,7 +43,7 @@ def enrich_documents(
         store,
         [TABLE],
         partition,
-        upstream=upstream_hashes(store, normalise.TABLE, partition),
+        upstream=lambda: upstream_hashes(store, normalise.TABLE, partition),
         compute=lambda ids: {TABLE.name: _enrich(store, partition, ids, model, fingerprint)},
         fingerprint=fingerprint,
         run_id=run_id,

@@ -110,7 +110,7 @@ def refresh(
     tables: Sequence[StageTable],
     partition: str,
     *,
-    upstream: Mapping[str, str],
+    upstream: Callable[[], Mapping[str, str]],
     compute: Compute,
     fingerprint: str,
     run_id: str,
@@ -123,7 +123,8 @@ def refresh(
         store: the lake.
         tables: the stage's tables, the main one last. An input's rows are in exactly one of them.
         partition: partition key.
-        upstream: input id -> content hash, all inputs that exist now.
+        upstream: gives input id -> content hash, all inputs that exist now; asked when this
+            run's turn has come, so that one that waited does not bring back what was.
         compute: called with at most ``batch_inputs`` ids; returns rows by table name, with all
             columns but the lineage ones other than ``input_id``. Every input yields a row.
         fingerprint: of the stage's code, configuration and model.
@@ -134,23 +135,27 @@ def refresh(
     Raises:
         LakeError: ``compute`` lost an input, repeated a key, or put an input into two tables.
     """
-    opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
-    delta = diff(upstream, _stored(store, tables, partition), fingerprint)
-    todo, n_written, n_done = delta.to_compute, 0, 0
-    for ids in _batched(todo, batch_inputs):
-        made = compute(ids)
-        _check_complete(tables, ids, made)
-        for table in tables:
-            rows = _with_lineage(table, made.get(table.name), upstream, fingerprint, run_id)
-            _replace(opened[table.name], table, ids, rows)
-            n_written += rows.num_rows
-        n_done += len(ids)
-        if progress is not None:
-            progress(n_done, len(todo))
-    for ids in _batched(delta.gone, 1000):
-        for table in tables:
-            opened[table.name].delete(f"input_id IN ({quoted(ids)})")
-    return _report(store, tables, partition, delta, n_written)
+    # Two runs of one partition (a sensor's and a person's, say) would both find a row missing and
+    # both insert it: Lance does not let the second one's merge see the first one's rows.
+    with store.locked(f"{tables[-1].name}.{partition}"):
+        opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
+        inputs = upstream()
+        delta = diff(inputs, _stored(store, tables, partition), fingerprint)
+        todo, n_written, n_done = delta.to_compute, 0, 0
+        for ids in _batched(todo, batch_inputs):
+            made = compute(ids)
+            _check_complete(tables, ids, made)
+            for table in tables:
+                rows = _with_lineage(table, made.get(table.name), inputs, fingerprint, run_id)
+                _replace(opened[table.name], table, ids, rows)
+                n_written += rows.num_rows
+            n_done += len(ids)
+            if progress is not None:
+                progress(n_done, len(todo))
+        for ids in _batched(delta.gone, 1000):
+            for table in tables:
+                opened[table.name].delete(f"input_id IN ({quoted(ids)})")
+        return _report(store, tables, partition, delta, n_written)
 
 
 def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -259,6 +264,11 @@ def _report(
     n_rows, versions, content = {}, {}, []
     for table in tables:
         rows = store.rows(table.name, partition, columns=[table.key, "row_hash"])
+        if len({row[table.key] for row in rows}) != len(rows):
+            raise LakeError(
+                f"{table.name}/{partition} holds rows with the same {table.key}, which no refresh "
+                "leaves behind; remove the partition's tables and refresh again"
+            )
         opened = store.table(table.name, partition)
         n_rows[table.name] = len(rows)
         versions[table.name] = 0 if opened is None else opened.version

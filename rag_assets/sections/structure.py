@@ -23,7 +23,7 @@ def structure_documents(
         store,
         [TABLE],
         partition,
-        upstream=upstream_hashes(store, normalise.TABLE, partition),
+        upstream=lambda: upstream_hashes(store, normalise.TABLE, partition),
         compute=lambda ids: {TABLE.name: _cut(store, partition, ids)},
         fingerprint=f"sections/{CODE_VERSION}",
         run_id=run_id,

@@ -36,12 +36,18 @@ def ingest(
     Raises:
         SourceError: the source cannot be listed; nothing was changed.
     """
-    found = {f.uri: f for f in list_folder(source) if source.partition_of(f.uri) == partition}
+    found: dict[str, FoundFile] = {}
+
+    def listed() -> dict[str, str]:
+        found.update((f.uri, f) for f in list_folder(source))
+        mine = {uri: f for uri, f in found.items() if source.partition_of(uri) == partition}
+        return _upstream(store, partition, mine, run_id)
+
     return refresh(
         store,
         [TABLE],
         partition,
-        upstream=_upstream(store, partition, found, run_id),
+        upstream=listed,
         compute=lambda uris: {TABLE.name: _rows(store, [found[uri] for uri in uris])},
         fingerprint=f"source_files/{CODE_VERSION}",
         run_id=run_id,
