@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from rag_assets.models.weights import is_pulled
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import SourceError, catalog
+from rag_assets.stack import is_listening
 
 Level = Literal["ok", "note", "bad"]
 GIB = 2**30
@@ -130,7 +130,7 @@ def _processes(settings: Settings, profile: Profile) -> Iterator[Finding]:
     for role, spec in profile.roles.items():
         if role in running:
             yield Finding("ok", f"engine, {role}", f"answers at {spec.url}")
-        elif _is_taken(spec.port):
+        elif is_listening(spec.port):
             found = f"port {spec.port} is in use by another program"
             yield Finding("bad", f"engine, {role}", found, "stop it, or set RAG_ENGINE_PORT_BASE")
         else:
@@ -139,14 +139,8 @@ def _processes(settings: Settings, profile: Profile) -> Iterator[Finding]:
     if client.is_up():
         reason = client.readiness()
         yield _either(not reason, "answerer", reason or "ready", "see its run in Dagster", "note")
-    elif _is_taken(settings.answerer_port):
+    elif is_listening(settings.answerer_port):
         found = f"port {settings.answerer_port} is in use by another program"
         yield Finding("bad", "answerer", found, "stop it, or set RAG_ANSWERER_PORT")
     else:
         yield Finding("note", "answerer", "does not run", "run `rag up`")
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -113,13 +113,12 @@ def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:
         tell(f"{event.step_key} ...")
     elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
         materialization = event.step_materialization_data.materialization
+        name = materialization.asset_key.to_user_string()
         summary = materialization.metadata.get("summary")
         rows = materialization.metadata.get("dagster/row_count")
-        said = str(summary.value) if summary is not None else ""
-        if rows is not None:
-            said = f"{rows.value} rows" + (f"; {said}" if said else "")
-        run.summaries[materialization.asset_key.to_user_string()] = said
-        tell(f"  {materialization.asset_key.to_user_string()}: {said or 'done'}")
+        run.summaries[name] = "" if summary is None else str(summary.value)
+        if rows is not None:  # what changed is in the asset's log line
+            tell(f"  {name} has {rows.value} rows")
     elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
         tell(f"  check {check.check_name}: {'passed' if check.passed else 'FAILED'}")

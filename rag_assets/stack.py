@@ -107,19 +107,24 @@ def stop(settings: Settings, started: Started) -> None:
     _write(settings, [s for s in known(settings) if s.name != started.name])
 
 
+def is_listening(port: int) -> bool:
+    """Whether somebody listens on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def require_free_port(port: int, purpose: str, variable: str) -> None:
     """Refuse a port that somebody listens on: two servers would share its requests.
 
     Raises:
         StackError: the port is taken.
     """
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise StackError(
-                f"port {port}, meant for {purpose}, is in use by another program; stop it, or set "
-                f"{variable} to a free port"
-            )
+    if is_listening(port):
+        raise StackError(
+            f"port {port}, meant for {purpose}, is in use by another program; stop it, or set "
+            f"{variable} to a free port"
+        )
 
 
 def start_engines(
@@ -192,18 +197,12 @@ def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> Started 
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
     command += ["-h", "127.0.0.1", "-p", str(settings.ui_port)]
     ui = spawn(settings, "dagster", command, env)
-    while not _answers(settings.ui_port):
+    while not is_listening(settings.ui_port):
         if not is_alive(ui):
             raise StackError(f"Dagster's UI did not start. {_tail(settings, 'dagster')}")
         time.sleep(0.3)
     tell(f"Dagster's UI at http://127.0.0.1:{settings.ui_port} after {_since(started)}")
     return ui
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def launch_job(settings: Settings, job: str) -> str:
