@@ -1,7 +1,7 @@
 """What several commands do: pull weights, borrow engines, refresh and hot-load."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rag_assets import stack
 from rag_assets.errors import CommandError
@@ -47,12 +47,10 @@ def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) 
     from rag_assets.instance import open_instance
     from rag_assets.refreshing import has_work, refresh_partitions
 
-    if has_work(settings, partitions):
-        with borrowed_engines(settings, tell), open_instance() as instance:
-            runs = refresh_partitions(instance, partitions, tell)
-    else:
-        with open_instance() as instance:
-            runs = refresh_partitions(instance, partitions, tell)
+    needed = has_work(settings, partitions)
+    engines = borrowed_engines(settings, tell) if needed else nullcontext()
+    with engines, open_instance() as instance:
+        runs = refresh_partitions(instance, partitions, tell)
     failed = [run for run in runs if not run.succeeded]
     if failed:
         said = "\n  ".join(failed[0].errors) or "see its log"

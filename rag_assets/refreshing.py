@@ -13,6 +13,7 @@ from dagster import DagsterEventType, EventLogEntry
 from rag_assets.definitions import defs
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.engine_state import is_same_process
 from rag_assets.settings import Settings
 from rag_assets.sources import ingest
 from rag_assets.sources.catalog import catalog, source_name
@@ -20,7 +21,7 @@ from rag_assets.sources.folder import list_folder
 from rag_assets.sources.resource import corpus_partitions
 
 Tell = Callable[[str], None]
-PROCESS = "rag/process"  # tag: the process that executes the run
+PROCESS = "rag/process"  # tag: pid of the executing process, and when that began
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -79,27 +80,22 @@ def _run(
         run_id=run.run_id,
         run_config=QUIET,
         raise_on_error=False,
-        tags={"source": source_name(partition), PROCESS: str(_process_name(os.getpid()))},
+        tags={
+            "source": source_name(partition),
+            PROCESS: f"{os.getpid()} {psutil.Process().create_time()}",
+        },
     )
     run.succeeded = result.success
     return run
-
-
-def _process_name(pid: int) -> str | None:
-    """Names a process for good: its pid may be given to another one after it ended."""
-    try:
-        return f"{pid} of {psutil.Process(pid).create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return None
 
 
 def _close_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark runs of killed commands as failed; nobody else would, and they would show as running."""
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     for run in instance.get_runs(filters=started):
-        process = run.tags.get(PROCESS)
-        if process is not None and process != _process_name(int(process.split()[0])):
-            instance.report_run_failed(run, f"process {process} was killed")
+        pid, _, began = run.tags.get(PROCESS, "").partition(" ")
+        if pid and not is_same_process(int(pid), float(began)):
+            instance.report_run_failed(run, f"process {pid} was killed")
 
 
 def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:

@@ -20,7 +20,7 @@ import psutil
 
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.engine_state import running_engines
+from rag_assets.models.engine_state import is_same_process, running_engines
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights import is_pulled
 from rag_assets.serving.client import AnswererClient
@@ -86,12 +86,7 @@ def _write(settings: Settings, started: Sequence[Started]) -> None:
 
 def is_alive(started: Started) -> bool:
     """Whether it still runs (a zombie does not)."""
-    try:
-        process = psutil.Process(started.pid)
-        same = abs(process.create_time() - started.created) < 1
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return is_same_process(started.pid, started.created)
 
 
 def stop(settings: Settings, started: Started) -> None:

@@ -14,7 +14,6 @@ from typing import Literal
 Role = Literal["slm", "llm"]
 Mode = Literal["auto", "fact", "deep"]
 MODES: tuple[Mode, ...] = ("auto", "fact", "deep")
-OTHER_ROLE: dict[Role, Role] = {"slm": "llm", "llm": "slm"}
 
 
 @dataclass(frozen=True, slots=True)
