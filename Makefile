@@ -73,4 +73,4 @@ lock:
 	done
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis data/lake data/dagster data/run
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis data/lake data/dagster data/run data/evaluations

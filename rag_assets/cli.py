@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,9 +17,6 @@ from rich.table import Table
 
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
-
-if TYPE_CHECKING:
-    from rag_assets.evaluations.scoring import Score
 
 app = typer.Typer(
     help="Document question answering as a Dagster dataflow.",
@@ -188,59 +185,52 @@ def trace(
 
 @app.command()
 def evaluate(
-    suite: Annotated[str, typer.Option(help="golden: the sources' own questions.")] = "golden",
-    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Write every answer and score here.")] = None,
-    mode: Annotated[str, typer.Option(help="auto, fact or deep.")] = "auto",
+    suite: Annotated[
+        list[str] | None, typer.Option(help="One or several; default: all but the long ones.")
+    ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Conventional RAG, then each discipline added.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Questions of each set; 0: all. Default: a sample.")
+    ] = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--slice", help="NAME=VALUE, e.g. dataset=squad2.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of samples, perturbations, bootstraps.")] = 20261122,
+    generation: Annotated[str | None, typer.Option(help="Of the index; default: live.")] = None,
 ) -> None:
-    """Ask the running answerer the golden questions and score what it says."""
-    from rag_assets.evaluations.cases import load_cases
-    from rag_assets.evaluations.scoring import failure, score
-    from rag_assets.lake.store import LakeStore
-    from rag_assets.serving.client import AnswererClient, AnswererDownError, AnswererError
-    from rag_assets.sources.catalog import catalog
+    """Measure answers and retrieval; killed and run again, it goes on where it was."""
+    from rich.markdown import Markdown
 
-    if suite != "golden":
-        raise CommandError(f"the only suite is 'golden', got {suite!r}", code=2)
+    from rag_assets.evaluations.registry import FIRST_LOOK, SUITES
+    from rag_assets.operations import evaluate as run
+
     settings = load_settings()
-    known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
-    cases = [case for source in known.values() for case in load_cases(source)][:limit]
-    if not cases:
-        raise CommandError("no source declares golden questions ('golden' in sources.yaml)")
-    client = AnswererClient(settings.answerer_url)
-    scores: list[Score] = []
-    records: list[dict[str, Any]] = []
-    for number, case in enumerate(cases, start=1):
-        try:
-            record = client.ask(case.question, mode)
-            scores.append(score(case, record))
-            records.append({"score": scores[-1].to_record(), "record": record})
-        except AnswererDownError:
-            raise
-        except AnswererError as error:
-            scores.append(failure(case, str(error)))
-            records.append({"score": scores[-1].to_record(), "record": None})
-        last = scores[-1]
-        left = (time.monotonic() - _BEGAN) / number * (len(cases) - number)
-        mark = "right" if last.right else "WRONG"
-        how = f"{mark} {last.model} {last.seconds:.1f}s"
-        say(f"{number}/{len(cases)} {case.id} {how}, {left:.0f}s left")
-    if to is not None:
-        to.write_text(json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
-    _show_scores(scores)
-
-
-def _show_scores(scores: "list[Score]") -> None:
-    from rag_assets.evaluations.scoring import summary
-
-    table = Table("kind", "n", "right", "abstained", "failed", "cited", "p50 s", "p95 s")
-    for line in summary(scores):
-        cited = "-" if line.mean_cited_gold is None else f"{line.mean_cited_gold:.2f}"
-        table.add_row(
-            line.kind, str(line.n), f"{line.right} ({line.right / line.n:.0%})",
-            str(line.abstained), str(line.failed), cited, f"{line.p50_s:.1f}", f"{line.p95_s:.1f}",
-        )  # fmt: skip
-    out.print(table)
+    chosen = list(dict.fromkeys([*(suite or []), *(["ablation"] if ablation else [])]))
+    unknown = [name for name in chosen if name not in SUITES]
+    slices = dict(one.split("=", 1) for one in part or [] if "=" in one)
+    if unknown or len(slices) < len(part or []):
+        raise CommandError(
+            f"expected suites out of {', '.join(SUITES)} and slices as NAME=VALUE, each name once; "
+            f"got {', '.join([*unknown, *(part or [])])}",
+            code=2,
+        )
+    if not chosen:
+        chosen = list(FIRST_LOOK)
+        if not settings.eval_data.is_dir():
+            chosen = ["golden"]
+            say(
+                f"{', '.join(FIRST_LOOK[1:])} skipped: there is no public data at "
+                f"{settings.eval_data}; RAG_EVAL_DATA names its folder"
+            )
+    config = {"limit": limit, "slices": slices, "seed": seed, "generation": generation}
+    set_ones = {name: value for name, value in config.items() if value is not None}
+    for name, texts in run(settings, chosen, set_ones, say).items():
+        out.print(Markdown(f"## {name}\n\n{texts['figures']}"))
+        if "comparisons" in texts:
+            out.print(Markdown(texts["comparisons"]))
+    say(f"pages to mail: {settings.evaluations / 'reports'}; rows: table evaluation_cases")
 
 
 # Processes

@@ -11,8 +11,9 @@ from rag_assets.duplicates.assets import duplicates
 from rag_assets.embeddings.assets import embeddings
 from rag_assets.enrichments.assets import enrichments
 from rag_assets.enrichments.checks import labels_are_in_the_set
-from rag_assets.evaluations.assets import index_evaluation
+from rag_assets.evaluations.assets import index_evaluation, suite_assets
 from rag_assets.evaluations.checks import candidate_may_go_live
+from rag_assets.evaluations.jobs import evaluate_job
 from rag_assets.index.assets import chunk_index
 from rag_assets.index.checks import index_covers_all_rows
 from rag_assets.lake.resource import LakeResource
@@ -45,6 +46,7 @@ def defs() -> dg.Definitions:
             chunk_index,
             index_evaluation,
             live_index,
+            *suite_assets,
         ],
         asset_checks=[
             every_file_accounted_for,
@@ -54,7 +56,7 @@ def defs() -> dg.Definitions:
             index_covers_all_rows,
             candidate_may_go_live,
         ],
-        jobs=[refresh_job, ask_job, answerer_job, hot_load_job],
+        jobs=[refresh_job, ask_job, evaluate_job, answerer_job, hot_load_job],
         sensors=[source_changed_sensor, serving_sensor],
         schedules=refresh_schedules(declared(load_settings().sources_file).values()),
         resources={

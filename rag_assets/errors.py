@@ -8,6 +8,7 @@
     RejectedError        documents.blocks     a file gives no document; ends in a table, not here
     QuestionError        answers.questions    a question cannot be taken
     CaseError            evaluations.cases    golden questions are not of the expected form
+    DataError            evaluations.datasets evaluation data is not there, or not of its form
     AnswererError        serving.client       the answerer refused, or is down
     StackError           stack                a process did not start
     CommandError         here                 a command cannot do what was asked

@@ -1,7 +1,8 @@
-"""What several commands do: pull weights, borrow engines, refresh and hot-load."""
+"""What commands do: pull weights, borrow engines, refresh and hot-load, evaluate."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from rag_assets import stack
 from rag_assets.errors import CommandError
@@ -37,6 +38,25 @@ def borrowed_engines(settings: Settings, tell: Tell) -> Iterator[None]:
             stack.stop(settings, started)
 
 
+def evaluate(
+    settings: Settings, suites: Sequence[str], config: Mapping[str, Any], tell: Tell
+) -> dict[str, dict[str, str]]:
+    """Run suites as one Dagster run; returns the Markdown of each: figures, comparisons.
+
+    Raises:
+        CommandError: a suite failed; what the models said until then is kept.
+    """
+    from rag_assets.instance import open_instance
+    from rag_assets.running import evaluate_suites
+
+    with borrowed_engines(settings, tell), open_instance() as instance:
+        run = evaluate_suites(instance, suites, config, tell)
+    if not run.succeeded:
+        said = "\n  ".join(run.errors) or "see its log"
+        raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {said}")
+    return {suite: run.texts[f"{suite}_results"] for suite in suites}
+
+
 def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) -> None:
     """Refresh partitions and hot-load what came of it; engines are started only if needed.
 
@@ -45,7 +65,7 @@ def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) 
     """
     # Dagster is imported here, so that pulling weights does not wait for it.
     from rag_assets.instance import open_instance
-    from rag_assets.refreshing import has_work, refresh_partitions
+    from rag_assets.running import has_work, refresh_partitions
 
     needed = has_work(settings, partitions)
     engines = borrowed_engines(settings, tell) if needed else nullcontext()
@@ -55,7 +75,7 @@ def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) 
     if failed:
         said = "\n  ".join(failed[0].errors) or "see its log"
         raise CommandError(
-            f"run {failed[0].run_id} of {failed[0].partition} failed, the live index is as it "
+            f"run {failed[0].run_id} of {failed[0].what} failed, the live index is as it "
             f"was:\n  {said}"
         )
     stack.hot_load(settings, tell)

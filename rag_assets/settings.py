@@ -12,6 +12,7 @@ RAG_POSTGRES_URL      Dagster's storage; unset means SQLite      unset
 RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback    8461 (``models.profiles`` reads it)
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
+RAG_EVAL_DATA         public evaluation sets, not of the project ``../shared/data`` beside it
 ===================== ========================================== ================================
 """
 
@@ -34,11 +35,17 @@ class Settings:
     postgres_url: str | None
     answerer_port: int
     ui_port: int
+    eval_data: Path
 
     @property
     def sources_file(self) -> Path:
         """Where sources are declared."""
         return self.home / "sources.yaml"
+
+    @property
+    def evaluations(self) -> Path:
+        """Corpora, completions and reports of evaluations."""
+        return self.home / "evaluations"
 
     @property
     def dagster_home(self) -> Path:
@@ -64,4 +71,5 @@ def load_settings() -> Settings:
         postgres_url=env.get("RAG_POSTGRES_URL") or None,
         answerer_port=int(env.get("RAG_ANSWERER_PORT") or 8460),
         ui_port=int(env.get("RAG_UI_PORT") or 3000),
+        eval_data=Path(env.get("RAG_EVAL_DATA") or CHECKOUT.parent / "shared" / "data").absolute(),
     )

@@ -17,7 +17,7 @@ ROOMS = [
 ]  # fmt: skip
 DAGSTER_FILES = {
     "assets.py", "checks.py", "jobs.py", "sensors.py", "schedules.py", "resource.py",
-    "definitions.py", "instance.py", "refreshing.py",
+    "definitions.py", "instance.py", "running.py",
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IN_ROOMS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ROOMS]

@@ -18,7 +18,7 @@ from dagster import DagsterInstance
 from rag_assets.instance import open_instance
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.refreshing import RefreshRun, has_work, refresh_partitions
+from rag_assets.running import JobRun, has_work, refresh_partitions
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines
@@ -46,7 +46,7 @@ class World:
     store: LakeStore
     client: AnswererClient
 
-    def refresh(self, instance: DagsterInstance) -> RefreshRun:
+    def refresh(self, instance: DagsterInstance) -> JobRun:
         (run,) = refresh_partitions(instance, ["docs.0"], print)
         assert run.succeeded, run.errors
         return run
@@ -95,12 +95,12 @@ def instance(world: World) -> Iterator[DagsterInstance]:
 
 
 @pytest.fixture(scope="module")
-def refreshed(world: World, instance: DagsterInstance) -> RefreshRun:
+def refreshed(world: World, instance: DagsterInstance) -> JobRun:
     return world.refresh(instance)
 
 
 @pytest.fixture(scope="module")
-def answerer(world: World, refreshed: RefreshRun) -> Iterator[AnswererClient]:
+def answerer(world: World, refreshed: JobRun) -> Iterator[AnswererClient]:
     log = (world.home / "answerer.log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "rag_assets.serving"], stdout=log, stderr=log)
     deadline = time.monotonic() + 120
@@ -114,7 +114,7 @@ def answerer(world: World, refreshed: RefreshRun) -> Iterator[AnswererClient]:
     log.close()
 
 
-def test_first_refresh_accounts_for_every_file(world: World, refreshed: RefreshRun) -> None:
+def test_first_refresh_accounts_for_every_file(world: World, refreshed: JobRun) -> None:
     assert world.uris("source_files") == {f"docs:{name}" for name in FILES}
     rejected = {
         row["uri"]: row["reason"] for row in world.store.rows("rejected_documents", "docs.0")
@@ -132,7 +132,7 @@ def test_first_refresh_accounts_for_every_file(world: World, refreshed: RefreshR
 
 
 def test_the_run_is_in_dagster_with_its_metadata(
-    refreshed: RefreshRun, instance: DagsterInstance
+    refreshed: JobRun, instance: DagsterInstance
 ) -> None:
     run = instance.get_run_by_id(refreshed.run_id)
     assert run is not None
@@ -149,7 +149,7 @@ def test_the_run_is_in_dagster_with_its_metadata(
 
 
 def test_a_second_run_writes_nothing_and_says_so(
-    world: World, refreshed: RefreshRun, instance: DagsterInstance
+    world: World, refreshed: JobRun, instance: DagsterInstance
 ) -> None:
     before, live = world.versions(), generations.live(world.store)
     assert not has_work(load_settings(), ["docs.0"])
@@ -226,7 +226,7 @@ def test_a_question_of_20_000_words_is_refused(world: World, answerer: AnswererC
 
 
 def test_ask_job_shows_answers_in_the_run(
-    world: World, refreshed: RefreshRun, instance: DagsterInstance
+    world: World, refreshed: JobRun, instance: DagsterInstance
 ) -> None:
     from rag_assets.definitions import defs
 
@@ -319,7 +319,7 @@ def test_rollback_brings_the_old_answer_back_and_a_refresh_does_not_undo_it(
 
 @pytest.mark.postgres
 def test_the_same_refresh_with_dagster_on_postgres(
-    world: World, refreshed: RefreshRun, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    world: World, refreshed: JobRun, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAG_POSTGRES_URL", postgres_url)
     with open_instance() as on_postgres:
@@ -364,7 +364,7 @@ def test_a_refresh_killed_in_the_middle_is_completed_by_the_next(
 
 
 def test_a_missing_source_fails_the_run_and_deletes_nothing(
-    world: World, instance: DagsterInstance, refreshed: RefreshRun
+    world: World, instance: DagsterInstance, refreshed: JobRun
 ) -> None:
     before, pointer = world.versions(), generations.live(world.store)
     os.rename(world.corpus, world.home / "elsewhere")

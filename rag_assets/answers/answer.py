@@ -43,6 +43,8 @@ class Answer:
         citations: by number.
         usage: tokens by role, of the models that were asked.
         finish_reason: of the last call; "no_generation" when no model was asked.
+        confidence: geometric mean of the probabilities of the answer's tokens, in (0, 1]; None when
+            no model was asked. It says how sure the model was of its words, not that they hold.
         repairs: what was put right on the way, a sentence each.
         generation_id: the index it was produced on.
         generation_created_at: ISO 8601, UTC.
@@ -60,6 +62,7 @@ class Answer:
     citations: tuple[Citation, ...]
     usage: Mapping[str, Usage]
     finish_reason: str
+    confidence: float | None
     repairs: tuple[str, ...]
     generation_id: str
     generation_created_at: str
@@ -92,6 +95,7 @@ class Answer:
                 for role, used in self.usage.items()
             },
             "finish_reason": self.finish_reason,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
             "repairs": list(self.repairs),
             "generation": {"id": self.generation_id, "created_at": self.generation_created_at},
             "timings_ms": self.timings.to_record(),

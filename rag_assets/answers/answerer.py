@@ -1,6 +1,7 @@
 """The answerer: a question in, a grounded answer out, on exactly one generation of the index."""
 
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,14 @@ class Answerer:
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, max_tokens=limit, model=self.slm)
         tell("searching")
-        found = retrieve(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
+        found = retrieve(
+            self.reader,
+            self.embedder,
+            text,
+            limit=self.policy.n_hits,
+            where=where,
+            hybrid=self.policy.hybrid,
+        )
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(text, found)
         way = route(text, passages, chosen_mode, self.policy)
@@ -111,6 +119,11 @@ class Answerer:
             (ended - started) * 1000,
         )
         return self._finished(text, chosen_mode, way, draft, timings)
+
+    def evidence(self, question: str) -> list[Passage]:
+        """The passages that an answer to this question would be made from, best first."""
+        hits = retrieve(self.reader, self.embedder, question, limit=self.policy.n_hits)
+        return self._select(question, hits)
 
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""
@@ -230,6 +243,7 @@ class Answerer:
             citations=() if draft is None or abstained else draft.grounded.citations,
             usage={} if draft is None else draft.usage,
             finish_reason=NO_GENERATION if draft is None else draft.generated.finish_reason,
+            confidence=None if draft is None else _confidence(draft.generated),
             repairs=repairs,
             generation_id=generation.id,
             generation_created_at=generation.created_at,
@@ -251,6 +265,11 @@ def _abstention(draft: Draft | None) -> str:
         else "does not support what the model wrote"
     )
     return f'{ABSTENTION} The nearest section, "{nearest.title}", {what}.'
+
+
+def _confidence(generated: Generated) -> float | None:
+    margin = generated.mean_logprob
+    return None if margin is None else math.exp(margin)
 
 
 def _silent(_: str) -> None:

@@ -72,6 +72,7 @@ class AnswerPolicy:
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
         route: "auto", or one model for everything (the ablation's baselines).
+        hybrid: False searches by vector alone, without BM25 (the ablation's baseline).
         whole_sections: False puts bare chunks into the prompt (the ablation's baseline).
         checked: False keeps unsupported sentences (the ablation's baseline).
         auto_deep: let the router choose deep mode; off, since it takes about 12 s on two cores.
@@ -92,6 +93,7 @@ class AnswerPolicy:
     passage_tokens: int = 180
     per_document_decay: float = 0.85
     route: Literal["auto", "slm", "llm"] = "auto"
+    hybrid: bool = True
     whole_sections: bool = True
     checked: bool = True
     auto_deep: bool = False

@@ -33,6 +33,7 @@ def retrieve(
     *,
     limit: int,
     where: str | None = None,
+    hybrid: bool = True,
 ) -> Retrieved:
     """Chunks for a checked question.
 
@@ -45,12 +46,14 @@ def retrieve(
         question: as ``check_question`` returns it.
         limit: hits returned at most.
         where: SQL filter over the index's columns, e.g. the sources a caller may read.
+        hybrid: False searches by vector alone.
     """
     started = time.perf_counter()
     query = embeddable(question, embedder)
     vector = embedder.embed([query])[0]
     embedded = time.perf_counter()
-    hits = reader.search(query, vector, limit=limit, where=where) if len(reader) else []
+    words = query if hybrid else ""
+    hits = reader.search(words, vector, limit=limit, where=where) if len(reader) else []
     wanted = terms(question)
     return Retrieved(
         tuple(hits),

@@ -15,7 +15,7 @@ from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources import ingest
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Title, language, blocks and signature all follow from the text and the reader.
 TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"signature"}))

@@ -33,7 +33,11 @@ def read_text(data: bytes) -> Extracted:
 
 def _is_capital_heading(line: str) -> bool:
     line = line.strip()
+    # Scripts without case do not count: a Chinese sentence that names the "ASL" is no heading.
+    n_cased = sum(char.upper() != char.lower() for char in line)
     n_letters = sum(char.isalpha() for char in line)
     return (
-        len(line) <= MAX_HEADING_CHARS and n_letters >= 4 and line == line.upper() != line.lower()
+        len(line) <= MAX_HEADING_CHARS
+        and n_cased >= max(4, n_letters / 2)
+        and line == line.upper() != line.lower()
     )

@@ -8,7 +8,7 @@ from rag_assets.documents.assets import documents
 from rag_assets.enrichments import enrich
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.models.resource import ModelsResource
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.resource import SourcesResource, corpus_partitions
 
 
 @dg.asset(
@@ -19,7 +19,10 @@ from rag_assets.sources.resource import corpus_partitions
     code_version=enrich.CODE_VERSION,
 )
 def enrichments(
-    context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
+    context: dg.AssetExecutionContext,
+    store: LakeResource,
+    models: ModelsResource,
+    sources: SourcesResource,
 ) -> dg.MaterializeResult:
     """Document type, topics, entities, summary and a question, by constrained output."""
     reports = refresh_partitions(
@@ -30,6 +33,7 @@ def enrichments(
             partition,
             model=models.slm,
             run_id=context.run.run_id,
+            wanted=sources.of_partition(partition, store.client).enrich,
             progress=progress,
         ),
     )

@@ -29,9 +29,18 @@ def enrich_documents(
     *,
     model: ChatModel,
     run_id: str,
+    wanted: bool = True,
     progress: Progress | None = None,
 ) -> Report:
     """Describe what is new or changed among the documents.
+
+    Args:
+        store: the lake.
+        partition: partition key.
+        model: the small model.
+        run_id: of the Dagster run.
+        wanted: False for a source that is not to be enriched; what it had of labels goes.
+        progress: called with (documents done, documents to do).
 
     Raises:
         EngineUnavailableError: documents are new and the model does not answer.
@@ -43,7 +52,7 @@ def enrich_documents(
         store,
         [TABLE],
         partition,
-        upstream=lambda: upstream_hashes(store, normalise.TABLE, partition),
+        upstream=lambda: upstream_hashes(store, normalise.TABLE, partition) if wanted else {},
         compute=lambda ids: {TABLE.name: _enrich(store, partition, ids, model, fingerprint)},
         fingerprint=fingerprint,
         run_id=run_id,

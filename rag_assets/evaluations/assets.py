@@ -1,11 +1,15 @@
-"""Asset ``index_evaluation``: the gate's figures for the candidate generation."""
+"""Asset ``index_evaluation``: the gate's figures for the candidate; and an asset for each suite."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
+from pydantic import Field
 
 from rag_assets.evaluations.cases import Case, load_cases
 from rag_assets.evaluations.gate import Verdict, applicable, draw_canaries, judge, measure
+from rag_assets.evaluations.lab import Lab, Request
+from rag_assets.evaluations.registry import SUITES
 from rag_assets.index.assets import chunk_index
 from rag_assets.index.build import count_unindexed
 from rag_assets.index.search import IndexReader
@@ -15,6 +19,7 @@ from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients import Embedder
 from rag_assets.models.resource import ModelsResource
+from rag_assets.settings import load_settings
 from rag_assets.sources.resource import SourcesResource
 
 CODE_VERSION = "1"
@@ -84,3 +89,67 @@ def _changed_table(record: dict[str, object]) -> str:
         for case in changed
     ]
     return "\n".join(["| question | live | candidate |", "|---|---|---|", *lines])
+
+
+class SuiteConfig(dg.Config):
+    """Run config of every suite."""
+
+    limit: int | None = Field(
+        default=None, ge=0, description="Questions of each set; unset: the first look; 0: all."
+    )
+    slices: dict[str, str] = Field(
+        default={}, description="Only questions of these slices, e.g. {dataset: squad2}."
+    )
+    seed: int = Field(default=20261122, description="Of samples, perturbations and bootstraps.")
+    generation: str | None = Field(
+        default=None, description="Of the sources' own index; unset: the live one."
+    )
+
+
+def _suite_asset(suite: str, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"{suite}_results",
+        deps=[index_evaluation],
+        group_name="evaluations",
+        kinds={"lancedb", "vllm"},
+        description=description,
+    )
+    def evaluated(
+        context: dg.AssetExecutionContext,
+        config: SuiteConfig,
+        store: LakeResource,
+        models: ModelsResource,
+    ) -> dg.MaterializeResult:
+        # Statistics and plots bring scipy and matplotlib, which nothing else here needs.
+        from rag_assets.evaluations.presentation import present
+        from rag_assets.evaluations.recording import Origin, keep, write_report
+
+        lab = Lab(
+            load_settings(),
+            models.loaded_profile,
+            lambda role: models.slm if role == "slm" else models.llm,
+            models.embedder,
+            store.client,
+            Request(config.limit, config.slices, config.seed, config.generation),
+            context.log.info,
+        )
+        results = SUITES[suite].run(lab)
+        context.log.info(f"{len(results)} results; intervals and tests")
+        made = present(suite, results, seed=config.seed)
+        origin = Origin(context.run.run_id, datetime.now(UTC))
+        keep(store.client, suite, results, made, origin)
+        report = write_report(lab, suite, made, origin)
+        context.log.info(f"report: {report}")
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(results),
+                "failed": sum(bool(result.error) for result in results),
+                "report": dg.MetadataValue.path(str(report)),
+                **{name: dg.MetadataValue.md(text) for name, text in made.markdown().items()},
+            }
+        )
+
+    return evaluated
+
+
+suite_assets = [_suite_asset(name, suite.description) for name, suite in SUITES.items()]

@@ -81,7 +81,7 @@ def build_index(
                 n_upserted, n_deleted = n_upserted + done_here[0], n_deleted + done_here[1]
         if progress is not None:
             progress(done + 1, len(partitions) + len(gone))
-    _index(table)
+    index_table(table)
     rows = scan(table, columns=["chunk_id", "row_hash", "document_id"]).to_pydict()
     version = data_version(zip(rows["chunk_id"], rows["row_hash"], strict=True))
     if before is not None and before.data_version == version:
@@ -234,7 +234,7 @@ def _vectors(store: LakeStore, partition: str, chunk_ids: list[str]) -> dict[str
     return found
 
 
-def _index(table: Table) -> None:
+def index_table(table: Table) -> None:
     """Make the search indexes where they are missing, and let them take in what is new.
 
     A text index made on an empty table never catches up (recall 0), so it waits for rows.

@@ -98,18 +98,20 @@ class IndexReader:
         *,
         limit: int = 20,
         where: str | None = None,
+        n_candidates: int = N_CANDIDATES,
     ) -> list[Hit]:
         """Chunks for a question, best first: vector and BM25 rankings fused by RRF.
 
         Args:
-            question: in plain words; no query syntax is read from it.
+            question: in plain words; no query syntax is read from it. "" for vectors alone.
             vector: (dimension,) float32 unit vector of the question; None for BM25 alone.
             limit: hits returned at most.
             where: SQL filter over the index's columns, applied before ranking.
+            n_candidates: hits taken from each of the two rankings before fusion.
         """
         rows: dict[str, dict[str, Any]] = {}
-        by_vector = [] if vector is None else self._by_vector(vector, where)
-        by_text = self._by_text(question, where)
+        by_vector = [] if vector is None else self._by_vector(vector, where, n_candidates)
+        by_text = self._by_text(question, where, n_candidates)
         for row in [*by_vector, *by_text]:
             rows.setdefault(row["chunk_id"], {}).update(row)
         rankings = [[row["chunk_id"] for row in found] for found in (by_vector, by_text)]
@@ -118,24 +120,26 @@ class IndexReader:
             for key, score in reciprocal_rank_fusion(rankings)[:limit]
         ]
 
-    def _by_vector(self, vector: np.ndarray, where: str | None) -> list[dict[str, Any]]:
+    def _by_vector(
+        self, vector: np.ndarray, where: str | None, n_candidates: int
+    ) -> list[dict[str, Any]]:
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine")
         if where is not None:
             query = query.where(where, prefilter=True)
-        query = query.select([*COLUMNS, "_distance"]).limit(N_CANDIDATES)
+        query = query.select([*COLUMNS, "_distance"]).limit(n_candidates)
         found: list[dict[str, Any]] = query.to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found
 
-    def _by_text(self, question: str, where: str | None) -> list[dict[str, Any]]:
+    def _by_text(self, question: str, where: str | None, n_candidates: int) -> list[dict[str, Any]]:
         if not self._has_text_index or not question.strip():
             return []
         question = question.encode("utf-8", "replace").decode()  # JSON may bring lone surrogates
         query = self._table.search(MatchQuery(question, "search_text"), query_type="fts")
         if where is not None:
             query = query.where(where, prefilter=True)
-        return list(query.select([*COLUMNS, "_score"]).limit(N_CANDIDATES).to_list())
+        return list(query.select([*COLUMNS, "_score"]).limit(n_candidates).to_list())
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
         """All chunks of these sections, in reading order, by section id."""

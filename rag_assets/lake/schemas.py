@@ -150,6 +150,66 @@ ANSWERS: Final = pa.schema(
     ]
 )
 
+_EVALUATION = (
+    _required("run_id", TEXT),  # of the Dagster run
+    _required("created_at", pa.timestamp("us", "UTC")),
+    _required("suite", TEXT),
+    _required("dataset", TEXT),
+    _required("variant", TEXT),
+)
+
+EVALUATION_CASES: Final = pa.schema(
+    [
+        *_EVALUATION,
+        _required("case_id", TEXT),
+        _required("question", TEXT),
+        _required("answer", TEXT),
+        _required("expected", TEXTS),
+        _required("slices", TEXT),  # JSON, name -> value
+        _required("scores", TEXT),  # JSON, metric -> value; what does not apply is absent
+        _required("answerable", pa.bool_()),
+        _required("abstained", pa.bool_()),
+        pa.field("confidence", pa.float64()),
+        _required("model", TEXT),
+        _required("use", TEXT),  # JSON, model role -> calls, tokens, seconds, finish reasons
+        _required("seconds", pa.float64()),
+        _required("replayed", pa.bool_()),
+        _required("error", TEXT),
+    ]
+)
+
+EVALUATION_FIGURES: Final = pa.schema(
+    [
+        *_EVALUATION,
+        _required("slice", TEXT),
+        _required("metric", TEXT),
+        _required("value", pa.float64()),
+        _required("low", pa.float64()),  # 95 % interval
+        _required("high", pa.float64()),
+        _required("n", pa.int32()),
+        _required("n_failed", pa.int32()),
+    ]
+)
+
+EVALUATION_COMPARISONS: Final = pa.schema(
+    [
+        *(field for field in _EVALUATION if field.name != "variant"),
+        _required("slice", TEXT),
+        _required("metric", TEXT),
+        _required("baseline", TEXT),
+        _required("other", TEXT),
+        _required("difference", pa.float64()),  # other minus baseline
+        _required("low", pa.float64()),
+        _required("high", pa.float64()),
+        _required("p_value", pa.float64()),
+        _required("test", TEXT),
+        _required("effect", pa.float64()),
+        _required("n", pa.int32()),
+        _required("n_better", pa.int32()),
+        _required("n_worse", pa.int32()),
+    ]
+)
+
 
 def stage_rows(schema: pa.Schema, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """Rows of a stage before their lineage is known: its content columns and ``input_id``."""

@@ -294,11 +294,15 @@ def connect(
     state = read_states(state_dir).get(role)
     if state is None and started:
         raise unavailable(role, str(state_dir))
-    if state is not None and state.revision != spec.revision:
+    # the revision is that of the weights before conversion: only the name tells formats apart
+    if state is not None and (state.revision, state.served_name) != (
+        spec.revision,
+        spec.served_name,
+    ):
         raise EngineUnavailableError(
-            f"the engine that runs for role {role} serves {state.model_id} (profile "
-            f"{state.profile}), profile {profile.name} wants {spec.model_id}; run `rag down`, "
-            "then `rag up`"
+            f"the engine that runs for role {role} serves {state.model_id} as "
+            f"{state.served_name} (profile {state.profile}), profile {profile.name} wants "
+            f"{spec.model_id} as {spec.served_name}; run `rag down`, then `rag up`"
         )
     tokenizer = Tokenizer.from_dir(require_pulled(spec, cache_dir))
     url = spec.url if state is None else state.url

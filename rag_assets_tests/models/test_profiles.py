@@ -2,6 +2,7 @@ import copy
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from rag_assets.models.errors import ProfileError
 from rag_assets.models.profiles import (
     ROLES,
     HubSnapshot,
+    Precision,
     WheelParts,
     active_profile,
+    in_format,
     load_profile,
     parse_profile,
     profile_names,
@@ -102,7 +105,9 @@ def test_environment_chooses_profile_and_ports(monkeypatch: pytest.MonkeyPatch) 
     [
         (("lock",), "tpu", "lock must be cpu or gpu"),
         (("launch",), "thread", "launch must be fork or exec"),
-        (("roles", "slm", "format"), "gguf", "format must be w8a8 or as-is"),
+        (("roles", "slm", "format"), "gguf", "must be one of bf16, w8a8, w4a16, as-is, got 'gguf'"),
+        (("roles", "slm", "format"), "as-is", "got as-is of wheel-parts"),
+        (("roles", "embedder", "format"), "bf16", "got bf16 of wheel-folder"),
         (("roles", "slm", "flags"), ["--dtype", "bfloat16"], "must set --max-model-len"),
         (("roles", "slm", "dimension"), 3, "and only it, states its dimension"),
         (("roles", "slm", "source", "kind"), "ftp", "source kind must be"),
@@ -118,6 +123,39 @@ def test_bad_entries_are_named(
     place[path[-1]] = value
     with pytest.raises(ProfileError, match=message):
         parse_profile(cpu_data)
+
+
+@pytest.mark.parametrize(
+    ("precision", "end"), [("bf16", "-bf16"), ("w8a8", "-int8"), ("w4a16", "-int4")]
+)
+def test_format_changes_the_weights_and_their_name_only(
+    cpu_data: dict[str, Any], precision: Precision, end: str
+) -> None:
+    cpu = load_profile("cpu")
+    other = in_format(cpu, precision)
+    assert other.spec("embedder") == cpu.spec("embedder")
+    for role in ("slm", "llm"):
+        was, spec = cpu.spec(role), other.spec(role)
+        assert spec.served_name == was.served_name.removesuffix("-int8") + end
+        assert replace(spec, format=was.format, served_name=was.served_name) == was
+        assert in_format(was, precision) == spec
+    assert in_format(other, "w8a8") == cpu
+    # the same is said in a profile's file
+    cpu_data["roles"]["slm"] |= {"format": precision, "served_name": f"qwen2.5-coder-0.5b{end}"}
+    assert parse_profile(cpu_data).spec("slm") == other.spec("slm")
+
+
+def test_a_name_that_says_no_format_gets_one() -> None:
+    spec = replace(load_profile("cpu").spec("slm"), served_name="small")
+    assert in_format(spec, "bf16").served_name == "small-bf16"
+    assert in_format(spec, "w8a8") == spec
+
+
+def test_weights_that_come_as_they_are_have_no_other_format() -> None:
+    with pytest.raises(ProfileError, match=r"weights of embedder .* are served as they come"):
+        in_format(load_profile("cpu").spec("embedder"), "bf16")
+    gpu = load_profile("gpu-32gb")
+    assert in_format(gpu, "bf16") == gpu
 
 
 def test_missing_entry_is_named(cpu_data: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 import shutil
 import threading
@@ -8,13 +9,29 @@ from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from rag_assets.models import weights, wheels
-from rag_assets.models.errors import NotPulledError, WeightsCorruptError, WeightsError
-from rag_assets.models.profiles import ModelSpec, Part, Profile, WheelFolder, WheelParts
+from rag_assets.models.errors import (
+    ConversionError,
+    NotPulledError,
+    WeightsCorruptError,
+    WeightsError,
+)
+from rag_assets.models.formats import FORMATS
+from rag_assets.models.profiles import (
+    Format,
+    ModelSpec,
+    Part,
+    Profile,
+    WheelFolder,
+    WheelParts,
+    in_format,
+)
 from rag_assets.models.profiles import load_profile as load
+from rag_assets_tests.models.test_conversion import write_gguf
 
 SLICES = [b"GGUF-first-", b"second-", b"tenth-and-last"]
 FILES = {"config.json": b"{}", "model.safetensors": b"tensors", "1_Pooling/config.json": b"[]"}
@@ -79,7 +96,9 @@ def no_conversion(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Conversion has tests of its own; here it records what it was given."""
     seen: list[bytes] = []
 
-    def convert(source: Path, folder: Path, progress: Callable[[float], None]) -> None:
+    def convert(
+        source: Path, folder: Path, _form: Format, progress: Callable[[float], None]
+    ) -> None:
         seen.append(source.read_bytes())
         (folder / "model.safetensors").write_bytes(b"converted")
         progress(1.0)
@@ -261,10 +280,39 @@ def test_leftover_of_a_killed_pull_is_not_a_model(profile: Profile, tmp_path: Pa
         weights.require_pulled(spec, tmp_path)
 
 
-def test_format_version_follows_the_conversion() -> None:
-    from rag_assets.models.conversion import CONVERSION_VERSION
+def test_another_format_is_another_model_with_wheels_of_its_own(
+    profile: Profile, index: Path, tmp_path: Path, no_conversion: list[bytes]
+) -> None:
+    cache, other = tmp_path / "cache", in_format(profile, "w4a16")
+    weights.pull(profile, cache, progress=quiet, download=Index(index))
+    assert not weights.is_pulled(other.spec("slm"), cache)
+    with pytest.raises(NotPulledError, match=r"weights of slm \(.*, w4a16\) are not in"):
+        weights.require_pulled(other.spec("slm"), cache)
+    again = Index(index)
+    weights.pull(other, cache, progress=quiet, download=again)
+    assert len(again.asked) == len(SLICES)  # the embedder is there
+    folders = {weights.model_dir(p.spec("slm"), cache) for p in (profile, other)}
+    assert len(folders) == 2
+    assert all(weights.is_pulled(p.spec("slm"), cache) for p in (profile, other))
+    assert list((cache / "downloads").iterdir()) == []
 
-    assert weights.FORMAT_VERSIONS["w8a8"] == f"w8a8.{CONVERSION_VERSION}"
+
+def test_the_child_converts_to_the_wanted_format(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    shares: list[float] = []
+    weights._convert(tmp_path / "tiny.gguf", tmp_path / "out", "w4a16", shares.append)
+    assert shares[-1] == 1.0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["quantization_config"]["format"] == "mixed-precision"
+    (tmp_path / "tiny.gguf").write_bytes(b"nonsense")
+    with pytest.raises(ConversionError, match=r"converting tiny\.gguf failed: .* is not a GGUF"):
+        weights._convert(tmp_path / "tiny.gguf", tmp_path / "out", "bf16", shares.append)
+
+
+def test_every_format_has_a_version_and_a_share_of_the_disk() -> None:
+    expected = {name: f"{name}.{form.version}" for name, form in FORMATS.items()}
+    assert expected | {"as-is": "1"} == weights.FORMAT_VERSIONS
+    assert set(weights._DISK_FACTORS) == set(weights.FORMAT_VERSIONS) == set(get_args(Format))
 
 
 def test_cache_root_is_configurable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Refresh sources in this process, as Dagster runs that its UI shows."""
+"""Run jobs in this process, as Dagster runs that its UI shows: refreshes and evaluations."""
 
 import logging
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -26,19 +27,20 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(slots=True)
-class RefreshRun:
-    """What one run of ``refresh_job`` did."""
+class JobRun:
+    """What one run of a job did."""
 
     run_id: str
-    partition: str
+    what: str  # its partition, or the job's name
     succeeded: bool = False
     summaries: dict[str, str] = field(default_factory=dict)  # asset -> its summary
+    texts: dict[str, dict[str, str]] = field(default_factory=dict)  # asset -> its Markdown entries
     errors: list[str] = field(default_factory=list)
 
 
 def refresh_partitions(
     instance: dg.DagsterInstance, partitions: Sequence[str], tell: Tell
-) -> list[RefreshRun]:
+) -> list[JobRun]:
     """Run ``refresh_job`` for these partitions, one run each.
 
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
@@ -57,33 +59,56 @@ def refresh_partitions(
     runs = []
     for position, partition in enumerate(partitions):
         is_last = position == len(partitions) - 1
-        run = _run(instance, job, partition, None if is_last else partitioned, tell)
+        run = _run(
+            instance,
+            job,
+            tell,
+            selection=None if is_last else partitioned,
+            partition=partition,
+            tags={"source": source_name(partition)},
+        )
         runs.append(run)
         if not run.succeeded:
             break
     return runs
 
 
+def evaluate_suites(
+    instance: dg.DagsterInstance, suites: Sequence[str], config: Mapping[str, Any], tell: Tell
+) -> JobRun:
+    """Run ``evaluate_job`` for these suites, each configured alike."""
+    _close_dead_runs(instance)
+    job = defs().get_repository_def().get_job("evaluate_job")
+    names = [f"{suite}_results" for suite in suites]
+    return _run(
+        instance,
+        job,
+        tell,
+        selection=[dg.AssetKey(name) for name in names],
+        run_config={"ops": {name: {"config": dict(config)} for name in names}},
+    )
+
+
 def _run(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
-    partition: str,
-    selection: Sequence[dg.AssetKey] | None,
     tell: Tell,
-) -> RefreshRun:
-    run = RefreshRun(str(uuid.uuid4()), partition)
+    *,
+    selection: Sequence[dg.AssetKey] | None,
+    partition: str | None = None,
+    run_config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> JobRun:
+    run = JobRun(str(uuid.uuid4()), partition or job.name)
     instance.add_event_listener(run.run_id, lambda entry: _heard(entry, run, tell))
     result = job.execute_in_process(
         instance=instance,
         partition_key=partition,
         asset_selection=selection,
         run_id=run.run_id,
-        run_config=QUIET,
+        run_config={**QUIET, **(run_config or {})},
         raise_on_error=False,
-        tags={
-            "source": source_name(partition),
-            PROCESS: f"{os.getpid()} {psutil.Process().create_time()}",
-        },
+        tags={**(tags or {}), PROCESS: f"{os.getpid()} {psutil.Process().create_time()}"},
     )
     run.succeeded = result.success
     return run
@@ -98,7 +123,7 @@ def _close_dead_runs(instance: dg.DagsterInstance) -> None:
             instance.report_run_failed(run, f"process {pid} was killed")
 
 
-def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:
+def _heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
     """Turn Dagster's events into the few lines that a person at a terminal wants."""
     event = entry.dagster_event
     if event is None:
@@ -113,6 +138,11 @@ def _heard(entry: EventLogEntry, run: RefreshRun, tell: Tell) -> None:
         summary = materialization.metadata.get("summary")
         rows = materialization.metadata.get("dagster/row_count")
         run.summaries[name] = "" if summary is None else str(summary.value)
+        run.texts[name] = {
+            label: str(value.value)
+            for label, value in materialization.metadata.items()
+            if isinstance(value, dg.MarkdownMetadataValue)
+        }
         if rows is not None:  # what changed is in the asset's log line
             tell(f"  {name} has {rows.value} rows")
     elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:

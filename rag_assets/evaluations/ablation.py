@@ -1,0 +1,116 @@
+"""The headline: conventional RAG, then one discipline after the other, on the same questions.
+
+The order is that of the article the project implements. Every step keeps what the steps before it
+added; corpus, questions, models and prompts are the same. Up to "routing" every question goes to
+the LLM; up to "token budget" it reads five pieces whole and may write 256 tokens. "claims checked"
+is ours, not the article's: with it the pipeline is the product as it ships. Deep mode comes last,
+chosen by the router; the product leaves it to the user.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rag_assets.answers.policy import AnswerPolicy, Budget
+from rag_assets.evaluations import mixed
+from rag_assets.evaluations.asking import Place, ask
+from rag_assets.evaluations.cases import load_cases
+from rag_assets.evaluations.conventional import VARIANTS, build_variant
+from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.suites import closed_book, picked
+from rag_assets.evaluations.tasks import Task, chosen, golden_task
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.generations import live_generation
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.sources.catalog import catalog
+
+FIRST_LOOK_GOLDEN = 24
+FIRST_LOOK_MIXED = 6  # of each of its three sets
+
+# Five windows of 1,000 characters (about 1,150 tokens) and the freedom to write: nothing is cut.
+UNBUDGETED = Budget(evidence=3000, answer=256, repair=0, sections=5)
+CONVENTIONAL = AnswerPolicy(
+    slm=UNBUDGETED,
+    llm=UNBUDGETED,
+    n_hits=5,
+    min_similarity=-1.0,  # whatever the search gives is sent on
+    route="llm",
+    hybrid=False,
+    whole_sections=False,
+    checked=False,
+)
+WHOLE_SECTION_TOKENS = 512  # of a passage, until the token budget makes it 180
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pipeline of the ablation: its index, and how it answers."""
+
+    name: str
+    index: str  # of conventional.VARIANTS, or "enriched": the ordinary stages' own
+    policy: AnswerPolicy
+
+
+def steps() -> list[Step]:
+    """All steps, in order."""
+    product = AnswerPolicy()
+    hybrid = replace(CONVENTIONAL, hybrid=True, n_hits=product.n_hits)
+    selected = replace(hybrid, whole_sections=True, passage_tokens=WHOLE_SECTION_TOKENS)
+    routed = replace(selected, route="auto")
+    budgeted = replace(product, checked=False, min_similarity=-1.0)
+    return [
+        Step("conventional", "fixed", CONVENTIONAL),
+        Step("+ normalise, dedupe", "deduplicated", CONVENTIONAL),
+        Step("+ sections", "sectioned", CONVENTIONAL),
+        Step("+ chunk discipline", "disciplined", CONVENTIONAL),
+        Step("+ hybrid retrieval", "disciplined", hybrid),
+        Step("+ section selection", "disciplined", selected),
+        Step("+ SLM enrichment", "enriched", selected),
+        Step("+ routing", "enriched", routed),
+        Step("+ token budget", "enriched", budgeted),
+        Step("+ claims checked", "enriched", product),
+        Step("+ deep mode", "enriched", replace(product, auto_deep=True)),
+    ]
+
+
+def ablation(lab: Lab) -> list[CaseResult]:
+    """Every step on the sources' own questions and on the mixed corpus."""
+    results: list[CaseResult] = []
+    known = catalog(lab.settings.sources_file, lab.store).values()
+    golden = [golden_task(case) for source in known for case in load_cases(source)]
+    golden = picked(lab, chosen(golden, lab.request.slices), FIRST_LOOK_GOLDEN, by="kind")
+    if golden and lab.request.slices.get("dataset") in (None, "golden"):
+        results += _on(lab, "golden", lab.store, golden)
+    if lab.request.slices.get("dataset") in (None, mixed.NAME):
+        store = lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True)
+        results += _on(lab, mixed.NAME, store, mixed.tasks(lab, FIRST_LOOK_MIXED))
+    return results
+
+
+def _on(lab: Lab, dataset: str, store: LakeStore, tasks: Sequence[Task]) -> list[CaseResult]:
+    """Question by question through all steps, so that other load on the machine meets all alike."""
+    readers = indexes(lab, dataset, store)
+    answerers = {step.name: lab.answerer(readers[step.index], step.policy) for step in steps()}
+    results = list(closed_book(lab, "ablation", dataset, tasks))
+    for task in lab.each(tasks, f"{dataset} questions through {len(answerers)} pipelines"):
+        for name, answerer in answerers.items():
+            results.append(ask(answerer, task, Place("ablation", dataset, name), lab.instruments))
+    return results
+
+
+def indexes(lab: Lab, dataset: str, store: LakeStore) -> dict[str, IndexReader]:
+    """The index of every step, by name."""
+    generation = live_generation(store)
+    if generation is None:
+        raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
+    folder = lab.settings.evaluations / "variants" / dataset
+    readers = {"enriched": live_reader(store)}
+    for variant in VARIANTS:
+        lab.tell(f"{dataset}: index '{variant}'")
+        built = build_variant(store, variant, folder=folder, embedder=lab.embedder)
+        lab.tell(
+            f"{dataset}: index '{variant}' has {built.n_chunks} chunks of {built.n_documents} "
+            f"documents; of {built.n_cut} the embedder did not see the end"
+        )
+        readers[variant] = built.reader
+    return readers

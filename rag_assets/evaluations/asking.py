@@ -1,0 +1,207 @@
+"""Ask one task of one variant and score what comes back; whatever happens, there is a result."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rag_assets.answers.answer import Answer
+from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.prompts import NOT_FOUND
+from rag_assets.answers.questions import QuestionError
+from rag_assets.evaluations.replay import CompletionCache, Meter
+from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.tasks import Task
+from rag_assets.models.clients import ChatModel
+from rag_assets.models.errors import ModelRequestError
+
+CLOSED_BOOK = f"""\
+You answer questions from what you know. Answer in one short sentence.
+If you do not know the answer, write exactly: {NOT_FOUND}"""
+CLOSED_BOOK_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a result belongs."""
+
+    suite: str
+    dataset: str
+    variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a variant said, before it is scored."""
+
+    text: str
+    abstained: bool
+    model: str
+    confidence: float | None = None
+    cited: Sequence[frozenset[str]] = ()  # per cited document, its uri and those of its aliases
+    evidence: Sequence[frozenset[str]] = ()  # the same of the documents that the model read
+    evidence_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What measures: the meter that the models of a variant report to, and the kept completions."""
+
+    meter: Meter
+    cache: CompletionCache
+
+
+def ask(
+    answerer: Answerer,
+    task: Task,
+    place: Place,
+    instruments: Instruments,
+    *,
+    question: str | None = None,
+    where: str | None = None,
+    mode: str = "auto",
+) -> CaseResult:
+    """Ask the answerer.
+
+    Args:
+        answerer: its models report to the instruments' meter.
+        task: what is asked, and what is right.
+        place: of the result.
+        instruments: meter and completions.
+        question: asked instead of the task's own wording.
+        where: SQL filter over the index, e.g. the one document that is given.
+        mode: of answering.
+
+    Raises:
+        EngineUnavailableError: a model is gone; so would be the answers that follow.
+    """
+    asked = task.question if question is None else question
+    instruments.meter.take()
+    started = time.perf_counter()
+    try:
+        answer = answerer.answer(asked, mode=mode, where=where)
+    except (QuestionError, ModelRequestError) as error:
+        return failed(task, place, asked, str(error), instruments)
+    return scored(task, place, asked, _said(answer), time.perf_counter() - started, instruments)
+
+
+def ask_closed_book(
+    model: ChatModel, task: Task, place: Place, instruments: Instruments
+) -> CaseResult:
+    """Ask a model without any document: what it knows by heart.
+
+    Raises:
+        EngineUnavailableError: the model is gone.
+    """
+    messages = [
+        {"role": "system", "content": CLOSED_BOOK},
+        {"role": "user", "content": f"Question: {task.question}\nAnswer:"},
+    ]
+    instruments.meter.take()
+    started = time.perf_counter()
+    try:
+        done = model.complete(messages, max_tokens=CLOSED_BOOK_TOKENS)
+    except ModelRequestError as error:
+        return failed(task, place, task.question, str(error), instruments)
+    text = done.text.strip()
+    said = Said(text, text.strip(" .\"'").upper().startswith(NOT_FOUND), model.name)
+    seconds = time.perf_counter() - started
+    return scored(task, place, task.question, said, seconds, instruments)
+
+
+def _said(answer: Answer) -> Said:
+    return Said(
+        text=answer.answer,
+        abstained=answer.abstained,
+        model=answer.route.model if answer.usage else "none",
+        confidence=None if answer.abstained else answer.confidence,
+        cited=tuple({c.uri: frozenset([c.uri, *c.aliases]) for c in answer.citations}.values()),
+        evidence=tuple(
+            {p.head.uri: frozenset([p.head.uri, *p.head.aliases]) for p in answer.evidence}.values()
+        ),
+        evidence_text="\n".join(f"{p.title}\n{p.text}" for p in answer.evidence),
+    )
+
+
+def scored(
+    task: Task, place: Place, asked: str, said: Said, measured_s: float, instruments: Instruments
+) -> CaseResult:
+    """The result of something said."""
+    taken = instruments.meter.take()
+    only = next(iter(taken.use)) if len(taken.use) == 1 else said.model
+    return CaseResult(
+        suite=place.suite,
+        dataset=place.dataset,
+        variant=place.variant,
+        case_id=task.id,
+        question=asked,
+        answer=said.text,
+        expected=task.expected,
+        slices=task.slices,
+        scores=scores(task, said),
+        answerable=task.answerable,
+        abstained=said.abstained,
+        confidence=said.confidence,
+        model=only,
+        use=taken.use,
+        seconds=taken.seconds(instruments.cache, measured_s),
+        replayed=bool(taken.keys) and not taken.made,
+    )
+
+
+def scores(task: Task, said: Said) -> dict[str, float]:
+    """All scores of what was said.
+
+    ``correct``: an unanswerable question was abstained from; an answerable one answered with the
+    expected facts. ``citation recall``: share of the needed documents among the cited ones, 0 when
+    nothing was answered; ``citation precision``: share of the cited documents that are needed, of
+    answers that cite (document level; Gao et al., "Enabling Large Language Models to Generate Text
+    with Citations", EMNLP 2023, judge the same two by entailment of each sentence).
+    ``evidence recall`` and ``answer in evidence``: whether the model was given what it needed.
+    """
+    given = {name: 0.0 for name in task.text_scores("")} if said.abstained else None
+    found = dict(task.text_scores(said.text) if given is None else given)
+    found["abstained"] = float(said.abstained)
+    if not task.answerable:
+        return {"correct": float(said.abstained), "abstained": found["abstained"]}
+    needed = set(task.uris)
+    if needed and (said.evidence or said.cited):
+        found["evidence recall"] = _share(needed, said.evidence)
+    if said.evidence_text and task.in_evidence is not None:
+        found["answer in evidence"] = float(task.in_evidence(said.evidence_text))
+    if needed and said.evidence:
+        found["citation recall"] = 0.0 if said.abstained else _share(needed, said.cited)
+        if said.cited and not said.abstained:
+            right = sum(bool(names & needed) for names in said.cited)
+            found["citation precision"] = right / len(said.cited)
+    return found
+
+
+def _share(needed: set[str], documents: Sequence[frozenset[str]]) -> float:
+    names = frozenset().union(*documents)
+    return sum(uri in names for uri in needed) / len(needed)
+
+
+def failed(
+    task: Task, place: Place, asked: str, error: str, instruments: Instruments
+) -> CaseResult:
+    """The result of a question that got no answer: wrong, and counted."""
+    taken = instruments.meter.take()
+    nothing: Mapping[str, float] = task.text_scores("") if task.answerable else {"correct": 0.0}
+    return CaseResult(
+        suite=place.suite,
+        dataset=place.dataset,
+        variant=place.variant,
+        case_id=task.id,
+        question=asked,
+        answer="",
+        expected=task.expected,
+        slices=task.slices,
+        scores={name: 0.0 for name in nothing},
+        answerable=task.answerable,
+        abstained=False,
+        confidence=None,
+        model="none",
+        use=taken.use,
+        seconds=0.0,
+        error=error,
+    )

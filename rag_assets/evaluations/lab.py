@@ -1,0 +1,168 @@
+"""The laboratory of one run: models that are metered and replayed, corpora, progress."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.policy import AnswerPolicy
+from rag_assets.evaluations.asking import Instruments
+from rag_assets.evaluations.corpora import ingested
+from rag_assets.evaluations.datasets import Dataset, Document, load
+from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.generations import live_generation
+from rag_assets.lake.generations import load as load_generation
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients import ChatModel, ChatRole, Embedder
+from rag_assets.models.engine_state import read_states
+from rag_assets.models.profiles import ModelSpec, Profile
+from rag_assets.settings import Settings
+
+Tell = Callable[[str], None]
+Item = TypeVar("Item")
+REPORT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an evaluation was asked for.
+
+    Attributes:
+        limit: questions of each set; None takes each suite's stated sample, 0 all of them.
+        slices: name -> value; only questions that have all of them.
+        seed: of every sample, perturbation and bootstrap.
+        generation: of the sources' own index; None takes the live one.
+    """
+
+    limit: int | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 20261122
+    generation: str | None = None
+
+    def size(self, sample: int | None) -> int | None:
+        """How many questions of a set, given its suite's sample; None for all of them."""
+        if self.limit is None:
+            return sample
+        return self.limit or None
+
+
+@dataclass
+class Lab:
+    """What a suite works with; see the module's text.
+
+    Attributes:
+        settings: places.
+        profile: of the models.
+        chat: role -> the real client.
+        embedder: the real client.
+        store: the lake of the sources' own index.
+        request: what was asked for.
+        tell: told lines of progress.
+    """
+
+    settings: Settings
+    profile: Profile
+    chat: Callable[[ChatRole], ChatModel]
+    embedder: Embedder
+    store: LakeStore
+    request: Request
+    tell: Tell
+    meter: Meter = field(default_factory=Meter)
+    clocks: dict[int | None, CoreClock] = field(default_factory=dict)
+
+    @cached_property
+    def cache(self) -> CompletionCache:
+        """Completions kept over runs."""
+        return CompletionCache(self.settings.evaluations / "completions.sqlite")
+
+    @property
+    def instruments(self) -> Instruments:
+        """Meter and kept completions."""
+        return Instruments(self.meter, self.cache)
+
+    @cached_property
+    def slm(self) -> ChatModel:
+        """The small model, metered."""
+        return self.metered(self.chat("slm"), self.profile.spec("slm"))
+
+    @cached_property
+    def llm(self) -> ChatModel:
+        """The large model, metered."""
+        return self.metered(self.chat("llm"), self.profile.spec("llm"))
+
+    def metered(
+        self,
+        model: ChatModel,
+        spec: ModelSpec,
+        pid: int | None = None,
+        *,
+        meter: Meter | None = None,
+        apart: str = "",
+    ) -> ChatModel:
+        """A model whose calls count, and are replayed where they were made before.
+
+        Args:
+            model: the real one.
+            spec: of what serves it.
+            pid: of its engine; None looks the role up among the running ones.
+            meter: counts; default: the lab's.
+            apart: keeps the completions of another way of asking (in batches) apart.
+        """
+        engine = read_states(self.settings.state).get(spec.role)
+        if pid is None and engine is not None:
+            pid = engine.pid
+        identity = f"{spec.served_name} {spec.revision}{apart}"
+        if pid not in self.clocks:
+            self.clocks[pid] = CoreClock(pid)
+        clock = self.clocks[pid]
+        return ReplayedChat(model, identity, self.cache, meter or self.meter, clock)
+
+    def answerer(self, reader: IndexReader, policy: AnswerPolicy | None = None) -> Answerer:
+        """The product's answerer on a generation, its models metered."""
+        return Answerer(reader, self.slm, self.llm, self.embedder, policy or AnswerPolicy())
+
+    def reader(self) -> IndexReader:
+        """The sources' own index: the generation asked for, or the live one."""
+        if self.request.generation is not None:
+            return IndexReader(self.store, load_generation(self.store, self.request.generation))
+        return live_reader(self.store)
+
+    def corpus(
+        self, name: str, documents: Iterable[Document], *, enriched: bool = False
+    ) -> LakeStore:
+        """The lake of an evaluation's own corpus, refreshed if need be."""
+        return ingested(name, documents, self.settings, self.profile, self.tell, enriched=enriched)
+
+    def dataset(self, name: str) -> Dataset:
+        """A public set.
+
+        Raises:
+            DataMissingError: it is not on this machine.
+        """
+        return load(name, self.settings.eval_data)
+
+    def each(self, items: Sequence[Item], what: str) -> Iterator[Item]:
+        """The items, with a line of progress and the time left every ten seconds and at the end."""
+        started = told = time.monotonic()
+        for done, item in enumerate(items):
+            yield item
+            now = time.monotonic()
+            if now - told >= REPORT_EVERY_S or done + 1 == len(items):
+                told = now
+                left = (now - started) / (done + 1) * (len(items) - done - 1)
+                self.tell(f"{what}: {done + 1} of {len(items)}, {left:.0f} s left")
+
+
+def live_reader(store: LakeStore) -> IndexReader:
+    """The live generation of a lake.
+
+    Raises:
+        LakeError: nothing is live in it.
+    """
+    generation = live_generation(store)
+    if generation is None:
+        raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
+    return IndexReader(store, generation)

@@ -1,0 +1,301 @@
+"""Ladders: one thing changes rung by rung, all else stands still.
+
+================== =============================================================================
+model-size         the same prompts to the SLM and to the LLM
+quantisation       the same prompts to both models in bf16, int8 and int4: quality and speed
+phrasing           the same question in other words, by rule and by the small model
+question-noise     typing errors in the question
+corpus-noise       misread characters and copies in the documents, ingested as they are
+evidence-position  the document that holds the answer first, in the middle, last in the prompt
+batching           one question at a time against four at once: core seconds, time
+================== =============================================================================
+
+Languages and domains are slices of the suites ``languages`` and ``answers``. All questions are of
+the mixed corpus (``mixed``), which the project was not tuned on.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.budget import pack
+from rag_assets.answers.passages import Passage
+from rag_assets.answers.policy import AnswerPolicy
+from rag_assets.answers.prompts import NOT_FOUND, Message, answer_messages
+from rag_assets.evaluations import mixed
+from rag_assets.evaluations.asking import Instruments, Place, Said, ask, failed, scored
+from rag_assets.evaluations.datasets import Document
+from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.perturbations import (
+    acceptable,
+    duplicated,
+    ocr_noise,
+    paraphrase_messages,
+    reworded,
+    typos,
+)
+from rag_assets.evaluations.replay import Meter
+from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.tasks import Task
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.identity import value_hash
+from rag_assets.models.clients import ChatModel, ChatRole
+from rag_assets.models.engine_state import read_states
+from rag_assets.models.errors import ModelRequestError
+from rag_assets.models.profiles import Precision, in_format
+from rag_assets.models.single import serving
+from rag_assets.models.weights import pull
+
+SUITE = "ladders"
+PRECISIONS: tuple[Precision, ...] = ("bf16", "w8a8", "w4a16")
+ROLES: tuple[ChatRole, ...] = ("slm", "llm")
+AT_ONCE = 4
+POSITIONS = {"first": 0, "middle": 2, "last": 4}  # of five passages, in the prompt
+TYPO_RATES = (0.2, 0.5)  # of the words that may slip
+OCR_RATES = (0.01, 0.03)  # of the characters
+COPIES = 0.3  # share of the documents
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A fixed prompt: what any model is to answer from."""
+
+    task: Task
+    messages: Sequence[Message]
+    passages: Sequence[Passage]
+
+
+def ladders(lab: Lab) -> list[CaseResult]:
+    """All ladders, or the one that the slice ``dataset`` names."""
+    climb: Mapping[str, Callable[[Lab, IndexReader], list[CaseResult]]] = {
+        "model-size": model_size,
+        "batching": batching,
+        "evidence-position": evidence_position,
+        "phrasing": phrasing,
+        "question-noise": question_noise,
+        "corpus-noise": corpus_noise,
+        "quantisation": quantisation,
+    }
+    only = lab.request.slices.get("dataset")
+    reader = live_reader(lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True))
+    return [
+        result for name, run in climb.items() if only in (None, name) for result in run(lab, reader)
+    ]
+
+
+def model_size(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """The two models that the profile serves, on the same prompts."""
+    return [
+        complete(lab, model, prompt, Place(SUITE, "model-size", model.name))
+        for prompt in lab.each(prompts(lab, reader, mixed.tasks(lab, 8)), "model-size")
+        for model in (lab.slm, lab.llm)
+    ]
+
+
+def quantisation(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """Both models in three weight formats, each in an engine of its own, one after another.
+
+    The weights come as 4-bit GGUF: "bf16" is that, undone; nothing here has seen the original.
+    """
+    asked = prompts(lab, reader, mixed.tasks(lab, 4))
+    found: list[CaseResult] = []
+    for role in ROLES:
+        for precision in PRECISIONS:
+            whole = in_format(lab.profile, precision)
+            profile = replace(whole, roles={role: whole.spec(role)})
+            lab.tell(f"quantisation: {role} as {precision}")
+            cache, state = lab.settings.cache, lab.settings.evaluations / "engine"
+            pull(profile, cache, progress=lambda _what, _share: None)
+            with serving(profile, role, cache_dir=cache, state_dir=state) as client:
+                pid = read_states(state)[role].pid
+                model = lab.metered(client, profile.spec(role), pid, apart=" alone")
+                place = Place(SUITE, "quantisation", f"{role} {precision}")
+                found += [timed(lab, model, one, place) for one in lab.each(asked, place.variant)]
+    return found
+
+
+def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """The product asked in other words; "all" has the spread of correctness over the wordings.
+
+    ``variance of correctness`` of a question is p (1 - p), with p the share of its wordings that
+    are answered right: 0 if the wording does not matter, 0.25 at most. ``flips``: not all alike.
+    """
+    answerer = lab.answerer(reader)
+    found: list[CaseResult] = []
+    for task in lab.each(mixed.tasks(lab, 3), "phrasing"):
+        wordings = {"original": task.question, **reworded(task.question)}
+        said = lab.slm.complete(paraphrase_messages(task.question), max_tokens=64).text.strip()
+        if acceptable(task.question, said):
+            wordings["paraphrase by slm"] = said
+        results = [
+            ask(answerer, task, Place(SUITE, "phrasing", rule), lab.instruments, question=wording)
+            for rule, wording in wordings.items()
+        ]
+        share = sum(result.scores["correct"] for result in results) / len(results)
+        spread = {
+            "correct": share,
+            "variance of correctness": share * (1 - share),
+            "flips": float(0 < share < 1),
+        }
+        found += [*results, replace(results[0], variant="all", scores=spread, use={}, seconds=0.0)]
+    return found
+
+
+def question_noise(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """Typing errors in the question; names may be hit, numbers are not."""
+    answerer = lab.answerer(reader)
+    found: list[CaseResult] = []
+    for task in lab.each(mixed.tasks(lab, 5), "question-noise"):
+        for rate in (0.0, *TYPO_RATES):
+            place = Place(SUITE, "question-noise", f"typos in {rate:.0%} of words")
+            asked = typos(task.question, rate, lab.request.seed)
+            found.append(ask(answerer, task, place, lab.instruments, question=asked))
+    return found
+
+
+def corpus_noise(lab: Lab, _: IndexReader) -> list[CaseResult]:
+    """Worse documents, ingested through the ordinary stages; none of these lakes is enriched."""
+    clean = mixed.documents(lab)
+    seed = lab.request.seed
+    corpora: dict[str, list[Document]] = {"clean": clean}
+    for rate in OCR_RATES:
+        corpora[f"{rate:.0%} of characters misread"] = [
+            replace(d, text=ocr_noise(d.text, rate, seed)) for d in clean
+        ]
+    corpora[f"{COPIES:.0%} copied"] = list(duplicated(clean, COPIES, seed).documents)
+    answerers = {
+        name: lab.answerer(live_reader(lab.corpus(f"mixed-{number}", documents)))
+        for number, (name, documents) in enumerate(corpora.items())
+    }
+    found: list[CaseResult] = []
+    for task in lab.each(mixed.tasks(lab, 5), "corpus-noise"):
+        for number, (name, answerer) in enumerate(answerers.items()):
+            here = tuple(uri.replace(mixed.NAME, f"mixed-{number}", 1) for uri in task.uris)
+            place = Place(SUITE, "corpus-noise", name)
+            found.append(ask(answerer, replace(task, uris=here), place, lab.instruments))
+    return found
+
+
+def evidence_position(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """Five passages, one of which is of the document that holds the answer."""
+    answerer = lab.answerer(reader)
+    found: list[CaseResult] = []
+    single = [task for task in mixed.tasks(lab, 8) if len(task.uris) == 1]
+    for task in lab.each(single, "evidence-position"):
+        passages = answerer.evidence(task.question)
+        gold = [p for p in passages if p.head.uri in task.uris]
+        others = [p for p in passages if p.head.uri not in task.uris]
+        holding = [p for p in gold if task.in_evidence is not None and task.in_evidence(p.text)]
+        if not holding or len(others) < len(POSITIONS) + 1:
+            continue  # retrieval missed it: nothing to put anywhere
+        for model in (lab.slm, lab.llm):
+            for name, position in POSITIONS.items():
+                placed = [*others[:position], holding[0], *others[position:4]]
+                # prompts put the best passage last, so the order in the prompt is the reverse
+                messages = answer_messages("llm", task.question, placed[::-1])
+                place = Place(SUITE, "evidence-position", f"{model.name}, {name}")
+                found.append(complete(lab, model, Prompt(task, messages, placed), place))
+    return found
+
+
+def batching(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """The product, one question at a time and four at once.
+
+    ``wall seconds an answer`` is the time of a group of four over four: what a batch of many
+    questions takes; ``seconds`` remains what one asker waits.
+    """
+    tasks = mixed.tasks(lab, 4)
+    answerer = lab.answerer(reader)
+    found: list[CaseResult] = []
+    for task in lab.each(tasks, "batching, one at a time"):
+        result = ask(answerer, task, Place(SUITE, "batching", "one at a time"), lab.instruments)
+        wall = {"wall seconds an answer": result.seconds}
+        found.append(replace(result, scores={**result.scores, **wall}))
+    groups = [tasks[i : i + AT_ONCE] for i in range(0, len(tasks), AT_ONCE)]
+    for group in lab.each(groups, f"batching, {AT_ONCE} at once"):
+        found += _at_once(lab, reader, group)
+    return found
+
+
+def _at_once(lab: Lab, reader: IndexReader, group: Sequence[Task]) -> Iterator[CaseResult]:
+    def answer(task: Task) -> CaseResult:
+        meter = Meter()  # of this thread's question alone
+        slm, llm = (
+            lab.metered(lab.chat(r), lab.profile.spec(r), meter=meter, apart=" batched")
+            for r in ROLES
+        )
+        answerer = Answerer(reader, slm, llm, lab.embedder, AnswerPolicy())
+        place = Place(SUITE, "batching", f"{AT_ONCE} at once")
+        return ask(answerer, task, place, Instruments(meter, lab.cache))
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(group)) as pool:
+        results = list(pool.map(answer, group))
+    key = value_hash(["group", reader.generation.id, [task.id for task in group]])
+    if not all(result.replayed for result in results):
+        lab.cache.put(key, {"seconds": time.perf_counter() - started})
+    kept = lab.cache.get(key)
+    if kept is not None:
+        wall = {"wall seconds an answer": float(str(kept["seconds"])) / len(group)}
+        results = [replace(result, scores={**result.scores, **wall}) for result in results]
+    yield from results
+
+
+# Fixed prompts
+
+
+def prompts(lab: Lab, reader: IndexReader, tasks: Sequence[Task]) -> list[Prompt]:
+    """The prompt that the LLM would get from the product for each task."""
+    answerer = lab.answerer(reader)
+    budget = answerer.policy.llm
+    found = []
+    for task in tasks:
+        packed = pack(
+            lab.llm,
+            partial(answer_messages, "llm", task.question),
+            answerer.evidence(task.question)[: budget.sections],
+            evidence_tokens=budget.evidence,
+            answer_tokens=budget.answer,
+        )
+        found.append(Prompt(task, packed.messages, packed.passages))
+    return found
+
+
+def complete(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResult:
+    """What a model says to a fixed prompt, unchecked."""
+    lab.meter.take()
+    started = time.perf_counter()
+    try:
+        done = model.complete(prompt.messages, max_tokens=AnswerPolicy().llm.answer)
+    except ModelRequestError as error:
+        return failed(prompt.task, place, prompt.task.question, str(error), lab.instruments)
+    text = done.text.strip()
+    uris = [frozenset([p.head.uri, *p.head.aliases]) for p in prompt.passages]
+    said = Said(
+        text=text,
+        abstained=text.strip(" .\"'").upper().startswith(NOT_FOUND),
+        model=model.name,
+        evidence=uris,
+        evidence_text="\n".join(f"{p.title}\n{p.text}" for p in prompt.passages),
+    )
+    seconds = time.perf_counter() - started
+    return scored(prompt.task, place, prompt.task.question, said, seconds, lab.instruments)
+
+
+def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResult:
+    """As :func:`complete`, with the speed of reading and of writing.
+
+    The first call writes one token, so its time is that of reading; the second finds the prompt in
+    the prefix cache, so its time is that of writing.
+    """
+    read = model.complete(prompt.messages, max_tokens=1)
+    fresh = read.prompt_tokens - read.cached_prompt_tokens
+    result = complete(lab, model, prompt, place)
+    use = result.use.get(model.name)
+    speeds = {"tokens read per second": fresh / read.seconds}
+    if use is not None and use.completion_tokens > 1:
+        speeds["tokens written per second"] = use.completion_tokens / use.seconds
+    return replace(result, scores={**result.scores, **speeds})

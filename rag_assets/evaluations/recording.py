@@ -1,0 +1,102 @@
+"""Keep what an evaluation measured: rows in the lake, a page to mail."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+
+from rag_assets.evaluations.lab import Lab
+from rag_assets.evaluations.presentation import Presented
+from rag_assets.evaluations.report import Report, render_report
+from rag_assets.evaluations.results import CaseResult, Comparison, Figure
+from rag_assets.lake.generations import live
+from rag_assets.lake.schemas import (
+    EVALUATION_CASES,
+    EVALUATION_COMPARISONS,
+    EVALUATION_FIGURES,
+)
+from rag_assets.lake.store import LakeStore
+
+CASES = "evaluation_cases"
+FIGURES = "evaluation_figures"
+COMPARISONS = "evaluation_comparisons"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which run measured something, and when."""
+
+    run_id: str
+    created_at: datetime
+
+
+def keep(
+    store: LakeStore, suite: str, results: Sequence[CaseResult], made: Presented, origin: Origin
+) -> None:
+    """Add a run's rows to the lake's tables, a partition for each suite; what was stays."""
+    rows: tuple[tuple[str, pa.Schema, Sequence[CaseResult | Figure | Comparison]], ...] = (
+        (CASES, EVALUATION_CASES, results),
+        (FIGURES, EVALUATION_FIGURES, made.figures),
+        (COMPARISONS, EVALUATION_COMPARISONS, made.comparisons),
+    )
+    for name, schema, items in rows:
+        if items:
+            plain = [{**asdict(origin), **_plain(asdict(item))} for item in items]
+            table = store.open_or_create(name, suite, schema)
+            table.add(pa.Table.from_pylist(plain, schema=schema))
+
+
+def _plain(row: dict[str, object]) -> dict[str, object]:
+    """Mappings as JSON text."""
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        for key, value in row.items()
+    }
+
+
+def write_report(lab: Lab, suite: str, made: Presented, origin: Origin) -> Path:
+    """The page of a suite, in the folder of reports; one file that needs nothing beside it."""
+    report = Report(f"Evaluation: {suite}", facts(lab, suite, origin), made.sections)
+    when = origin.created_at.strftime("%Y%m%d-%H%M%S")
+    path = lab.settings.evaluations / "reports" / f"{suite}-{when}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render_report(report), encoding="utf-8", errors="replace")
+    return path
+
+
+def facts(lab: Lab, suite: str, origin: Origin) -> Mapping[str, str]:
+    """What one needs to repeat a run."""
+    request, pointer = lab.request, live(lab.store)
+    generation = request.generation or ("none" if pointer is None else pointer.generation_id)
+    options = [] if request.limit is None else [f"--limit {request.limit}"]
+    options += [f"--slice {name}={value}" for name, value in request.slices.items()]
+    sample = "its first-look sample" if request.limit is None else "all questions"
+    return {
+        "command": " ".join([f"rag evaluate --suite {suite}", *options, f"--seed {request.seed}"]),
+        "questions": f"{request.limit} of each set" if request.limit else sample,
+        "generation": generation,
+        "profile": lab.profile.name,
+        "models": ", ".join(
+            f"{role}: {spec.model_id} ({spec.format}, {spec.revision[:12]})"
+            for role, spec in lab.profile.roles.items()
+        ),
+        "machine": machine(),
+        "date": origin.created_at.astimezone(UTC).isoformat(timespec="minutes"),
+        "Dagster run": origin.run_id,
+    }
+
+
+def machine() -> str:
+    """Processor, usable cores, memory: enough to compare figures by."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory = psutil.virtual_memory().total / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return f"{names[0] if names else platform.processor()}, {cores} cores, {memory:.0f} GiB"

@@ -1,0 +1,41 @@
+"""All suites by name: what `rag evaluate` and Dagster know."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rag_assets.evaluations import suites
+from rag_assets.evaluations.ablation import ablation
+from rag_assets.evaluations.lab import Lab
+from rag_assets.evaluations.ladders import ladders
+from rag_assets.evaluations.results import CaseResult
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite: what it measures, in a sentence, and how it is run."""
+
+    description: str
+    run: Callable[[Lab], list[CaseResult]]
+
+
+SUITES: Mapping[str, Suite] = {
+    "golden": Suite("The sources' own golden questions, on their own index.", suites.golden),
+    "retrieval": Suite(
+        "BM25, vectors and both on SciFact, Cranfield, CISI and DBpedia; no chat model.",
+        suites.retrieval,
+    ),
+    "answers": Suite(
+        "SQuAD 2, HotpotQA, 2Wiki, MuSiQue, COVID-QA and PubMedQA, and both models closed book.",
+        suites.answers,
+    ),
+    "languages": Suite("XQuAD: the same questions in twelve languages.", suites.languages),
+    "conflicts": Suite("RGB: documents that contradict the truth.", suites.conflicts),
+    "ablation": Suite(
+        "Conventional RAG, then one discipline after the other, on the same questions.", ablation
+    ),
+    "ladders": Suite(
+        "Model size, quantisation, phrasing, noise and position of the evidence, rung by rung.",
+        ladders,
+    ),
+}
+FIRST_LOOK = ("golden", "retrieval", "answers", "languages", "conflicts")  # without --suite

@@ -1,0 +1,278 @@
+"""A report of an evaluation: one HTML file that one can mail, and tables in Markdown.
+
+The file needs nothing beside itself: pictures are SVG within it, and its one script (sorting and
+filtering of cases) is a convenience. Questions and answers come from strangers: all text is
+escaped, and the page's own policy forbids every request and every script but that one.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from rag_assets.evaluations.plots import printable, written
+from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure
+
+MAX_CASES = 500  # rows in one table; a browser sorts these without a pause
+MAX_TEXT = 800  # characters of one question or answer
+METRICS_ABREAST = 6  # columns that fit on a printed page
+RIGHT = 0.5  # "correct" from which a case gets its mark
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plot in a report.
+
+    Attributes:
+        svg: as ``Plot.svg`` writes it; goes into the page as it is.
+        caption: a sentence on what is to be seen.
+    """
+
+    svg: str
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not self.svg.startswith("<svg") or re.search(r"<(script|foreignObject)\b", self.svg):
+            raise ValueError(f"a picture must be one <svg> without scripts, got {self.svg[:40]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a report; what is empty is not shown.
+
+    Attributes:
+        title: in the table of contents as well.
+        text: plain sentences; an empty line begins a paragraph.
+        figures: in one table, a column per metric.
+        comparisons: in one table, a row each.
+        plots: in this order.
+        cases: in a table that opens on a click, the first ``MAX_CASES`` of them.
+    """
+
+    title: str
+    text: str = ""
+    figures: Sequence[Figure] = ()
+    comparisons: Sequence[Comparison] = ()
+    plots: Sequence[Picture] = ()
+    cases: Sequence[CaseResult] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured, with what, and what came out.
+
+    Attributes:
+        title: of the page.
+        facts: what one needs to repeat it: machine, date, generation, models, command, seed ...
+        sections: in this order.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number in a table.
+
+    Attributes:
+        value: as written.
+        interval: "[low, high]", or "".
+        note: what differs from the row's, e.g. its n.
+    """
+
+    value: str
+    interval: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        """In one line."""
+        return " ".join(part for part in (self.value, self.interval) if part) + (
+            f", {self.note}" if self.note else ""
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of names, then of numbers.
+
+    Attributes:
+        names: heads of the columns on the left, which hold words.
+        numbers: heads of the columns that hold numbers.
+        rows: the cells of each.
+    """
+
+    names: Sequence[str]
+    numbers: Sequence[str]
+    rows: Sequence[tuple[Sequence[str], Sequence[Cell]]]
+
+    def markdown(self) -> str:
+        """With what would end a cell or begin a tag escaped."""
+        lines = [
+            [*self.names, *self.numbers],
+            [*("---" for _ in self.names), *("---:" for _ in self.numbers)],
+            *([*names, *map(str, cells)] for names, cells in self.rows),
+        ]
+        escaped = [line if i == 1 else map(_escaped, line) for i, line in enumerate(lines)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
+
+
+def render_report(report: Report) -> str:
+    """The whole page; equal reports give equal text.
+
+    Raises:
+        ValueError: a section has two figures for one cell, or a number is not finite.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rag_assets", "evaluations"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_encodable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(sha256=_sha256, svg=lambda picture: Markup(picture.svg))
+    environment.globals.update(
+        figures_tables=_figures_tables, comparisons_table=_comparisons_table,
+        cases_rows=_cases_rows, MAX_CASES=MAX_CASES, MAX_TEXT=MAX_TEXT,
+    )  # fmt: skip
+    return environment.get_template("report.html.j2").render(report=report)
+
+
+def figures_markdown(figures: Sequence[Figure], metrics: Sequence[str] = ()) -> str:
+    """A table with a row per dataset, slice and variant, and a column per metric.
+
+    Args:
+        figures: those of other metrics are left out.
+        metrics: in this order; default: all that there are.
+
+    Raises:
+        ValueError: none of the metrics is there, or two figures are for one cell.
+    """
+    columns = list(metrics) or _unique(figures, lambda f: f.metric)
+    chosen = [f for f in figures if f.metric in columns]
+    if not chosen:
+        raise ValueError(f"no figure of {columns} among {len(figures)} figures")
+    return _figures_table(chosen, columns).markdown()
+
+
+def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
+    """A table with a row per comparison.
+
+    Raises:
+        ValueError: no comparison.
+    """
+    if not comparisons:
+        raise ValueError("no comparison given: two variants need questions that both were asked")
+    return _comparisons_table(comparisons).markdown()
+
+
+def p_written(p_value: float) -> str:
+    """To 0.001, and never as zero."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _figures_tables(figures: Sequence[Figure]) -> Iterator[Table]:
+    """As many tables as it takes for each to fit on a page."""
+    columns = _unique(figures, lambda f: f.metric)
+    for start in range(0, len(columns), METRICS_ABREAST):
+        some = columns[start : start + METRICS_ABREAST]
+        yield _figures_table([f for f in figures if f.metric in some], some)
+
+
+def _figures_table(figures: Sequence[Figure], metrics: Sequence[str]) -> Table:
+    heads = ["dataset", "variant"]
+    heads[:0] = ["suite"] if len({f.suite for f in figures}) > 1 else []
+    heads[-1:-1] = ["slice"] if {f.slice for f in figures} != {ALL} else []
+    rows: dict[tuple[str, str, str, str], dict[str, Figure]] = {}
+    for f in figures:
+        row = rows.setdefault((f.suite, f.dataset, f.slice, f.variant), {})
+        if f.metric in row:
+            raise ValueError(f"two figures for {f.metric!r} of {f.dataset}/{f.variant}/{f.slice}")
+        row[f.metric] = f
+    table = []
+    for row in rows.values():
+        widest = max(row.values(), key=lambda f: f.n)
+        n = Cell(_counted(widest))
+        cells = [_figure_cell(row[m], widest) if m in row else Cell("-") for m in metrics]
+        table.append(([getattr(widest, head) for head in heads], [n, *cells]))
+    return Table(heads, ["n", *metrics], table)
+
+
+def _figure_cell(f: Figure, widest: Figure) -> Cell:
+    interval = f"[{written(f.low, f.metric)}, {written(f.high, f.metric)}]"
+    same = (f.n, f.n_failed) == (widest.n, widest.n_failed)
+    return Cell(written(f.value, f.metric), interval, "" if same else f"n {_counted(f)}")
+
+
+def _counted(f: Figure) -> str:
+    return f"{f.n:,}" + (f" ({f.n_failed:,} failed)" if f.n_failed else "")
+
+
+def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
+    heads = ["dataset", "metric", "baseline", "other"]
+    heads[:0] = ["suite"] if len({c.suite for c in comparisons}) > 1 else []
+    heads[-3:-3] = ["slice"] if {c.slice for c in comparisons} != {ALL} else []
+    rows = []
+    for c in comparisons:
+        low, high = (written(end, c.metric, sign=True) for end in (c.low, c.high))
+        cells = [
+            Cell(written(c.difference, c.metric, sign=True), f"[{low}, {high}]"),
+            Cell(p_written(c.p_value), note=c.test),
+            Cell(f"{c.effect:+.2f}"),
+            Cell(f"{c.n_better:,} / {c.n_worse:,}"),
+            Cell(f"{c.n:,}"),
+        ]
+        rows.append(([getattr(c, head) for head in heads], cells))
+    return Table(heads, ["difference", "p", "effect", "better / worse", "n"], rows)
+
+
+def _cases_rows(cases: Sequence[CaseResult]) -> Iterator[dict[str, str | list[str]]]:
+    for case in cases[:MAX_CASES]:
+        correct = case.scores.get("correct")
+        verdict = "" if correct is None else "right" if correct >= RIGHT else "wrong"
+        verdict = "failed" if case.error else verdict
+        yield {
+            "verdict": verdict,
+            "mark": {"right": "✓", "": "-"}.get(verdict, "✗"),
+            "where": f"{case.dataset} / {case.case_id}",
+            "variant": case.variant,
+            "slices": ", ".join(f"{name}={value}" for name, value in case.slices.items()),
+            "question": _cut(case.question),
+            "expected": [_cut(form) for form in case.expected],
+            "answer": _cut(case.answer),
+            "abstained": "abstained" if case.abstained else "",
+            "scores": ", ".join(f"{m} {written(v, m)}" for m, v in case.scores.items()),
+            "model": case.model,
+            "seconds": f"{case.seconds:.1f}",
+            "error": _cut(case.error),
+        }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rstrip() + " …"
+
+
+def _unique(figures: Sequence[Figure], key: Callable[[Figure], str]) -> list[str]:
+    return list(dict.fromkeys(map(key, figures)))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\|<>`*])", r"\\\1", printable(text))
+
+
+def _encodable(value: object) -> object:
+    """Text as UTF-8 and HTML can hold it; what is markup already stays as it is."""
+    if type(value) is not str:
+        return value
+    return "\n".join(printable(line) for line in value.split("\n"))
+
+
+def _sha256(text: str) -> str:
+    """Of a script, as a Content-Security-Policy names it."""
+    return base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()

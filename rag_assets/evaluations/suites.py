@@ -1,0 +1,238 @@
+"""The suites: which questions are asked of which variants, and how many in a first look.
+
+==========  ===================================================================================
+golden      the sources' own questions, on their own index
+retrieval   SciFact, Cranfield, CISI, DBpedia: BM25, vectors and both; no chat model
+answers     SQuAD 2, HotpotQA, 2Wiki, MuSiQue, COVID-QA, PubMedQA; and without documents
+languages   XQuAD, the same questions in twelve languages
+conflicts   RGB: sources that contradict the truth
+==========  ===================================================================================
+
+The first look takes a seeded sample of the questions (``FIRST_LOOK``), always of whole corpora: a
+sampled corpus would be an easier one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from rag_assets.answers.policy import AnswerPolicy
+from rag_assets.answers.questions import embeddable
+from rag_assets.evaluations.asking import Place, ask, ask_closed_book
+from rag_assets.evaluations.cases import load_cases
+from rag_assets.evaluations.datasets import Dataset, Judged, sample
+from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.ranking import ranking_scores
+from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.tasks import (
+    Task,
+    chosen,
+    dataset_tasks,
+    document_uri,
+    golden_task,
+    has_slices,
+)
+from rag_assets.index.search import Hit, IndexReader
+from rag_assets.lake.store import quoted
+from rag_assets.sources.catalog import catalog
+
+PRODUCT = "product"
+GIVEN = "product, gold document given"
+CLOSED_BOOKS = ("closed book slm", "closed book llm")
+SEARCHES = ("bm25", "vectors", "hybrid")
+N_RANKED = 100  # documents that a ranking is judged by
+N_CHUNKS = 300  # candidates of each search; several are of one document
+
+# Questions of each set in the first look; None: all of them. Retrieval costs some 20 ms a question.
+FIRST_LOOK: Mapping[str, int | None] = {
+    "golden": None, "scifact": None, "cranfield": None, "cisi": None, "dbpedia": None,
+    "squad2": 20, "hotpotqa": 10, "2wiki": 10, "musique": 10, "covid-qa": 10, "pubmedqa": 10,
+    "xquad": 36, "rgb": 16,
+}  # fmt: skip
+FIRST_LOOK_RANKED = 240  # questions of an answering set whose retrieval is measured, without models
+
+RETRIEVAL = ("scifact", "cranfield", "cisi", "dbpedia")
+ANSWERS = ("squad2", "hotpotqa", "2wiki", "musique", "covid-qa", "pubmedqa")
+DOMAINS = {
+    "squad2": "encyclopaedia", "hotpotqa": "encyclopaedia", "2wiki": "encyclopaedia",
+    "musique": "encyclopaedia", "covid-qa": "scientific articles", "pubmedqa": "medical abstracts",
+}  # fmt: skip
+
+
+def golden(lab: Lab) -> list[CaseResult]:
+    """The sources' own questions on their own index."""
+    known = catalog(lab.settings.sources_file, lab.store).values()
+    tasks = [golden_task(case) for source in known for case in load_cases(source)]
+    tasks = picked(lab, chosen(tasks, lab.request.slices), FIRST_LOOK["golden"], by="kind")
+    asked = answered(lab, Place("golden", "golden", PRODUCT), lab.reader(), tasks)
+    return [*asked, *closed_book(lab, "golden", "golden", tasks)]
+
+
+def retrieval(lab: Lab) -> list[CaseResult]:
+    """Rankings of documents for judged queries."""
+    results: list[CaseResult] = []
+    for name in wanted(lab, RETRIEVAL):
+        dataset = lab.dataset(name)
+        reader = live_reader(lab.corpus(name, dataset.documents()))
+        queries = [q for q in dataset.queries if has_slices(q.slices, lab.request.slices)]
+        queries = sample_of(lab, queries, FIRST_LOOK[name])
+        gold = {
+            q.id: {document_uri(name, key): gain for key, gain in q.gains.items()} for q in queries
+        }
+        results += ranked(lab, "retrieval", name, reader, queries, gold)
+    return results
+
+
+def answers(lab: Lab) -> list[CaseResult]:
+    """Public questions on the whole of each set's documents, and without any document."""
+    results: list[CaseResult] = []
+    for name in wanted(lab, ANSWERS):
+        dataset = lab.dataset(name)
+        reader = live_reader(lab.corpus(name, dataset.documents()))
+        results += question_ranks(lab, "answers", dataset, reader)
+        tasks = [
+            replace(task, slices={**task.slices, "domain": DOMAINS[name]})
+            for task in dataset_tasks(dataset)
+        ]
+        tasks = picked(lab, chosen(tasks, lab.request.slices), FIRST_LOOK[name], by="answerable")
+        results += answered(lab, Place("answers", name, PRODUCT), reader, tasks)
+        if name == "squad2":  # unanswerable from its own passage only; another may answer it
+            results += answered(lab, Place("answers", name, GIVEN), reader, tasks, given=True)
+        results += closed_book(lab, "answers", name, tasks)
+    return results
+
+
+def languages(lab: Lab) -> list[CaseResult]:
+    """The same questions in twelve languages, each on the documents of all."""
+    dataset = lab.dataset("xquad")
+    reader = live_reader(lab.corpus("xquad", dataset.documents()))
+    results = question_ranks(lab, "languages", dataset, reader, by="language")
+    tasks = chosen(dataset_tasks(dataset), lab.request.slices)
+    tasks = picked(lab, tasks, FIRST_LOOK["xquad"], by="language")
+    return [*results, *answered(lab, Place("languages", "xquad", PRODUCT), reader, tasks)]
+
+
+def conflicts(lab: Lab) -> list[CaseResult]:
+    """Questions whose documents contradict each other: is the false one followed?"""
+    dataset = lab.dataset("rgb")
+    reader = live_reader(lab.corpus("rgb", dataset.documents()))
+    tasks = chosen(dataset_tasks(dataset), lab.request.slices)
+    tasks = picked(lab, tasks, FIRST_LOOK["rgb"], by="language")
+    return list(answered(lab, Place("conflicts", "rgb", PRODUCT), reader, tasks))
+
+
+# What the suites share
+
+
+def wanted(lab: Lab, names: Sequence[str]) -> list[str]:
+    """The sets of a suite; ``dataset=NAME`` among the slices asked for picks one."""
+    only = lab.request.slices.get("dataset")
+    return [name for name in names if only in (None, name)]
+
+
+def picked(
+    lab: Lab, tasks: Sequence[Task], first_look: int | None, *, by: str | None = None
+) -> list[Task]:
+    """The seeded sample that was asked for, in proportion over the values of a slice.
+
+    Of a question in several languages, all are in or none (if the size allows).
+    """
+    size = lab.request.size(first_look)
+    return list(tasks) if size is None else sample(
+        tasks, size, seed=lab.request.seed,
+        stratify_by=None if by is None else lambda task: task.slices.get(by, ""),
+        key=lambda task: task.parallel_id or task.id,
+    )  # fmt: skip
+
+
+def sample_of(lab: Lab, queries: Sequence[Judged], first_look: int | None) -> list[Judged]:
+    """The seeded sample of judged queries that was asked for."""
+    size = lab.request.size(first_look)
+    return list(queries) if size is None else sample(queries, size, seed=lab.request.seed)
+
+
+def answered(
+    lab: Lab,
+    place: Place,
+    reader: IndexReader,
+    tasks: Sequence[Task],
+    *,
+    policy: AnswerPolicy | None = None,
+    given: bool = False,
+) -> Iterator[CaseResult]:
+    """Each task answered by the product; ``given`` restricts it to the documents it needs."""
+    answerer = lab.answerer(reader, policy)
+    for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
+        where = f"uri IN ({quoted(task.uris)})" if given else None
+        yield ask(answerer, task, place, lab.instruments, where=where)
+
+
+def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> Iterator[CaseResult]:
+    """What each model knows by heart; unanswerable questions say nothing about that."""
+    known = [task for task in tasks if task.answerable]
+    for variant, model in zip(CLOSED_BOOKS, (lab.slm, lab.llm), strict=True):
+        for task in lab.each(known, f"{dataset} {variant}"):
+            place = Place(suite, dataset, variant)
+            yield ask_closed_book(model, task, place, lab.instruments)
+
+
+def question_ranks(
+    lab: Lab, suite: str, dataset: Dataset, reader: IndexReader, *, by: str | None = None
+) -> list[CaseResult]:
+    """How well the documents that questions need are found, without any chat model."""
+    tasks = [t for t in chosen(dataset_tasks(dataset), lab.request.slices) if t.uris]
+    tasks = picked(lab, tasks, FIRST_LOOK_RANKED, by=by)
+    queries = [Judged(t.id, t.question, dict.fromkeys(t.uris, 1), t.slices) for t in tasks]
+    gold = {query.id: query.gains for query in queries}
+    return ranked(lab, suite, dataset.name, reader, queries, gold)
+
+
+def ranked(
+    lab: Lab,
+    suite: str,
+    dataset: str,
+    reader: IndexReader,
+    queries: Sequence[Judged],
+    gold: Mapping[str, Mapping[str, int]],
+) -> list[CaseResult]:
+    """Judge BM25, vectors and both on each query; ``gold`` has the gains by uri."""
+    vectors = lab.embedder.embed([embeddable(q.text, lab.embedder) for q in queries])
+    results = []
+    for query, vector in lab.each(
+        list(zip(queries, vectors, strict=True)), f"{dataset} queries ranked"
+    ):
+        for variant in SEARCHES:
+            hits = reader.search(
+                "" if variant == "vectors" else query.text,
+                None if variant == "bm25" else vector,
+                limit=2 * N_CHUNKS,
+                n_candidates=N_CHUNKS,
+            )
+            ranking = documents_of(hits)[:N_RANKED]
+            results.append(
+                CaseResult(
+                    suite,
+                    dataset,
+                    variant,
+                    query.id,
+                    query.text,
+                    "",
+                    expected=tuple(uri for uri, gain in gold[query.id].items() if gain > 0),
+                    slices=query.slices,
+                    scores=ranking_scores(ranking, gold[query.id]),
+                    answerable=True,
+                    abstained=False,
+                    confidence=None,
+                    model="none",
+                    use={},
+                    seconds=0.0,
+                )
+            )
+    return results
+
+
+def documents_of(hits: Sequence[Hit]) -> list[str]:
+    """Uris in order of their best chunk; a collapsed copy stands right behind its canonical."""
+    uris: dict[str, None] = {}
+    for hit in hits:
+        uris.update(dict.fromkeys([hit.chunk.uri, *hit.chunk.aliases]))
+    return list(uris)
