@@ -216,14 +216,23 @@ def evaluate(
             f"got {', '.join([*unknown, *(part or [])])}",
             code=2,
         )
+    part_of = slices.get("dataset")
+    holding = [name for name, one in SUITES.items() if part_of in (None, *one.parts)]
+    if not holding or not set(chosen) <= set(holding):
+        parts = ", ".join(dict.fromkeys(p for n in chosen or SUITES for p in SUITES[n].parts))
+        raise CommandError(f"dataset={part_of} picks nothing here; there are {parts}", code=2)
     if not chosen:
-        chosen = list(FIRST_LOOK)
-        if not settings.eval_data.is_dir():
-            chosen = ["golden"]
-            say(
-                f"{', '.join(FIRST_LOOK[1:])} skipped: there is no public data at "
-                f"{settings.eval_data}; RAG_EVAL_DATA names its folder"
+        chosen = [name for name in FIRST_LOOK if name in holding] or holding[:1]
+        public = [name for name in chosen if name != "golden"]
+        if public and not settings.eval_data.is_dir():
+            missing = (
+                f"{', '.join(public)} skipped: there is no public data at {settings.eval_data}; "
+                "RAG_EVAL_DATA names its folder"
             )
+            if public == chosen:
+                raise CommandError(missing)
+            chosen = ["golden"]
+            say(missing)
     config = {"limit": limit, "slices": slices, "seed": seed, "generation": generation}
     set_ones = {name: value for name, value in config.items() if value is not None}
     for name, texts in run(settings, chosen, set_ones, say).items():

@@ -122,7 +122,10 @@ class Answerer:
 
     def evidence(self, question: str) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
-        hits = retrieve(self.reader, self.embedder, question, limit=self.policy.n_hits)
+        policy = self.policy
+        hits = retrieve(
+            self.reader, self.embedder, question, limit=policy.n_hits, hybrid=policy.hybrid
+        )
         return self._select(question, hits)
 
     def _found_nothing(self, found: Retrieved) -> bool:

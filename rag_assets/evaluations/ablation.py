@@ -13,16 +13,14 @@ from dataclasses import dataclass, replace
 from rag_assets.answers.policy import AnswerPolicy, Budget
 from rag_assets.evaluations import mixed
 from rag_assets.evaluations.asking import Place, ask
-from rag_assets.evaluations.cases import load_cases
 from rag_assets.evaluations.conventional import VARIANTS, build_variant
 from rag_assets.evaluations.lab import Lab, live_reader
 from rag_assets.evaluations.results import CaseResult
-from rag_assets.evaluations.suites import closed_book, picked
-from rag_assets.evaluations.tasks import Task, chosen, golden_task
+from rag_assets.evaluations.suites import closed_book, golden_tasks, picked, wanted
+from rag_assets.evaluations.tasks import Task, chosen
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.sources.catalog import catalog
 
 FIRST_LOOK_GOLDEN = 24
 FIRST_LOOK_MIXED = 6  # of each of its three sets
@@ -76,12 +74,14 @@ def steps() -> list[Step]:
 def ablation(lab: Lab) -> list[CaseResult]:
     """Every step on the sources' own questions and on the mixed corpus."""
     results: list[CaseResult] = []
-    known = catalog(lab.settings.sources_file, lab.store).values()
-    golden = [golden_task(case) for source in known for case in load_cases(source)]
-    golden = picked(lab, chosen(golden, lab.request.slices), FIRST_LOOK_GOLDEN, by="kind")
-    if golden and lab.request.slices.get("dataset") in (None, "golden"):
+    golden = chosen(golden_tasks(lab), lab.request.slices)
+    golden = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
+    sets = wanted(lab, ("golden", mixed.NAME))
+    if golden and "golden" in sets:
         results += _on(lab, "golden", lab.store, golden)
-    if lab.request.slices.get("dataset") in (None, mixed.NAME):
+    if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
+        lab.tell(f"{mixed.NAME} skipped: there is no public data at {lab.settings.eval_data}")
+    elif mixed.NAME in sets:
         store = lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True)
         results += _on(lab, mixed.NAME, store, mixed.tasks(lab, FIRST_LOOK_MIXED))
     return results

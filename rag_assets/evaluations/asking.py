@@ -31,14 +31,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a variant said, before it is scored."""
+    """What a variant said, before it is scored.
+
+    Attributes:
+        text: the answer.
+        abstained: whether it says that the documents do not answer.
+        model: that wrote it.
+        confidence: in its words; None if unknown.
+        cited: per cited document, its uri and those of its aliases; None if citations are not read.
+        evidence: the same of the documents that were found; None if there were none to search.
+        evidence_text: what the model read.
+    """
 
     text: str
     abstained: bool
     model: str
     confidence: float | None = None
-    cited: Sequence[frozenset[str]] = ()  # per cited document, its uri and those of its aliases
-    evidence: Sequence[frozenset[str]] = ()  # the same of the documents that the model read
+    cited: Sequence[frozenset[str]] | None = None
+    evidence: Sequence[frozenset[str]] | None = None
     evidence_text: str = ""
 
 
@@ -156,19 +166,19 @@ def scores(task: Task, said: Said) -> dict[str, float]:
     nothing was answered; ``citation precision``: share of the cited documents that are needed, of
     answers that cite (document level; Gao et al., "Enabling Large Language Models to Generate Text
     with Citations", EMNLP 2023, judge the same two by entailment of each sentence).
-    ``evidence recall`` and ``answer in evidence``: whether the model was given what it needed.
+    ``evidence recall`` and ``answer in evidence``: whether the model was given what it needed; 0
+    where a search found nothing, so that finding nothing never makes a variant look better.
     """
-    given = {name: 0.0 for name in task.text_scores("")} if said.abstained else None
-    found = dict(task.text_scores(said.text) if given is None else given)
-    found["abstained"] = float(said.abstained)
-    if not task.answerable:
-        return {"correct": float(said.abstained), "abstained": found["abstained"]}
+    abstained = float(said.abstained)
+    if not task.answerable:  # a set's unanswerable questions have no answers to score a text by
+        return {"correct": abstained, "abstained": abstained}
+    found = {**task.text_scores("" if said.abstained else said.text), "abstained": abstained}
     needed = set(task.uris)
-    if needed and (said.evidence or said.cited):
+    if needed and said.evidence is not None:
         found["evidence recall"] = _share(needed, said.evidence)
-    if said.evidence_text and task.in_evidence is not None:
+    if said.evidence is not None and task.in_evidence is not None:
         found["answer in evidence"] = float(task.in_evidence(said.evidence_text))
-    if needed and said.evidence:
+    if needed and said.cited is not None:
         found["citation recall"] = 0.0 if said.abstained else _share(needed, said.cited)
         if said.cited and not said.abstained:
             right = sum(bool(names & needed) for names in said.cited)
@@ -177,7 +187,7 @@ def scores(task: Task, said: Said) -> dict[str, float]:
 
 
 def _share(needed: set[str], documents: Sequence[frozenset[str]]) -> float:
-    names = frozenset().union(*documents)
+    names: frozenset[str] = frozenset().union(*documents)
     return sum(uri in names for uri in needed) / len(needed)
 
 

@@ -1,13 +1,15 @@
 """Asset ``index_evaluation``: the gate's figures for the candidate; and an asset for each suite."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from rag_assets.evaluations.cases import Case, load_cases
-from rag_assets.evaluations.gate import Verdict, applicable, draw_canaries, judge, measure
+from rag_assets.evaluations.gate import Verdict, applicable, case_key, draw_canaries, judge, measure
 from rag_assets.evaluations.lab import Lab, Request
 from rag_assets.evaluations.registry import SUITES
 from rag_assets.index.assets import chunk_index
@@ -42,11 +44,11 @@ def index_evaluation(
     candidate = generations.candidate(lake)
     if candidate is None:
         raise LakeError("there is no candidate index to evaluate; materialise chunk_index first")
+    cases = [c for source in sources.catalog(lake).values() for c in load_cases(source)]
     if candidate.id in generations.generation_ids(lake):
         context.log.info(f"{candidate.id} was published before; its figures stand")
         record = candidate.evaluation
     else:
-        cases = [c for source in sources.catalog(lake).values() for c in load_cases(source)]
         record = evaluate_candidate(lake, candidate, models.embedder, cases).to_record()
         with lake.locked("chunk_index"):
             newest = generations.candidate(lake)
@@ -61,7 +63,7 @@ def index_evaluation(
             "recall": measured["recall"] if measured["recall"] is not None else "no questions",
             "questions": len(measured["recall_by_case"]),
             "canaries_found": measured["canaries_found"],
-            "questions_changed": dg.MetadataValue.md(_changed_table(record)),
+            "questions_changed": dg.MetadataValue.md(_changed_table(record, cases)),
         },
         data_version=dg.DataVersion(f"{candidate.id}/{record['passed']}"),
     )
@@ -79,16 +81,18 @@ def evaluate_candidate(
     return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
 
 
-def _changed_table(record: dict[str, object]) -> str:
-    changed, live = record["changed_cases"], record["live"]
-    if not isinstance(changed, list) or not changed or not isinstance(live, dict):
+def _changed_table(record: dict[str, Any], cases: Sequence[Case]) -> str:
+    """Golden questions that retrieval now serves better or worse than in the live generation."""
+    if not record["changed_cases"]:
         return "none"
-    candidate = record["candidate"]
+    questions = {case_key(case): case.question for case in cases if case.uris}
+    live, candidate = record["live"]["recall_by_case"], record["candidate"]["recall_by_case"]
     lines = [
-        f"| {case} | {live['recall_by_case'][case]:.2f} | {candidate['recall_by_case'][case]:.2f} |"  # type: ignore[index]
-        for case in changed
+        f"| {key} | {questions.get(key, '').replace('|', '/')} | {live[key]:.2f} "
+        f"| {candidate[key]:.2f} |"
+        for key in record["changed_cases"]
     ]
-    return "\n".join(["| question | live | candidate |", "|---|---|---|", *lines])
+    return "\n".join(["| case | question | live | candidate |", "|---|---|---|---|", *lines])
 
 
 class SuiteConfig(dg.Config):
@@ -145,6 +149,7 @@ def _suite_asset(suite: str, description: str) -> dg.AssetsDefinition:
                 "dagster/row_count": len(results),
                 "failed": sum(bool(result.error) for result in results),
                 "report": dg.MetadataValue.path(str(report)),
+                **made.trends(),
                 **{name: dg.MetadataValue.md(text) for name, text in made.markdown().items()},
             }
         )

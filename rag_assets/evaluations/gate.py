@@ -105,8 +105,7 @@ def measure(
     recalls: dict[str, float] = {}
     for case, vector in zip(cases, vectors, strict=False):
         found = _documents(reader, case.question, vector)
-        source = case.uris[0].partition(":")[0]  # ids are unique within a source only
-        recalls[f"{source}/{case.id}"] = sum(uri in found for uri in case.uris) / len(case.uris)
+        recalls[case_key(case)] = sum(uri in found for uri in case.uris) / len(case.uris)
     missed = []
     for canary, vector in zip(canaries, vectors[len(cases) :], strict=True):
         hits = reader.search(canary.text, vector, limit=TOP_CHUNKS)
@@ -119,6 +118,11 @@ def measure(
         missed_canaries=missed,
         n_chunks=len(reader),
     )
+
+
+def case_key(case: Case) -> str:
+    """``<source>/<id>``: ids are unique within a source only."""
+    return f"{case.uris[0].partition(':')[0]}/{case.id}"
 
 
 def _is_canary(hit: Hit, canary: Canary) -> bool:

@@ -15,7 +15,8 @@ the mixed corpus (``mixed``), which the project was not tuned on.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,7 @@ from rag_assets.evaluations.perturbations import (
 )
 from rag_assets.evaluations.replay import Meter
 from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.suites import wanted
 from rag_assets.evaluations.tasks import Task
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import value_hash
@@ -70,20 +72,11 @@ class Prompt:
 
 def ladders(lab: Lab) -> list[CaseResult]:
     """All ladders, or the one that the slice ``dataset`` names."""
-    climb: Mapping[str, Callable[[Lab, IndexReader], list[CaseResult]]] = {
-        "model-size": model_size,
-        "batching": batching,
-        "evidence-position": evidence_position,
-        "phrasing": phrasing,
-        "question-noise": question_noise,
-        "corpus-noise": corpus_noise,
-        "quantisation": quantisation,
-    }
-    only = lab.request.slices.get("dataset")
+    names = wanted(lab, list(LADDERS))
+    if not names:
+        return []
     reader = live_reader(lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True))
-    return [
-        result for name, run in climb.items() if only in (None, name) for result in run(lab, reader)
-    ]
+    return [result for name in names for result in LADDERS[name](lab, reader)]
 
 
 def model_size(lab: Lab, reader: IndexReader) -> list[CaseResult]:
@@ -127,7 +120,7 @@ def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     found: list[CaseResult] = []
     for task in lab.each(mixed.tasks(lab, 3), "phrasing"):
         wordings = {"original": task.question, **reworded(task.question)}
-        said = lab.slm.complete(paraphrase_messages(task.question), max_tokens=64).text.strip()
+        said = _paraphrase(lab.slm, task.question)
         if acceptable(task.question, said):
             wordings["paraphrase by slm"] = said
         results = [
@@ -142,6 +135,13 @@ def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
         }
         found += [*results, replace(results[0], variant="all", scores=spread, use={}, seconds=0.0)]
     return found
+
+
+def _paraphrase(model: ChatModel, question: str) -> str:
+    try:
+        return model.complete(paraphrase_messages(question), max_tokens=64).text.strip()
+    except ModelRequestError:
+        return ""  # which is not acceptable: the question is asked in one wording less
 
 
 def question_noise(lab: Lab, reader: IndexReader) -> list[CaseResult]:
@@ -205,7 +205,8 @@ def batching(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """The product, one question at a time and four at once.
 
     ``wall seconds an answer`` is the time of a group of four over four: what a batch of many
-    questions takes; ``seconds`` remains what one asker waits.
+    questions takes; ``seconds`` remains what one asker waits. A group is replayed as a whole or
+    asked anew: of one that was cut off, the rest alone would be a smaller batch.
     """
     tasks = mixed.tasks(lab, 4)
     answerer = lab.answerer(reader)
@@ -220,28 +221,44 @@ def batching(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     return found
 
 
-def _at_once(lab: Lab, reader: IndexReader, group: Sequence[Task]) -> Iterator[CaseResult]:
+def _at_once(lab: Lab, reader: IndexReader, group: Sequence[Task]) -> list[CaseResult]:
+    key = value_hash(["at once", reader.generation.id, [task.id for task in group]])
+    kept = lab.cache.get(key)
+    results = [] if kept is None else _asked_at_once(lab, reader, group, str(kept["apart"]))
+    if kept is None or any(result.use and not result.replayed for result in results):
+        apart, started = f" batched {uuid.uuid4().hex}", time.perf_counter()
+        results = _asked_at_once(lab, reader, group, apart)
+        kept = {"apart": apart, "seconds": time.perf_counter() - started}
+        lab.cache.put(key, kept)
+    wall = {"wall seconds an answer": float(str(kept["seconds"])) / len(group)}
+    return [replace(result, scores={**result.scores, **wall}) for result in results]
+
+
+def _asked_at_once(
+    lab: Lab, reader: IndexReader, group: Sequence[Task], apart: str
+) -> list[CaseResult]:
     def answer(task: Task) -> CaseResult:
         meter = Meter()  # of this thread's question alone
         slm, llm = (
-            lab.metered(lab.chat(r), lab.profile.spec(r), meter=meter, apart=" batched")
-            for r in ROLES
+            lab.metered(lab.chat(r), lab.profile.spec(r), meter=meter, apart=apart) for r in ROLES
         )
         answerer = Answerer(reader, slm, llm, lab.embedder, AnswerPolicy())
         place = Place(SUITE, "batching", f"{AT_ONCE} at once")
         return ask(answerer, task, place, Instruments(meter, lab.cache))
 
-    started = time.perf_counter()
     with ThreadPoolExecutor(len(group)) as pool:
-        results = list(pool.map(answer, group))
-    key = value_hash(["group", reader.generation.id, [task.id for task in group]])
-    if not all(result.replayed for result in results):
-        lab.cache.put(key, {"seconds": time.perf_counter() - started})
-    kept = lab.cache.get(key)
-    if kept is not None:
-        wall = {"wall seconds an answer": float(str(kept["seconds"])) / len(group)}
-        results = [replace(result, scores={**result.scores, **wall}) for result in results]
-    yield from results
+        return list(pool.map(answer, group))
+
+
+LADDERS: Mapping[str, Callable[[Lab, IndexReader], list[CaseResult]]] = {
+    "model-size": model_size,
+    "batching": batching,
+    "evidence-position": evidence_position,
+    "phrasing": phrasing,
+    "question-noise": question_noise,
+    "corpus-noise": corpus_noise,
+    "quantisation": quantisation,
+}
 
 
 # Fixed prompts
@@ -291,7 +308,10 @@ def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResul
     The first call writes one token, so its time is that of reading; the second finds the prompt in
     the prefix cache, so its time is that of writing.
     """
-    read = model.complete(prompt.messages, max_tokens=1)
+    try:
+        read = model.complete(prompt.messages, max_tokens=1)
+    except ModelRequestError as error:
+        return failed(prompt.task, place, prompt.task.question, str(error), lab.instruments)
     fresh = read.prompt_tokens - read.cached_prompt_tokens
     result = complete(lab, model, prompt, place)
     use = result.use.get(model.name)

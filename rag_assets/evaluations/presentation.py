@@ -1,6 +1,7 @@
 """What each suite's results look like: which figures, comparisons and plots, in which order."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Presented:
         comparisons: those that the suite is about.
         sections: of the report.
         picture: of the main metric, for Dagster's page.
-        headline: metrics of the table for Dagster's page and the terminal.
+        headline: metrics of the table for Dagster's page and the terminal, the main one first.
     """
 
     figures: list[Figure]
@@ -49,6 +50,14 @@ class Presented:
     sections: list[Section]
     picture: Plot
     headline: tuple[str, ...]
+
+    def trends(self) -> dict[str, float]:
+        """The first headline metric by variant, over all sets: what Dagster draws over time."""
+        whole = [f for f in _whole(self.figures) if f.metric == self.headline[0]]
+        of_all = [f for f in whole if f.dataset == ALL]
+        one_set = len({f.dataset for f in whole}) == 1
+        found = whole if one_set else of_all
+        return {f"{f.metric}, {f.variant}": round(f.value, 4) for f in found}
 
     def markdown(self) -> dict[str, str]:
         """The main figures, the comparisons and the picture, for Dagster's page."""
@@ -95,11 +104,18 @@ def pairs(suite: str, results: Sequence[CaseResult]) -> list[tuple[str, str]]:
     if suite == "ablation":
         neighbours = list(itertools.pairwise(product))
         return [*neighbours, *((product[0], other) for other in product[2:])]
-    if suite == "ladders":
-        return [(product[0], other) for other in product[1:]]
+    if suite == "ladders":  # "slm bf16", "llm, first": each model has a baseline of its own
+        baselines: dict[str, str] = {}
+        own = {v: baselines.setdefault(_model_of(v), v) for v in product}
+        return [(baseline, other) for other, baseline in own.items() if baseline != other]
     if "hybrid" in variants:
         return [(v, "hybrid") for v in variants if v in ("bm25", "vectors")]
     return [(closed, product[0]) for closed in variants if closed.startswith(CLOSED) and product]
+
+
+def _model_of(variant: str) -> str:
+    found = re.match(r"(slm|llm)\b.", variant)
+    return found[1] if found else ""
 
 
 def _comparisons(suite: str, results: Sequence[CaseResult], seed: int) -> Iterator[Comparison]:
@@ -154,14 +170,14 @@ def _sections(
     yield from _by_slice(suite, found)
     use = [f for f in whole if f.metric in (*COST, *BY_ROLE)]
     if use:
-        timed = [r for r in answered if not r.variant.startswith(CLOSED)]
+        timed = [r for r in answered if not r.variant.startswith(CLOSED) and not r.error]
         yield Section(
             "Time, tokens, cost",
             "One question at a time. A question whose model calls were replayed counts with the "
             "seconds and core seconds that they took when they were made.",
             use,
             plots=[_picture(lambda: plots.latencies(timed), "Share answered within a time.")]
-            if suite != "ablation"
+            if timed and suite != "ablation"
             else (),
         )
     yield Section("Questions and answers", cases=answered)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -53,11 +54,17 @@ def keep(
 
 
 def _plain(row: dict[str, object]) -> dict[str, object]:
-    """Mappings as JSON text."""
+    """Mappings as JSON text, and nothing that Arrow cannot encode: models may write half a pair."""
     return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        key: _encodable(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value)
         for key, value in row.items()
     }
+
+
+def _encodable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return [_encodable(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def write_report(lab: Lab, suite: str, made: Presented, origin: Origin) -> Path:
@@ -75,7 +82,8 @@ def facts(lab: Lab, suite: str, origin: Origin) -> Mapping[str, str]:
     request, pointer = lab.request, live(lab.store)
     generation = request.generation or ("none" if pointer is None else pointer.generation_id)
     options = [] if request.limit is None else [f"--limit {request.limit}"]
-    options += [f"--slice {name}={value}" for name, value in request.slices.items()]
+    options += [f"--slice {shlex.quote(f'{n}={value}')}" for n, value in request.slices.items()]
+    options += [] if request.generation is None else [f"--generation {request.generation}"]
     sample = "its first-look sample" if request.limit is None else "all questions"
     return {
         "command": " ".join([f"rag evaluate --suite {suite}", *options, f"--seed {request.seed}"]),

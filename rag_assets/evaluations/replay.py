@@ -63,14 +63,15 @@ class CoreClock:
     calls that were under way, so the shares add up to the whole.
 
     Args:
-        pid: of the engine; None counts nothing.
+        pid: of the engine; None counts nothing, nor does one that is gone: its calls may all be
+            replayed.
     """
 
     def __init__(self, pid: int | None) -> None:
-        self._process = None if pid is None else psutil.Process(pid)
+        self._process = psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
         self._lock = threading.Lock()
         self._used: dict[int, float] = {}
-        self._last = 0.0
+        self._last: float | None = None
         self._next = 0
 
     @contextmanager
@@ -98,8 +99,9 @@ class CoreClock:
             now += sum(sum(c.cpu_times()[:2]) for c in self._process.children(recursive=True))
         except psutil.Error:  # it died; the call under way will say so
             return
+        passed = 0.0 if self._last is None else max(now - self._last, 0.0)
         for ticket in self._used:
-            self._used[ticket] += max(now - self._last, 0.0) / len(self._used)
+            self._used[ticket] += passed / len(self._used)
         self._last = now
 
 

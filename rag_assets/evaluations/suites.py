@@ -19,7 +19,7 @@ from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.questions import embeddable
 from rag_assets.evaluations.asking import Place, ask, ask_closed_book
 from rag_assets.evaluations.cases import load_cases
-from rag_assets.evaluations.datasets import Dataset, Judged, sample
+from rag_assets.evaluations.datasets import Judged, sample
 from rag_assets.evaluations.lab import Lab, live_reader
 from rag_assets.evaluations.ranking import ranking_scores
 from rag_assets.evaluations.results import CaseResult
@@ -60,9 +60,10 @@ DOMAINS = {
 
 def golden(lab: Lab) -> list[CaseResult]:
     """The sources' own questions on their own index."""
-    known = catalog(lab.settings.sources_file, lab.store).values()
-    tasks = [golden_task(case) for source in known for case in load_cases(source)]
-    tasks = picked(lab, chosen(tasks, lab.request.slices), FIRST_LOOK["golden"], by="kind")
+    if not wanted(lab, ("golden",)):
+        return []
+    tasks = chosen(golden_tasks(lab), lab.request.slices)
+    tasks = picked(lab, tasks, FIRST_LOOK["golden"], by="kind")
     asked = answered(lab, Place("golden", "golden", PRODUCT), lab.reader(), tasks)
     return [*asked, *closed_book(lab, "golden", "golden", tasks)]
 
@@ -88,12 +89,13 @@ def answers(lab: Lab) -> list[CaseResult]:
     for name in wanted(lab, ANSWERS):
         dataset = lab.dataset(name)
         reader = live_reader(lab.corpus(name, dataset.documents()))
-        results += question_ranks(lab, "answers", dataset, reader)
         tasks = [
             replace(task, slices={**task.slices, "domain": DOMAINS[name]})
             for task in dataset_tasks(dataset)
         ]
-        tasks = picked(lab, chosen(tasks, lab.request.slices), FIRST_LOOK[name], by="answerable")
+        tasks = chosen(tasks, lab.request.slices)
+        results += question_ranks(lab, Place("answers", name, ""), reader, tasks)
+        tasks = picked(lab, tasks, FIRST_LOOK[name], by="answerable")
         results += answered(lab, Place("answers", name, PRODUCT), reader, tasks)
         if name == "squad2":  # unanswerable from its own passage only; another may answer it
             results += answered(lab, Place("answers", name, GIVEN), reader, tasks, given=True)
@@ -103,16 +105,21 @@ def answers(lab: Lab) -> list[CaseResult]:
 
 def languages(lab: Lab) -> list[CaseResult]:
     """The same questions in twelve languages, each on the documents of all."""
+    if not wanted(lab, ("xquad",)):
+        return []
     dataset = lab.dataset("xquad")
     reader = live_reader(lab.corpus("xquad", dataset.documents()))
-    results = question_ranks(lab, "languages", dataset, reader, by="language")
+    place = Place("languages", "xquad", PRODUCT)
     tasks = chosen(dataset_tasks(dataset), lab.request.slices)
+    results = question_ranks(lab, place, reader, tasks, by="language")
     tasks = picked(lab, tasks, FIRST_LOOK["xquad"], by="language")
-    return [*results, *answered(lab, Place("languages", "xquad", PRODUCT), reader, tasks)]
+    return [*results, *answered(lab, place, reader, tasks)]
 
 
 def conflicts(lab: Lab) -> list[CaseResult]:
     """Questions whose documents contradict each other: is the false one followed?"""
+    if not wanted(lab, ("rgb",)):
+        return []
     dataset = lab.dataset("rgb")
     reader = live_reader(lab.corpus("rgb", dataset.documents()))
     tasks = chosen(dataset_tasks(dataset), lab.request.slices)
@@ -127,6 +134,17 @@ def wanted(lab: Lab, names: Sequence[str]) -> list[str]:
     """The sets of a suite; ``dataset=NAME`` among the slices asked for picks one."""
     only = lab.request.slices.get("dataset")
     return [name for name in names if only in (None, name)]
+
+
+def golden_tasks(lab: Lab) -> list[Task]:
+    """The sources' own questions; of several sources, ids begin with the source's name."""
+    known = catalog(lab.settings.sources_file, lab.store).values()
+    cases = {source.name: found for source in known if (found := load_cases(source))}
+    return [
+        replace(golden_task(case), id=case.id if len(cases) == 1 else f"{name}/{case.id}")
+        for name, of_source in cases.items()
+        for case in of_source
+    ]
 
 
 def picked(
@@ -176,14 +194,13 @@ def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> It
 
 
 def question_ranks(
-    lab: Lab, suite: str, dataset: Dataset, reader: IndexReader, *, by: str | None = None
+    lab: Lab, place: Place, reader: IndexReader, tasks: Sequence[Task], *, by: str | None = None
 ) -> list[CaseResult]:
     """How well the documents that questions need are found, without any chat model."""
-    tasks = [t for t in chosen(dataset_tasks(dataset), lab.request.slices) if t.uris]
-    tasks = picked(lab, tasks, FIRST_LOOK_RANKED, by=by)
+    tasks = picked(lab, [task for task in tasks if task.uris], FIRST_LOOK_RANKED, by=by)
     queries = [Judged(t.id, t.question, dict.fromkeys(t.uris, 1), t.slices) for t in tasks]
     gold = {query.id: query.gains for query in queries}
-    return ranked(lab, suite, dataset.name, reader, queries, gold)
+    return ranked(lab, place.suite, place.dataset, reader, queries, gold)
 
 
 def ranked(

@@ -1,5 +1,6 @@
-"""Fixtures of the ingestion tests."""
+"""Fixtures of the evaluation tests."""
 
+from rag_assets_tests.evaluations.lab import bench
 from rag_assets_tests.world import in_process, store, world
 
-__all__ = ["in_process", "store", "world"]
+__all__ = ["bench", "in_process", "store", "world"]
