@@ -201,8 +201,6 @@ def evaluate(
     generation: Annotated[str | None, typer.Option(help="Of the index; default: live.")] = None,
 ) -> None:
     """Measure answers and retrieval; killed and run again, it goes on where it was."""
-    from rich.markdown import Markdown
-
     from rag_assets.evaluations.registry import FIRST_LOOK, SUITES
     from rag_assets.operations import evaluate as run
 
@@ -236,9 +234,10 @@ def evaluate(
     config = {"limit": limit, "slices": slices, "seed": seed, "generation": generation}
     set_ones = {name: value for name, value in config.items() if value is not None}
     for name, texts in run(settings, chosen, set_ones, say).items():
-        out.print(Markdown(f"## {name}\n\n{texts['figures']}"))
+        # As it is written: a terminal's table would cut columns where it lacks room for all.
+        out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
         if "comparisons" in texts:
-            out.print(Markdown(texts["comparisons"]))
+            out.print(texts["comparisons"], markup=False)
     say(f"pages to mail: {settings.evaluations / 'reports'}; rows: table evaluation_cases")
 
 

@@ -7,7 +7,7 @@ is ours, not the article's: with it the pipeline is the product as it ships. Dee
 chosen by the router; the product leaves it to the user.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.policy import AnswerPolicy, Budget
@@ -15,8 +15,16 @@ from rag_assets.evaluations import mixed
 from rag_assets.evaluations.asking import Place, ask
 from rag_assets.evaluations.conventional import VARIANTS, build_variant
 from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.labels import classified
 from rag_assets.evaluations.results import CaseResult
-from rag_assets.evaluations.suites import closed_book, golden_tasks, picked, wanted
+from rag_assets.evaluations.suites import (
+    Search,
+    closed_book,
+    golden_tasks,
+    picked,
+    task_ranks,
+    wanted,
+)
 from rag_assets.evaluations.tasks import Task, chosen
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
@@ -73,29 +81,46 @@ def steps() -> list[Step]:
 
 def ablation(lab: Lab) -> list[CaseResult]:
     """Every step on the sources' own questions and on the mixed corpus."""
+    sets = wanted(lab, ("golden", mixed.NAME))
     results: list[CaseResult] = []
     golden = chosen(golden_tasks(lab), lab.request.slices)
-    golden = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
-    sets = wanted(lab, ("golden", mixed.NAME))
     if golden and "golden" in sets:
-        results += _on(lab, "golden", lab.store, golden)
+        some = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
+        results += [*classified(lab, "ablation"), *_on(lab, "golden", lab.store, some, golden)]
     if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
         lab.tell(f"{mixed.NAME} skipped: there is no public data at {lab.settings.eval_data}")
     elif mixed.NAME in sets:
         store = lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True)
-        results += _on(lab, mixed.NAME, store, mixed.tasks(lab, FIRST_LOOK_MIXED))
+        some = mixed.tasks(lab, FIRST_LOOK_MIXED)
+        results += _on(lab, mixed.NAME, store, some, mixed.all_tasks(lab))
     return results
 
 
-def _on(lab: Lab, dataset: str, store: LakeStore, tasks: Sequence[Task]) -> list[CaseResult]:
+def _on(
+    lab: Lab, dataset: str, store: LakeStore, tasks: Sequence[Task], every: Sequence[Task]
+) -> list[CaseResult]:
     """Question by question through all steps, so that other load on the machine meets all alike."""
     readers = indexes(lab, dataset, store)
     answerers = {step.name: lab.answerer(readers[step.index], step.policy) for step in steps()}
-    results = list(closed_book(lab, "ablation", dataset, tasks))
+    results = _rankings(lab, dataset, readers, every)
+    results += closed_book(lab, "ablation", dataset, tasks)
     for task in lab.each(tasks, f"{dataset} questions through {len(answerers)} pipelines"):
         for name, answerer in answerers.items():
             results.append(ask(answerer, task, Place("ablation", dataset, name), lab.instruments))
     return results
+
+
+def _rankings(
+    lab: Lab, dataset: str, readers: Mapping[str, IndexReader], tasks: Sequence[Task]
+) -> list[CaseResult]:
+    """What the steps up to enrichment do to retrieval; without models, so on all questions."""
+    answerable = [task for task in tasks if task.uris]
+    ways = [
+        Search(step.name, readers[step.index], by_words=step.policy.hybrid)
+        for step in steps()
+        if step.policy.route == "llm" and step.name != "+ section selection"
+    ]
+    return task_ranks(lab, "ablation", f"{dataset}, retrieval", ways, answerable)
 
 
 def indexes(lab: Lab, dataset: str, store: LakeStore) -> dict[str, IndexReader]:

@@ -175,15 +175,21 @@ def scores(task: Task, said: Said) -> dict[str, float]:
     found = {**task.text_scores("" if said.abstained else said.text), "abstained": abstained}
     needed = set(task.uris)
     if needed and said.evidence is not None:
-        found["evidence recall"] = _share(needed, said.evidence)
+        found["evidence recall"] = _share(needed, _originals(task, said.evidence))
     if said.evidence is not None and task.in_evidence is not None:
         found["answer in evidence"] = float(task.in_evidence(said.evidence_text))
     if needed and said.cited is not None:
-        found["citation recall"] = 0.0 if said.abstained else _share(needed, said.cited)
-        if said.cited and not said.abstained:
-            right = sum(bool(names & needed) for names in said.cited)
-            found["citation precision"] = right / len(said.cited)
+        cited = [] if said.abstained else _originals(task, said.cited)
+        found["citation recall"] = _share(needed, cited)
+        if cited:
+            right = sum(bool(names & needed) for names in cited)
+            found["citation precision"] = right / len(cited)
     return found
+
+
+def _originals(task: Task, documents: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """A copy that the pipeline did not collapse says the same, so it is as good."""
+    return [frozenset(task.copies.get(name, name) for name in names) for names in documents]
 
 
 def _share(needed: set[str], documents: Sequence[frozenset[str]]) -> float:

@@ -67,6 +67,8 @@ def _case(entry: dict[str, object], source: str) -> Case:
     if entry["kind"] not in KINDS:
         raise ValueError(f"kind {entry['kind']!r} is not one of {', '.join(KINDS)}")
     groups = entry.get("answers_all") or ([entry["answers"]] if entry["answers"] else [])
+    if bool(groups) != (entry["kind"] != "unanswerable"):
+        raise ValueError("an answerable question needs answers, an unanswerable one has none")
     return Case(
         id=str(entry["id"]),
         kind=str(entry["kind"]),

@@ -77,6 +77,7 @@ def _refresh(home: Path, settings: Settings, tell: Tell) -> None:
     """``rag refresh`` in a home of its own, by the engines of this one."""
     env = {k: v for k, v in os.environ.items() if k not in ("RAG_LAKE", "RAG_POSTGRES_URL")}
     env |= {"RAG_HOME": str(home), "RAG_STATE": str(settings.state), "COLUMNS": "200"}
+    env |= {"RAG_ANSWERER_PORT": "0"}  # nobody answers there: this index is not for the answerer
     with subprocess.Popen(
         [sys.executable, "-m", "rag_assets", "refresh"],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

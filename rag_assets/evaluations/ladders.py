@@ -2,6 +2,7 @@
 
 ================== =============================================================================
 model-size         the same prompts to the SLM and to the LLM
+routing            the product: all questions to the SLM, to whom the router picks, to the LLM
 quantisation       the same prompts to both models in bf16, int8 and int4: quality and speed
 phrasing           the same question in other words, by rule and by the small model
 question-noise     typing errors in the question
@@ -20,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import pack
@@ -41,7 +43,7 @@ from rag_assets.evaluations.perturbations import (
 from rag_assets.evaluations.replay import Meter
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.suites import wanted
-from rag_assets.evaluations.tasks import Task
+from rag_assets.evaluations.tasks import Task, document_uri
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import value_hash
 from rag_assets.models.clients import ChatModel, ChatRole
@@ -83,8 +85,24 @@ def model_size(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """The two models that the profile serves, on the same prompts."""
     return [
         complete(lab, model, prompt, Place(SUITE, "model-size", model.name))
-        for prompt in lab.each(prompts(lab, reader, mixed.tasks(lab, 8)), "model-size")
+        for prompt in lab.each(prompts(lab, reader, mixed.tasks(lab, 6)), "model-size")
         for model in (lab.slm, lab.llm)
+    ]
+
+
+def routing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
+    """What the router buys and costs: the product as it is, and with one model for everything."""
+    variants: dict[str, Literal["slm", "auto", "llm"]] = {
+        "all to slm": "slm", "router": "auto", "all to llm": "llm"
+    }  # fmt: skip
+    answerers = {
+        name: lab.answerer(reader, replace(AnswerPolicy(), route=route))
+        for name, route in variants.items()
+    }
+    return [
+        ask(answerer, task, Place(SUITE, "routing", name), lab.instruments)
+        for task in lab.each(mixed.tasks(lab, 6), "routing")
+        for name, answerer in answerers.items()
     ]
 
 
@@ -118,7 +136,7 @@ def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """
     answerer = lab.answerer(reader)
     found: list[CaseResult] = []
-    for task in lab.each(mixed.tasks(lab, 3), "phrasing"):
+    for task in lab.each(mixed.tasks(lab, 2), "phrasing"):
         wordings = {"original": task.question, **reworded(task.question)}
         said = _paraphrase(lab.slm, task.question)
         if acceptable(task.question, said):
@@ -148,7 +166,7 @@ def question_noise(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """Typing errors in the question; names may be hit, numbers are not."""
     answerer = lab.answerer(reader)
     found: list[CaseResult] = []
-    for task in lab.each(mixed.tasks(lab, 5), "question-noise"):
+    for task in lab.each(mixed.tasks(lab, 4), "question-noise"):
         for rate in (0.0, *TYPO_RATES):
             place = Place(SUITE, "question-noise", f"typos in {rate:.0%} of words")
             asked = typos(task.question, rate, lab.request.seed)
@@ -165,17 +183,25 @@ def corpus_noise(lab: Lab, _: IndexReader) -> list[CaseResult]:
         corpora[f"{rate:.0%} of characters misread"] = [
             replace(d, text=ocr_noise(d.text, rate, seed)) for d in clean
         ]
-    corpora[f"{COPIES:.0%} copied"] = list(duplicated(clean, COPIES, seed).documents)
+    copied = duplicated(clean, COPIES, seed)
+    corpora[f"{COPIES:.0%} copied"] = list(copied.documents)
     answerers = {
         name: lab.answerer(live_reader(lab.corpus(f"mixed-{number}", documents)))
         for number, (name, documents) in enumerate(corpora.items())
     }
     found: list[CaseResult] = []
-    for task in lab.each(mixed.tasks(lab, 5), "corpus-noise"):
+    for task in lab.each(mixed.tasks(lab, 4), "corpus-noise"):
         for number, (name, answerer) in enumerate(answerers.items()):
-            here = tuple(uri.replace(mixed.NAME, f"mixed-{number}", 1) for uri in task.uris)
-            place = Place(SUITE, "corpus-noise", name)
-            found.append(ask(answerer, replace(task, uris=here), place, lab.instruments))
+            corpus, place = f"mixed-{number}", Place(SUITE, "corpus-noise", name)
+            here = replace(
+                task,
+                uris=tuple(uri.replace(mixed.NAME, corpus, 1) for uri in task.uris),
+                copies={
+                    document_uri(corpus, copy): document_uri(corpus, original)
+                    for copy, original in copied.originals.items()
+                },
+            )
+            found.append(ask(answerer, here, place, lab.instruments))
     return found
 
 
@@ -183,7 +209,7 @@ def evidence_position(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """Five passages, one of which is of the document that holds the answer."""
     answerer = lab.answerer(reader)
     found: list[CaseResult] = []
-    single = [task for task in mixed.tasks(lab, 8) if len(task.uris) == 1]
+    single = [task for task in mixed.tasks(lab, 5) if len(task.uris) == 1]
     for task in lab.each(single, "evidence-position"):
         passages = answerer.evidence(task.question)
         gold = [p for p in passages if p.head.uri in task.uris]
@@ -252,12 +278,13 @@ def _asked_at_once(
 
 LADDERS: Mapping[str, Callable[[Lab, IndexReader], list[CaseResult]]] = {
     "model-size": model_size,
-    "batching": batching,
-    "evidence-position": evidence_position,
-    "phrasing": phrasing,
-    "question-noise": question_noise,
-    "corpus-noise": corpus_noise,
+    "routing": routing,
     "quantisation": quantisation,
+    "corpus-noise": corpus_noise,
+    "question-noise": question_noise,
+    "phrasing": phrasing,
+    "evidence-position": evidence_position,
+    "batching": batching,
 }
 
 

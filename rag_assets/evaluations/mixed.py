@@ -19,12 +19,19 @@ DISTRACTORS = {"squad2": 60, "hotpotqa": 60, "covid-qa": 0}  # an article has 26
 
 def tasks(lab: Lab, first_look: int) -> list[Task]:
     """Answerable questions, equally many of each set; their gold documents are in the corpus."""
-    size = lab.request.size(first_look)
-    found: list[Task] = []
-    for name in SETS:
-        pool = chosen(_pool(lab, name), lab.request.slices)
-        found += pool if size is None else sample(pool, size, seed=lab.request.seed)
-    return found
+    size = lab.request.size(first_look) or POOL
+    return [
+        task
+        for name in SETS
+        for task in sample(
+            chosen(_pool(lab, name), lab.request.slices), size, seed=lab.request.seed
+        )
+    ]
+
+
+def all_tasks(lab: Lab) -> list[Task]:
+    """Every question of the pool that has the slices asked for."""
+    return [task for name in SETS for task in chosen(_pool(lab, name), lab.request.slices)]
 
 
 def documents(lab: Lab) -> list[Document]:

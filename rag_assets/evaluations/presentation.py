@@ -89,7 +89,7 @@ def present(suite: str, results: Sequence[CaseResult], *, seed: int) -> Presente
         if m in metrics
     )
     picture = (
-        plots.steps(_whole(found), [main, "prompt tokens", ("seconds p50", "seconds p95")])
+        plots.steps(_asked(found, results), [main, "prompt tokens", ("seconds p50", "seconds p95")])
         if suite == "ablation"
         else plots.intervals(found, main)
     )
@@ -124,13 +124,10 @@ def _comparisons(suite: str, results: Sequence[CaseResult], seed: int) -> Iterat
         names = dict.fromkeys(result.dataset for result in results)
         groups = {name: [r for r in results if r.dataset == name] for name in names}
     for group in groups.values():
-        metrics = ("ndcg@10", "recall@10") if "ndcg@10" in group[0].scores else ("correct",)
-        for baseline, other in pairs(suite, group):
-            yield from compare(group, baseline, other, metrics, seed=seed)
-        if any("correct" in result.scores for result in group) and "correct" not in metrics:
-            rest = [result for result in group if "correct" in result.scores]
-            for baseline, other in pairs("answers", rest):
-                yield from compare(rest, baseline, other, ("correct",), seed=seed)
+        for metrics in (("ndcg@10", "recall@10"), ("correct",)):
+            having = [result for result in group if metrics[0] in result.scores]
+            for baseline, other in pairs(suite, having):
+                yield from compare(having, baseline, other, metrics, seed=seed)
 
 
 def _sections(
@@ -222,6 +219,12 @@ def _picture(draw: Callable[[], Plot], caption: str) -> Picture:
 
 def _whole(found: Sequence[Figure]) -> list[Figure]:
     return [figure for figure in found if figure.slice == ALL]
+
+
+def _asked(found: Sequence[Figure], results: Sequence[CaseResult]) -> list[Figure]:
+    """Figures of sets whose questions were put to models with documents."""
+    asked = {r.dataset for r in results if r.use}
+    return [f for f in _whole(found) if f.dataset in asked and not f.variant.startswith(CLOSED)]
 
 
 def _sliced(found: Sequence[Figure], metrics: Sequence[str]) -> list[Figure]:

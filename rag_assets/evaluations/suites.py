@@ -13,7 +13,10 @@ sampled corpus would be an easier one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.questions import embeddable
@@ -38,7 +41,6 @@ from rag_assets.sources.catalog import catalog
 PRODUCT = "product"
 GIVEN = "product, gold document given"
 CLOSED_BOOKS = ("closed book slm", "closed book llm")
-SEARCHES = ("bm25", "vectors", "hybrid")
 N_RANKED = 100  # documents that a ranking is judged by
 N_CHUNKS = 300  # candidates of each search; several are of one document
 
@@ -79,7 +81,7 @@ def retrieval(lab: Lab) -> list[CaseResult]:
         gold = {
             q.id: {document_uri(name, key): gain for key, gain in q.gains.items()} for q in queries
         }
-        results += ranked(lab, "retrieval", name, reader, queries, gold)
+        results += ranked(lab, "retrieval", name, searches(reader), queries, gold)
     return results
 
 
@@ -180,8 +182,14 @@ def answered(
     """Each task answered by the product; ``given`` restricts it to the documents it needs."""
     answerer = lab.answerer(reader, policy)
     for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
-        where = f"uri IN ({quoted(task.uris)})" if given else None
+        where = _only(task.uris) if given else None
         yield ask(answerer, task, place, lab.instruments, where=where)
+
+
+def _only(uris: Sequence[str]) -> str:
+    """SQL filter for these documents, also where a duplicate stands for one of them."""
+    copies = " OR ".join(f"array_has(aliases, {quoted([uri])})" for uri in uris)
+    return f"uri IN ({quoted(uris)}) OR {copies}"
 
 
 def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> Iterator[CaseResult]:
@@ -193,58 +201,91 @@ def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> It
             yield ask_closed_book(model, task, place, lab.instruments)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A way of searching; both words and vectors is the product's."""
+
+    name: str
+    reader: IndexReader
+    by_words: bool = True
+    by_vectors: bool = True
+
+
+def searches(reader: IndexReader) -> list[Search]:
+    """BM25, vectors, and both fused."""
+    return [
+        Search("bm25", reader, by_vectors=False),
+        Search("vectors", reader, by_words=False),
+        Search("hybrid", reader),
+    ]
+
+
 def question_ranks(
     lab: Lab, place: Place, reader: IndexReader, tasks: Sequence[Task], *, by: str | None = None
 ) -> list[CaseResult]:
     """How well the documents that questions need are found, without any chat model."""
     tasks = picked(lab, [task for task in tasks if task.uris], FIRST_LOOK_RANKED, by=by)
+    return task_ranks(lab, place.suite, place.dataset, searches(reader), tasks)
+
+
+def task_ranks(
+    lab: Lab, suite: str, dataset: str, ways: Sequence[Search], tasks: Sequence[Task]
+) -> list[CaseResult]:
+    """Rankings of questions; the documents that an answer needs are the relevant ones."""
     queries = [Judged(t.id, t.question, dict.fromkeys(t.uris, 1), t.slices) for t in tasks]
     gold = {query.id: query.gains for query in queries}
-    return ranked(lab, place.suite, place.dataset, reader, queries, gold)
+    return ranked(lab, suite, dataset, ways, queries, gold)
 
 
 def ranked(
     lab: Lab,
     suite: str,
     dataset: str,
-    reader: IndexReader,
+    ways: Sequence[Search],
     queries: Sequence[Judged],
     gold: Mapping[str, Mapping[str, int]],
 ) -> list[CaseResult]:
-    """Judge BM25, vectors and both on each query; ``gold`` has the gains by uri."""
+    """Judge each search on each query; ``gold`` has the gains by uri."""
     vectors = lab.embedder.embed([embeddable(q.text, lab.embedder) for q in queries])
-    results = []
-    for query, vector in lab.each(
-        list(zip(queries, vectors, strict=True)), f"{dataset} queries ranked"
-    ):
-        for variant in SEARCHES:
-            hits = reader.search(
-                "" if variant == "vectors" else query.text,
-                None if variant == "bm25" else vector,
-                limit=2 * N_CHUNKS,
-                n_candidates=N_CHUNKS,
-            )
-            ranking = documents_of(hits)[:N_RANKED]
-            results.append(
-                CaseResult(
-                    suite,
-                    dataset,
-                    variant,
-                    query.id,
-                    query.text,
-                    "",
-                    expected=tuple(uri for uri, gain in gold[query.id].items() if gain > 0),
-                    slices=query.slices,
-                    scores=ranking_scores(ranking, gold[query.id]),
-                    answerable=True,
-                    abstained=False,
-                    confidence=None,
-                    model="none",
-                    use={},
-                    seconds=0.0,
-                )
-            )
-    return results
+    asked = list(zip(queries, vectors, strict=True))
+    return [
+        _ranked(suite, dataset, way, query, vector, gold[query.id])
+        for query, vector in lab.each(asked, f"{dataset} queries ranked")
+        for way in ways
+    ]
+
+
+def _ranked(
+    suite: str,
+    dataset: str,
+    search: Search,
+    query: Judged,
+    vector: NDArray[np.float32],
+    gains: Mapping[str, int],
+) -> CaseResult:
+    hits = search.reader.search(
+        query.text if search.by_words else "",
+        vector if search.by_vectors else None,
+        limit=2 * N_CHUNKS,
+        n_candidates=N_CHUNKS,
+    )
+    return CaseResult(
+        suite,
+        dataset,
+        search.name,
+        query.id,
+        query.text,
+        "",
+        expected=tuple(uri for uri, gain in gains.items() if gain > 0),
+        slices=query.slices,
+        scores=ranking_scores(documents_of(hits)[:N_RANKED], gains),
+        answerable=True,
+        abstained=False,
+        confidence=None,
+        model="none",
+        use={},
+        seconds=0.0,
+    )
 
 
 def documents_of(hits: Sequence[Hit]) -> list[str]:

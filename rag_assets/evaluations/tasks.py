@@ -1,7 +1,7 @@
 """Tasks: questions with what makes an answer right, from golden questions and public sets alike."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rag_assets.evaluations.cases import Case
 from rag_assets.evaluations.datasets import Dataset, Question, document_path
@@ -41,6 +41,7 @@ class Task:
     text_scores: TextScores
     in_evidence: Callable[[str], bool] | None
     parallel_id: str = ""  # the same in all languages of one question
+    copies: Mapping[str, str] = field(default_factory=dict)  # uri of a copy -> of its original
 
 
 def golden_task(case: Case) -> Task:
@@ -77,7 +78,7 @@ def _dataset_task(dataset: str, question: Question) -> Task:
     def scores(text: str) -> dict[str, float]:
         said = without_markers(text)
         if is_label:
-            return {"correct": float(label_of(said) in question.answers)}
+            return {"correct": float(label_of(said) in [a.lower() for a in question.answers])}
         found = {
             "correct": float(contains(said, question.answers)),
             "em": float(exact_match(said, question.answers)),

@@ -11,6 +11,7 @@ Example of the file::
         buckets: 1              # optional, a power of two: partitions of this source
         cron: "0 3 * * *"       # optional, refresh schedule in UTC
         golden: sample/golden.jsonl   # optional, questions that gate a new index
+        labels: sample/document_types.jsonl   # optional, types that enrichment is held against
         enrich: true            # optional; false saves the small model's 1.4 s a document
 """
 
@@ -45,6 +46,7 @@ class Source:
     buckets: int = 1
     cron: str | None = None
     golden: str | None = None
+    labels: str | None = None
     enrich: bool = True
 
     def __post_init__(self) -> None:
@@ -103,12 +105,12 @@ def declared(path: Path) -> dict[str, Source]:
 
 
 def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
-    golden = entry.get("golden")
+    files = {name: entry[name] for name in ("golden", "labels") if entry.get(name) is not None}
     return Source(
         **{
             **entry,
             "where": str((folder / entry["where"]).absolute()),
-            "golden": None if golden is None else str((folder / golden).absolute()),
+            **{name: str((folder / file).absolute()) for name, file in files.items()},
             "include": _patterns(entry.get("include", ["**/*"])),
             "exclude": _patterns(entry.get("exclude", [])),
         }

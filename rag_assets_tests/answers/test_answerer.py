@@ -75,6 +75,41 @@ def test_record_is_the_contract(ferries: IndexReader) -> None:
     assert record["evidence"][0]["chunk_ids"]
 
 
+def test_confidence_is_the_geometric_mean_of_the_probabilities(ferries: IndexReader) -> None:
+    sure = answerer(ferries, slm=lambda call: said(copies(call), mean_logprob=-0.25))
+    got = sure.answer(BUILT)
+    assert got.confidence == pytest.approx(0.7788, abs=1e-4)
+    assert got.to_record()["confidence"] == 0.7788
+    unknown = answerer(ferries, slm=lambda call: said(copies(call), mean_logprob=None))
+    assert unknown.answer(BUILT).confidence is None
+
+
+def test_no_model_no_confidence(ferries: IndexReader) -> None:
+    got = answerer(ferries).answer("Zebra quantum xylophone?")
+    assert (got.finish_reason, got.confidence) == (NO_GENERATION, None)
+    assert got.to_record()["confidence"] is None
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+def test_hybrid_is_of_the_policy_wherever_is_searched(
+    ferries: IndexReader, monkeypatch: pytest.MonkeyPatch, hybrid: bool
+) -> None:
+    searched: list[str] = []
+    search = IndexReader.search
+
+    def spy(self: IndexReader, question: str, *rest: object, **more: object) -> object:
+        searched.append(question)
+        return search(self, question, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(IndexReader, "search", spy)
+    asked = answerer(ferries, policy=AnswerPolicy(hybrid=hybrid))
+    got = asked.answer(BUILT)
+    passages = asked.evidence(BUILT)
+    assert searched == [BUILT if hybrid else ""] * 2
+    assert "2003" in got.answer
+    assert any("2003" in passage.text for passage in passages)
+
+
 def test_a_comparison_goes_to_the_llm(ferries: IndexReader) -> None:
     both = always("MV Alder was built in 1994 and MV Tern in 2003 [1][2].")
     asked = answerer(ferries, llm=both)

@@ -20,6 +20,22 @@ def test_these_are_no_headings(line: str) -> None:
     assert {b.kind for b in read_text(line.encode()).blocks} == {"paragraph"}
 
 
+@pytest.mark.parametrize(
+    ("line", "is_heading"),
+    [
+        ("美国手语 ASL 是一种语言", False),
+        ("TIMETABLE 时刻表", True),
+        ("BCDE漢字漢字漢", False),  # four of nine letters
+        ("BCDE漢字漢字", True),  # four of eight
+        ("ΩΡΑΡΙΟ", True),
+        ("ASL", False),
+    ],
+)
+def test_capitals_among_letters_without_case(line: str, is_heading: bool) -> None:
+    (block,) = read_text(line.encode()).blocks
+    assert (block.kind == "heading") == is_heading
+
+
 def test_title_is_the_first_heading_or_line() -> None:
     assert read_text(b"one\ntwo\n\nFARES HERE").title == "FARES HERE"
     assert read_text(b"one\ntwo").title == "one"

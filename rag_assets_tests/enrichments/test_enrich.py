@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from rag_assets.enrichments.enrich import enrich_documents
 from rag_assets.models.clients import Completion
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets_tests.fakes import FakeChat
@@ -50,6 +51,22 @@ def test_failed_reply_has_its_reason_and_is_not_cached(world: World) -> None:
     world.stages()
     (row,) = world.store.rows("enrichments", world.partition)
     assert row["outcome"] == "ok"
+
+
+def test_a_source_that_is_not_to_be_enriched_is_not_and_loses_what_it_had(world: World) -> None:
+    def enriched(wanted: bool) -> list[str]:
+        enrich_documents(world.store, world.partition, model=world.chat, run_id="r", wanted=wanted)
+        return [row["outcome"] for row in world.store.rows("enrichments", world.partition)]
+
+    world.write("a.md", "# A\n\nfirst")
+    world.stages()
+    assert len(world.chat.calls) == 1
+    assert enriched(False) == []
+    world.write("b.md", "# B\n\nsecond")
+    assert enriched(False) == []
+    assert len(world.chat.calls) == 1
+    assert enriched(True) == ["ok"], "from the cache"
+    assert len(world.chat.calls) == 1
 
 
 def test_model_that_does_not_answer_fails_the_stage(world: World) -> None:

@@ -49,6 +49,8 @@ def test_missing_file(tmp_path: Path) -> None:
         {k: v for k, v in ENTRY.items() if k != "question"},
         {**ENTRY, "id": "b", "kind": "riddle"},
         {**ENTRY, "id": "b", "documents": "x"},
+        {**ENTRY, "id": "b", "answers": []},  # any answer would be right
+        {**ENTRY, "id": "b", "kind": "unanswerable"},
         {**ENTRY, "id": "b", "answers": "1994"},
         {**ENTRY, "id": "b", "answers_all": ["1994"]},
         ENTRY,  # the id of the line before

@@ -47,9 +47,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
                 questions.append(row)
         write_qa(bench.data, "xquad", documents, questions)
         documents = [ship("Truth", 1994), {**ship("Truth", 1990), "id": "d-lie"}]
-        documents[1]["text"] = (
-            "The ferry Truth, as some say, was built in 1990."
-        )
+        documents[1]["text"] = "The ferry Truth, as some say, was built in 1990."
         row = asked("Truth", 1994, false_answers=["1990"], contradicting_ids=["d-lie"])
         write_qa(bench.data, "rgb", documents, [row])
         yield bench

@@ -41,6 +41,15 @@ def test_similarity_is_the_cosine(world: World, reader: IndexReader) -> None:
         assert hit.similarity == pytest.approx(expected, abs=1e-4)
 
 
+def test_candidates_are_what_each_ranking_gives(world: World, reader: IndexReader) -> None:
+    query = vector(world, "the harbour")
+    assert len(reader.search("", query, limit=9)) == 3
+    assert len(reader.search("", query, limit=9, n_candidates=2)) == 2
+    words = "lighthouse harbour"
+    assert len(reader.search(words, None, limit=9)) == 2
+    assert len(reader.search(words, None, limit=9, n_candidates=1)) == 1
+
+
 def test_limit_and_filter(world: World, reader: IndexReader) -> None:
     query = vector(world, "the")
     assert len(reader.search("the harbour", query, limit=1)) == 1

@@ -26,14 +26,14 @@ def test_every_field(tmp_path: Path) -> None:
         """
         sources:
           - {name: a, kind: folder, where: corpus, include: ["*.md"], exclude: ["x/*"],
-             buckets: 4, cron: "0 3 * * *", golden: golden.jsonl}
+             buckets: 4, cron: "0 3 * * *", golden: golden.jsonl, enrich: false}
           - {name: b, kind: folder, where: /srv/b}
         """,
     )
     found = declared(path)
     assert found["a"] == Source(
         "a", "folder", str(tmp_path / "corpus"), ("*.md",), ("x/*",), 4, "0 3 * * *",
-        str(tmp_path / "golden.jsonl"),
+        str(tmp_path / "golden.jsonl"), enrich=False,
     )  # fmt: skip
     assert found["b"] == Source("b", "folder", "/srv/b")
     assert found["a"].partitions == ["a.0", "a.1", "a.2", "a.3"]
@@ -56,6 +56,7 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
         ("sources: [", "expected a list called 'sources'"),
         ("sources: [{name: a, kind: folder}]", "'where'"),
         ("sources: [{name: a, kind: folder, where: x, colour: red}]", "colour"),
+        ("sources: [{name: a, kind: folder, where: x, enrich: 0}]", "enrich must be true or false"),
         ("sources: [{name: A B, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: a.b, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: 1, kind: folder, where: x}]", "expected a list called 'sources'"),

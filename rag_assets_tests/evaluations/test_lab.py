@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from rag_assets.evaluations import lab as lab_module
+from rag_assets.evaluations.lab import Request, live_reader
+from rag_assets.lake import generations
+from rag_assets.lake.store import LakeError
+from rag_assets.models.profiles import in_format
+from rag_assets_tests.answers.fakes import ScriptedChat
+from rag_assets_tests.evaluations.lab import Bench, model, n_calls
+
+ASK = [{"role": "user", "content": "Question: When?\nAnswer:"}]
+
+
+@pytest.mark.parametrize(
+    ("limit", "sample", "expected"),
+    [(None, 20, 20), (None, None, None), (5, 20, 5), (5, None, 5), (0, 20, None)],
+)
+def test_size(limit: int | None, sample: int | None, expected: int | None) -> None:
+    assert Request(limit).size(sample) == expected
+
+
+def test_another_format_is_another_model(bench: Bench) -> None:
+    lab = bench.lab()
+    spec = lab.profile.spec("llm")
+    fake = ScriptedChat("llm", model)
+    for served in (spec, in_format(spec, "bf16"), in_format(spec, "w4a16"), spec):
+        lab.metered(fake, served).complete(ASK, max_tokens=4)  # type: ignore[arg-type]
+    assert len(fake.calls) == 3
+    lab.metered(fake, spec, apart=" alone").complete(ASK, max_tokens=4)  # type: ignore[arg-type]
+    assert len(fake.calls) == 4
+
+
+def test_clients_are_made_when_they_are_used_and_once(bench: Bench) -> None:
+    asked: list[str] = []
+    fake = ScriptedChat("slm", model)
+    lab = bench.lab(chat=lambda role: asked.append(role) or fake)  # type: ignore[arg-type,func-returns-value,return-value]
+    assert asked == []
+    assert lab.slm is lab.slm
+    assert asked == ["slm"]
+
+
+def test_completions_are_kept_in_the_home(bench: Bench) -> None:
+    first, second = bench.lab(), bench.lab()
+    first.slm.complete(ASK, max_tokens=4)
+    second.slm.complete(ASK, max_tokens=4)
+    assert (n_calls(first), n_calls(second)) == (1, 0)
+    assert (bench.settings.evaluations / "completions.sqlite").is_file()
+
+
+def test_generation_asked_for_or_the_live_one(bench: Bench) -> None:
+    lab = bench.lab()
+    with pytest.raises(LakeError, match=r"no generation is live in .*; run `rag refresh`"):
+        lab.reader()
+    bench.golden("docs")
+    older = lab.reader().generation.id
+    (bench.settings.home / "docs" / "c.md").write_text("# New\n\nA new ferry.")
+    bench.golden("docs")
+    newer = live_reader(lab.store).generation.id
+    assert newer != older
+    assert lab.reader().generation.id == newer
+    lab.request = Request(generation=older)
+    assert lab.reader().generation.id == older
+    assert generations.generation_ids(lab.store) == [older, newer]
+
+
+def test_progress_is_told_now_and_then_and_at_the_end(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lab_module.time, "monotonic", lambda: now[0])
+    for _ in bench.lab().each(range(10), "questions"):
+        now[0] += 6
+    assert bench.lines == [
+        f"questions: {done} of 10, {left} s left"
+        for done, left in ((2, 48), (4, 36), (6, 24), (8, 12), (10, 0))
+    ]

@@ -1,0 +1,241 @@
+"""Suites as Dagster runs, from the command down; only the models are fakes."""
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from rag_assets import cli, operations
+from rag_assets.errors import CommandError
+from rag_assets.evaluations.assets import suite_assets
+from rag_assets.evaluations.registry import SUITES
+from rag_assets.instance import open_instance
+from rag_assets.lake import generations
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.models.resource import ModelsResource
+from rag_assets.running import evaluate_suites
+from rag_assets_tests.answers.fakes import Call, ScriptedChat
+from rag_assets_tests.evaluations.lab import Bench, model, write_judged
+from rag_assets_tests.world import CountingEmbedder
+
+
+@pytest.fixture
+def home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """An installation with golden questions and one public set; its engines are fakes."""
+    bench.golden("docs")
+    write_judged(bench.data, "cisi", 4)
+    monkeypatch.setenv("RAG_HOME", str(bench.settings.home))
+    monkeypatch.setenv("RAG_EVAL_DATA", str(bench.data))
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    for name in ("RAG_LAKE", "RAG_STATE", "RAG_POSTGRES_URL", "RAG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    speak(monkeypatch)
+    monkeypatch.setattr(ModelsResource, "embedder", property(lambda _: CountingEmbedder()))
+    monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
+    return bench
+
+
+def speak(monkeypatch: pytest.MonkeyPatch, reply: Any = model) -> None:  # noqa: ANN401
+    for role in ("slm", "llm"):
+        chat = ScriptedChat(role, reply)
+        monkeypatch.setattr(ModelsResource, role, property(lambda _, chat=chat: chat))
+
+
+def run(bench: Bench, suites: list[str], **config: object) -> dict[str, dict[str, str]]:
+    return operations.evaluate(bench.settings, suites, config, bench.lines.append)
+
+
+def cases(bench: Bench, suite: str) -> list[dict[str, Any]]:
+    return LakeStore(bench.settings.lake_uri).rows("evaluation_cases", suite)
+
+
+def test_every_suite_is_an_asset() -> None:
+    assert [asset.key.to_user_string() for asset in suite_assets] == [
+        f"{n}_results" for n in SUITES
+    ]
+
+
+def test_results_are_in_the_run_the_lake_and_the_page(home: Bench) -> None:
+    texts = run(home, ["golden"], seed=3)
+    assert set(texts["golden"]) == {"figures", "comparisons", "plot"}
+    assert "| golden | product | 3 |" in texts["golden"]["figures"]
+    rows = cases(home, "golden")
+    assert len(rows) == 3 + 2 + 2
+    assert len({row["run_id"] for row in rows}) == 1
+    with open_instance() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("golden_results"))
+        assert event is not None
+        assert event.run_id == rows[0]["run_id"]
+        assert event.asset_materialization is not None
+        metadata = event.asset_materialization.metadata
+        recorded = instance.get_run_by_id(event.run_id)
+    assert recorded is not None
+    assert (recorded.job_name, recorded.is_success) == ("evaluate_job", True)
+    assert metadata["dagster/row_count"].value == 7
+    assert metadata["failed"].value == 0
+    report = Path(str(metadata["report"].value))
+    assert "--seed 3" in report.read_text()
+    assert any(line.startswith("  golden_results has 7 rows") for line in home.lines)
+
+
+def test_a_second_run_replays_and_adds_its_rows(
+    home: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(home, ["golden"])
+
+    def never(_: Call) -> str:
+        raise AssertionError("all of this was said before")
+
+    speak(monkeypatch, never)
+    run(home, ["golden"])
+    rows = cases(home, "golden")
+    assert len(rows) == 14
+    assert len({row["run_id"] for row in rows}) == 2
+    first, second = rows[:7], rows[7:]
+    assert [(r["answer"], r["scores"], r["use"]) for r in first] == [
+        (r["answer"], r["scores"], r["use"]) for r in second
+    ]
+    assert not any(r["replayed"] for r in first)
+    assert all(r["replayed"] for r in second if r["use"] != "{}")
+
+
+def test_an_engine_that_dies_fails_the_run_and_keeps_what_was_said(
+    home: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def twice(call: Call) -> Any:  # noqa: ANN401
+        if len(said) == 2:
+            raise EngineUnavailableError("the slm engine is gone; run `rag up`")
+        said.append("x")
+        return model(call)
+
+    speak(monkeypatch, twice)
+    with pytest.raises(CommandError, match="the slm engine is gone") as caught:
+        run(home, ["golden"])
+    assert re.search(r"run [0-9a-f-]{36} of evaluate_job failed", str(caught.value))
+    assert cases(home, "golden") == []
+    with sqlite3.connect(home.settings.evaluations / "completions.sqlite") as database:
+        kept = database.execute("SELECT made FROM completions").fetchall()
+    assert sum("finish_reason" in row[0] for row in kept) == 2
+
+
+def test_no_such_slice_is_a_sentence(home: Bench) -> None:
+    with pytest.raises(CommandError, match="has no results: do the slices asked for exist"):
+        run(home, ["golden"], slices={"kind": "absent"})
+
+
+def test_an_older_generation(home: Bench) -> None:
+    store = LakeStore(home.settings.lake_uri)
+    older = generations.generation_ids(store)[0]
+    run(home, ["golden"], generation=older)
+    with pytest.raises(CommandError, match="no-such"):
+        run(home, ["golden"], generation="no-such")
+
+
+def test_run_of_a_killed_command_is_closed(home: Bench) -> None:
+    with open_instance() as instance:
+        killed = instance.create_run_for_job(
+            job_def=dg.GraphDefinition(name="x").to_job(),
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"rag/process": "4194305 1.0"},
+        )
+        assert evaluate_suites(instance, ["golden"], {}, home.lines.append).succeeded
+        found = instance.get_run_by_id(killed.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+# The command
+
+
+@pytest.fixture
+def asked(home: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
+    """What the command asks for, which is not run."""
+    found: list[tuple[list[str], dict[str, Any]]] = []
+
+    def run(_: object, suites: list[str], config: dict[str, Any], __: object) -> dict[str, Any]:
+        found.append((suites, config))
+        return {name: {"figures": f"figures of {name}"} for name in suites}
+
+    monkeypatch.setattr(operations, "evaluate", run)
+    return found
+
+
+def evaluate(*arguments: str) -> None:
+    cli.app(["evaluate", *arguments], standalone_mode=False)
+
+
+Asked = list[tuple[list[str], dict[str, Any]]]
+PLAIN = {"slices": {}, "seed": 20261122}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suites", "config"),
+    [
+        ("", ["golden", "retrieval", "answers", "languages", "conflicts"], {}),
+        ("--suite golden --suite ladders --suite golden", ["golden", "ladders"], {}),
+        ("--ablation", ["ablation"], {}),
+        ("--suite golden --ablation --limit 0", ["golden", "ablation"], {"limit": 0}),
+        ("--slice dataset=squad2 --seed 7", ["answers"],
+         {"slices": {"dataset": "squad2"}, "seed": 7}),
+        ("--slice dataset=batching", ["ladders"], {"slices": {"dataset": "batching"}}),
+        ("--suite golden --slice kind=a=b --generation g", ["golden"],
+         {"slices": {"kind": "a=b"}, "generation": "g"}),
+    ],
+)  # fmt: skip
+def test_what_the_command_asks_for(
+    asked: Asked, arguments: str, suites: list[str], config: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    evaluate(*arguments.split())
+    assert asked == [(suites, {**PLAIN, **config})]
+    assert all(f"figures of {suite}" in capsys.readouterr().out for suite in suites[:1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ("--suite golden --suite speed", "speed"),
+        ("--slice squad2", "squad2"),
+        ("--slice a=1 --slice a=2", "each name once"),
+        ("--slice dataset=squad3", "squad2, hotpotqa"),
+        ("--suite retrieval --slice dataset=squad2", "scifact, cranfield, cisi, dbpedia"),
+    ],
+)
+def test_what_does_not_exist_is_a_wrong_request(asked: Asked, arguments: str, word: str) -> None:
+    with pytest.raises(CommandError, match=word) as caught:
+        evaluate(*arguments.split())
+    assert caught.value.code == 2
+    assert asked == []
+
+
+def test_without_public_data_only_the_sources_questions_are_asked(
+    asked: Asked,
+    home: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RAG_EVAL_DATA", str(home.folder / "absent"))
+    evaluate()
+    assert asked == [(["golden"], PLAIN)]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "retrieval, answers, languages, conflicts skipped" in said
+    assert "RAG_EVAL_DATA" in said
+    with pytest.raises(CommandError, match=r"answers skipped: .*RAG_EVAL_DATA"):
+        evaluate("--slice", "dataset=squad2")
+
+
+def test_two_suites_in_one_run_are_configured_alike(home: Bench) -> None:
+    for name in ("scifact", "cranfield", "dbpedia"):
+        write_judged(home.data, name, 4)
+    texts = run(home, ["golden", "retrieval"], limit=2)
+    assert set(texts) == {"golden", "retrieval"}
+    assert "| cisi | hybrid | 2 |" in texts["retrieval"]["figures"]
+    assert len([r for r in cases(home, "golden") if r["variant"] == "product"]) == 2
+    runs = {row["run_id"] for suite in texts for row in cases(home, suite)}
+    assert len(runs) == 1
