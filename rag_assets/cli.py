@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -231,14 +232,23 @@ def evaluate(
                 raise CommandError(missing)
             chosen = ["golden"]
             say(missing)
+    if generation is not None and chosen != ["golden"]:
+        raise CommandError(
+            "--generation is of the sources' own index: only --suite golden takes it; other "
+            "suites have corpora of their own",
+            code=2,
+        )
     config = {"limit": limit, "slices": slices, "seed": seed, "generation": generation}
     set_ones = {name: value for name, value in config.items() if value is not None}
-    for name, texts in run(settings, chosen, set_ones, say).items():
-        # As it is written: a terminal's table would cut columns where it lacks room for all.
-        out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
-        if "comparisons" in texts:
-            out.print(texts["comparisons"], markup=False)
+    run(settings, chosen, set_ones, say, show_suite)
     say(f"pages to mail: {settings.evaluations / 'reports'}; rows: table evaluation_cases")
+
+
+def show_suite(name: str, texts: Mapping[str, str]) -> None:
+    """A suite's tables, as they are written: a terminal's own would cut columns to its width."""
+    out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
+    if "comparisons" in texts:
+        out.print(texts["comparisons"], markup=False)
 
 
 # Processes

@@ -39,9 +39,20 @@ def borrowed_engines(settings: Settings, tell: Tell) -> Iterator[None]:
 
 
 def evaluate(
-    settings: Settings, suites: Sequence[str], config: Mapping[str, Any], tell: Tell
-) -> dict[str, dict[str, str]]:
-    """Run suites as one Dagster run; returns the Markdown of each: figures, comparisons.
+    settings: Settings,
+    suites: Sequence[str],
+    config: Mapping[str, Any],
+    tell: Tell,
+    show: Callable[[str, Mapping[str, str]], None],
+) -> None:
+    """Run suites as one Dagster run.
+
+    Args:
+        settings: places.
+        suites: names.
+        config: of each suite.
+        tell: told lines of progress.
+        show: called with the name and the Markdown of each suite that came to its end.
 
     Raises:
         CommandError: a suite failed; what the models said until then is kept.
@@ -51,10 +62,12 @@ def evaluate(
 
     with borrowed_engines(settings, tell), open_instance() as instance:
         run = evaluate_suites(instance, suites, config, tell)
+    for suite in suites:
+        if f"{suite}_results" in run.texts:
+            show(suite, run.texts[f"{suite}_results"])
     if not run.succeeded:
         said = "\n  ".join(run.errors) or "see its log"
         raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {said}")
-    return {suite: run.texts[f"{suite}_results"] for suite in suites}
 
 
 def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) -> None:

@@ -59,6 +59,7 @@ class FakeChat:
         timeout_s: float = 120.0,
         prefix: str = "",
         thinking: bool = False,
+        cache_salt: str = "",
     ) -> Completion:
         if prefix and json_schema is not None:
             raise ValueError("a prefix cannot be continued under a json_schema: ask anew instead")

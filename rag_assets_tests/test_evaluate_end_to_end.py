@@ -62,7 +62,8 @@ def home(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 def completions(home: Path) -> dict[str, str]:
     """Key -> record of every call that was made and kept."""
-    path = home / "evaluations" / "completions.sqlite"
+    paths = list((home / "evaluations").glob("completions-*.sqlite"))
+    path = paths[0] if paths else home / "absent"
     if not path.is_file():
         return {}
     with sqlite3.connect(path, timeout=60) as database:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
 from rag_assets.answers.passages import Passage, Piece, is_row
+from rag_assets.answers.questions import asks_yes_or_no, offers_choice
 from rag_assets.answers.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
@@ -105,20 +106,23 @@ def ground(
     removed: list[str] = []
     moved = 0
     for claim in facts:
-        found = supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
+        found = (
+            supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
+            if checked
+            else [n - 1 for n in claim.markers if 1 <= n <= len(passages)]
+        )
         if found is None and _says_nothing(claim):
             found = []
         read = [passages[index] for index in found or ()]
         if checked and (_is_label(claim.text, read) or _is_row_of_another(claim, read, evidence)):
             found = None
-        if found is None and not checked:
-            found = [n - 1 for n in claim.markers if 1 <= n <= len(passages)]
         if found is None:
             removed.append(claim.text)
             continue
         moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
         kept.append((claim, found))
-    if checked and _is_of_another_year(question, kept, evidence):
+    void = _is_of_another_year(question, kept, evidence) or _repeats_question(question, kept)
+    if checked and void:
         return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
     kept = _with_bare_answers_supported(kept, evidence)
     if checked and not any(found for _, found in kept):
@@ -174,6 +178,17 @@ def _is_of_another_year(
     passages = [evidence.passages[index] for index in cited]
     places = "\n".join(f"{p.title}\n{p.head.uri}\n{p.text}" for p in passages)
     return bool(cited) and not set(_YEAR.findall(question)) <= set(_YEAR.findall(places))
+
+
+def _repeats_question(question: str, kept: Sequence[tuple[Claim, list[int]]]) -> bool:
+    """Whether the answer has no word that the question lacks, as "They ran operations [1]" may.
+
+    Small models restate a question that they cannot answer, and all of that is supported. To a
+    choice, or a question for yes or no, the question's own words are an answer.
+    """
+    said = frozenset().union(*(terms(claim.text) for claim, _ in kept))
+    is_open = not offers_choice(question) and not asks_yes_or_no(question)
+    return is_open and bool(said) and said <= terms(question)
 
 
 def _folded(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import Role
+from rag_assets.answers.questions import asks_yes_or_no
 
 Message = dict[str, str]
 
@@ -74,7 +75,8 @@ def answer_messages(role: Role, question: str, passages: Sequence[Passage]) -> l
     The best comes last, next to the question: of 28 look-ups on the sample the SLM answered 13
     instead of 11 (2-core AMD EPYC, 2026-11-22, six passages each).
     """
-    return _messages(SCAFFOLDS[role], question, passages, "Answer:")
+    cue = "Answer (begin with Yes or No):" if asks_yes_or_no(question) else "Answer:"
+    return _messages(SCAFFOLDS[role], question, passages, cue)
 
 
 def extract_messages(question: str, passages: Sequence[Passage]) -> list[Message]:

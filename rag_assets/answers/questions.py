@@ -8,6 +8,18 @@ from rag_assets.answers.terms import sentences
 from rag_assets.models.clients import ChatModel, Embedder
 
 MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
+# A question that "yes" or "no" answers: it, or a part of it, begins with an auxiliary verb. One
+# that offers a choice ("Is it A or B?") begins like that, too, and is not.
+_AUXILIARY = re.compile(
+    r"(?:^|[,:;.?!]\s+)(?:and\s+|but\s+|so\s+)?"
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must)"
+    r"(?:n['\u2019]t)?\s+\w",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(
+    r"\b(?:who|whom|whose|what|which|where|when|why|how)\b(?!\s+or\b)", re.IGNORECASE
+)
+_CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -93,3 +105,17 @@ def _first_fitting(text: str, starts: list[int], embedder: Embedder) -> int | No
         else:
             low = middle + 1
     return starts[low] if low < len(starts) else None
+
+
+def asks_yes_or_no(question: str) -> bool:
+    """Whether "yes" or "no" would answer it: no word asks for a thing, and no choice is offered."""
+    return (
+        _AUXILIARY.search(question) is not None
+        and _OPEN.search(question) is None
+        and not offers_choice(question)
+    )
+
+
+def offers_choice(question: str) -> bool:
+    """Whether the answer may be one of the question's own words: "Alder or Tern?"."""
+    return _CHOICE.search(question) is not None

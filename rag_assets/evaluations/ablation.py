@@ -2,8 +2,9 @@
 
 The order is that of the article the project implements. Every step keeps what the steps before it
 added; corpus, questions, models and prompts are the same. Up to "routing" every question goes to
-the LLM; up to "token budget" it reads five pieces whole and may write 256 tokens. "claims checked"
-is ours, not the article's: with it the pipeline is the product as it ships. Deep mode comes last,
+the LLM; up to "token budget" it reads five pieces whole and may write 256 tokens. "grounding"
+is ours, not the article's: claims without support leave the answer, and a question that nothing is
+near to is declined; with it the pipeline is the product as it ships. Deep mode comes last,
 chosen by the router; the product leaves it to the user.
 """
 
@@ -30,8 +31,8 @@ from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeError, LakeStore
 
-FIRST_LOOK_GOLDEN = 24
-FIRST_LOOK_MIXED = 6  # of each of its three sets
+FIRST_LOOK_GOLDEN = 28
+FIRST_LOOK_MIXED = 8  # of each of its three sets
 
 # Five windows of 1,000 characters (about 1,150 tokens) and the freedom to write: nothing is cut.
 UNBUDGETED = Budget(evidence=3000, answer=256, repair=0, sections=5)
@@ -74,7 +75,7 @@ def steps() -> list[Step]:
         Step("+ SLM enrichment", "enriched", selected),
         Step("+ routing", "enriched", routed),
         Step("+ token budget", "enriched", budgeted),
-        Step("+ claims checked", "enriched", product),
+        Step("+ grounding", "enriched", product),
         Step("+ deep mode", "enriched", replace(product, auto_deep=True)),
     ]
 
@@ -85,6 +86,7 @@ def ablation(lab: Lab) -> list[CaseResult]:
     results: list[CaseResult] = []
     golden = chosen(golden_tasks(lab), lab.request.slices)
     if golden and "golden" in sets:
+        golden = [replace(task, copies=_copies(lab.store)) for task in golden]
         some = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
         results += [*classified(lab, "ablation"), *_on(lab, "golden", lab.store, some, golden)]
     if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
@@ -108,6 +110,11 @@ def _on(
         for name, answerer in answerers.items():
             results.append(ask(answerer, task, Place("ablation", dataset, name), lab.instruments))
     return results
+
+
+def _copies(store: LakeStore) -> dict[str, str]:
+    """Uri of a duplicate -> of its canonical: finding either is as good, collapsed or not."""
+    return {row["uri"]: row["canonical_uri"] for row in store.rows("duplicates")}
 
 
 def _rankings(

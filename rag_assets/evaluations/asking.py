@@ -1,12 +1,12 @@
-"""Ask one task of one variant and score what comes back; whatever happens, there is a result."""
+"""Ask one task of one variant and score what comes back; a question refused is a result, too."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.prompts import NOT_FOUND
+from rag_assets.answers.claims import parse_claims
 from rag_assets.answers.questions import QuestionError
 from rag_assets.evaluations.replay import CompletionCache, Meter
 from rag_assets.evaluations.results import CaseResult
@@ -14,9 +14,10 @@ from rag_assets.evaluations.tasks import Task
 from rag_assets.models.clients import ChatModel
 from rag_assets.models.errors import ModelRequestError
 
-CLOSED_BOOK = f"""\
-You answer questions from what you know. Answer in one short sentence.
-If you do not know the answer, write exactly: {NOT_FOUND}"""
+# It asks for a guess: allowed to decline, both small models decline nine of ten questions.
+CLOSED_BOOK = """\
+You answer questions from what you know. Answer in one short sentence. If you are not sure, give \
+your best guess."""
 CLOSED_BOOK_TOKENS = 64
 
 
@@ -111,11 +112,17 @@ def ask_closed_book(
     try:
         done = model.complete(messages, max_tokens=CLOSED_BOOK_TOKENS)
     except ModelRequestError as error:
-        return failed(task, place, task.question, str(error), instruments)
+        return failed(task, place, task.question, str(error), instruments, closed_book=True)
     text = done.text.strip()
-    said = Said(text, text.strip(" .\"'").upper().startswith(NOT_FOUND), model.name)
+    said = Said(text, declines(text), model.name)
     seconds = time.perf_counter() - started
     return scored(task, place, task.question, said, seconds, instruments)
+
+
+def declines(text: str) -> bool:
+    """Whether a model's own words say that the documents lack the answer, and nothing else."""
+    claims = parse_claims(text)
+    return not any(not claim.is_refusal for claim in claims)
 
 
 def _said(answer: Answer) -> Said:
@@ -198,26 +205,17 @@ def _share(needed: set[str], documents: Sequence[frozenset[str]]) -> float:
 
 
 def failed(
-    task: Task, place: Place, asked: str, error: str, instruments: Instruments
+    task: Task,
+    place: Place,
+    asked: str,
+    error: str,
+    instruments: Instruments,
+    *,
+    closed_book: bool = False,
 ) -> CaseResult:
-    """The result of a question that got no answer: wrong, and counted."""
-    taken = instruments.meter.take()
-    nothing: Mapping[str, float] = task.text_scores("") if task.answerable else {"correct": 0.0}
-    return CaseResult(
-        suite=place.suite,
-        dataset=place.dataset,
-        variant=place.variant,
-        case_id=task.id,
-        question=asked,
-        answer="",
-        expected=task.expected,
-        slices=task.slices,
-        scores={name: 0.0 for name in nothing},
-        answerable=task.answerable,
-        abstained=False,
-        confidence=None,
-        model="none",
-        use=taken.use,
-        seconds=0.0,
-        error=error,
-    )
+    """The result of a question that got no answer: wrong in everything, and counted."""
+    documents = None if closed_book else ()
+    nothing = Said("", False, "none", cited=documents, evidence=documents)
+    measured = {name: 0.0 for name in scores(task, nothing)} | {"correct": 0.0}
+    result = scored(task, place, asked, nothing, 0.0, instruments)
+    return replace(result, scores=measured, model="none", seconds=0.0, error=error)

@@ -126,7 +126,12 @@ def _suite_asset(suite: str, description: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         # Statistics and plots bring scipy and matplotlib, which nothing else here needs.
         from rag_assets.evaluations.presentation import present
-        from rag_assets.evaluations.recording import Origin, keep, write_report
+        from rag_assets.evaluations.recording import (
+            Origin,
+            keep_cases,
+            keep_figures,
+            write_report,
+        )
 
         lab = Lab(
             load_settings(),
@@ -139,9 +144,10 @@ def _suite_asset(suite: str, description: str) -> dg.AssetsDefinition:
         )
         results = SUITES[suite].run(lab)
         context.log.info(f"{len(results)} results; intervals and tests")
-        made = present(suite, results, seed=config.seed)
         origin = Origin(context.run.run_id, datetime.now(UTC))
-        keep(store.client, suite, results, made, origin)
+        keep_cases(store.client, suite, results, origin)
+        made = present(suite, results, seed=config.seed)
+        keep_figures(store.client, suite, made, origin)
         report = write_report(lab, suite, made, origin)
         context.log.info(f"report: {report}")
         return dg.MaterializeResult(

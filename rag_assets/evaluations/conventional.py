@@ -215,7 +215,8 @@ def _build(
     done, total = 0, sum(map(len, documents.values()))
     for partition, of_partition in documents.items():
         for n_done, rows in _batches(_rows(store, variant, partition, of_partition)):
-            for row, vector in zip(rows, vectors_of(partition, rows), strict=True):
+            vectors = vectors_of(partition, rows) if rows else []
+            for row, vector in zip(rows, vectors, strict=True):
                 hashed = {key: value for key, value in row.items() if key != "modified_at"}
                 row["row_hash"] = value_hash([hashed, vectors_of.model])
                 row["vector"] = vector

@@ -15,8 +15,10 @@ import yaml
 
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
+from rag_assets.duplicates import collapse
 from rag_assets.embeddings import embed
 from rag_assets.enrichments import enrich
+from rag_assets.enrichments.classification import SCHEMA, SYSTEM
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.datasets import Document, write_corpus
 from rag_assets.index import build
@@ -28,7 +30,7 @@ from rag_assets.settings import Settings
 from rag_assets.sources import ingest
 
 READY = "evaluation_corpus"  # record of a set's lake: what it was ingested from and by
-STAGES = (ingest, normalise, structure, cut, embed, enrich, build)
+STAGES = (ingest, normalise, collapse, structure, cut, embed, enrich, build)
 
 Tell = Callable[[str], None]
 
@@ -62,11 +64,13 @@ def ingested(
     (home / "sources.yaml").write_text(yaml.safe_dump({"sources": [entry]}), encoding="utf-8")
     store = LakeStore(str(home / "lake"))
     codes = [stage.CODE_VERSION for stage in STAGES]
+    codes += [value_hash([SYSTEM, SCHEMA])] if enriched else []
     models = [[s.model_id, s.revision, s.max_model_len] for s in profile.roles.values()]
     content = data_version((d.id, value_hash([d.title, d.text])) for d in listed)
     stamp = {"stamp": value_hash([content, enriched, codes, models])}
     if store.get_record(READY) == stamp:
         return store
+    store.put_record(READY, {"stamp": ""})  # until it is whole again
     tell(f"ingesting {len(listed):,} documents of {name}")
     _refresh(home, settings, lambda line: tell(f"{name}: {line}"))
     store.put_record(READY, stamp)

@@ -7,10 +7,16 @@ import re
 import unicodedata
 
 
+def _joined(thousands: re.Match[str]) -> str:
+    return re.sub(r"\D", "", thousands.group())
+
+
 def folded(text: str) -> str:
     """Without case, punctuation and typography: "1,240 Tons." becomes "1240 tons"."""
     text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(r"(?<=\d)[,\u202f\xa0 ](?=\d{3}\b)", "", text)
+    text = re.sub(r"(?<=\w)[-\u2010-\u2015]", " ", text)  # "10-day", "1994-1996"; not "-2"
+    text = re.sub(r"\s+%", "%", text)
+    text = re.sub(r"(?<!\d)(\d{1,3})((?:[,\u202f\xa0 ]\d{3})+)(?!\d)", _joined, text)
     return " ".join(re.sub(r"[^\w.:%+-]+|(?<!\d)[.:]|[.:](?!\d)", " ", text).split())
 
 

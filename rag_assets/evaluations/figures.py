@@ -326,7 +326,9 @@ def _seconds(cases: Sequence[CaseResult], seed: int) -> Iterator[_Measured]:
         used = {index: case.use[role] for index, case in done.items() if role in case.use}
         by_role[f" {role}"] = {index: use.seconds for index, use in used.items() if use.calls}
     for suffix, values in by_role.items():
-        for percent in PERCENTILES if values else ():
+        for percent in PERCENTILES:
+            if (percent > 50 and len(values) * (100 - percent) < 100) or not values:
+                continue  # it would be the maximum
             seconds = list(values.values())
             value = percentile(seconds, percent)
             interval = percentile_interval(seconds, percent, seed=seed)
@@ -378,7 +380,8 @@ def _ratios(parts: Floats, wholes: Floats) -> Callable[[Counts], Floats]:
 
 
 def _done(cases: Sequence[CaseResult]) -> dict[int, CaseResult]:
-    return {index: case for index, case in enumerate(cases) if not case.error}
+    """Cases that were timed: no failures, and no rankings or labels, which nobody waited for."""
+    return {index: case for index, case in enumerate(cases) if not case.error and case.seconds}
 
 
 def _roles(cases: Iterable[CaseResult]) -> list[str]:

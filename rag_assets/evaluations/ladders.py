@@ -27,9 +27,17 @@ from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import pack
 from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import AnswerPolicy
-from rag_assets.answers.prompts import NOT_FOUND, Message, answer_messages
+from rag_assets.answers.prompts import Message, answer_messages
 from rag_assets.evaluations import mixed
-from rag_assets.evaluations.asking import Instruments, Place, Said, ask, failed, scored
+from rag_assets.evaluations.asking import (
+    Instruments,
+    Place,
+    Said,
+    ask,
+    declines,
+    failed,
+    scored,
+)
 from rag_assets.evaluations.datasets import Document
 from rag_assets.evaluations.lab import Lab, live_reader
 from rag_assets.evaluations.perturbations import (
@@ -41,14 +49,14 @@ from rag_assets.evaluations.perturbations import (
     typos,
 )
 from rag_assets.evaluations.replay import Meter
-from rag_assets.evaluations.results import CaseResult
+from rag_assets.evaluations.results import CaseResult, ModelUse
 from rag_assets.evaluations.suites import wanted
 from rag_assets.evaluations.tasks import Task, document_uri
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import value_hash
 from rag_assets.models.clients import ChatModel, ChatRole
 from rag_assets.models.engine_state import read_states
-from rag_assets.models.errors import ModelRequestError
+from rag_assets.models.errors import EngineError, ModelRequestError
 from rag_assets.models.profiles import Precision, in_format
 from rag_assets.models.single import serving
 from rag_assets.models.weights import pull
@@ -78,14 +86,20 @@ def ladders(lab: Lab) -> list[CaseResult]:
     if not names:
         return []
     reader = live_reader(lab.corpus(mixed.NAME, mixed.documents(lab), enriched=True))
-    return [result for name in names for result in LADDERS[name](lab, reader)]
+    found: list[CaseResult] = []
+    for name in names:
+        try:
+            found += LADDERS[name](lab, reader)
+        except EngineError as error:  # an engine of its own did not start: the others may climb on
+            lab.tell(f"{name} given up: {error}")
+    return found
 
 
 def model_size(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     """The two models that the profile serves, on the same prompts."""
     return [
         complete(lab, model, prompt, Place(SUITE, "model-size", model.name))
-        for prompt in lab.each(prompts(lab, reader, mixed.tasks(lab, 6)), "model-size")
+        for prompt in lab.each(prompts(lab, reader, mixed.tasks(lab, 5)), "model-size")
         for model in (lab.slm, lab.llm)
     ]
 
@@ -101,7 +115,7 @@ def routing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     }
     return [
         ask(answerer, task, Place(SUITE, "routing", name), lab.instruments)
-        for task in lab.each(mixed.tasks(lab, 6), "routing")
+        for task in lab.each(mixed.tasks(lab, 5), "routing")
         for name, answerer in answerers.items()
     ]
 
@@ -151,7 +165,8 @@ def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
             "variance of correctness": share * (1 - share),
             "flips": float(0 < share < 1),
         }
-        found += [*results, replace(results[0], variant="all", scores=spread, use={}, seconds=0.0)]
+        whole = replace(results[0], variant="all", scores=spread, use={}, seconds=0.0)
+        found += [*results, replace(whole, answer="", abstained=False, confidence=None, error="")]
     return found
 
 
@@ -212,10 +227,11 @@ def evidence_position(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     single = [task for task in mixed.tasks(lab, 5) if len(task.uris) == 1]
     for task in lab.each(single, "evidence-position"):
         passages = answerer.evidence(task.question)
-        gold = [p for p in passages if p.head.uri in task.uris]
-        others = [p for p in passages if p.head.uri not in task.uris]
-        holding = [p for p in gold if task.in_evidence is not None and task.in_evidence(p.text)]
-        if not holding or len(others) < len(POSITIONS) + 1:
+        gold = [p for p in passages if {p.head.uri, *p.head.aliases} & set(task.uris)]
+        holds = task.in_evidence or (lambda _text: False)
+        others = [p for p in passages if p not in gold and not holds(p.text)]
+        holding = [p for p in gold if holds(p.text)]
+        if not holding or len(others) < max(POSITIONS.values()):
             continue  # retrieval missed it: nothing to put anywhere
         for model in (lab.slm, lab.llm):
             for name, position in POSITIONS.items():
@@ -235,7 +251,8 @@ def batching(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     asked anew: of one that was cut off, the rest alone would be a smaller batch.
     """
     tasks = mixed.tasks(lab, 4)
-    answerer = lab.answerer(reader)
+    slm, llm = (lab.metered(lab.chat(r), lab.profile.spec(r), apart=" single") for r in ROLES)
+    answerer = Answerer(reader, slm, llm, lab.embedder, AnswerPolicy())
     found: list[CaseResult] = []
     for task in lab.each(tasks, "batching, one at a time"):
         result = ask(answerer, task, Place(SUITE, "batching", "one at a time"), lab.instruments)
@@ -320,7 +337,7 @@ def complete(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseRe
     uris = [frozenset([p.head.uri, *p.head.aliases]) for p in prompt.passages]
     said = Said(
         text=text,
-        abstained=text.strip(" .\"'").upper().startswith(NOT_FOUND),
+        abstained=declines(text),
         model=model.name,
         evidence=uris,
         evidence_text="\n".join(f"{p.title}\n{p.text}" for p in prompt.passages),
@@ -339,10 +356,15 @@ def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResul
         read = model.complete(prompt.messages, max_tokens=1)
     except ModelRequestError as error:
         return failed(prompt.task, place, prompt.task.question, str(error), lab.instruments)
+    use_of_read = lab.meter.take().use[model.name]
     fresh = read.prompt_tokens - read.cached_prompt_tokens
     result = complete(lab, model, prompt, place)
     use = result.use.get(model.name)
     speeds = {"tokens read per second": fresh / read.seconds}
-    if use is not None and use.completion_tokens > 1:
+    warm = use is not None and use.cached_prompt_tokens > 0.8 * use.prompt_tokens
+    if use is not None and warm and use.completion_tokens > 1:
         speeds["tokens written per second"] = use.completion_tokens / use.seconds
-    return replace(result, scores={**result.scores, **speeds})
+    # what an answer takes is both calls
+    whole: dict[str, ModelUse] = {} if use is None else {model.name: use_of_read.plus(use)}
+    seconds = result.seconds + read.seconds
+    return replace(result, scores={**result.scores, **speeds}, use=whole, seconds=seconds)

@@ -89,12 +89,18 @@ def present(suite: str, results: Sequence[CaseResult], *, seed: int) -> Presente
         if m in metrics
     )
     picture = (
-        plots.steps(_asked(found, results), [main, "prompt tokens", ("seconds p50", "seconds p95")])
+        plots.steps(_asked(found, results), _panels(main, _asked(found, results)))
         if suite == "ablation"
         else plots.intervals(found, main)
     )
     sections = list(_sections(suite, results, found, compared, picture, main))
     return Presented(found, compared, sections, picture, headline)
+
+
+SPECIFIC = (
+    "tokens read per second", "tokens written per second", "wall seconds an answer",
+    "variance of correctness", "flips",
+)  # fmt: skip
 
 
 def pairs(suite: str, results: Sequence[CaseResult]) -> list[tuple[str, str]]:
@@ -120,7 +126,7 @@ def _model_of(variant: str) -> str:
 
 def _comparisons(suite: str, results: Sequence[CaseResult], seed: int) -> Iterator[Comparison]:
     groups: Mapping[str, Sequence[CaseResult]] = {ALL: results}
-    if suite == "ladders":  # each ladder has variants of its own
+    if suite in ("ladders", "ablation"):  # each of their sets has variants of its own
         names = dict.fromkeys(result.dataset for result in results)
         groups = {name: [r for r in results if r.dataset == name] for name in names}
     for group in groups.values():
@@ -163,15 +169,21 @@ def _sections(
             "What the models were given to read, and what the answers cite, by document.",
             [f for f in whole if f.metric in EVIDENCE],
         )
+    own = [f for f in whole if f.metric in SPECIFIC]
+    if own:
+        yield Section("Figures of single ladders", figures=own)
     yield from _reliability(answered, whole)
     yield from _by_slice(suite, found)
     use = [f for f in whole if f.metric in (*COST, *BY_ROLE)]
     if use:
-        timed = [r for r in answered if not r.variant.startswith(CLOSED) and not r.error]
+        timed = [
+            r for r in answered if r.seconds and not r.variant.startswith(CLOSED) and not r.error
+        ]
         yield Section(
             "Time, tokens, cost",
-            "One question at a time. A question whose model calls were replayed counts with the "
-            "seconds and core seconds that they took when they were made.",
+            "One question at a time, unless the variant says otherwise. A question whose model "
+            "calls were replayed counts with the seconds and core seconds that they took when they "
+            "were made.",
             use,
             plots=[_picture(lambda: plots.latencies(timed), "Share answered within a time.")]
             if timed and suite != "ablation"
@@ -219,6 +231,14 @@ def _picture(draw: Callable[[], Plot], caption: str) -> Picture:
 
 def _whole(found: Sequence[Figure]) -> list[Figure]:
     return [figure for figure in found if figure.slice == ALL]
+
+
+def _panels(main: str, shown: Sequence[Figure]) -> list[str | tuple[str, ...]]:
+    """Quality, tokens, time; the 95th percentile needs twenty questions."""
+    metrics = {figure.metric for figure in shown}
+    times = tuple(name for name in ("seconds p50", "seconds p95") if name in metrics)
+    panels = [name for name in (main, "prompt tokens") if name in metrics]
+    return [*panels, times] if times else list(panels)
 
 
 def _asked(found: Sequence[Figure], results: Sequence[CaseResult]) -> list[Figure]:

@@ -37,20 +37,29 @@ class Origin:
     created_at: datetime
 
 
-def keep(
-    store: LakeStore, suite: str, results: Sequence[CaseResult], made: Presented, origin: Origin
+def keep_cases(store: LakeStore, suite: str, results: Sequence[CaseResult], origin: Origin) -> None:
+    """Add a run's results to the lake, a partition for each suite; what was stays."""
+    _add(store, CASES, suite, EVALUATION_CASES, results, origin)
+
+
+def keep_figures(store: LakeStore, suite: str, made: Presented, origin: Origin) -> None:
+    """Add what was worked out of a run's results."""
+    _add(store, FIGURES, suite, EVALUATION_FIGURES, made.figures, origin)
+    _add(store, COMPARISONS, suite, EVALUATION_COMPARISONS, made.comparisons, origin)
+
+
+def _add(
+    store: LakeStore,
+    name: str,
+    suite: str,
+    schema: pa.Schema,
+    items: Sequence[CaseResult | Figure | Comparison],
+    origin: Origin,
 ) -> None:
-    """Add a run's rows to the lake's tables, a partition for each suite; what was stays."""
-    rows: tuple[tuple[str, pa.Schema, Sequence[CaseResult | Figure | Comparison]], ...] = (
-        (CASES, EVALUATION_CASES, results),
-        (FIGURES, EVALUATION_FIGURES, made.figures),
-        (COMPARISONS, EVALUATION_COMPARISONS, made.comparisons),
-    )
-    for name, schema, items in rows:
-        if items:
-            plain = [{**asdict(origin), **_plain(asdict(item))} for item in items]
-            table = store.open_or_create(name, suite, schema)
-            table.add(pa.Table.from_pylist(plain, schema=schema))
+    if items:
+        plain = [{**asdict(origin), **_plain(asdict(item))} for item in items]
+        table = store.open_or_create(name, suite, schema)
+        table.add(pa.Table.from_pylist(plain, schema=schema))
 
 
 def _plain(row: dict[str, object]) -> dict[str, object]:
@@ -88,7 +97,8 @@ def facts(lab: Lab, suite: str, origin: Origin) -> Mapping[str, str]:
     return {
         "command": " ".join([f"rag evaluate --suite {suite}", *options, f"--seed {request.seed}"]),
         "questions": f"{request.limit} of each set" if request.limit else sample,
-        "generation": generation,
+        "sources' own index": generation,
+        **{f"corpus {name}": held for name, held in lab.corpora.items()},
         "profile": lab.profile.name,
         "models": ", ".join(
             f"{role}: {spec.model_id} ({spec.format}, {spec.revision[:12]})"

@@ -172,6 +172,7 @@ class ReplayedChat:
         cache: where completions are kept.
         meter: counts.
         clock: of the engine that serves it.
+        salt: keeps what others asked out of the engine's prefix cache.
     """
 
     def __init__(
@@ -181,7 +182,10 @@ class ReplayedChat:
         cache: CompletionCache,
         meter: Meter,
         clock: CoreClock,
+        *,
+        salt: str = "",
     ) -> None:
+        self._salt = salt
         self._model = model
         self._identity = identity
         self._cache = cache
@@ -202,6 +206,7 @@ class ReplayedChat:
         timeout_s: float = 120.0,
         prefix: str = "",
         thinking: bool = False,
+        cache_salt: str = "",
     ) -> Completion:
         """See :class:`ChatModel`; a call with a temperature is made each time."""
         asked = [
@@ -224,6 +229,7 @@ class ReplayedChat:
                 timeout_s=timeout_s,
                 prefix=prefix,
                 thinking=thinking,
+                **({"cache_salt": salt} if (salt := cache_salt or self._salt) else {}),
             )
         done = replace(done, seconds=time.perf_counter() - started)
         if not temperature:

@@ -6,6 +6,7 @@ F1 of an abstention that was right) are absent from its ``scores``, never NaN; a
 failed has the scores of a wrong answer, and its ``error``.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +35,19 @@ class ModelUse:
     core_seconds: float = 0.0
     finish_reasons: Mapping[str, int] = field(default_factory=dict)
 
+    def plus(self, other: "ModelUse") -> "ModelUse":
+        """Both together."""
+        reasons = Counter(self.finish_reasons) + Counter(other.finish_reasons)
+        return ModelUse(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_prompt_tokens + other.cached_prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+            self.core_seconds + other.core_seconds,
+            dict(reasons),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
@@ -55,7 +69,7 @@ class CaseResult:
         model: that wrote the answer: "slm", "llm", or "none".
         use: model role -> what it did.
         seconds: from question to answer with the models really at work (replayed calls count as
-            long as they took when they were made).
+            long as they took when they were made); 0 where nobody waited (a ranking, a label).
         replayed: all model calls came from the cache of completions.
         error: why there is no answer; "" if there is one.
     """

@@ -77,8 +77,11 @@ class ChatModel(Protocol):
         timeout_s: float = 120.0,
         prefix: str = "",
         thinking: bool = False,
+        cache_salt: str = "",
     ) -> Completion:
         """Answer ``messages``, or go on with an answer that begins with ``prefix``.
+
+        Prompts of another ``cache_salt`` are not found in the engine's prefix cache.
 
         Raises:
             EngineUnavailableError: nobody answers.
@@ -143,6 +146,7 @@ class HttpChatModel:
         timeout_s: float = 120.0,
         prefix: str = "",
         thinking: bool = False,
+        cache_salt: str = "",
     ) -> Completion:
         """See :class:`ChatModel`. A prefix cannot be combined with a schema (ValueError)."""
         if prefix and json_schema is not None:
@@ -155,6 +159,8 @@ class HttpChatModel:
             "logprobs": True,
             "chat_template_kwargs": {"enable_thinking": thinking},
         }
+        if cache_salt:
+            body["cache_salt"] = cache_salt
         if prefix:
             body["messages"].append({"role": "assistant", "content": prefix})
             body |= {"add_generation_prompt": False, "continue_final_message": True}

@@ -26,9 +26,16 @@ def said(
     finish_reason: str = "stop",
     mean_logprob: float | None = -0.1,
     prompt_tokens: int = 100,
+    cached_prompt_tokens: int = 64,
 ) -> Completion:
     return Completion(
-        text, finish_reason, prompt_tokens, 64, max(1, n_words(text)), 0.01, mean_logprob
+        text,
+        finish_reason,
+        prompt_tokens,
+        cached_prompt_tokens,
+        max(1, n_words(text)),
+        0.01,
+        mean_logprob,
     )
 
 
@@ -72,6 +79,7 @@ class ScriptedChat:
         timeout_s: float = 120.0,
         prefix: str = "",
         thinking: bool = False,
+        cache_salt: str = "",
     ) -> Completion:
         call = Call(messages, max_tokens, prefix)
         with self.lock:

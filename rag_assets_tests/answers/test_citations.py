@@ -109,6 +109,22 @@ def test_the_same_quote_is_one_citation() -> None:
     assert len(got.citations) == 1
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "stays"),
+    [
+        ("Where was MV Tern built in 2003?", "MV Tern was built in 2003 [3].", False),
+        ("Where was MV Tern built in 2003?", "MV Tern was built by Solvik Marine [3].", True),
+        ("Was MV Tern built in 2003?", "Yes, MV Tern was built in 2003 [3].", True),
+        ("Was MV Tern or MV Alder built in 2003?", "MV Tern was built in 2003 [3].", True),
+    ],
+)
+def test_an_answer_that_only_repeats_the_question_is_none(
+    question: str, answer: str, stays: bool
+) -> None:
+    assert bool(grounded(answer, question).text) is stays
+    assert grounded(answer, question, checked=False).text  # the ablation's baseline keeps it
+
+
 def test_lines_stay_lines() -> None:
     got = grounded("- MV Alder: 1994 [1]\n- MV Tern: 2003 [3]")
     assert got.text == "- MV Alder: 1994 [1]\n- MV Tern: 2003 [2]"

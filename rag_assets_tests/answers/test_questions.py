@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rag_assets.answers.questions import (
     QuestionError,
     QuestionTooLongError,
+    asks_yes_or_no,
     check_mode,
     check_question,
     embeddable,
@@ -75,3 +76,24 @@ def test_what_is_embedded_fits_and_is_the_end(question: str, window: int) -> Non
     kept = embeddable(question, embedder)
     assert question.endswith(kept)
     assert embedder.count(kept) <= window
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Is MV Alder in service?", True),
+        ("The director Armando Iannucci has an OBE. Does Puneet Sira have one?", True),
+        (
+            "Survival in lung carcinoma: is the pneumologists' doubt justified?",
+            True,
+        ),
+        ("Don't passengers under six travel free?", True),
+        ("Did MV Alder or MV Tern sail first?", False),
+        ("When does MV Alder sail?", False),
+        ("Is it known who built MV Alder?", False),
+        ("MV Alder is a ferry. What is her length?", False),
+        ("Name the harbours that can take MV Alder.", False),
+    ],
+)
+def test_questions_for_yes_or_no(question: str, expected: bool) -> None:
+    assert asks_yes_or_no(question) is expected

@@ -17,7 +17,7 @@ from rag_assets_tests.evaluations.lab import Bench, n_calls, shared, write_ships
 NAMES = [
     "conventional", "+ normalise, dedupe", "+ sections", "+ chunk discipline",
     "+ hybrid retrieval", "+ section selection", "+ SLM enrichment", "+ routing", "+ token budget",
-    "+ claims checked", "+ deep mode",
+    "+ grounding", "+ deep mode",
 ]  # fmt: skip
 # What each step changes against the one before it, and nothing besides.
 CHANGES = [

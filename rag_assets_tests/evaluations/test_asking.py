@@ -260,4 +260,4 @@ def test_closed_book_failure(instruments: Instruments) -> None:
         raise ModelRequestError("refused")
 
     result = ask_closed_book(ScriptedChat("slm", refuse), TASK, PLACE, instruments)  # type: ignore[arg-type]
-    assert (result.error, result.scores) == ("refused", {"correct": 0, "f1": 0})
+    assert (result.error, result.scores) == ("refused", {"correct": 0, "f1": 0, "abstained": 0})

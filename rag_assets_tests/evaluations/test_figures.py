@@ -261,7 +261,23 @@ def test_tokens_of_the_roles_add_up() -> None:
 
 
 def test_no_model_no_usage() -> None:
-    assert lines([result(0)]).keys() == {"correct", "seconds p50", "seconds p95", "seconds p99"}
+    assert lines([result(0)]).keys() == {"correct", "seconds p50"}
+
+
+def test_a_percentile_needs_enough_questions_not_to_be_the_maximum() -> None:
+    names = [
+        {metric for metric in lines([result(i) for i in range(n)]) if metric.startswith("seconds")}
+        for n in (19, 20, 99, 100)
+    ]
+    few, some = {"seconds p50"}, {"seconds p50", "seconds p95"}
+    assert names == [few, some, some, {*some, "seconds p99"}]
+
+
+def test_what_nobody_waited_for_has_no_time() -> None:
+    timed, ranking = result(0), replace(result(1), seconds=0.0)
+    assert lines([timed, ranking])["seconds p50"].value == timed.seconds
+    assert lines([timed, ranking])["seconds p50"].n == 1
+    assert "seconds p50" not in lines([ranking])
 
 
 def test_same_results_same_figures() -> None:

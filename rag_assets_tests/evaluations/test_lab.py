@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,17 @@ def test_completions_are_kept_in_the_home(bench: Bench) -> None:
     first.slm.complete(ASK, max_tokens=4)
     second.slm.complete(ASK, max_tokens=4)
     assert (n_calls(first), n_calls(second)) == (1, 0)
-    assert (bench.settings.evaluations / "completions.sqlite").is_file()
+    assert len(list(bench.settings.evaluations.glob("completions-*.sqlite"))) == 1
+
+
+def test_other_flags_are_other_completions(bench: Bench) -> None:
+    lab, other = bench.lab(), bench.lab()
+    spec = other.profile.spec("llm")
+    changed = replace(spec, flags=(*spec.flags, "--seed", "7"))
+    other.profile = replace(other.profile, roles={**other.profile.roles, "llm": changed})
+    lab.slm.complete(ASK, max_tokens=4)
+    other.slm.complete(ASK, max_tokens=4)
+    assert (n_calls(lab), n_calls(other)) == (1, 1)
 
 
 def test_generation_asked_for_or_the_live_one(bench: Bench) -> None:

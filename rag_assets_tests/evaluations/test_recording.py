@@ -12,7 +12,8 @@ from rag_assets.evaluations.recording import (
     COMPARISONS,
     FIGURES,
     Origin,
-    keep,
+    keep_cases,
+    keep_figures,
     machine,
     write_report,
 )
@@ -45,6 +46,13 @@ def made() -> Presented:
 def kept(results: Sequence[CaseResult]) -> list[dict[str, object]]:
     rows = [json.loads(json.dumps(asdict(result))) for result in results]
     return [{**row, **asdict(ORIGIN)} for row in rows]
+
+
+def keep(
+    store: LakeStore, suite: str, results: Sequence[CaseResult], made: Presented, origin: Origin
+) -> None:
+    keep_cases(store, suite, results, origin)
+    keep_figures(store, suite, made, origin)
 
 
 def test_rows_are_what_was_measured(store: LakeStore, made: Presented) -> None:

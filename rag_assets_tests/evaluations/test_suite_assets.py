@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,10 @@ def speak(monkeypatch: pytest.MonkeyPatch, reply: Any = model) -> None:  # noqa:
 
 
 def run(bench: Bench, suites: list[str], **config: object) -> dict[str, dict[str, str]]:
-    return operations.evaluate(bench.settings, suites, config, bench.lines.append)
+    found: dict[str, dict[str, str]] = {}
+    show = found.__setitem__
+    operations.evaluate(bench.settings, suites, config, bench.lines.append, show)  # type: ignore[arg-type]
+    return found
 
 
 def cases(bench: Bench, suite: str) -> list[dict[str, Any]]:
@@ -119,7 +123,8 @@ def test_an_engine_that_dies_fails_the_run_and_keeps_what_was_said(
         run(home, ["golden"])
     assert re.search(r"run [0-9a-f-]{36} of evaluate_job failed", str(caught.value))
     assert cases(home, "golden") == []
-    with sqlite3.connect(home.settings.evaluations / "completions.sqlite") as database:
+    (path,) = home.settings.evaluations.glob("completions-*.sqlite")
+    with sqlite3.connect(path) as database:
         kept = database.execute("SELECT made FROM completions").fetchall()
     assert sum("finish_reason" in row[0] for row in kept) == 2
 
@@ -152,15 +157,18 @@ def test_run_of_a_killed_command_is_closed(home: Bench) -> None:
 
 # The command
 
+Show = Callable[[str, dict[str, str]], None]
+
 
 @pytest.fixture
 def asked(home: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
     """What the command asks for, which is not run."""
     found: list[tuple[list[str], dict[str, Any]]] = []
 
-    def run(_: object, suites: list[str], config: dict[str, Any], __: object) -> dict[str, Any]:
+    def run(_: object, suites: list[str], config: dict[str, Any], __: object, show: Show) -> None:
         found.append((suites, config))
-        return {name: {"figures": f"figures of {name}"} for name in suites}
+        for name in suites:
+            show(name, {"figures": f"figures of {name}"})
 
     monkeypatch.setattr(operations, "evaluate", run)
     return found
@@ -204,6 +212,7 @@ def test_what_the_command_asks_for(
         ("--slice squad2", "squad2"),
         ("--slice a=1 --slice a=2", "each name once"),
         ("--slice dataset=squad3", "squad2, hotpotqa"),
+        ("--ablation --generation g000001-0", "only --suite golden takes it"),
         ("--suite retrieval --slice dataset=squad2", "scifact, cranfield, cisi, dbpedia"),
     ],
 )

@@ -233,5 +233,7 @@ def test_a_refused_question_is_wrong_and_the_rest_goes_on(bench: Bench) -> None:
     results = suites.golden(bench.lab(slm=refuse, llm=refuse))  # type: ignore[arg-type]
     by_id = {r.case_id: r for r in results if r.variant == "product"}
     assert by_id["a"].error == "too long for the window"
-    assert by_id["a"].scores == {"correct": 0}
+    assert by_id["a"].scores["correct"] == 0
+    assert by_id["a"].scores.keys() >= {"correct", "abstained", "citation recall"}
+    assert set(by_id["a"].scores.values()) == {0.0}, "a failure counts against every mean"
     assert not by_id["b"].error
