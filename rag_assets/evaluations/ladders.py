@@ -125,7 +125,7 @@ def quantisation(lab: Lab, reader: IndexReader) -> list[CaseResult]:
 
     The weights come as 4-bit GGUF: "bf16" is that, undone; nothing here has seen the original.
     """
-    asked = prompts(lab, reader, mixed.tasks(lab, 4))
+    asked = prompts(lab, reader, mixed.tasks(lab, 3))
     found: list[CaseResult] = []
     for role in ROLES:
         for precision in PRECISIONS:

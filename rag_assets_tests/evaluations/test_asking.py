@@ -12,6 +12,7 @@ from rag_assets.evaluations.asking import (
     Said,
     ask,
     ask_closed_book,
+    declines,
     scores,
 )
 from rag_assets.evaluations.figures import figures
@@ -253,6 +254,15 @@ def test_closed_book(instruments: Instruments, text: str, abstained: bool, corre
     assert call.max_tokens == CLOSED_BOOK_TOKENS
     assert call.question == TASK.question
     assert "documents>" not in call.messages[-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("text", "declined"),
+    [("NOT FOUND", True), ("Not found.", True), ("The documents do not mention it.", True),
+     ("", True), ("It was built in 1994 [1].", False), ("NOT FOUND. It is 1994 [1].", False)],
+)  # fmt: skip
+def test_declining_is_read_as_the_product_reads_it(text: str, declined: bool) -> None:
+    assert declines(text) is declined
 
 
 def test_closed_book_failure(instruments: Instruments) -> None:

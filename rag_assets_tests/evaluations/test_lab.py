@@ -7,6 +7,7 @@ from rag_assets.evaluations import lab as lab_module
 from rag_assets.evaluations.lab import Request, live_reader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError
+from rag_assets.models.clients import Completion
 from rag_assets.models.profiles import in_format
 from rag_assets_tests.answers.fakes import ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, n_calls
@@ -48,6 +49,21 @@ def test_completions_are_kept_in_the_home(bench: Bench) -> None:
     second.slm.complete(ASK, max_tokens=4)
     assert (n_calls(first), n_calls(second)) == (1, 0)
     assert len(list(bench.settings.evaluations.glob("completions-*.sqlite"))) == 1
+
+
+def test_what_is_kept_apart_is_salted(bench: Bench) -> None:
+    lab = bench.lab()
+    salts: list[str] = []
+
+    class Salted(ScriptedChat):
+        def complete(self, *args: object, cache_salt: str = "", **kwargs: object) -> Completion:
+            salts.append(cache_salt)
+            return super().complete(*args, **kwargs)  # type: ignore[arg-type]
+
+    spec = lab.profile.spec("slm")
+    for apart in ("", " single"):
+        lab.metered(Salted("slm", model), spec, apart=apart).complete(ASK, max_tokens=4)  # type: ignore[arg-type]
+    assert salts == ["", "single"]
 
 
 def test_other_flags_are_other_completions(bench: Bench) -> None:

@@ -25,6 +25,11 @@ from rag_assets.evaluations.tasks import (
         ("It fell by 40 %.", "40 %"),
         ("costs 3.5 euro", "3.5"),
         ("Straße", "STRASSE"),
+        ("a 10-day trip", "10"),
+        ("built 1994\u20131996", "1994"),
+        ("It is 40%", "40 %"),
+        ("in 1994 240 ships", "1994"),
+        ("1 240 500 tons", "1,240,500"),
     ],
 )
 def test_fact_stands_in_the_answer(answer: str, form: str) -> None:

@@ -123,6 +123,12 @@ def test_request_names_model_schema_and_prefix(chat: HttpChatModel, server: Serv
     assert second["add_generation_prompt"] is False
 
 
+def test_a_salt_keeps_prompts_out_of_the_prefix_cache(chat: HttpChatModel, server: Server) -> None:
+    chat.complete(USER, max_tokens=4)
+    chat.complete(USER, max_tokens=4, cache_salt="apart")
+    assert [body.get("cache_salt") for body in server.bodies] == [None, "apart"]
+
+
 def test_missing_details_are_no_error(chat: HttpChatModel, server: Server) -> None:
     choice = {"message": {"content": None}, "finish_reason": "stop", "logprobs": None}
     usage = {"prompt_tokens": 3, "completion_tokens": 0, "prompt_tokens_details": None}
