@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import pack
@@ -56,8 +56,8 @@ from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import value_hash
 from rag_assets.models.clients import ChatModel, ChatRole
 from rag_assets.models.engine_state import read_states
-from rag_assets.models.errors import EngineError, ModelRequestError
-from rag_assets.models.profiles import Precision, in_format
+from rag_assets.models.errors import EngineError, EngineUnavailableError, ModelRequestError
+from rag_assets.models.profiles import Precision, Profile, in_format
 from rag_assets.models.single import serving
 from rag_assets.models.weights import pull
 
@@ -65,6 +65,7 @@ SUITE = "ladders"
 PRECISIONS: tuple[Precision, ...] = ("bf16", "w8a8", "w4a16")
 ROLES: tuple[ChatRole, ...] = ("slm", "llm")
 AT_ONCE = 4
+ALONE = " alone"  # beside no other engine at work
 POSITIONS = {"first": 0, "middle": 2, "last": 4}  # of five passages, in the prompt
 TYPO_RATES = (0.2, 0.5)  # of the words that may slip
 OCR_RATES = (0.01, 0.03)  # of the characters
@@ -131,15 +132,41 @@ def quantisation(lab: Lab, reader: IndexReader) -> list[CaseResult]:
         for precision in PRECISIONS:
             whole = in_format(lab.profile, precision)
             profile = replace(whole, roles={role: whole.spec(role)})
-            lab.tell(f"quantisation: {role} as {precision}")
-            cache, state = lab.settings.cache, lab.settings.evaluations / "engine"
-            pull(profile, cache, progress=lambda _what, _share: None)
-            with serving(profile, role, cache_dir=cache, state_dir=state) as client:
-                pid = read_states(state)[role].pid
-                model = lab.metered(client, profile.spec(role), pid, apart=" alone")
-                place = Place(SUITE, "quantisation", f"{role} {precision}")
-                found += [timed(lab, model, one, place) for one in lab.each(asked, place.variant)]
+            place = Place(SUITE, "quantisation", f"{role} {precision}")
+            kept = lab.metered(NotServed(lab.chat(role)), profile.spec(role), apart=ALONE)
+            try:
+                found += [timed(lab, kept, one, place) for one in asked]
+            except EngineUnavailableError:
+                found += _served(lab, profile, role, asked, place)
     return found
+
+
+def _served(
+    lab: Lab, profile: Profile, role: ChatRole, asked: Sequence[Prompt], place: Place
+) -> list[CaseResult]:
+    """One rung, by an engine started for it."""
+    lab.tell(f"{place.variant}: weights and engine")
+    cache, state = lab.settings.cache, lab.settings.evaluations / "engine"
+    pull(profile, cache, progress=lambda _what, _share: None)
+    with serving(profile, role, cache_dir=cache, state_dir=state) as client:
+        pid = read_states(state)[role].pid
+        model = lab.metered(client, profile.spec(role), pid, apart=ALONE)
+        return [timed(lab, model, one, place) for one in lab.each(asked, place.variant)]
+
+
+class NotServed:
+    """A model that no engine serves yet: what is replayed needs none."""
+
+    def __init__(self, like: ChatModel) -> None:
+        self.name: ChatRole = like.name
+        self.model_id = like.model_id
+        self.revision = like.revision
+        self.max_model_len = like.max_model_len
+        self.count_chat = like.count_chat
+
+    def complete(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 - whatever a model takes
+        """Raises EngineUnavailableError."""
+        raise EngineUnavailableError(f"no engine serves {self.name} in this format yet")
 
 
 def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:

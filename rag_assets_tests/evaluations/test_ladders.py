@@ -90,10 +90,12 @@ def test_quantisation_serves_both_models_in_three_formats(
             assert not result.replayed, "another format is another model"
             assert result.scores["tokens read per second"] > 0
             assert result.scores["tokens written per second"] > 0
+    served.clear()
     again = public.lab(tmp_path, limit=1)
     assert [r.scores for r in climbed(again, "quantisation")] == [
         r.scores for own in found.values() for r in own
     ]
+    assert served == [], "what is replayed needs no engine"
 
 
 def test_speed_of_a_refused_prompt_is_a_failure(public: Bench, tmp_path: Path) -> None:
