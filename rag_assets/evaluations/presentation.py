@@ -2,11 +2,12 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag_assets.evaluations import plots
 from rag_assets.evaluations.figures import compare, figures, risk_coverage
+from rag_assets.evaluations.labels import DATASET as DOCUMENT_TYPES
 from rag_assets.evaluations.plots import Plot
 from rag_assets.evaluations.report import (
     Picture,
@@ -124,11 +125,19 @@ def _model_of(variant: str) -> str:
     return found[1] if found else ""
 
 
+def _family(suite: str, result: CaseResult) -> str:
+    """Results whose variants are of one kind: a ladder; an ablation's answers, rankings, labels."""
+    if suite == "ladders":
+        return result.dataset
+    if suite == "ablation" and "ndcg@10" in result.scores:
+        return "rankings"
+    return result.dataset if result.dataset == DOCUMENT_TYPES else ALL
+
+
 def _comparisons(suite: str, results: Sequence[CaseResult], seed: int) -> Iterator[Comparison]:
-    groups: Mapping[str, Sequence[CaseResult]] = {ALL: results}
-    if suite in ("ladders", "ablation"):  # each of their sets has variants of its own
-        names = dict.fromkeys(result.dataset for result in results)
-        groups = {name: [r for r in results if r.dataset == name] for name in names}
+    groups: dict[str, list[CaseResult]] = {}
+    for result in results:
+        groups.setdefault(_family(suite, result), []).append(result)
     for group in groups.values():
         for metrics in (("ndcg@10", "recall@10"), ("correct",)):
             having = [result for result in group if metrics[0] in result.scores]
