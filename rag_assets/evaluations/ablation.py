@@ -88,7 +88,7 @@ def ablation(lab: Lab) -> list[CaseResult]:
     if golden and "golden" in sets:
         golden = [replace(task, copies=_copies(lab.store)) for task in golden]
         some = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
-        results += [*classified(lab, "ablation"), *_on(lab, "golden", lab.store, some, golden)]
+        results += [*_on(lab, "golden", lab.store, some, golden), *classified(lab, "ablation")]
     if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
         lab.tell(f"{mixed.NAME} skipped: there is no public data at {lab.settings.eval_data}")
     elif mixed.NAME in sets:
@@ -104,12 +104,12 @@ def _on(
     """Question by question through all steps, so that other load on the machine meets all alike."""
     readers = indexes(lab, dataset, store)
     answerers = {step.name: lab.answerer(readers[step.index], step.policy) for step in steps()}
-    results = _rankings(lab, dataset, readers, every)
-    results += closed_book(lab, "ablation", dataset, tasks)
+    rankings = _rankings(lab, dataset, readers, every)
+    results = list(closed_book(lab, "ablation", dataset, tasks))
     for task in lab.each(tasks, f"{dataset} questions through {len(answerers)} pipelines"):
         for name, answerer in answerers.items():
             results.append(ask(answerer, task, Place("ablation", dataset, name), lab.instruments))
-    return results
+    return [*results, *rankings]  # first the answers: their order of steps is that of the report
 
 
 def _copies(store: LakeStore) -> dict[str, str]:
