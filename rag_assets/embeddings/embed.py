@@ -61,7 +61,7 @@ def _embed(
         where=f"chunk_id IN ({quoted(ids)})",
     )
     texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in chunks}
-    vectors = _vectors(store, texts, embedder, model)
+    found = vectors(store, texts, embedder, model)
     rows = [
         {
             "input_id": chunk["chunk_id"],
@@ -69,16 +69,24 @@ def _embed(
             "embedded_hash": chunk["embedded_hash"],
             "model_id": embedder.model_id,
             "model_revision": embedder.revision,
-            "vector": vectors[chunk["embedded_hash"]],
+            "vector": found[chunk["embedded_hash"]],
         }
         for chunk in chunks
     ]
     return stage_rows(embeddings(embedder.dimension), rows)
 
 
-def _vectors(
+def vectors(
     store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
 ) -> dict[str, np.ndarray]:
+    """Vectors of texts by their hashes, out of the lake's cache or newly made and kept there.
+
+    Args:
+        store: whose cache.
+        texts: by ``text_hash``.
+        embedder: makes what is missing.
+        model: hash of it, part of the cache's keys.
+    """
     keys = {digest: value_hash([digest, model]) for digest in texts}
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]

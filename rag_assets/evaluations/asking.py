@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.claims import parse_claims
+from rag_assets.answers.passages import Passage
 from rag_assets.answers.questions import QuestionError
 from rag_assets.evaluations.replay import CompletionCache, Meter
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task
-from rag_assets.models.clients import ChatModel
+from rag_assets.models.clients import ChatModel, Message
 from rag_assets.models.errors import ModelRequestError
 
 # It asks for a guess: allowed to decline, both small models decline nine of ten questions.
@@ -107,16 +108,63 @@ def ask_closed_book(
         {"role": "system", "content": CLOSED_BOOK},
         {"role": "user", "content": f"Question: {task.question}\nAnswer:"},
     ]
+    return ask_model(
+        model, messages, task, place, instruments, max_tokens=CLOSED_BOOK_TOKENS, passages=None
+    )
+
+
+def ask_model(
+    model: ChatModel,
+    messages: Sequence[Message],
+    task: Task,
+    place: Place,
+    instruments: Instruments,
+    *,
+    max_tokens: int,
+    passages: Sequence[Passage] | None,
+) -> CaseResult:
+    """What a model says to a given chat, unchecked.
+
+    Args:
+        model: reports to the instruments' meter.
+        messages: the chat.
+        task: what is asked, and what is right.
+        place: of the result.
+        instruments: meter and completions.
+        max_tokens: of the answer.
+        passages: evidence in the chat; None for closed book.
+
+    Raises:
+        EngineUnavailableError: the model is gone.
+    """
+    closed_book = passages is None
     instruments.meter.take()
     started = time.perf_counter()
     try:
-        done = model.complete(messages, max_tokens=CLOSED_BOOK_TOKENS)
+        done = model.complete(messages, max_tokens=max_tokens)
     except ModelRequestError as error:
-        return failed(task, place, task.question, str(error), instruments, closed_book=True)
+        return failed(task, place, task.question, str(error), instruments, closed_book=closed_book)
     text = done.text.strip()
-    said = Said(text, declines(text), model.name)
+    said = Said(
+        text,
+        declines(text),
+        model.name,
+        evidence=None if passages is None else _documents(passages),
+        evidence_text=_read(passages or ()),
+    )
     seconds = time.perf_counter() - started
     return scored(task, place, task.question, said, seconds, instruments)
+
+
+def _documents(passages: Sequence[Passage]) -> tuple[frozenset[str], ...]:
+    """Per document, its uri and those of its aliases."""
+    heads = (passage.head for passage in passages)
+    return tuple({h.uri: frozenset([h.uri, *h.aliases]) for h in heads}.values())
+
+
+def _read(passages: Sequence[Passage]) -> str:
+    """What a model reads of them."""
+    return "\n".join(f"{passage.title}\n{passage.text}" for passage in passages)
 
 
 def declines(text: str) -> bool:
@@ -132,10 +180,8 @@ def _said(answer: Answer) -> Said:
         model=answer.route.model if answer.usage else "none",
         confidence=None if answer.abstained else answer.confidence,
         cited=tuple({c.uri: frozenset([c.uri, *c.aliases]) for c in answer.citations}.values()),
-        evidence=tuple(
-            {p.head.uri: frozenset([p.head.uri, *p.head.aliases]) for p in answer.evidence}.values()
-        ),
-        evidence_text="\n".join(f"{p.title}\n{p.text}" for p in answer.evidence),
+        evidence=_documents(answer.evidence),
+        evidence_text=_read(answer.evidence),
     )
 
 

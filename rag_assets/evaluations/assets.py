@@ -12,6 +12,7 @@ from rag_assets.evaluations.cases import Case, load_cases
 from rag_assets.evaluations.gate import Verdict, applicable, case_key, draw_canaries, judge, measure
 from rag_assets.evaluations.lab import Lab, Request
 from rag_assets.evaluations.registry import SUITES
+from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.assets import chunk_index
 from rag_assets.index.build import count_unindexed
 from rag_assets.index.search import IndexReader
@@ -104,7 +105,7 @@ class SuiteConfig(dg.Config):
     slices: dict[str, str] = Field(
         default={}, description="Only questions of these slices, e.g. {dataset: squad2}."
     )
-    seed: int = Field(default=20261122, description="Of samples, perturbations and bootstraps.")
+    seed: int = Field(default=SEED, description="Of samples, perturbations and bootstraps.")
     generation: str | None = Field(
         default=None, description="Of the sources' own index; unset: the live one."
     )

@@ -30,7 +30,7 @@ from rag_assets.documents.decoding import decode
 from rag_assets.embeddings import embed
 from rag_assets.index.build import EMBEDDINGS, INDEX, index_table
 from rag_assets.index.search import IndexReader
-from rag_assets.lake import cache, generations
+from rag_assets.lake import generations
 from rag_assets.lake.delta import StageTable, upstream_hashes
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, row_id, text_hash, value_hash
@@ -400,18 +400,10 @@ class _Vectors:
     def _embedded(self, texts: Sequence[str]) -> list[np.ndarray]:
         seen = [_seen(text, self.embedder) for text in texts]
         self.n_cut += sum(len(a) < len(b) for a, b in zip(seen, texts, strict=True))
-        keys = [value_hash([text_hash(text), self.model]) for text in seen]
-        known = cache.lookup(self._cached, embed.CACHE, list(dict.fromkeys(keys)))
-        missing = {key: text for key, text in zip(keys, seen, strict=True) if key not in known}
-        if missing:
-            made = self.embedder.embed(list(missing.values()))
-            fresh = {
-                key: np.asarray(vector, dtype="<f4").tobytes()
-                for key, vector in zip(missing, made, strict=True)
-            }
-            cache.remember(self._cached, embed.CACHE, fresh)
-            known |= fresh
-        return [np.frombuffer(known[key], dtype="<f4") for key in keys]
+        hashes = [text_hash(text) for text in seen]
+        by_hash = dict(zip(hashes, seen, strict=True))
+        found = embed.vectors(self._cached, by_hash, self.embedder, self.model)
+        return [found[key] for key in hashes]
 
 
 def _seen(text: str, embedder: Embedder) -> str:

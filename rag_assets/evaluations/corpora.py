@@ -59,9 +59,6 @@ def ingested(
     """
     home = settings.evaluations / "corpora" / name
     listed = list(documents)
-    write_corpus(listed, home / "corpus")
-    entry = {"name": name, "kind": "folder", "where": "corpus", "enrich": enriched}
-    (home / "sources.yaml").write_text(yaml.safe_dump({"sources": [entry]}), encoding="utf-8")
     store = LakeStore(str(home / "lake"))
     codes = [stage.CODE_VERSION for stage in STAGES]
     codes += [value_hash([SYSTEM, SCHEMA])] if enriched else []
@@ -71,6 +68,9 @@ def ingested(
     if store.get_record(READY) == stamp:
         return store
     store.put_record(READY, {"stamp": ""})  # until it is whole again
+    write_corpus(listed, home / "corpus")
+    entry = {"name": name, "kind": "folder", "where": "corpus", "enrich": enriched}
+    (home / "sources.yaml").write_text(yaml.safe_dump({"sources": [entry]}), encoding="utf-8")
     tell(f"ingesting {len(listed):,} documents of {name}")
     _refresh(home, settings, lambda line: tell(f"{name}: {line}"))
     store.put_record(READY, stamp)

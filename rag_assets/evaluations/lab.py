@@ -13,6 +13,7 @@ from rag_assets.evaluations.asking import Instruments
 from rag_assets.evaluations.corpora import ingested
 from rag_assets.evaluations.datasets import Dataset, Document, load
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
+from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.generations import load as load_generation
@@ -42,7 +43,7 @@ class Request:
 
     limit: int | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
-    seed: int = 20261122
+    seed: int = SEED
     generation: str | None = None
 
     def size(self, sample: int | None) -> int | None:

@@ -32,11 +32,9 @@ from rag_assets.evaluations import mixed
 from rag_assets.evaluations.asking import (
     Instruments,
     Place,
-    Said,
     ask,
-    declines,
+    ask_model,
     failed,
-    scored,
 )
 from rag_assets.evaluations.datasets import Document
 from rag_assets.evaluations.lab import Lab, live_reader
@@ -354,23 +352,15 @@ def prompts(lab: Lab, reader: IndexReader, tasks: Sequence[Task]) -> list[Prompt
 
 def complete(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResult:
     """What a model says to a fixed prompt, unchecked."""
-    lab.meter.take()
-    started = time.perf_counter()
-    try:
-        done = model.complete(prompt.messages, max_tokens=AnswerPolicy().llm.answer)
-    except ModelRequestError as error:
-        return failed(prompt.task, place, prompt.task.question, str(error), lab.instruments)
-    text = done.text.strip()
-    uris = [frozenset([p.head.uri, *p.head.aliases]) for p in prompt.passages]
-    said = Said(
-        text=text,
-        abstained=declines(text),
-        model=model.name,
-        evidence=uris,
-        evidence_text="\n".join(f"{p.title}\n{p.text}" for p in prompt.passages),
+    return ask_model(
+        model,
+        prompt.messages,
+        prompt.task,
+        place,
+        lab.instruments,
+        max_tokens=AnswerPolicy().llm.answer,
+        passages=prompt.passages,
     )
-    seconds = time.perf_counter() - started
-    return scored(prompt.task, place, prompt.task.question, said, seconds, lab.instruments)
 
 
 def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResult:

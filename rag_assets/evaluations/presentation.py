@@ -89,11 +89,11 @@ def present(suite: str, results: Sequence[CaseResult], *, seed: int) -> Presente
         )
         if m in metrics
     )
-    picture = (
-        plots.steps(_asked(found, results), _panels(main, _asked(found, results)))
-        if suite == "ablation"
-        else plots.intervals(found, main)
-    )
+    if suite == "ablation":
+        asked = _asked(found, results)
+        picture = plots.steps(asked, _panels(main, asked))
+    else:
+        picture = plots.intervals(found, main)
     sections = list(_sections(suite, results, found, compared, picture, main))
     return Presented(found, compared, sections, picture, headline)
 
