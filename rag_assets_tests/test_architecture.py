@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "rag_assets"
 # ground: they know nobody, not even one another.
 ROOMS = [
     "lake", "models", "sources", "documents", "duplicates", "sections", "chunks", "embeddings",
-    "enrichments", "index", "answers", "evaluations", "serving",
+    "enrichments", "index", "answers", "evaluations", "serving", "benchmarks",
 ]  # fmt: skip
 DAGSTER_FILES = {
     "assets.py", "checks.py", "jobs.py", "sensors.py", "schedules.py", "resource.py",

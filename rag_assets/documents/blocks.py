@@ -33,4 +33,20 @@ class Extracted:
     blocks: list[Block]
     title: str = ""
     encoding: str | None = None
-    language: str | None = None  # if the document itself declares one
+    language: str | None = None  # ISO 639-1, if the document itself declares one
+    author: str | None = None
+    created: str | None = None  # YYYY-MM-DD, as the document states it; so the next one
+    modified: str | None = None
+    licence: str | None = None
+    link_share: float = 0.0  # of the text's characters, those that are link texts; [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A block's place in the normalised text: ``text[start:end]``, half-open."""
+
+    kind: str
+    level: int
+    start: int
+    end: int
+    page: int | None

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 
 from rag_assets.documents.blocks import RejectedError
-from rag_assets.documents.signatures import signature
 from rag_assets.documents.worker import ParsingWorker
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
 from rag_assets.lake.identity import row_id, text_hash
@@ -15,10 +14,10 @@ from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources import ingest
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
-# Title, language, blocks and signature all follow from the text and the reader.
-TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"signature"}))
+# Bands and sketch follow from the text.
+TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"bands", "sketch"}))
 
 
 def document_id(uri: str) -> str:
@@ -82,7 +81,6 @@ def _read(
                 "uri": uri,
                 "raw_hash": file["raw_hash"],
                 "text_hash": text_hash(document.text),
-                "signature": signature(document.text),
             }
         )
     return {

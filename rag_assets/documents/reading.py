@@ -4,35 +4,44 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rag_assets.documents.blocks import Block, Extracted, RejectedError
+import numpy as np
 
-_HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
-_BOM = re.compile(rb"\xef\xbb\xbf|\xff\xfe|(?:\x00\x00)?\xfe\xff")
+from rag_assets.documents.blocks import Block, RejectedError, Span
+from rag_assets.documents.quality import quality_flags
+from rag_assets.documents.readers import extract
+from rag_assets.documents.signatures import bands, shingles, sketch
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff]")
 MIN_LETTERS = 3  # below this there is nothing to ask about
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A block's place in the normalised text: ``text[start:end]``, half-open."""
+class Edit:
+    """``text[start:end]`` was ``original`` in the reader's extraction."""
 
-    kind: str
-    level: int
     start: int
     end: int
-    page: int | None
+    original: str
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Normalised text with structure."""
+    """Normalised text with structure; the columns of ``documents`` that follow from the bytes."""
 
     media_type: str
     encoding: str | None
     title: str
     language: str
+    author: str | None
+    created: str | None
+    modified: str | None
+    licence: str | None
     text: str
     blocks: list[Span]
+    edits: list[Edit]
+    flags: list[str]
+    bands: np.ndarray
+    sketch: np.ndarray
 
 
 def read_document(data: bytes, name: str) -> Document:
@@ -48,44 +57,29 @@ def read_document(data: bytes, name: str) -> Document:
     """
     if not data.strip():
         raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
-    extracted = _extract(data, name)
+    extracted = extract(data, name)
     text, spans = normalise(extracted.blocks)
     if sum(char.isalnum() for char in text) < MIN_LETTERS:
         raise RejectedError("no text", "no letters or digits were left after extraction")
     title = _clean(extracted.title).replace("\n", " ")[:300] or name.rsplit("/", 1)[-1]
     language = extracted.language or identify_language(text)
-    return Document(extracted.media_type, extracted.encoding, title, language, text, spans)
-
-
-def _extract(data: bytes, name: str) -> Extracted:
-    # Readers are imported when first needed: a run without PDFs does not load pdfplumber.
-    if data[:1024].lstrip().startswith(b"%PDF"):
-        from rag_assets.documents.pdf import read_pdf
-
-        return read_pdf(data)
-    if _is_html(data[:4096], name.lower()):
-        from rag_assets.documents.html import read_html
-
-        return read_html(data)
-    if b"\x00" in data[:8192] and _BOM.match(data) is None:
-        raise RejectedError(
-            "unsupported", "expected HTML, PDF, Markdown or text, got another binary format"
-        )
-    if name.lower().endswith((".md", ".markdown")):
-        from rag_assets.documents.markdown import read_markdown
-
-        return read_markdown(data)
-    from rag_assets.documents.plaintext import read_text
-
-    return read_text(data)
-
-
-def _is_html(head: bytes, name: str) -> bool:
-    """By its ending or by its first tags; a text that merely speaks of tags is none."""
-    if name.endswith((".html", ".htm", ".xhtml")):
-        return True
-    head = _BOM.sub(b"", head, count=1).replace(b"\x00", b"").lstrip()  # UTF-16 has NULs between
-    return head.startswith(b"<") and _HTML.search(head) is not None
+    hashes = shingles(text)
+    return Document(
+        media_type=extracted.media_type,
+        encoding=extracted.encoding,
+        title=title,
+        language=language,
+        author=extracted.author,
+        created=extracted.created,
+        modified=extracted.modified,
+        licence=extracted.licence,
+        text=text,
+        blocks=spans,
+        edits=[],
+        flags=quality_flags(text, spans, extracted.link_share),
+        bands=bands(hashes),
+        sketch=sketch(hashes),
+    )
 
 
 def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:

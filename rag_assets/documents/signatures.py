@@ -11,9 +11,11 @@ import re
 import numpy as np
 import xxhash
 
-from rag_assets.lake.schemas import SIGNATURE_SIZE
+from rag_assets.lake.schemas import N_BANDS
 
 SHINGLE_WORDS = 3
+SIGNATURE_SIZE = 128
+SKETCH_MODULUS = 32
 _WORD = re.compile(r"\w+")
 _RANDOM = np.random.default_rng(20260101)  # fixed: signatures are stored and compared for years
 _A = _RANDOM.integers(1, 2**63, SIGNATURE_SIZE, dtype=np.uint64) * 2 + 1  # odd
@@ -35,15 +37,26 @@ def shingles(text: str) -> np.ndarray:
     return np.array(sorted(hashes), dtype=np.uint64)
 
 
-def signature(text: str) -> np.ndarray:
-    """MinHash signature of a text, (128,) uint32."""
-    hashes = shingles(text)
+def signature_of(hashes: np.ndarray) -> np.ndarray:
+    """MinHash signature of a text's shingles, (128,) uint32."""
     lowest = np.full(SIGNATURE_SIZE, np.iinfo(np.uint32).max, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for start in range(0, len(hashes), _STEP):
             block = hashes[start : start + _STEP, None] * _A + _B
             lowest = np.minimum(lowest, (block >> np.uint64(32)).min(axis=0))
     return lowest.astype(np.uint32)
+
+
+def bands(hashes: np.ndarray) -> np.ndarray:
+    """One uint32 a band, (32,)."""
+    rows = signature_of(hashes).reshape(N_BANDS, -1)
+    return np.array([xxhash.xxh32_intdigest(row.tobytes()) for row in rows], dtype=np.uint32)
+
+
+def sketch(hashes: np.ndarray) -> np.ndarray:
+    """The shingle hashes that 32 divides, sorted uint64."""
+    sampled: np.ndarray = hashes[hashes % np.uint64(SKETCH_MODULUS) == 0]
+    return sampled
 
 
 def jaccard(left: np.ndarray, right: np.ndarray) -> float:

@@ -62,12 +62,12 @@ def collapse_duplicates(store: LakeStore) -> CollapseReport:
 
 
 def _fingerprints(store: LakeStore) -> Iterator[tuple[Fingerprinted, str]]:
-    columns = ["document_id", "uri", "text_hash", "signature"]
+    columns = ["document_id", "uri", "text_hash", "bands"]
     for partition in store.partitions(normalise.TABLE.name):
         table = store.table(normalise.TABLE.name, partition)
         if table is None:
             continue
         for batch in batches(table, columns=columns):
             for row in batch.to_pylist():
-                row["signature"] = np.array(row["signature"], dtype=np.uint32)
+                row["bands"] = np.array(row["bands"], dtype=np.uint32)
                 yield Fingerprinted(**row), partition

@@ -14,11 +14,9 @@ from itertools import combinations
 import numpy as np
 
 from rag_assets.documents.signatures import jaccard
-from rag_assets.lake.schemas import SIGNATURE_SIZE
+from rag_assets.lake.schemas import N_BANDS
 
 NEAR_THRESHOLD = 0.8  # two revisions that differ in a few words; forms filled in differently do not
-BANDS = 32
-ROWS = SIGNATURE_SIZE // BANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Fingerprinted:
     document_id: str
     uri: str
     text_hash: str
-    signature: np.ndarray  # (128,) uint32
+    bands: np.ndarray  # (32,) uint32
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +119,10 @@ def _alias(
 def _candidates(documents: Sequence[Fingerprinted]) -> Iterator[tuple[int, int]]:
     """Pairs (left < right) of positions that share a band, each once."""
     seen: set[tuple[int, int]] = set()
-    for band in range(BANDS):
-        buckets: dict[bytes, list[int]] = defaultdict(list)
+    for band in range(N_BANDS):
+        buckets: dict[int, list[int]] = defaultdict(list)
         for position, document in enumerate(documents):
-            part = document.signature[band * ROWS : (band + 1) * ROWS]
-            buckets[part.tobytes()].append(position)
+            buckets[int(document.bands[band])].append(position)
         for members in buckets.values():
             for pair in combinations(members, 2):
                 if pair not in seen:

@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SIGNATURE_SIZE: Final = 128  # MinHash permutations; standard error of Jaccard about 1/sqrt(128)
+N_BANDS: Final = 32  # of MinHash signatures, see documents/signatures.py
 
 LINEAGE: Final = (
     pa.field("input_id", pa.string(), nullable=False),
@@ -54,6 +54,14 @@ BLOCK: Final = pa.struct(
     ]
 )
 
+EDIT: Final = pa.struct(
+    [
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("original", TEXT),  # what text[start:end] was in the reader's extraction
+    ]
+)
+
 DOCUMENTS: Final = _stage(
     _required("document_id", TEXT),
     _required("uri", TEXT),
@@ -63,9 +71,16 @@ DOCUMENTS: Final = _stage(
     pa.field("encoding", TEXT),  # null where the format says it itself (PDF)
     _required("title", TEXT),
     _required("language", TEXT),  # ISO 639-1
+    pa.field("author", TEXT),  # this and the next three as the document itself states them
+    pa.field("created", TEXT),  # YYYY-MM-DD
+    pa.field("modified", TEXT),  # YYYY-MM-DD
+    pa.field("licence", TEXT),
     _required("text", TEXT),  # NFC, line ends \n
     _required("blocks", pa.list_(BLOCK)),
-    _required("signature", pa.list_(pa.uint32(), SIGNATURE_SIZE)),
+    _required("edits", pa.list_(EDIT)),  # leads from the text back to the extraction
+    _required("flags", TEXTS),  # why this is no page to answer from; empty: it is one
+    _required("bands", pa.list_(pa.uint32(), N_BANDS)),  # equal in one: maybe near duplicates
+    _required("sketch", pa.list_(pa.uint64())),  # sample of the shingles, for containment
 )
 
 REJECTED_DOCUMENTS: Final = _stage(

@@ -37,7 +37,10 @@ def put_stages(store: LakeStore, doc: Doc) -> None:
         "document_id": doc.document_id, "uri": doc.uri, "raw_hash": bytes_hash(raw),
         "text_hash": text_hash(doc.text), "media_type": "text/html", "encoding": "utf-8",
         "title": doc.title, "language": "en", "text": doc.text, "blocks": [],
-        "signature": [0] * 128,
+        "edits": [],
+        "flags": [],
+        "bands": [0] * 32,
+        "sketch": [],
     }])  # fmt: skip
     for chunk in chunks_of(doc):
         section = asdict(chunk) | {"level": 1, "blocks": []}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_assets.documents.signatures import shingles, signature
+from rag_assets.documents.signatures import bands, shingles
 from rag_assets.duplicates.grouping import Alias, Fingerprinted, find_aliases
 from rag_assets.lake.identity import text_hash
 
@@ -19,7 +19,7 @@ def text(*, changed: int = 0, first: int = 0) -> str:
 
 def group(texts: dict[str, str], order: list[str] | None = None) -> list[Alias]:
     documents = [
-        Fingerprinted(f"id-{uri}", uri, text_hash(texts[uri]), signature(texts[uri]))
+        Fingerprinted(f"id-{uri}", uri, text_hash(texts[uri]), bands(shingles(texts[uri])))
         for uri in order or sorted(texts)
     ]
 

@@ -1,0 +1,39 @@
+"""What a benchmark returns: tables of figures, and for each goal whether it is reached."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+Say = Callable[[str], None]  # a line of progress
+
+
+class BenchmarkError(Exception):
+    """Data or a library that a benchmark needs is missing; the message says how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures as a person reads them: every cell is text already, numbers with their units."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What was aimed at, and what came."""
+
+    aim: str  # "at least 20 times pdfplumber's pages/s on text pages"
+    measured: str  # "23.1 times"
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One measurement of ``rag bench documents``, all of it taken in one run."""
+
+    name: str  # as it is asked for on the command line
+    title: str
+    tables: Sequence[Table]
+    goals: Sequence[Goal] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)  # rules and caveats, a sentence each
