@@ -4,11 +4,13 @@ The lake moves on after an answer was given. Where a row is gone since, the trac
 what the generation that the answer was produced on still knows: its version of the index is kept.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rag_assets.answers.journal import find_answer
+from rag_assets.documents.cleaning import Edit, extracted_span, extraction
 from rag_assets.index.search import IndexedChunk, IndexReader
 from rag_assets.lake.generations import live, load
 from rag_assets.lake.store import LakeError, LakeStore, quoted
@@ -167,11 +169,22 @@ def _document_step(
     facts: dict[str, Any] = {"title": citation["title"]}
     if row is not None:
         facts |= {"media_type": row["media_type"], "text_hash": row["text_hash"]}
+        start, end = citation["char_start"], citation["char_end"]
+        extracted = _as_extracted(row, start, end)
+        if extracted != row["text"][start:end]:
+            facts["as extracted"] = json.dumps(extracted, ensure_ascii=False)
     elif has_index_row:
         facts["known from"] = "the generation's pinned index"
     if citation["aliases"]:
         facts["duplicates"] = ", ".join(citation["aliases"])
     return Step("document", citation["document_id"], row is not None, _run(row), facts)
+
+
+def _as_extracted(document: Mapping[str, Any], start: int, end: int) -> str:
+    """The span as the reader gave it, before the text was cleaned."""
+    edits = [Edit(**edit) for edit in document["edits"]]
+    first, last = extracted_span(edits, start, end)
+    return extraction(document["text"], edits)[first:last]
 
 
 def _source_step(

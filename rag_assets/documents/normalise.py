@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from rag_assets.documents.blocks import RejectedError
-from rag_assets.documents.worker import ParsingWorker
+from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
 from rag_assets.lake.identity import row_id, text_hash
 from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
@@ -15,6 +16,7 @@ from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources import ingest
 
 CODE_VERSION = "3"
+BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.
 TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"bands", "sketch"}))
@@ -29,22 +31,22 @@ def normalise_documents(
     store: LakeStore, partition: str, *, run_id: str, progress: Progress | None = None
 ) -> Report:
     """Read what is new or changed at the source; every file ends in exactly one of two tables."""
-    with ParsingWorker() as worker:
+    with ParsingPool() as pool:
         return refresh(
             store,
             [REJECTED, TABLE],
             partition,
             upstream=lambda: upstream_hashes(store, ingest.TABLE, partition),
-            compute=lambda uris: _read(store, partition, uris, worker),
+            compute=lambda uris: _read(store, partition, uris, pool),
             fingerprint=f"documents/{CODE_VERSION}",
             run_id=run_id,
-            batch_inputs=32,
+            batch_inputs=BATCH_FILES,
             progress=progress,
         )
 
 
 def _read(
-    store: LakeStore, partition: str, uris: Sequence[str], worker: ParsingWorker
+    store: LakeStore, partition: str, uris: Sequence[str], pool: ParsingPool
 ) -> Mapping[str, pa.Table]:
     documents: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
@@ -54,35 +56,30 @@ def _read(
         columns=["uri", "raw_hash", "size", "problem"],
         where=f"uri IN ({quoted(uris)})",
     )
-    for file in files:
-        uri = file["uri"]
-        try:
-            if file["problem"] is not None:
-                raise RejectedError("unreadable", file["problem"])
-            path = uri.partition(":")[2]
-            document = worker.read(store.get_blob(file["raw_hash"]), path)
-        except RejectedError as error:
-            rejected.append(
+    readable = [file for file in files if file["problem"] is None]
+    read = pool.read_all(
+        [
+            (partial(store.get_blob, file["raw_hash"]), file["uri"].partition(":")[2])
+            for file in readable
+        ]
+    )
+    unreadable = [
+        (file, RejectedError("unreadable", file["problem"])) for file in files if file["problem"]
+    ]
+    for file, result in [*zip(readable, read, strict=True), *unreadable]:
+        origin = {"input_id": file["uri"], "uri": file["uri"], "raw_hash": file["raw_hash"]}
+        if isinstance(result, RejectedError):
+            why = {"reason": result.reason, "detail": result.detail}
+            rejected.append({**origin, "size": file["size"], **why})
+        else:
+            documents.append(
                 {
-                    "input_id": uri,
-                    "uri": uri,
-                    "raw_hash": file["raw_hash"],
-                    "size": file["size"],
-                    "reason": error.reason,
-                    "detail": error.detail,
+                    **asdict(result),
+                    **origin,
+                    "document_id": document_id(file["uri"]),
+                    "text_hash": text_hash(result.text),
                 }
             )
-            continue
-        documents.append(
-            {
-                **asdict(document),
-                "input_id": uri,
-                "document_id": document_id(uri),
-                "uri": uri,
-                "raw_hash": file["raw_hash"],
-                "text_hash": text_hash(document.text),
-            }
-        )
     return {
         REJECTED.name: stage_rows(REJECTED_DOCUMENTS, rejected),
         TABLE.name: stage_rows(DOCUMENTS, documents),

@@ -1,12 +1,20 @@
-"""Parsing in a process of its own: a crash, an endless loop or a bomb costs one document.
+"""Parsing in processes of their own: a crash, an endless loop or a bomb costs one document.
 
-One worker is kept and fed; it is replaced when it dies, exceeds its time or its memory.
+Workers are kept and fed. One that dies, exceeds its time or has grown is replaced. What a
+worker that had read other documents before could not finish is tried once more by a fresh one, as
+what the others left behind may have been the reason.
 """
 
 import multiprocessing
+import os
 import resource
 import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -14,19 +22,34 @@ from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 
 TIMEOUT_S = 120.0  # for one document
-MEMORY_BYTES = 4 * 2**30  # address space of the worker
+MEMORY_BYTES = 4 * 2**30  # address space of a worker
+GROWN_BYTES = 2**30  # resident; a worker that has grown so far is replaced after its document
+MAX_TEXT_CHARS = 50_000_000  # of a document: 100 long novels; more is a bomb or a dump
+MAX_WORKERS = 8  # more wait for the one process that writes
+
+Answer = Document | tuple[str, str]  # or the reason and the detail of a rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one document may cost."""
+
+    timeout_s: float = TIMEOUT_S
+    memory_bytes: int = MEMORY_BYTES
+    grown_bytes: int = GROWN_BYTES
+    max_text_chars: int = MAX_TEXT_CHARS
 
 
 class ParsingWorker:
-    """Reads documents in a child process; use as a context manager."""
+    """Reads documents in a child process, one at a time; use as a context manager."""
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         # spawn, not fork: Lance and Arrow run threads, and a forked copy of their locks hangs
         self._context = multiprocessing.get_context("spawn")
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._n_read = 0  # by the process that runs now
 
     def __enter__(self) -> Self:
         return self
@@ -43,30 +66,59 @@ class ParsingWorker:
         """Like ``read_document``, and as bad as the bytes may be, this process lives on.
 
         Raises:
-            RejectedError: also ``timeout`` and ``crash`` for what happened to the worker.
+            RejectedError: also ``timeout``, ``memory``, ``too large`` and ``crash`` for what
+                happened to the worker.
         """
+        used_before = self._n_read > 0
+        try:
+            return self._read_once(data, name)
+        except RejectedError as error:
+            if not (used_before and error.reason in ("crash", "memory")):
+                raise
+        return self._read_once(data, name)
+
+    def _read_once(self, data: bytes, name: str) -> Document:
         pipe = self._started()
+        self._n_read += 1
         try:
             pipe.send((data, name))
-            if not pipe.poll(self._timeout_s):
+            if not pipe.poll(self._limits.timeout_s):
                 self.close()
                 raise RejectedError(
-                    "timeout", f"reading took longer than {self._timeout_s:.0f} s and was stopped"
+                    "timeout",
+                    f"reading took longer than {self._limits.timeout_s:.0f} s and was stopped",
                 )
-            result: Document | tuple[str, str] = pipe.recv()
+            answer: Answer
+            answer, resident = pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             code = self.close()
             raise RejectedError(
                 "crash", f"the reader died on this document ({_death(code)})"
             ) from error
-        if isinstance(result, tuple):
-            if result[0] == "memory":
-                self.close()  # what it still holds would be counted against the next document
-            raise RejectedError(*result)
-        return result
+        if resident > self._limits.grown_bytes:
+            self.close()  # what it still holds would be counted against the next document
+        if isinstance(answer, tuple):
+            if answer[0] == "memory":
+                self.close()
+            raise RejectedError(*answer)
+        return answer
+
+    def reset_peak(self) -> None:
+        """Begin anew to take the highest memory of the process that runs now."""
+        self._started()
+        if self._process is not None:
+            Path(f"/proc/{self._process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def peak_bytes(self) -> int:
+        """Highest resident size since ``reset_peak``; 0 if the process is gone."""
+        if self._process is None:
+            return 0
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def close(self) -> int | None:
         """Stop the worker; returns its exit code if it ran."""
+        self._n_read = 0
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
@@ -85,11 +137,55 @@ class ParsingWorker:
             self.close()
             self._pipe, theirs = self._context.Pipe()
             self._process = self._context.Process(
-                target=_serve, args=(theirs, self._memory_bytes), daemon=True
+                target=_serve, args=(theirs, self._limits), daemon=True
             )
             self._process.start()
             theirs.close()
         return self._pipe
+
+
+class ParsingPool:
+    """As many workers as cores, started when there is work for them; a context manager."""
+
+    def __init__(self, n_workers: int | None = None, limits: Limits | None = None) -> None:
+        n_workers = n_workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+        self._workers = [ParsingWorker(limits) for _ in range(n_workers)]
+        self._idle: SimpleQueue[ParsingWorker] = SimpleQueue()
+        for worker in reversed(self._workers):
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(n_workers, thread_name_prefix="parsing")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
+
+    def read_all(
+        self, files: Sequence[tuple[Callable[[], bytes], str]]
+    ) -> Iterator[Document | RejectedError]:
+        """Read files at the same time; what became of each, in their order.
+
+        Args:
+            files: what gives a file's bytes, asked when its turn has come, and its name.
+        """
+        yield from self._threads.map(lambda file: self._read(*file), files)
+
+    def _read(self, load: Callable[[], bytes], name: str) -> Document | RejectedError:
+        worker = self._idle.get()
+        try:
+            return worker.read(load(), name)
+        except RejectedError as error:
+            return error
+        finally:
+            self._idle.put(worker)
 
 
 def _death(code: int | None) -> str:
@@ -98,20 +194,44 @@ def _death(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Connection, memory_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+def _serve(pipe: Connection, limits: Limits) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of the memory helps nobody here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     while True:
         try:
             data, name = pipe.recv()
         except EOFError:
             return
+        answer = _answer(data, name, limits)
         try:
-            pipe.send(read_document(data, name))
-        except RejectedError as error:
-            pipe.send((error.reason, error.detail))
+            pipe.send((answer, _resident_bytes()))
         except MemoryError:
-            pipe.send(("memory", f"reading needs more than {memory_bytes / 2**30:.0f} GiB"))
-        # Process border: whatever a parser raises on hostile bytes is that document's reason.
-        except Exception as error:  # noqa: BLE001
-            pipe.send(("corrupt", f"the reader failed: {type(error).__name__}: {error}"[:500]))
+            pipe.send((_memory(limits), _resident_bytes()))
+
+
+def _answer(data: bytes, name: str, limits: Limits) -> Answer:
+    try:
+        document = read_document(data, name)
+    except RejectedError as error:
+        return error.reason, error.detail
+    except MemoryError:
+        return _memory(limits)
+    # Process border: whatever a parser raises on hostile bytes is that document's reason.
+    except Exception as error:  # noqa: BLE001
+        return "corrupt", f"the reader failed: {type(error).__name__}: {error}"[:500]
+    if len(document.text) > limits.max_text_chars:
+        return "too large", (
+            f"expected at most {limits.max_text_chars:,} characters of text in a document, got "
+            f"{len(document.text):,}; split it"
+        )
+    return document
+
+
+def _memory(limits: Limits) -> tuple[str, str]:
+    return "memory", f"reading needs more than {limits.memory_bytes / 2**30:.0f} GiB"
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()

@@ -1,5 +1,6 @@
 """Tracing: from an answer back to raw bytes, and what is said when the lake moved on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +28,7 @@ def put(store: LakeStore, stage: str, schema: pa.Schema, rows: list[dict[str, An
     table.add(pa.Table.from_pylist(full, schema=schema))
 
 
-def put_stages(store: LakeStore, doc: Doc) -> None:
+def put_stages(store: LakeStore, doc: Doc, edits: Sequence[Mapping[str, object]] = ()) -> None:
     raw = doc.text.encode()
     store.put_blob(bytes_hash(raw), raw)
     file = {"uri": doc.uri, "path": "/somewhere", "size": len(raw), "mtime_ns": 0}
@@ -37,7 +38,7 @@ def put_stages(store: LakeStore, doc: Doc) -> None:
         "document_id": doc.document_id, "uri": doc.uri, "raw_hash": bytes_hash(raw),
         "text_hash": text_hash(doc.text), "media_type": "text/html", "encoding": "utf-8",
         "title": doc.title, "language": "en", "text": doc.text, "blocks": [],
-        "edits": [],
+        "edits": list(edits),
         "flags": [],
         "bands": [0] * 32,
         "sketch": [],
@@ -81,6 +82,13 @@ def test_every_step_back_to_the_bytes(store: LakeStore, answer: Answer) -> None:
     for words in ("run run-ask", "it is live", "[1] \"MV Tern was built", "word for word",
                   "source file fleet:tern.html", "run run-source_files"):  # fmt: skip
         assert words in text, text
+
+
+def test_what_cleaning_changed_is_shown(store: LakeStore, answer: Answer) -> None:
+    start = FERRIES[1].text.index("MV Tern was")
+    put_stages(store, FERRIES[1], [{"start": start + 2, "end": start + 3, "original": "\xa0\t"}])
+    text = render_trace(trace_answer(store, answer.answer_id))
+    assert 'as extracted "MV\xa0\\tTern was' in text
 
 
 def test_rows_deleted_since_are_said_to_be(store: LakeStore, answer: Answer) -> None:

@@ -2,14 +2,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 
 import pytest
 
 from rag_assets.documents import worker
 from rag_assets.documents.blocks import RejectedError
-from rag_assets.documents.reading import Document
-from rag_assets.documents.worker import ParsingWorker
+from rag_assets.documents.reading import Document, read_document
+from rag_assets.documents.worker import Limits, ParsingPool, ParsingWorker
 
 
 def strange_read(data: bytes, name: str) -> Document:
@@ -19,24 +21,40 @@ def strange_read(data: bytes, name: str) -> Document:
     if data == b"segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if data == b"sleep":
-        time.sleep(60)
+        time.sleep(600)
     if data == b"memory":
         bytearray(2**36)
     if data == b"recursion":
         return strange_read(data, name)
     if data == b"reject":
         raise RejectedError("empty", "nothing there")
-    return Document("text/plain", None, name, "en", str(os.getpid()), [])
+    if data == b"second":  # fails where something was read before, as leaks make it
+        if KEPT:
+            os._exit(4)
+        return document(str(os.getpid()))
+    KEPT.append(b"\x01" * 2**29 if data == b"leak" else b"")
+    return document("x" * 1000 if data == b"long" else str(os.getpid()), title=name)
 
 
-def serve_strangely(pipe: Connection, memory_bytes: int) -> None:
+KEPT: list[bytes] = []
+
+
+def document(text: str, title: str = "") -> Document:
+    return replace(read_document(b"some text", "a.txt"), text=text, title=title)
+
+
+def serve_strangely(pipe: Connection, limits: Limits) -> None:
     vars(worker)["read_document"] = strange_read  # in the child only, where nothing else is patched
-    worker._serve(pipe, memory_bytes)
+    worker._serve(pipe, limits)
 
 
 @pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[ParsingWorker]:
+def strange(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_serve", serve_strangely)
+
+
+@pytest.fixture
+def reader(strange: None) -> Iterator[ParsingWorker]:
     with ParsingWorker() as made:
         yield made
 
@@ -79,12 +97,52 @@ def test_memory_is_bounded_and_the_next_document_gets_a_fresh_worker(
     assert reader.read(b"x", "a").text != before
 
 
-def test_endless_reading_is_stopped(reader: ParsingWorker) -> None:
+def test_endless_reading_is_stopped(strange: None) -> None:
+    with ParsingWorker(Limits(timeout_s=10)) as reader:
+        before = reader.read(b"x", "a").text
+        assert reason_of(reader, b"sleep").reason == "timeout"
+        assert reader.read(b"x", "a").text != before
+
+
+def test_a_grown_worker_is_replaced(strange: None) -> None:
+    with ParsingWorker(Limits(grown_bytes=2**29)) as reader:
+        before = reader.read(b"x", "a").text
+        assert reader.read(b"leak", "a").text == before
+        assert reader.read(b"x", "a").text != before
+
+
+def test_too_much_text_is_refused(strange: None) -> None:
+    with ParsingWorker(Limits(max_text_chars=999)) as reader:
+        error = reason_of(reader, b"long")
+        assert error.reason == "too large"
+        assert "999" in error.detail
+
+
+def test_what_others_left_behind_costs_no_document(reader: ParsingWorker) -> None:
     before = reader.read(b"x", "a").text
-    reader._timeout_s = 0.2
-    assert reason_of(reader, b"sleep").reason == "timeout"
-    reader._timeout_s = 60
-    assert reader.read(b"x", "a").text != before
+    assert reader.read(b"second", "a").text != before
+
+
+def test_pool_keeps_the_order_and_reads_at_the_same_time(strange: None) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    load = {name: partial(bytes, name.encode()) for name in names} | {"c": lambda: b"exit"}
+    with ParsingPool(2) as pool:
+        results = list(pool.read_all([(load[name], name) for name in names]))
+        again = list(pool.read_all([(lambda: b"x", "f")]))
+    titles = [r.title if isinstance(r, Document) else r.reason for r in results]
+    assert titles == ["a", "b", "crash", "d", "e"]
+    pids = {r.text for r in results if isinstance(r, Document)}
+    assert 1 <= len(pids) <= 3
+    assert isinstance(again[0], Document)
+    assert again[0].text in pids  # workers are kept
+
+
+def test_a_file_that_cannot_be_loaded_is_an_error_of_the_caller(strange: None) -> None:
+    def gone() -> bytes:
+        raise OSError("blob is missing")
+
+    with ParsingPool(1) as pool, pytest.raises(OSError, match="blob is missing"):
+        list(pool.read_all([(gone, "a")]))
 
 
 def test_real_reader_behind_the_real_worker() -> None:
