@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.table import Table
 
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from rag_assets.benchmarks.findings import Part
 
 app = typer.Typer(
     help="Document question answering as a Dagster dataflow.",
@@ -27,6 +30,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+bench_app = typer.Typer(
+    help="What a stage costs, beside the libraries it uses.", no_args_is_help=True
+)
+app.add_typer(bench_app, name="bench")
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
@@ -34,6 +41,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script 
 
 def main() -> None:
     """Run ``rag``; an expected failure is a sentence, not a traceback."""
+    from rag_assets.benchmarks.findings import BenchmarkError
     from rag_assets.evaluations.cases import CaseError
     from rag_assets.lake.store import LakeError
     from rag_assets.models.errors import ModelsError
@@ -51,7 +59,7 @@ def main() -> None:
         err.print(f"[red]rag:[/red] {error}", markup=True)
         sys.exit(error.code)
     except (
-        AnswererError, CaseError, LakeError, ModelsError, SourceError, StackError
+        AnswererError, BenchmarkError, CaseError, LakeError, ModelsError, SourceError, StackError
     ) as error:  # fmt: skip
         err.print("[red]rag:[/red] ", end="")
         err.print(str(error), markup=False)
@@ -65,6 +73,11 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
+def err_say(text: str) -> None:
+    """The same on standard error, where standard output is for a script."""
+    err.print(f"{time.monotonic() - _BEGAN:6.1f}s {text}", markup=False)
+
+
 _BEGAN = time.monotonic()
 
 
@@ -75,6 +88,10 @@ _BEGAN = time.monotonic()
 def refresh(
     source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
     path: Annotated[Path | None, typer.Option(help="Ingest any folder, ad hoc.")] = None,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option("--accept-deletions", help="Even if most of a source is gone."),
+    ] = False,
 ) -> None:
     """Bring sources up to date and publish the new index if it passes its gate."""
     from rag_assets.lake.store import LakeStore
@@ -96,7 +113,8 @@ def refresh(
                 code=2,
             )
         chosen = [known[name] for name in source or known]
-    refresh_and_load(settings, [key for one in chosen for key in one.partitions], say)
+    partitions = [key for one in chosen for key in one.partitions]
+    refresh_and_load(settings, partitions, say, accept_deletions=accept_deletions)
 
 
 @app.command()
@@ -249,6 +267,32 @@ def show_suite(name: str, texts: Mapping[str, str]) -> None:
     out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
     if "comparisons" in texts:
         out.print(texts["comparisons"], markup=False)
+
+
+@bench_app.command("documents")
+def bench_documents(
+    part: Annotated[
+        list[str] | None, typer.Option(help="One or several of its parts; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure readers, outcomes, duplicates and quality over the public evaluation data."""
+    from rag_assets.benchmarks import documents
+
+    unknown = [name for name in part or [] if name not in documents.PARTS]
+    if unknown:
+        raise CommandError(
+            f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
+        )
+
+    def show(measured: "Part") -> None:
+        if as_json:
+            print(documents.as_json(measured))  # noqa: T201 - a script reads it
+        else:
+            out.print(f"\n{documents.markdown(measured)}\n", markup=False)
+
+    tell = err_say if as_json else say
+    documents.run(part or list(documents.PARTS), load_settings().eval_data, tell, show)
 
 
 # Processes

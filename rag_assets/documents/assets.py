@@ -1,7 +1,7 @@
 """Assets ``documents`` and ``rejected_documents``: every file ends in exactly one of them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from rag_assets.sources.assets import source_files
 from rag_assets.sources.resource import corpus_partitions
 
 KINDS = {"lancedb", "python"}
+ROWS_SHOWN = 50  # of a table in the UI; all are in the lake
 
 
 documents = dg.AssetSpec(
@@ -44,30 +45,52 @@ def normalised_documents(
         ),
     )
     languages: Counter[str] = Counter()
-    rejects: list[dict[str, str]] = []
+    media_types: Counter[str] = Counter()
+    flagged: list[tuple[str, str]] = []
+    rejects: list[tuple[str, str, str]] = []
     for partition in context.partition_keys:
-        rows = store.client.rows("documents", partition, columns=["language"])
-        languages.update(row["language"] for row in rows)
-        rejects += store.client.rows(
-            "rejected_documents", partition, columns=["uri", "reason", "detail"]
-        )
+        for row in store.client.rows(
+            "documents", partition, columns=["uri", "language", "media_type", "flags"]
+        ):
+            languages[row["language"]] += 1
+            media_types[row["media_type"]] += 1
+            if row["flags"]:
+                flagged.append((row["uri"], "; ".join(row["flags"])))
+        rejects += [
+            (row["uri"], row["reason"], row["detail"])
+            for row in store.client.rows("rejected_documents", partition)
+        ]
     yield stage_result(
         reports,
         "documents",
         asset_key=documents.key,
-        metadata={"languages": ", ".join(f"{k} {n}" for k, n in languages.most_common())},
+        metadata={
+            "languages": _counted(languages),
+            "media_types": _counted(media_types),
+            "n_flagged": len(flagged),
+            "kept_out_of_the_index": dg.MetadataValue.md(_table(("uri", "flags"), flagged)),
+        },
     )
     yield stage_result(
         reports,
         "rejected_documents",
         asset_key=rejected_documents.key,
-        metadata={"rejects": dg.MetadataValue.md(rejects_table(rejects[:50]))},
+        metadata={
+            "reasons": _counted(Counter(reason for _, reason, _ in rejects)),
+            "rejects": dg.MetadataValue.md(_table(("uri", "reason", "detail"), rejects)),
+        },
     )
 
 
-def rejects_table(rejects: list[dict[str, str]]) -> str:
-    """The rejected files as a Markdown table."""
-    if not rejects:
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.most_common()) or "none"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first rows as a Markdown table."""
+    if not rows:
         return "none"
-    lines = [f"| {r['uri']} | {r['reason']} | {r['detail'][:160]} |" for r in rejects]
-    return "\n".join(["| uri | reason | detail |", "|---|---|---|", *lines])
+    shown = [[cell[:160].replace("|", "\\|") for cell in row] for row in rows[:ROWS_SHOWN]]
+    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *shown)]
+    more = len(rows) - len(shown)
+    return "\n".join(lines) + (f"\n\n... and {more:,} more" if more else "")
