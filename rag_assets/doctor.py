@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -20,6 +19,7 @@ from rag_assets.models.weights import is_pulled
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import SourceError, catalog
+from rag_assets.sources.listing import is_there
 from rag_assets.stack import is_listening
 
 Level = Literal["ok", "note", "bad"]
@@ -121,7 +121,7 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "sources", str(error), f"correct {settings.sources_file}")
         return
     for name, source in known.items():
-        there = Path(source.where).is_dir()
+        there = is_there(source)
         yield _either(there, f"source {name}", source.where, "correct 'where' in sources.yaml")
 
 

@@ -4,13 +4,15 @@
 
     LakeError            lake.store           the lake cannot be read or written as asked
     ModelsError          models.errors        profiles, weights, engines, requests to them
-    SourceError          sources.catalog      a source is declared wrongly or cannot be listed
+    SourceError          sources.declaration  a source is declared wrongly or cannot be listed
+    SourceShrunkError    sources.declaration  one that lists far less than it held: a person decides
     RejectedError        documents.blocks     a file gives no document; ends in a table, not here
     QuestionError        answers.questions    a question cannot be taken
     CaseError            evaluations.cases    golden questions are not of the expected form
     DataError            evaluations.datasets evaluation data is not there, or not of its form
     AnswererError        serving.client       the answerer refused, or is down
     StackError           stack                a process did not start
+    BenchmarkError       benchmarks.findings  data or a library that a benchmark needs is missing
     CommandError         here                 a command cannot do what was asked
 """
 

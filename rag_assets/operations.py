@@ -70,8 +70,16 @@ def evaluate(
         raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {said}")
 
 
-def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) -> None:
+def refresh_and_load(
+    settings: Settings, partitions: Sequence[str], tell: Tell, *, accept_deletions: bool = False
+) -> None:
     """Refresh partitions and hot-load what came of it; engines are started only if needed.
+
+    Args:
+        settings: places.
+        partitions: keys, ``<source>.<bucket>``.
+        tell: told lines of progress.
+        accept_deletions: also where a source lists far less than it held.
 
     Raises:
         CommandError: a run failed; the live index is as it was.
@@ -80,10 +88,10 @@ def refresh_and_load(settings: Settings, partitions: Sequence[str], tell: Tell) 
     from rag_assets.instance import open_instance
     from rag_assets.running import has_work, refresh_partitions
 
-    needed = has_work(settings, partitions)
+    needed = has_work(settings, partitions, accept_deletions=accept_deletions)
     engines = borrowed_engines(settings, tell) if needed else nullcontext()
     with engines, open_instance() as instance:
-        runs = refresh_partitions(instance, partitions, tell)
+        runs = refresh_partitions(instance, partitions, tell, accept_deletions=accept_deletions)
     failed = [run for run in runs if not run.succeeded]
     if failed:
         said = "\n  ".join(failed[0].errors) or "see its log"

@@ -18,7 +18,7 @@ from rag_assets.models.engine_state import is_same_process
 from rag_assets.settings import Settings
 from rag_assets.sources import ingest
 from rag_assets.sources.catalog import catalog, source_name
-from rag_assets.sources.folder import list_folder
+from rag_assets.sources.listing import states
 from rag_assets.sources.resource import corpus_partitions
 
 Tell = Callable[[str], None]
@@ -39,12 +39,17 @@ class JobRun:
 
 
 def refresh_partitions(
-    instance: dg.DagsterInstance, partitions: Sequence[str], tell: Tell
+    instance: dg.DagsterInstance,
+    partitions: Sequence[str],
+    tell: Tell,
+    *,
+    accept_deletions: bool = False,
 ) -> list[JobRun]:
     """Run ``refresh_job`` for these partitions, one run each.
 
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
-    and publish one index for all of them. The first failure ends it.
+    and publish one index for all of them. The first failure ends it. A source that lists far less
+    than it held is such a failure, unless ``accept_deletions``.
     """
     _close_dead_runs(instance)
     instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
@@ -56,6 +61,7 @@ def refresh_partitions(
         for key in job.asset_layer.executable_asset_keys
         if graph.get(key).partitions_def == corpus_partitions
     ]
+    accepted = {"ops": {"source_files": {"config": {"accept_deletions": True}}}}
     runs = []
     for position, partition in enumerate(partitions):
         is_last = position == len(partitions) - 1
@@ -65,6 +71,7 @@ def refresh_partitions(
             tell,
             selection=None if is_last else partitioned,
             partition=partition,
+            run_config=accepted if accept_deletions else None,
             tags={"source": source_name(partition)},
         )
         runs.append(run)
@@ -156,23 +163,34 @@ def _heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
         run.errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
 
 
-def has_work(settings: Settings, partitions: Sequence[str]) -> bool:
+def has_work(
+    settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
+) -> bool:
     """Whether models may be needed: a listing differs from what is stored, or nothing is live.
 
-    Reads listings only. A change of code or model shows later, in the stages; a run that needs
-    an engine which does not run then fails with a sentence that says so.
+    Reads listings only, and of a web source nothing, as only asking for its pages would tell. A
+    change of code or model shows later, in the stages; a run that needs an engine which does not
+    run then fails with a sentence that says so.
     """
     store = LakeStore(settings.lake_uri)
     if live(store) is None:
         return True
     known = catalog(settings.sources_file, store)
-    for source in {source_name(partition) for partition in partitions}:
-        found = {file.uri: file.stat_hash for file in list_folder(known[source])}
+    chosen = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
+    listed = {source.name: states(source) for source in chosen if source.kind != "web"}
+    first = chosen[0].name
+    if first in listed and not accept_deletions:
+        n_stood = ingest.n_stored(store, chosen[0])
+        if ingest.has_shrunk(n_stood, len(listed[first])):
+            return False  # it stops at its check, which needs no engine
+    if len(listed) < len(chosen):
+        return True
+    for source in chosen:
         stored = {
             row["uri"]: row["input_hash"]
-            for partition in known[source].partitions
+            for partition in source.partitions
             for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
         }
-        if found != stored:
+        if listed[source.name] != stored:
             return True
     return False

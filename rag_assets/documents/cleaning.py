@@ -149,7 +149,7 @@ def _composed(between: str, earlier: list[Edit], later: list[Edit]) -> list[Edit
 
     Stretches of ``between`` that touch become one edit: neither step alone explains them.
     """
-    stretches = [(edit.start, edit.end, 0, edit.original) for edit in earlier]
+    stretches: list[_Stretch] = [(edit.start, edit.end, 0, edit.original) for edit in earlier]
     shift = 0
     for edit in later:
         growth = edit.end - edit.start - len(edit.original)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rag_assets.documents import signatures
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
@@ -38,7 +39,7 @@ def normalise_documents(
             partition,
             upstream=lambda: upstream_hashes(store, ingest.TABLE, partition),
             compute=lambda uris: _read(store, partition, uris, pool),
-            fingerprint=f"documents/{CODE_VERSION}",
+            fingerprint=f"documents/{CODE_VERSION}/{signatures.VERSION}",
             run_id=run_id,
             batch_inputs=BATCH_FILES,
             progress=progress,

@@ -1,9 +1,11 @@
 """Plain text to blocks: paragraphs between blank lines, underlined and capital headings."""
 
 import re
+from collections.abc import Sequence
 
 from rag_assets.documents.blocks import Block, Extracted
 from rag_assets.documents.decoding import decode
+from rag_assets.documents.metadata import licence_line
 
 MAX_HEADING_CHARS = 80
 _UNDERLINE = re.compile(r"[=\-~]{3,}")
@@ -12,6 +14,18 @@ _UNDERLINE = re.compile(r"[=\-~]{3,}")
 def read_text(data: bytes) -> Extracted:
     """Blocks of a text file; line breaks inside a paragraph are kept."""
     text, encoding = decode(data)
+    blocks = text_blocks(text)
+    return Extracted(
+        "text/plain",
+        blocks,
+        title=first_title(blocks),
+        encoding=encoding,
+        licence=licence_line(text),
+    )
+
+
+def text_blocks(text: str) -> list[Block]:
+    """Headings and paragraphs of a text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks: list[Block] = []
     for paragraph in re.split(r"\n[ \t]*\n", text):
@@ -25,10 +39,15 @@ def read_text(data: bytes) -> Extracted:
             lines = lines[1:]
         if lines:
             blocks.append(Block("paragraph", "\n".join(lines)))
+    return blocks
+
+
+def first_title(blocks: Sequence[Block]) -> str:
+    """The first heading, else the first line, cut at 80 characters."""
     title = next((b.text for b in blocks if b.kind == "heading"), "")
     if not title and blocks:
         title = blocks[0].text.split("\n")[0][:MAX_HEADING_CHARS].strip()
-    return Extracted("text/plain", blocks, title=title, encoding=encoding)
+    return title
 
 
 def _is_capital_heading(line: str) -> bool:

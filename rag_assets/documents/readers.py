@@ -1,11 +1,41 @@
 """Which reader reads these bytes: told by their content; a name decides where content cannot."""
 
-import re
+from collections.abc import Callable
+from importlib import import_module
 
+from rag_assets.documents import media_types as types
 from rag_assets.documents.blocks import Extracted, RejectedError
 
-_HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<body[\s>]|<head[\s>]", re.IGNORECASE)
-_BOM = re.compile(rb"\xef\xbb\xbf|\xff\xfe|(?:\x00\x00)?\xfe\xff")
+Reader = Callable[[bytes], Extracted]
+
+# (module, function): readers are imported when first needed, so that a run without PDFs does not
+# load pdfplumber.
+_READERS = {
+    types.PDF: ("pdf", "read_pdf"),
+    types.HTML: ("html", "read_html"),
+    types.XML: ("xml_text", "read_xml"),
+    types.MARKDOWN: ("markdown", "read_markdown"),
+    types.TEXT: ("plaintext", "read_text"),
+    types.CSV: ("records", "read_csv"),
+    types.JSON: ("records", "read_json"),
+    types.JSON_LINES: ("records", "read_jsonl"),
+    types.EPUB: ("epub", "read_epub"),
+    types.RTF: ("office", "read_rtf"),
+    types.DOCX: ("office", "read_docx"),
+    types.PPTX: ("slides", "read_pptx"),
+    types.ODT: ("opendocument", "read_odf"),
+    types.ODP: ("opendocument", "read_odf"),
+    types.XLSX: ("spreadsheet", "read_spreadsheet"),
+    types.XLSB: ("spreadsheet", "read_spreadsheet"),
+    types.XLS: ("spreadsheet", "read_spreadsheet"),
+    types.ODS: ("spreadsheet", "read_spreadsheet"),
+}
+_ADVICE = {
+    types.DOC: "a Word document in the format of 1997; save it as .docx",
+    types.PPT: "a PowerPoint presentation in the format of 1997; save it as .pptx",
+    types.MSG: "an Outlook message; save it as text or PDF",
+    types.ZIP: "a ZIP archive; unpack it into the source",
+}
 
 
 def extract(data: bytes, name: str) -> Extracted:
@@ -18,31 +48,20 @@ def extract(data: bytes, name: str) -> Extracted:
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
-    # Readers are imported when first needed: a run without PDFs does not load pdfplumber.
-    if data[:1024].lstrip().startswith(b"%PDF"):
-        from rag_assets.documents.pdf import read_pdf
-
-        return read_pdf(data)
-    if _is_html(data[:4096], name.lower()):
-        from rag_assets.documents.html import read_html
-
-        return read_html(data)
-    if b"\x00" in data[:8192] and _BOM.match(data) is None:
+    if not data.strip():
+        raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
+    kind = types.media_type(data, name)
+    if kind == types.ENCRYPTED_OFFICE:
+        raise RejectedError("encrypted", "an Office document with a password; save it without one")
+    if kind not in _READERS:
         raise RejectedError(
-            "unsupported", "expected HTML, PDF, Markdown or text, got another binary format"
+            "unsupported",
+            f"expected a document, got {_ADVICE.get(kind, kind)}",
         )
-    if name.lower().endswith((".md", ".markdown")):
-        from rag_assets.documents.markdown import read_markdown
-
-        return read_markdown(data)
-    from rag_assets.documents.plaintext import read_text
-
-    return read_text(data)
+    return _reader(kind)(data)
 
 
-def _is_html(head: bytes, name: str) -> bool:
-    """By its ending or by its first tags; a text that merely speaks of tags is none."""
-    if name.endswith((".html", ".htm", ".xhtml")):
-        return True
-    head = _BOM.sub(b"", head, count=1).replace(b"\x00", b"").lstrip()  # UTF-16 has NULs between
-    return head.startswith(b"<") and _HTML.search(head) is not None
+def _reader(kind: str) -> Reader:
+    module, function = _READERS[kind]
+    reader: Reader = getattr(import_module(f"rag_assets.documents.{module}"), function)
+    return reader

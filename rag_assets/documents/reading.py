@@ -1,16 +1,19 @@
 """Bytes to a normalised document: choose the reader, clean the text, find the language."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from rag_assets.documents.blocks import Block, RejectedError, Span
+from rag_assets.documents.blocks import RejectedError, Span
 from rag_assets.documents.cleaning import Edit, clean_blocks, clean_text
 from rag_assets.documents.quality import quality_flags
 from rag_assets.documents.readers import extract
 from rag_assets.documents.signatures import bands, shingles, sketch
 
 MIN_LETTERS = 3  # below this there is nothing to ask about
+# From here on the text itself tells its language better than a template that says "en" of any page.
+IDENTIFIABLE_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,11 @@ def read_document(data: bytes, name: str) -> Document:
     extracted = extract(data, name)
     cleaned = clean_blocks(extracted.blocks)
     text = cleaned.text
-    if sum(char.isalnum() for char in text) < MIN_LETTERS:
+    if len(list(islice(filter(str.isalnum, text), MIN_LETTERS))) < MIN_LETTERS:
         raise RejectedError("no text", "no letters or digits were left after extraction")
     title = clean_text(extracted.title)[0].replace("\n", " ")[:300] or name.rsplit("/", 1)[-1]
-    language = extracted.language or identify_language(text)
+    is_long = len(text) >= IDENTIFIABLE_CHARS
+    language = (None if is_long else extracted.language) or identify_language(text)
     hashes = shingles(text)
     return Document(
         media_type=extracted.media_type,
@@ -77,9 +81,3 @@ def identify_language(text: str) -> str:
     import py3langid  # loads its model when first asked
 
     return str(py3langid.classify(text[:4000])[0])
-
-
-def normalise(blocks: list[Block]) -> tuple[str, list[Span]]:
-    """Old name."""
-    cleaned = clean_blocks(blocks)
-    return cleaned.text, cleaned.blocks

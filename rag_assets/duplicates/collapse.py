@@ -1,73 +1,156 @@
-"""Stage 2, the part that is global: bring the ``duplicates`` table up to date."""
+"""Stage 2, the part that is global: bring the ``duplicates`` table up to date.
+
+A run costs what changed. Where no documents table has a new version, nothing is read. Where one
+has, ids, bands and sketches of all documents are read, candidates found anew by sorting (some
+seconds for 100,000 documents), and only pairs in which a text is new are compared.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from lancedb.table import Table
 
-from rag_assets.documents import normalise
-from rag_assets.documents.signatures import shingles
-from rag_assets.duplicates.grouping import Fingerprinted, find_aliases
+from rag_assets.documents import signatures
+from rag_assets.duplicates.candidates import Postings
+from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents
+from rag_assets.duplicates.grouping import Grouping, Related, find_related, group_near
+from rag_assets.duplicates.verifying import Verifier
 from rag_assets.lake.identity import data_version
-from rag_assets.lake.schemas import DUPLICATES
-from rag_assets.lake.store import LakeStore, batches, quoted
+from rag_assets.lake.schemas import DUPLICATES, RELATED_DOCUMENTS, VERIFIED_PAIRS
+from rag_assets.lake.store import GLOBAL, LakeStore
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
+ALIASES = "duplicates"
+RELATED = "related_documents"
+PAIRS = "verified_pairs"
+STATE = "duplicates"  # record: what the tables were made from
 
 
 @dataclass(frozen=True, slots=True)
 class CollapseReport:
-    """What the stage found; ``changed`` counts aliases that appeared, vanished or moved."""
+    """What the stage found, and what it took.
+
+    Attributes:
+        n_documents: of all partitions.
+        by_kind: aliases by kind, exact or near.
+        by_relation: related pairs by kind, similar or contained.
+        changed: aliases that appeared, vanished or moved.
+        n_pairs: pairs of texts whose similarity the result rests on.
+        n_verified: of these, compared in this run.
+        n_read: texts read in this run.
+        data_version: of the aliases; related pairs do not enter, nothing downstream uses them.
+    """
 
     n_documents: int
     by_kind: dict[str, int]
+    by_relation: dict[str, int]
     changed: int
+    n_pairs: int
+    n_verified: int
+    n_read: int
     data_version: str
 
 
 def collapse_duplicates(store: LakeStore) -> CollapseReport:
-    """Group all documents of all partitions; write only if an alias changed.
+    """Group all documents of all partitions; write only what changed."""
+    opened = open_documents(store)
+    made_from = {
+        "code": f"{CODE_VERSION}/{signatures.VERSION}",
+        "documents": {name: [int(t.version), t.count_rows()] for name, t in opened.items()},
+    }
+    state = store.get_record(STATE) or {}
+    have_all = all(store.table(name) is not None for name in (ALIASES, RELATED))
+    if have_all and made_from == state.get("made_from"):
+        report = CollapseReport(**state["report"])
+        return replace(report, changed=0, n_verified=0, n_read=0)
+    is_same_code = state.get("made_from", {}).get("code") == made_from["code"]
+    report = _collapse(store, opened, _known_pairs(store) if is_same_code else None)
+    store.put_record(STATE, {"made_from": made_from, "report": asdict(report)})
+    return report
 
-    Signatures (512 bytes a document) are held in memory, texts only of candidate pairs.
-    """
-    # While a source's buckets are being split a document may stand in two partitions for a moment.
-    by_id = {document.document_id: (document, where) for document, where in _fingerprints(store)}
-    documents = [document for document, _ in by_id.values()]
 
-    @lru_cache(maxsize=512)
-    def shingles_of(document_id: str) -> np.ndarray:
-        rows = store.rows(
-            normalise.TABLE.name,
-            by_id[document_id][1],
-            columns=["text"],
-            where=f"document_id = {quoted([document_id])}",
-        )
-        return shingles(rows[0]["text"])
+def _known_pairs(store: LakeStore) -> pa.Table | None:
+    return store.read(PAIRS, columns=VERIFIED_PAIRS.names)
 
-    aliases = find_aliases(documents, shingles_of)
-    rows = [asdict(alias) for alias in aliases]
-    before = {tuple(row.values()) for row in store.rows("duplicates")}
-    after = {tuple(row.values()) for row in rows}
-    if before != after or store.table("duplicates") is None:
-        store.overwrite("duplicates", pa.Table.from_pylist(rows, schema=DUPLICATES))
+
+def _collapse(
+    store: LakeStore, opened: Mapping[str, Table], known: pa.Table | None
+) -> CollapseReport:
+    corpus = load_corpus(list(opened.values()))
+    pairs = VERIFIED_PAIRS.empty_table() if known is None else known
+    verifier = Verifier(corpus.text_hashes(), pairs, corpus.shingles)
+    near = Postings.of_bands(corpus.bands)
+    grouping = group_near(near, len(corpus.first), verifier)
+    related = find_related(near, corpus.sketches(grouping.stands), grouping, verifier)
+    used = verifier.used()
+    if known is None or verifier.n_verified or used.num_rows != known.num_rows:
+        store.overwrite(PAIRS, used)
+    aliases = _alias_rows(corpus, grouping)
+    changed = _replace(store, ALIASES, aliases)
+    _replace(store, RELATED, _related_rows(corpus, related))
+    rows = aliases.to_pylist()
     return CollapseReport(
-        n_documents=len(documents),
-        by_kind=dict(Counter(alias.kind for alias in aliases)),
-        changed=len({row[0] for row in before ^ after}),
-        data_version=data_version((a.document_id, f"{a.canonical_id}/{a.kind}") for a in aliases),
+        n_documents=corpus.rows.num_rows,
+        by_kind=dict(Counter(row["kind"] for row in rows)),
+        by_relation=dict(Counter(pair.kind for pair in related)),
+        changed=changed,
+        n_pairs=used.num_rows,
+        n_verified=verifier.n_verified,
+        n_read=verifier.n_read,
+        data_version=data_version(
+            (row["document_id"], f"{row['canonical_id']}/{row['kind']}") for row in rows
+        ),
     )
 
 
-def _fingerprints(store: LakeStore) -> Iterator[tuple[Fingerprinted, str]]:
-    columns = ["document_id", "uri", "text_hash", "bands"]
-    for partition in store.partitions(normalise.TABLE.name):
-        table = store.table(normalise.TABLE.name, partition)
-        if table is None:
-            continue
-        for batch in batches(table, columns=columns):
-            for row in batch.to_pylist():
-                row["bands"] = np.array(row["bands"], dtype=np.uint32)
-                yield Fingerprinted(**row), partition
+def _replace(store: LakeStore, name: str, rows: pa.Table) -> int:
+    """Write the rows unless they stand there already; how many documents they differ in."""
+    stored = store.table(name)
+    before = _values(store.rows(name, GLOBAL)), _values(rows.to_pylist())
+    if stored is None or before[0] != before[1]:
+        store.overwrite(name, rows)
+    return len({row[0] for row in before[0] ^ before[1]})
+
+
+def _values(rows: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+    return {tuple(row.values()) for row in rows}
+
+
+def _alias_rows(corpus: Corpus, grouping: Grouping) -> pa.Table:
+    """Rows of ``DUPLICATES``, sorted by id: every document that is not its group's first.
+
+    An exact copy of a near duplicate stands under the near duplicate's canonical, as near.
+    """
+    canonical = corpus.first[grouping.leader[corpus.text_of]]
+    aliases = np.flatnonzero(canonical != np.arange(len(canonical)))
+    texts = corpus.text_of[aliases]
+    named = corpus.rows.select(["document_id", "uri"])
+    mine, theirs = named.take(pa.array(aliases)), named.take(pa.array(canonical[aliases]))
+    kinds = np.where(grouping.stands[texts], "exact", "near").tolist()
+    columns = [*mine.columns, *theirs.columns, pa.array(kinds, pa.string())]
+    similarity = pa.array(grouping.similarity[texts])
+    return pa.table([*columns, similarity], schema=DUPLICATES).sort_by("document_id")
+
+
+def _related_rows(corpus: Corpus, related: list[Related]) -> pa.Table:
+    """Rows of ``RELATED_DOCUMENTS``, sorted by ids."""
+    ends = [
+        corpus.rows.select(["document_id", "uri"]).take(
+            pa.array(corpus.first[np.array(positions, dtype=np.int64)])
+        )
+        for positions in ([pair.small for pair in related], [pair.large for pair in related])
+    ]
+    figures = [
+        [pair.kind for pair in related],
+        [pair.similarity for pair in related],
+        [pair.containment for pair in related],
+    ]
+    columns = [*ends[0].columns, *ends[1].columns]
+    fields = list(RELATED_DOCUMENTS)[len(columns) :]
+    columns += [pa.array(values, f.type) for values, f in zip(figures, fields, strict=True)]
+    rows = pa.table(columns, schema=RELATED_DOCUMENTS)
+    return rows.sort_by([("document_id", "ascending"), ("related_id", "ascending")])

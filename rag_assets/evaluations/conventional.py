@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 from lxml import html
 
 from rag_assets.chunks import cut
@@ -249,7 +249,7 @@ def _documents(store: LakeStore, variant: Variant) -> dict[str, list[dict[str, A
         for row in store.rows("duplicates"):
             collapsed.add(row["document_id"])
             aliases.setdefault(row["canonical_id"], []).append(row["uri"])
-    columns = ["document_id", "uri", "title", "language", "media_type"]
+    columns = ["document_id", "uri", "title", "language", "media_type", "flags"]
     found: dict[str, list[dict[str, Any]]] = {}
     for partition in store.partitions(normalise.TABLE.name):
         files = store.rows(ingest.TABLE.name, partition, columns=["uri", "raw_hash", "modified_at"])
@@ -263,7 +263,9 @@ def _documents(store: LakeStore, variant: Variant) -> dict[str, list[dict[str, A
                 **file_of[row["uri"]],
             }
             for row in sorted(rows, key=lambda row: str(row["uri"]))
-            if row["document_id"] not in collapsed and row["uri"] in file_of
+            if row["document_id"] not in collapsed
+            and row["uri"] in file_of
+            and (variant == "fixed" or not row["flags"])
         ]
     return found
 

@@ -80,12 +80,15 @@ def applicable(store: LakeStore, cases: Sequence[Case]) -> list[Case]:
 
 
 def draw_canaries(store: LakeStore) -> list[Canary]:
-    """Chunks of lowest id among canonical documents; ids are hashes, so it is a fixed sample."""
-    collapsed = {row["document_id"] for row in store.rows("duplicates", columns=["document_id"])}
+    """Chunks of lowest id among indexed documents; ids are hashes, so it is a fixed sample."""
+    left_out = {row["document_id"] for row in store.rows("duplicates", columns=["document_id"])}
     lowest: list[tuple[str, str]] = []
     for partition in store.partitions(cut.TABLE.name):
+        columns = ["document_id", "flags"]
+        documents = store.rows(normalise.TABLE.name, partition, columns=columns)
+        left_out |= {row["document_id"] for row in documents if row["flags"]}
         rows = store.rows(cut.TABLE.name, partition, columns=["chunk_id", "document_id"])
-        mine = [(r["chunk_id"], partition) for r in rows if r["document_id"] not in collapsed]
+        mine = [(r["chunk_id"], partition) for r in rows if r["document_id"] not in left_out]
         lowest = sorted(lowest + mine)[:N_CANARIES]
     canaries = []
     for chunk_id, partition in lowest:

@@ -26,7 +26,7 @@ from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 from rag_assets.sources import ingest
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 INDEX = "chunk_index"
 EMBEDDINGS = "embeddings"
 MIN_ROWS_FOR_ANN = 50_000  # below it an exact scan takes less than 100 ms and loses nothing
@@ -54,7 +54,7 @@ def build_index(
     """Build the candidate from what all partitions hold now.
 
     A document that another one stands for (``duplicates``) is left out; its uri becomes an alias of
-    its canonical's rows.
+    its canonical's rows. So is a document with ``flags``: it is no page to answer from.
 
     Args:
         store: the lake.
@@ -181,11 +181,11 @@ def _rows(
 
     They lack their vectors and their own hashes.
     """
-    columns = ["document_id", "uri", "title", "language", "raw_hash"]
+    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
     documents = {
         row["document_id"]: row
         for row in store.rows(normalise.TABLE.name, partition, columns=columns)
-        if row["document_id"] not in aliases.canonical_of
+        if row["document_id"] not in aliases.canonical_of and not row["flags"]
     }
     labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
     modified = {

@@ -42,6 +42,8 @@ SOURCE_FILES: Final = _stage(
     _required("raw_hash", TEXT),  # xxh3_128 of the bytes; names the blob; "" if never read
     pa.field("problem", TEXT),  # why the bytes could not be read
     _required("modified_at", pa.timestamp("us", "UTC")),  # when these bytes were last modified
+    pa.field("etag", TEXT),  # as an HTTP server or object store named this state; asked with next
+    pa.field("last_modified", TEXT),  # likewise, as the server wrote it
 )
 
 BLOCK: Final = pa.struct(
@@ -99,6 +101,28 @@ DUPLICATES: Final = pa.schema(
         _required("canonical_uri", TEXT),
         _required("kind", TEXT),  # exact | near
         _required("similarity", pa.float32()),  # Jaccard of word 3-shingles with the canonical
+    ]
+)
+
+RELATED_DOCUMENTS: Final = pa.schema(  # pairs that both stand, neither for the other
+    [
+        _required("document_id", TEXT),  # the one with fewer shingles
+        _required("uri", TEXT),
+        _required("related_id", TEXT),
+        _required("related_uri", TEXT),
+        _required("kind", TEXT),  # similar | contained
+        _required("similarity", pa.float32()),  # Jaccard of their shingles
+        _required("containment", pa.float32()),  # share of the document's shingles in the related
+    ]
+)
+
+VERIFIED_PAIRS: Final = pa.schema(  # of texts, so that no later run reads them again
+    [
+        _required("left_hash", TEXT),  # text_hash
+        _required("right_hash", TEXT),
+        _required("n_left", pa.int64()),  # distinct shingles
+        _required("n_right", pa.int64()),
+        _required("n_shared", pa.int64()),
     ]
 )
 

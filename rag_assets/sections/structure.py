@@ -1,52 +1,125 @@
 """Stage 3: from ``documents`` to ``sections``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from rag_assets.documents import normalise
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
+from rag_assets.lake.identity import value_hash
 from rag_assets.lake.schemas import SECTIONS, stage_rows
-from rag_assets.lake.store import LakeStore, quoted
+from rag_assets.lake.store import LakeStore, batches, quoted
+from rag_assets.sections.boilerplate import (
+    MIN_PAGES,
+    SAMPLE,
+    Boilerplate,
+    Holder,
+    Page,
+    block_hashes,
+    find_boilerplate,
+    repeated_blocks,
+)
 from rag_assets.sections.tree import cut_sections
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 TABLE = StageTable("sections", SECTIONS, "section_id")
 
 
 def structure_documents(
-    store: LakeStore, partition: str, *, run_id: str, progress: Progress | None = None
+    store: LakeStore,
+    partition: str,
+    *,
+    run_id: str,
+    progress: Progress | None = None,
+    note: Callable[[Sequence[Boilerplate]], None] | None = None,
 ) -> Report:
-    """Cut what is new or changed among the documents into sections."""
+    """Cut what is new or changed among the documents into sections, without boilerplate.
+
+    A document's input is itself and those of its blocks that repeat across the partition: when
+    other texts become boilerplate, only the documents that hold them are cut again.
+
+    Args:
+        store: the lake.
+        partition: partition key.
+        run_id: of the Dagster run.
+        progress: called with (documents done, documents to do).
+        note: called with the boilerplate found.
+    """
+    repeated: dict[str, Set[str]] = {}
+
+    def upstream() -> Mapping[str, str]:
+        hashes = upstream_hashes(store, normalise.TABLE, partition)
+        found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
+        if note is not None:
+            note(found)
+        if found:
+            holders = _holders(store, partition)
+            repeated.update(repeated_blocks(holders, {b.block_hash for b in found}))
+        return {
+            key: value_hash([digest, sorted(repeated[key])]) if key in repeated else digest
+            for key, digest in hashes.items()
+        }
+
     return refresh(
         store,
         [TABLE],
         partition,
-        upstream=lambda: upstream_hashes(store, normalise.TABLE, partition),
-        compute=lambda ids: {TABLE.name: _cut(store, partition, ids)},
+        upstream=upstream,
+        compute=lambda ids: {TABLE.name: _cut(store, partition, ids, repeated)},
         fingerprint=f"sections/{CODE_VERSION}",
         run_id=run_id,
         progress=progress,
     )
 
 
-def _cut(store: LakeStore, partition: str, ids: Sequence[str]) -> pa.Table:
+def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Page]:
+    """The documents of these ids, which are hashes: the smallest ones are a uniform sample."""
+    if len(ids) < MIN_PAGES:
+        return
+    columns = ["document_id", "text", "blocks", "bands"]
+    for start in range(0, len(ids), 200):
+        where = f"document_id IN ({quoted(ids[start : start + 200])})"
+        rows = store.rows(normalise.TABLE.name, partition, columns=columns, where=where)
+        for row in sorted(rows, key=lambda row: row["document_id"]):
+            yield Page(row["text"], row["blocks"], np.array(row["bands"], dtype=np.uint32))
+
+
+def _holders(store: LakeStore, partition: str) -> Iterator[Holder]:
+    table = store.table(normalise.TABLE.name, partition)
+    if table is None:
+        return
+    columns = ["document_id", "uri", "flags", "text", "blocks"]
+    for batch in batches(table, columns=columns, batch_size=256):
+        for row in batch.to_pylist():
+            yield Holder(**row)
+
+
+def _cut(
+    store: LakeStore, partition: str, ids: Sequence[str], repeated: Mapping[str, Set[str]]
+) -> pa.Table:
     documents = store.rows(
         normalise.TABLE.name,
         partition,
         columns=["document_id", "title", "text", "blocks"],
         where=f"document_id IN ({quoted(ids)})",
     )
-    rows = [
-        {
+    rows = [row for d in documents for row in _rows(d, repeated.get(d["document_id"], frozenset()))]
+    return stage_rows(SECTIONS, rows)
+
+
+def _rows(document: Mapping[str, Any], repeated: Set[str]) -> Iterator[dict[str, Any]]:
+    text, blocks = document["text"], document["blocks"]
+    skipped = (
+        {n for n, digest in block_hashes(text, blocks) if digest in repeated} if repeated else ()
+    )
+    for section in cut_sections(document["document_id"], text, blocks, skipped):
+        yield {
             **asdict(section),
             "input_id": document["document_id"],
             "document_id": document["document_id"],
             "title": document["title"],
-            "text": document["text"][section.start : section.end],
+            "text": text[section.start : section.end],
         }
-        for document in documents
-        for section in cut_sections(document["document_id"], document["text"], document["blocks"])
-    ]
-    return stage_rows(SECTIONS, rows)

@@ -1,6 +1,6 @@
-"""Cut a document into sections at its headings; every character of it is in exactly one."""
+"""Cut a document into sections at its headings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,39 +21,44 @@ class Section:
     blocks: list[dict[str, Any]]
 
 
-def cut_sections(document_id: str, text: str, blocks: Sequence[dict[str, Any]]) -> list[Section]:
-    """Sections of a document, in reading order; at least one.
+def cut_sections(
+    document_id: str,
+    text: str,
+    blocks: Sequence[dict[str, Any]],
+    skipped: Collection[int] = (),
+) -> list[Section]:
+    """Sections of a document, in reading order; at least one unless every block is skipped.
 
-    A heading with nothing under it before the next one opens no section of its own: it begins the
-    section that follows, so that no section is a bare title.
+    Without skipped blocks every block is in exactly one section. A heading with nothing under it
+    before the next one opens no section of its own: it begins the section that follows, so that
+    no section is a bare title.
+
+    A skipped block is in no section: where it stands in the middle of one, the section ends and
+    what follows it is another under the same headings. A heading that has only skipped blocks under
+    it goes with them; it still stands in the heading path of what is below it.
 
     Args:
         document_id: enters the ids.
         text: the document's text.
         blocks: ``documents.blocks``, in reading order.
+        skipped: positions in ``blocks`` of those to leave out; none of them a heading.
     """
-    groups: list[list[dict[str, Any]]] = []
-    for block in blocks:
-        opens = block["kind"] == "heading" and (
-            not groups or any(b["kind"] != "heading" for b in groups[-1])
-        )
-        if opens or not groups:
-            groups.append([])
-        groups[-1].append(block)
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
     occurrences: dict[tuple[str, ...], int] = {}
-    for ordinal, group in enumerate(groups):
+    for group, is_kept in _groups(blocks, skipped):
         for block in group:
             if block["kind"] == "heading":
                 path = [(n, h) for n, h in path if n < block["level"]]
                 path.append((block["level"], text[block["start"] : block["end"]]))
+        if not is_kept:
+            continue
         headings = tuple(heading for _, heading in path)
         nth = occurrences[headings] = occurrences.get(headings, 0) + 1
         sections.append(
             Section(
                 section_id=row_id("sec", document_id, list(headings), nth),
-                ordinal=ordinal,
+                ordinal=len(sections),
                 level=path[-1][0] if path else 0,
                 heading_path=list(headings),
                 page=group[0]["page"],
@@ -63,3 +68,26 @@ def cut_sections(document_id: str, text: str, blocks: Sequence[dict[str, Any]]) 
             )
         )
     return sections
+
+
+def _groups(
+    blocks: Sequence[dict[str, Any]], skipped: Collection[int]
+) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+    """Runs of blocks, each with whether it is a section or only headings that lost their text."""
+    group: list[dict[str, Any]] = []
+    for position, block in enumerate(blocks):
+        if position in skipped:
+            if group:
+                yield group, not _is_bare(group)
+            group = []
+            continue
+        if block["kind"] == "heading" and group and not _is_bare(group):
+            yield group, True
+            group = []
+        group.append(block)
+    if group:
+        yield group, True
+
+
+def _is_bare(group: Sequence[dict[str, Any]]) -> bool:
+    return all(block["kind"] == "heading" for block in group)

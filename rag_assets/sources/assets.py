@@ -1,10 +1,25 @@
 """Asset ``source_files``: what exists at a source now."""
 
+from collections.abc import Iterator
+
 import dagster as dg
+from pydantic import Field
 
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.sources import ingest
+from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_partitions
+
+HELD = "source_lists_what_it_held"
+MAX_NOTICES = 50
+
+
+class SourceFilesConfig(dg.Config):
+    """Run config of ``source_files``."""
+
+    accept_deletions: bool = Field(
+        default=False, description="Go on even if a source lists a fifth of what it held, or less."
+    )
 
 
 @dg.asset(
@@ -12,24 +27,54 @@ from rag_assets.sources.resource import SourcesResource, corpus_partitions
     group_name="ingest",
     kinds={"lancedb", "xxhash"},
     code_version=ingest.CODE_VERSION,
+    check_specs=[
+        dg.AssetCheckSpec(
+            HELD,
+            asset="source_files",
+            blocking=True,
+            description="The source lists more than a fifth of what it held, or a person agreed.",
+        )
+    ],
 )
 def source_files(
-    context: dg.AssetExecutionContext, store: LakeResource, sources: SourcesResource
-) -> dg.MaterializeResult:
+    context: dg.AssetExecutionContext,
+    config: SourceFilesConfig,
+    store: LakeResource,
+    sources: SourcesResource,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """One row per file of the source: uri, size, mtime, xxh3_128 of its bytes.
 
     The bytes are kept under their hash, so that every later stage can be recomputed without
-    the source. A source that cannot be listed fails the run and deletes nothing.
+    the source. A source that cannot be listed fails the run and deletes nothing; one that lists
+    far less than it held fails its check, and nothing is written until a person agrees.
     """
-    reports = refresh_partitions(
-        context,
-        "files",
-        lambda partition, progress: ingest.ingest(
-            store.client,
-            sources.of_partition(partition, store.client),
-            partition,
-            run_id=context.run.run_id,
-            progress=progress,
-        ),
+    notices: list[str] = []
+    try:
+        reports = refresh_partitions(
+            context,
+            "files",
+            lambda partition, progress: ingest.ingest(
+                store.client,
+                sources.of_partition(partition, store.client),
+                partition,
+                run_id=context.run.run_id,
+                progress=progress,
+                accept_deletions=config.accept_deletions,
+                notice=notices.append,
+            ),
+        )
+    except SourceShrunkError as error:
+        yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
+        raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
+    for text in notices[:MAX_NOTICES]:
+        context.log.warning(text)
+    shown = "\n".join(f"- {text}" for text in notices[:MAX_NOTICES]) or "none"
+    yield stage_result(
+        reports,
+        ingest.TABLE.name,
+        metadata={
+            "n_kept_unread": len(notices),
+            "kept_unread": dg.MetadataValue.md(shown),
+        },
     )
-    return stage_result(reports, ingest.TABLE.name)
+    yield dg.AssetCheckResult(check_name=HELD, passed=True)

@@ -1,6 +1,6 @@
 """Declared sources: ``data/sources.yaml``, and folders added from the command line.
 
-Example of the file::
+Example of the file, with one source of each kind::
 
     sources:
       - name: sample            # letters, digits, - and _; part of every partition key and uri
@@ -13,67 +13,51 @@ Example of the file::
         golden: sample/golden.jsonl   # optional, questions that gate a new index
         labels: sample/document_types.jsonl   # optional, types that enrichment is held against
         enrich: true            # optional; false saves the small model's 1.4 s a document
+
+      - name: contracts
+        kind: object_store
+        where: s3://company-docs/contracts   # any URI that fsspec has a package for
+        storage:                # optional, as fsspec's filesystem takes it; never a secret:
+          endpoint_url: https://minio.example.org   # credentials come from the environment
+          anon: false
+
+      - name: manuals
+        kind: archive           # a zip file; patterns apply to its members
+        where: manuals.zip      # relative to this file, absolute, or a URI with ``storage``
+
+      - name: handbook
+        kind: web
+        where: https://handbook.example.org/sitemap.xml   # a sitemap (index, gzip), or a text
+                                # with one URL a line; also such a file on this machine
+        include: ["guide/**"]   # patterns apply to a URL's path, here /guide/...
+        cron: "0 4 * * *"       # pages are asked for by cron and by hand, never by the sensor
+        web:                    # optional, each field too; its default stands here
+          delay_s: 1.0          # between two requests to one host; a longer Crawl-delay wins
+          max_bytes: 20000000   # of a page, decompressed
+          max_pages: 10000      # a longer list is refused
+          hosts: []             # further hosts that pages and redirects may be on
+          user_agent: rag_assets   # its first word is the name that robots.txt is asked for
+          allow_private: false  # true: also loopback and private addresses, for an intranet
+
+A source that lists a fifth of what it held, or less, deletes nothing until a person agrees
+(``rag refresh NAME --accept-deletions``); one that cannot be listed whole deletes nothing at all.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rag_assets.lake.identity import bucket_of, value_hash
+from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
+from rag_assets.sources.declaration import Source, SourceError, WebOptions, web_options
+
+__all__ = ["Source", "SourceError", "WebOptions", "add_folder", "catalog", "declared"]
 
 ADDED = "sources"  # folder of the lake's records that holds sources added ad hoc
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-class SourceError(Exception):
-    """A source is declared wrongly or cannot be read; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One declared source; see the module's example for the fields."""
-
-    name: str
-    kind: str
-    where: str
-    include: tuple[str, ...] = ("**/*",)
-    exclude: tuple[str, ...] = ()
-    buckets: int = 1
-    cron: str | None = None
-    golden: str | None = None
-    labels: str | None = None
-    enrich: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what would fail later and less clearly."""
-        if not NAME.fullmatch(self.name):
-            raise SourceError(
-                f"a source's name must be lower-case letters, digits, - and _, got {self.name!r}"
-            )
-        if self.kind != "folder":
-            raise SourceError(f"source {self.name}: kind must be 'folder', got {self.kind!r}")
-        if not isinstance(self.enrich, bool):
-            raise SourceError(
-                f"source {self.name}: enrich must be true or false, got {self.enrich!r}"
-            )
-        try:
-            bucket_of("", self.buckets)
-        except ValueError as error:
-            raise SourceError(f"source {self.name}: {error}") from error
-
-    @property
-    def partitions(self) -> list[str]:
-        """Its partition keys, ``<source>.<bucket>``."""
-        return [f"{self.name}.{bucket}" for bucket in range(self.buckets)]
-
-    def partition_of(self, uri: str) -> str:
-        """The partition that holds this uri's document."""
-        return f"{self.name}.{bucket_of(uri, self.buckets)}"
 
 
 def source_name(partition: str) -> str:
@@ -105,14 +89,25 @@ def declared(path: Path) -> dict[str, Source]:
 
 
 def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
+    name, known = entry.get("name"), [field.name for field in fields(Source)]
+    for field in entry:
+        if field not in known:
+            raise SourceError(
+                f"source {name}: {field!r} is no field; known: {', '.join(known)}. Remove it, or "
+                "correct its spelling"
+            )
     files = {name: entry[name] for name in ("golden", "labels") if entry.get(name) is not None}
+    where = entry["where"]
+    if isinstance(where, str) and where and "://" not in where:
+        where = str((folder / where).absolute())
     return Source(
         **{
             **entry,
-            "where": str((folder / entry["where"]).absolute()),
+            "where": where,
             **{name: str((folder / file).absolute()) for name, file in files.items()},
             "include": _patterns(entry.get("include", ["**/*"])),
             "exclude": _patterns(entry.get("exclude", [])),
+            "web": web_options(str(name), entry.get("web", {})),
         }
     )
 
@@ -132,7 +127,12 @@ def catalog(path: Path, store: LakeStore) -> dict[str, Source]:
 
 def _from_record(record: Mapping[str, Any]) -> Source:
     return Source(
-        **{**record, "include": tuple(record["include"]), "exclude": tuple(record["exclude"])}
+        **{
+            **record,
+            "include": tuple(record["include"]),
+            "exclude": tuple(record["exclude"]),
+            "web": web_options(record["name"], record.get("web", {})),
+        }
     )
 
 

@@ -1,31 +1,44 @@
 """List and read a folder source; nothing here changes the source."""
 
-import fnmatch
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rag_assets.lake.identity import data_version
-from rag_assets.sources.catalog import Source, SourceError
+from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.found import (
+    FoundFile,
+    UnreadableError,
+    is_wanted,
+    read_capped,
+    size_problem,
+)
 
-MAX_FILE_BYTES = 200_000_000  # above this a file is rejected unread; no sample of it is useful
 
+class FolderListing:
+    """A folder; its files' states are size and mtime, as rsync and git decide it."""
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file as the folder's listing shows it; ``problem`` says why it cannot be read."""
+    notices: Sequence[str] = ()
 
-    uri: str
-    path: str
-    size: int
-    mtime_ns: int
-    problem: str | None = None
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
-    @property
-    def stat_hash(self) -> str:
-        """Changes when the file may have changed: size and mtime, as rsync and git decide it."""
-        return f"{self.size}:{self.mtime_ns}:{self.problem or ''}"
+    def files(self) -> Sequence[FoundFile]:
+        """Every file of the folder; see ``list_folder``."""
+        return [*list_folder(self._source)]
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Sequence[FoundFile]:
+        """The files as listed: their stat says it all."""
+        return files
+
+    def read(self, file: FoundFile) -> bytes:
+        """The file's bytes."""
+        try:
+            with Path(file.path).open("rb") as stream:
+                return read_capped(stream)
+        except OSError as error:
+            raise UnreadableError(f"cannot be read: {error.strerror}") from error
 
 
 def list_folder(source: Source) -> Iterator[FoundFile]:
@@ -53,38 +66,25 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
         for name in sorted(names):
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
-            if not name.startswith(".") and _is_wanted(relative, source):
+            if not name.startswith(".") and is_wanted(relative, source):
                 yield _found(source, path, relative)
-
-
-def _is_wanted(relative: str, source: Source) -> bool:
-    # fnmatch's "*" crosses slashes; a leading "**/" must match where there is no folder, too.
-    def matches(patterns: tuple[str, ...]) -> bool:
-        return any(
-            fnmatch.fnmatch(relative, p) or fnmatch.fnmatch(relative, p.removeprefix("**/"))
-            for p in patterns
-        )
-
-    return matches(source.include) and not matches(source.exclude)
 
 
 def _found(source: Source, path: Path, relative: str) -> FoundFile:
     # A name that is not UTF-8 keeps its odd bytes as "\\udcff", so that no two names become one.
     uri = f"{source.name}:{relative.encode('utf-8', 'backslashreplace').decode()}"
+    size = mtime_ns = 0
+    problem = None
     try:
         stat = path.stat()
     except OSError as error:
-        return FoundFile(uri, str(path), 0, 0, f"cannot be read: {error.strerror}")
-    problem = None
-    if not path.is_file():
-        problem = "is not a regular file"
-    elif stat.st_size > MAX_FILE_BYTES:
-        problem = f"has {stat.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
-    elif not os.access(path, os.R_OK):
-        problem = "cannot be read: permission denied"
-    return FoundFile(uri, str(path), stat.st_size, stat.st_mtime_ns, problem)
-
-
-def folder_state(source: Source) -> str:
-    """One hash of the whole listing, for a sensor that asks whether anything changed."""
-    return data_version((found.uri, found.stat_hash) for found in list_folder(source))
+        problem = f"cannot be read: {error.strerror}"
+    else:
+        size, mtime_ns = stat.st_size, stat.st_mtime_ns
+        if not path.is_file():
+            problem = "is not a regular file"
+        elif size_problem(size) is not None:
+            problem = size_problem(size)
+        elif not os.access(path, os.R_OK):
+            problem = "cannot be read: permission denied"
+    return FoundFile(uri, str(path), size, mtime_ns, f"{size}:{mtime_ns}:{problem or ''}", problem)

@@ -10,7 +10,7 @@ from rag_assets.chunks.chunking import (
     make_header,
 )
 from rag_assets.documents.blocks import Block
-from rag_assets.documents.reading import normalise
+from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.models.profiles import load_profile
 from rag_assets.models.tokens import Tokenizer
 from rag_assets.models.weights import cache_root, require_pulled
@@ -46,7 +46,8 @@ def counter(request: pytest.FixtureRequest) -> Counter:
 def chunked(
     parts: list[str], counter: Counter, header: str, max_tokens: int
 ) -> tuple[str, list[tuple[int, int]], list[Span]]:
-    text, spans = normalise([Block("paragraph", part) for part in parts])
+    cleaned = clean_blocks([Block("paragraph", part) for part in parts])
+    text, spans = cleaned.text, cleaned.blocks
     blocks = [(span.start, span.end) for span in spans]
     return text, blocks, chunk_section(text, blocks, header, counter, max_tokens=max_tokens)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rag_assets.chunks.cut import chunk_rows, cut_chunks
 from rag_assets.documents.blocks import Block
-from rag_assets.documents.reading import normalise
+from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.lake.identity import text_hash
 from rag_assets.sections.tree import cut_sections
 from rag_assets_tests.world import WordCounter, World
@@ -27,7 +27,8 @@ blocks = st.lists(
 
 def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[str, Any]]]:
     """A document's text and its chunk rows."""
-    text, spans = normalise(given_blocks)
+    cleaned = clean_blocks(given_blocks)
+    text, spans = cleaned.text, cleaned.blocks
     found = [
         {"kind": s.kind, "level": s.level, "start": s.start, "end": s.end, "page": s.page}
         for s in spans

@@ -1,7 +1,16 @@
+import html
+import tarfile
+from contextlib import suppress
+
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from lxml.html import document_fromstring
 
 from rag_assets.documents.blocks import Block, RejectedError
 from rag_assets.documents.html import read_html
+from rag_assets.documents.html_tree import blocks_of
+from rag_assets.settings import load_settings
 
 PARAGRAPH = (
     "The ferry leaves the harbour at seven in the morning and reaches the island an hour later, "
@@ -55,7 +64,7 @@ def test_words_do_not_grow_together_at_line_breaks() -> None:
         "Come early", "Come<br>early"
     )
     text = "\n".join(block.text for block in read_html(page.encode()).blocks)
-    for words in ("Small children", "Adult | 40 kr", "He said: The best", "- Come early"):
+    for words in ("Small children", "Adult | 40 kr", "He said:\nThe best", "- Come early"):
         assert words in text
 
 
@@ -74,3 +83,102 @@ def test_page_without_content_says_so(page: str) -> None:
     with pytest.raises(RejectedError) as caught:
         read_html(page.encode())
     assert caught.value.reason == "no text"
+
+
+def page_of(body: str, head: str = "") -> bytes:
+    return f"<!doctype html><html><head>{head}</head><body>{body}</body></html>".encode()
+
+
+def texts(body: str) -> str:
+    return "\n".join(block.text for block in read_html(page_of(body)).blocks)
+
+
+def test_code_within_a_sentence_stays_in_it() -> None:
+    body = f"<article><h1>T</h1><p>{PARAGRAPH}</p><p>Call <code>go()</code> before you leave.</p>"
+    blocks = read_html(page_of(body)).blocks
+    assert Block("paragraph", "Call go() before you leave.") in blocks
+
+
+def test_items_without_a_list_do_not_grow_together() -> None:
+    text = texts(
+        f"<p>{PARAGRAPH}</p><blockquote><li>Level: 70</li><li>Town: Bukra</li></blockquote>"
+    )
+    assert "70Town" not in text
+    assert "Level: 70" in text
+
+
+def test_page_that_the_extractor_empties_is_read_whole() -> None:
+    rows = "".join(f"<div>Gate {n}</div>" for n in range(3))
+    assert "Gate 2" in texts(f"<div class='footer'>{rows}</div>")
+
+
+def test_marked_content_wins_over_a_poor_extraction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "rag_assets.documents.html.trafilatura.bare_extraction", lambda *_, **__: None
+    )
+    paragraphs = "".join(f"<p>{n}. {PARAGRAPH}</p>" for n in range(5))
+    body = (
+        f"<nav>Menu</nav><main><h1>Line</h1>{paragraphs}"
+        f"<div class='comments'>{PARAGRAPH} Me too</div></main><footer>Imprint</footer>"
+    )
+    text = texts(body)
+    assert "4. The ferry" in text
+    for clutter in ("Menu", "Imprint", "Me too"):
+        assert clutter not in text
+
+
+def test_navigation_alone_is_better_than_nothing() -> None:
+    assert "Harbour" in texts("<nav><a href='/h'>Harbour</a></nav>")
+
+
+def test_share_of_links() -> None:
+    linked = "".join(
+        f"<li><a href='/{n}'>Sailing number {n} of the year</a></li>" for n in range(30)
+    )
+    assert read_html(page_of(f"<ul>{linked}</ul>")).link_share > 0.9
+    assert read_html(PAGE.encode()).link_share == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1))
+@example("¶")
+def test_text_of_a_paragraph_survives(text: str) -> None:
+    kept = " ".join(text.split())
+    body = f"<p>{PARAGRAPH}</p><p>start {html.escape(text)} end</p><p>{PARAGRAPH} Again.</p>"
+    assert " ".join(f"start {kept} end".split()) in "\n".join(
+        block.text for block in blocks_of(document_fromstring(body))
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_mutated_pages_are_read_or_rejected(data: st.DataObject) -> None:
+    page = bytearray(PAGE.encode())
+    for _ in range(data.draw(st.integers(0, 12))):
+        at = data.draw(st.integers(0, len(page) - 1))
+        page[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=8))
+    with suppress(RejectedError):
+        assert read_html(bytes(page)).blocks
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_random_bytes_are_read_or_rejected(data: bytes) -> None:
+    with suppress(RejectedError):
+        assert read_html(b"<p>" + data).blocks
+
+
+DATA = load_settings().eval_data
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no evaluation data at {DATA}; see RAG_EVAL_DATA")
+def test_fuzzed_files_are_read_or_rejected() -> None:
+    n_files = 0
+    with tarfile.open(DATA / "fuzz-html" / "files.tar.xz") as tar:
+        for member in tar:
+            stored = tar.extractfile(member)
+            content = stored.read() if stored else b""
+            n_files += 1
+            with suppress(RejectedError):
+                assert read_html(content).blocks
+    assert n_files > 100

@@ -1,5 +1,10 @@
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pypdfium2
 import pytest
 
+from rag_assets.documents import ocr, pdf_scans
 from rag_assets.documents.blocks import Block, RejectedError
 from rag_assets.documents.pdf import read_pdf
 from rag_assets_tests.documents import pdfs
@@ -71,6 +76,47 @@ def test_what_gives_no_text_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(RejectedError) as caught:
         read_pdf(data)
     assert caught.value.reason == reason
+
+
+def test_scan_is_read_from_pictures_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def read_pages(images: Iterable[np.ndarray]) -> Iterator[str]:
+        for image in images:
+            seen.append(image)
+            yield "The ferry leaves the har-\nbour at seven.\n\nNo dogs are taken along here."
+
+    monkeypatch.setattr(ocr, "is_available", lambda: True)
+    monkeypatch.setattr(ocr, "read_pages", read_pages)
+    blocks = read_pdf(pdfs.write_scan()).blocks
+    assert blocks == [
+        Block("paragraph", "The ferry leaves the harbour at seven.", page=1),
+        Block("paragraph", "No dogs are taken along here.", page=1),
+    ]
+    (image,) = seen
+    assert (image.dtype, image.shape) == (np.uint8, (1754, 1241, 3))  # A4 at 150 dpi
+    assert image[0, 0].tolist() == [255, 255, 255]
+    assert image[400, 400].tolist() == [200, 30, 0]  # red, green, blue
+
+
+@pytest.mark.parametrize(
+    ("installed", "said"), [(False, r"rag-assets\[ocr\]"), (True, "OCR found")]
+)
+def test_scan_without_text_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, installed: bool, said: str
+) -> None:
+    monkeypatch.setattr(ocr, "is_available", lambda: installed)
+    monkeypatch.setattr(ocr, "read_pages", lambda images: ("" for _ in images))
+    with pytest.raises(RejectedError, match=said) as caught:
+        read_pdf(pdfs.write_scan())
+    assert caught.value.reason == "no text"
+
+
+def test_large_sheet_is_rendered_more_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_scans, "MAX_PIXELS", 10_000)
+    with pypdfium2.PdfDocument(pdfs.write_scan()) as pdf:
+        (image,) = pdf_scans._images(pdf, [])
+    assert image.shape[0] * image.shape[1] < 11_000
 
 
 def test_cut_off_file_is_rejected_or_read_never_a_crash() -> None:

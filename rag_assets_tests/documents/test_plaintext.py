@@ -39,3 +39,10 @@ def test_capitals_among_letters_without_case(line: str, is_heading: bool) -> Non
 def test_title_is_the_first_heading_or_line() -> None:
     assert read_text(b"one\ntwo\n\nFARES HERE").title == "FARES HERE"
     assert read_text(b"one\ntwo").title == "one"
+
+
+def test_licence_line() -> None:
+    assert read_text(b"x\n# SPDX-License-Identifier: GPL-3.0-or-later\n").licence == (
+        "GPL-3.0-or-later"
+    )
+    assert read_text(b"licensed under the sun").licence is None

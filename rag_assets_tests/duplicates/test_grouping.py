@@ -1,92 +1,135 @@
-import numpy as np
+from pathlib import Path
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_assets.documents.signatures import bands, shingles
-from rag_assets.duplicates.grouping import Alias, Fingerprinted, find_aliases
-from rag_assets.lake.identity import text_hash
+from rag_assets.documents.signatures import jaccard, shingles
+from rag_assets.duplicates.collapse import collapse_duplicates
+from rag_assets.lake.store import LakeStore
+from rag_assets_tests.duplicates.shelf import aliases, expected, put, related, text
 
-WORDS = [f"w{n}" for n in range(200)]
-
-
-def text(*, changed: int = 0, first: int = 0) -> str:
-    """200 words of which ``changed`` in a row, from ``first`` on, are others."""
-    words = list(WORDS)
-    words[first : first + changed] = [f"x{first + n}" for n in range(changed)]
-    return " ".join(words)
-
-
-def group(texts: dict[str, str], order: list[str] | None = None) -> list[Alias]:
-    documents = [
-        Fingerprinted(f"id-{uri}", uri, text_hash(texts[uri]), bands(shingles(texts[uri])))
-        for uri in order or sorted(texts)
-    ]
-
-    def shingles_of(document_id: str) -> np.ndarray:
-        return shingles(texts[document_id.removeprefix("id-")])
-
-    return find_aliases(documents, shingles_of)
+LONG = " ".join(f"page{n}" for n in range(3000))
+PART = " ".join(f"page{n}" for n in range(1000, 1400))
+TEXTS = [
+    text(),
+    text(changed=10),
+    text(changed=20),
+    text(changed=36),
+    "short",
+    "",
+    "日本語の文書。",
+]
 
 
-def pairs(aliases: list[Alias]) -> dict[str, tuple[str, str]]:
-    return {alias.uri: (alias.canonical_uri, alias.kind) for alias in aliases}
+def group(store: LakeStore, texts: dict[str, str], **more: list[str]) -> dict[str, tuple[str, str]]:
+    put(store, texts, **more)  # type: ignore[arg-type]
+    collapse_duplicates(store)
+    return aliases(store)
 
 
-def test_exact_copies_stand_under_the_plainest_uri() -> None:
+def test_exact_copies_stand_under_the_plainest_uri(store: LakeStore) -> None:
     texts = dict.fromkeys(["s:a.md", "s:archive/a.md", "s:copy-of-a.md"], text()) | {"s:b": "else"}
-    assert pairs(group(texts)) == {
+    assert group(store, texts) == {
         "s:archive/a.md": ("s:a.md", "exact"),
         "s:copy-of-a.md": ("s:a.md", "exact"),
     }
 
 
-def test_near_copy_has_its_true_similarity() -> None:
-    (alias,) = group({"s:a": text(), "s:bb": text(changed=10)})
+def test_the_ending_does_not_tell_which_is_the_original(store: LakeStore) -> None:
+    texts = dict.fromkeys(["s:book.pdf", "s:book.html", "s:book2.md", "s:v1.2/x"], text())
+    assert {canonical for canonical, _ in group(store, texts).values()} == {"s:book.html"}
+
+
+def test_near_copy_has_its_true_similarity(store: LakeStore) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    (alias,) = store.rows("duplicates")
     # 198 shingles each; 10 changed words in the beginning touch 10 of them
-    assert (alias.uri, alias.kind) == ("s:bb", "near")
-    assert alias.similarity == pytest.approx(188 / 208, abs=1e-6)
+    assert (alias["uri"], alias["kind"]) == ("s:bb", "near")
+    assert alias["similarity"] == pytest.approx(188 / 208, abs=1e-6)
 
 
-def test_half_changed_is_no_duplicate() -> None:
-    assert group({"s:a": text(), "s:bb": text(changed=100)}) == []
+def test_half_changed_is_no_duplicate(store: LakeStore) -> None:
+    assert group(store, {"s:a": text(), "s:bb": text(changed=100)}) == {}
 
 
-def test_chains_pull_nobody_under_what_he_does_not_resemble() -> None:
+def test_chains_pull_nobody_under_what_he_does_not_resemble(store: LakeStore) -> None:
     texts = {
         "s:a": text(),
         "s:bb": text(changed=18),
-        "s:ccc": text(changed=36),  # like bb (0.83), not like a (0.69)
+        "s:ccc": text(changed=34),  # like bb (0.83), not like a (0.71)
     }
-    assert pairs(group(texts)) == {"s:bb": ("s:a", "near")}
+    assert group(store, texts) == {"s:bb": ("s:a", "near")}
+    assert related(store) == {("s:ccc", "s:a"): "similar"}
 
 
-def test_exact_copy_of_a_near_copy_is_near() -> None:
+def test_exact_copy_of_a_near_copy_is_near(store: LakeStore) -> None:
     near = text(changed=10)
-    found = pairs(group({"s:a": text(), "s:bb": near, "s:deep/bb": near}))
+    found = group(store, {"s:a": text(), "s:bb": near, "s:deep/bb": near})
     assert found == {"s:bb": ("s:a", "near"), "s:deep/bb": ("s:a", "near")}
 
 
-def test_nothing_to_group() -> None:
-    assert group({}) == []
-    assert group({"s:a": ""}) == []
+def test_flagged_documents_stand_for_no_unflagged_one(store: LakeStore) -> None:
+    texts = {"s:a": text(), "s:much/deeper": text(changed=10), "s:much/deeper/still": text()}
+    assert group(store, texts, flagged=["s:a"]) == {
+        "s:a": ("s:much/deeper", "near"),
+        "s:much/deeper/still": ("s:much/deeper", "near"),
+    }
+    assert set(group(store, texts, flagged=list(texts)).values()) == {
+        ("s:a", "near"),
+        ("s:a", "exact"),
+    }
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    st.dictionaries(
-        st.sampled_from([f"s:{'d/' * (n % 3)}{n}" for n in range(8)]),
-        st.sampled_from([text(), text(changed=10), text(changed=20), text(changed=36), "short"]),
-        max_size=6,
-    ),
-    st.data(),
+def test_a_page_of_a_book_is_related_and_stands(store: LakeStore) -> None:
+    assert group(store, {"s:book.pdf": LONG, "s:page.html": PART, "s:else": text()}) == {}
+    assert related(store) == {("s:page.html", "s:book.pdf"): "contained"}
+    (row,) = store.rows("related_documents")
+    assert row["containment"] == 1.0
+    assert row["similarity"] == pytest.approx(398 / 2998)
+
+
+def test_aliases_are_related_to_nobody(store: LakeStore) -> None:
+    group(store, {"s:book.pdf": LONG, "s:page.html": PART, "s:deep/page.html": PART})
+    assert related(store) == {("s:page.html", "s:book.pdf"): "contained"}
+
+
+def test_boilerplate_relates_nobody(store: LakeStore) -> None:
+    # 80 pages that share 300 words and have 300 of their own: Jaccard 1/3, containment 1/2
+    shared = " ".join(f"menu{n}" for n in range(300))
+    pages = {
+        f"s:{page}": shared + " " + " ".join(f"own{page}of{n}" for n in range(300))
+        for page in range(80)
+    }
+    put(store, pages)
+    assert group(store, pages) == {}
+    assert related(store) == {}
+
+
+@pytest.mark.parametrize("texts", [{}, {"s:a": ""}, {"s:a": "", "s:b": "one two"}])
+def test_nothing_to_group(store: LakeStore, texts: dict[str, str]) -> None:
+    assert group(store, texts) == {}
+
+
+uris = st.sampled_from([f"s:{'d/' * (n % 3)}{n}" for n in range(8)])
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_order_does_not_matter_and_canonicals_are_no_aliases(
-    texts: dict[str, str], data: st.DataObject
+@given(st.dictionaries(uris, st.sampled_from(TEXTS), max_size=7), st.data())
+def test_as_if_everything_were_compared_whatever_the_order(
+    tmp_path: Path, texts: dict[str, str], data: st.DataObject
 ) -> None:
-    found = group(texts)
-    assert group(texts, data.draw(st.permutations(sorted(texts)))) == found
-    aliases = {alias.document_id for alias in found}
-    assert len(aliases) == len(found)
-    assert aliases.isdisjoint(alias.canonical_id for alias in found)
-    assert all(alias.similarity >= 0.8 for alias in found)
+    store = LakeStore(str(tmp_path / "lake"))
+    found = group(store, texts)
+    assert found == expected(texts)
+    assert found.keys().isdisjoint(canonical for canonical, _ in found.values())
+    for alias, (canonical, _) in found.items():
+        assert jaccard(shingles(texts[alias]), shingles(texts[canonical])) >= 0.8
+    was_related = related(store)
+    assert found.keys().isdisjoint(uri for pair in was_related for uri in pair)
+    shuffled = {uri: texts[uri] for uri in data.draw(st.permutations(sorted(texts)))}
+    assert group(store, shuffled) == found
+    assert related(store) == was_related

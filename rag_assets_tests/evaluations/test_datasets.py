@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rag_assets.documents.blocks import Block
-from rag_assets.documents.reading import normalise, read_document
+from rag_assets.documents.cleaning import clean_text
+from rag_assets.documents.reading import read_document
 from rag_assets.evaluations.datasets import (
     DATASETS,
     DataError,
@@ -298,7 +298,7 @@ def test_paths_that_are_none() -> None:
 
 def squeezed(text: str) -> str:
     """As the reader cleans it, with every gap one space."""
-    return " ".join(normalise([Block("paragraph", text)])[0].split())
+    return " ".join(clean_text(text)[0].split())
 
 
 def read_back(folder: Path, document: Document) -> tuple[str, str]:

@@ -98,6 +98,18 @@ def test_duplicates_are_aliases_of_one_set_of_rows(world: World) -> None:
     assert rows(world)["docs:a.md"]["aliases"] == ["docs:copies/a.md"]
 
 
+def test_flagged_document_is_left_out_until_it_is_none(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    world.write("b.md", "404 Not Found")
+    built = world.refresh()
+    assert rows(world).keys() == {"docs:a.md"}
+    assert built.generation.counts == {"chunks": 1, "documents": 1}
+    world.write("b.md", "the anchor was not found")
+    assert found(world, world.refresh(), "anchor") == {"docs:b.md"}
+    world.write("b.md", "404 Not Found")
+    assert found(world, world.refresh(), "anchor not found") == set()
+
+
 def test_alias_promoted_in_an_untouched_partition_appears(world: World, tmp_path: Path) -> None:
     other = World(tmp_path, world.store, "other")
     path = world.write("a.md", "the lighthouse on the island")

@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 
+import rag_assets.sources.catalog
 from rag_assets.lake.store import LakeStore
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import (
     Source,
     SourceError,
+    WebOptions,
     add_folder,
     catalog,
     declared,
@@ -60,7 +62,33 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
         ("sources: [{name: A B, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: a.b, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: 1, kind: folder, where: x}]", "expected a list called 'sources'"),
-        ("sources: [{name: a, kind: web, where: x}]", "kind must be 'folder'"),
+        ("sources: [{name: a, kind: ftp, where: x}]", "kind must be one of folder, object_store,"),
+        ("sources: [{name: a, kind: folder, where: 1}]", "where must be|unsupported operand"),
+        ("sources: [{name: a, kind: folder, where: ''}]", "where must be a path or a URL"),
+        ("sources: [{name: a, kind: folder, where: 's3://b'}]", "where must be .* object_store"),
+        ("sources: [{name: a, kind: folder, where: x, web: {delay_s: 2}}]", "no such block"),
+        ("sources: [{name: a, kind: folder, where: x, storage: {anon: true}}]", "storage must be"),
+        ("sources: [{name: a, kind: object_store, where: x}]", "such as s3://bucket"),
+        ("sources: [{name: a, kind: object_store, where: 'https://h/x'}]", "for HTTP: kind web"),
+        ("sources: [{name: a, kind: object_store, where: 'cached::http://h'}]", "object store's U"),
+        ("sources: [{name: a, kind: object_store, where: 's3://k:s@b'}]", "no user name"),
+        ("sources: [{name: a, kind: object_store, where: 's3://b', storage: x}]", "a block of"),
+        ("sources: [{name: a, kind: archive, where: 'http://h/x.zip'}]", "for HTTP: kind web"),
+        ("sources: [{name: a, kind: web, where: 'ftp://h/x'}]", r"http\(s\) URL"),
+        ("sources: [{name: a, kind: web, where: 'http://h', buckets: 2}]", "buckets must be 1"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: x}]", "must be a block"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {x: 1}}]", "web.x is no field"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {delay_s: -1}}]", "0 to 60"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {delay_s: '1'}}]", "0 to 60"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {max_pages: 0}}]", "from 1 up"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {max_bytes: 1.5}}]", "from 1 up"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {hosts: h}}]", "list of hosts"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {allow_private: 1}}]", "true or"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {user_agent: ''}}]", "a word"),
+        (
+            "sources: [{name: a, kind: web, where: 'http://h', web: {user_agent: \"a\\nb\"}}]",
+            "ASCII",
+        ),
         ("sources: [{name: a, kind: folder, where: x, buckets: 3}]", "power of two"),
         ("sources: [{name: a, kind: folder, where: x, buckets: many}]", "TypeError"),
         ("sources: [{name: a, kind: folder, where: x, include: '*.md'}]", "list of glob patterns"),
@@ -73,6 +101,44 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
 def test_wrong_declarations_are_explained(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         declared(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "storage",
+    ["{key: AKIA}", "{secret: x}", "{token: x}", "{account_key: x}", "{sas_token: x}",
+     "{password: x}", "{connection_string: x}", "{client_kwargs: {aws_secret_access_key: x}}",
+     "{endpoint_url: 'https://u:p@h'}"],
+)  # fmt: skip
+def test_secrets_are_refused(tmp_path: Path, storage: str) -> None:
+    text = f"sources: [{{name: a, kind: object_store, where: 's3://b', storage: {storage}}}]"
+    with pytest.raises(SourceError, match="give it through the environment") as said:
+        declared(write(tmp_path, text))
+    assert "AKIA" not in str(said.value)
+
+
+def test_no_token_is_no_secret(tmp_path: Path) -> None:
+    text = "sources: [{name: a, kind: object_store, where: 'gs://b', storage: {token: anon}}]"
+    assert declared(write(tmp_path, text))["a"].storage == {"token": "anon"}
+
+
+def test_example_of_the_docstring(tmp_path: Path) -> None:
+    text = str(rag_assets.sources.catalog.__doc__).split("::\n", 1)[1].rsplit("\nA source", 1)[0]
+    found = declared(write(tmp_path, text))
+    assert [source.kind for source in found.values()] == [
+        "folder", "object_store", "archive", "web",
+    ]  # fmt: skip
+    assert found["contracts"].where == "s3://company-docs/contracts"
+    assert found["contracts"].storage["endpoint_url"] == "https://minio.example.org"
+    assert found["manuals"].where == str(tmp_path / "manuals.zip")
+    assert found["handbook"].where == "https://handbook.example.org/sitemap.xml"
+    assert found["handbook"].web == WebOptions()  # what the example says are the defaults
+
+
+def test_a_list_on_this_machine_is_found_beside_the_file(tmp_path: Path) -> None:
+    text = "sources: [{name: a, kind: web, where: urls.txt, web: {hosts: [A.example]}}]"
+    found = declared(write(tmp_path, text))["a"]
+    assert found.where == str(tmp_path / "urls.txt")
+    assert found.web.hosts == ("a.example",)
 
 
 def test_bytes_that_are_no_text_are_explained(tmp_path: Path) -> None:

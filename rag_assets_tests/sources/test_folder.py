@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.sources import folder
+from rag_assets.sources import found
 from rag_assets.sources.catalog import Source, SourceError
-from rag_assets.sources.folder import folder_state, list_folder
+from rag_assets.sources.folder import list_folder
+from rag_assets.sources.listing import source_state
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_what_cannot_be_read_has_its_problem(
     (root / "dangling.md").symlink_to(root / "absent")
     os.mkfifo(root / "pipe.md")
     (root / "huge.md").write_text("x" * 200)
-    monkeypatch.setattr(folder, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(found, "MAX_FILE_BYTES", 100)
     access = os.access  # root may read everything, so the refusal is simulated
 
     def may(path: Path, mode: int) -> bool:
@@ -89,12 +90,12 @@ def test_names_that_are_not_utf8_stay_apart(source: Source) -> None:
 
 def test_state_changes_with_the_listing_only(source: Source) -> None:
     root = Path(source.where)
-    before = folder_state(source)
-    assert folder_state(source) == before
+    before = source_state(source)
+    assert source_state(source) == before
     (root / ".hidden").write_text("x")
-    assert folder_state(source) == before
+    assert source_state(source) == before
     (root / "new.md").write_text("x")
-    added = folder_state(source)
+    added = source_state(source)
     assert added != before
     (root / "new.md").unlink()
-    assert folder_state(source) == before
+    assert source_state(source) == before

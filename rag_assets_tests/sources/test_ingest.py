@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rag_assets.lake.identity import bytes_hash
-from rag_assets.sources import folder
+from rag_assets.sources import folder, found
 from rag_assets.sources.catalog import Source, SourceError
 from rag_assets.sources.ingest import ingest
 from rag_assets_tests.world import World
@@ -78,7 +78,7 @@ def test_missing_folder_deletes_nothing(world: World) -> None:
 
 def test_huge_file_is_kept_as_a_problem(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.write("a.md", "x" * 50)
-    monkeypatch.setattr(folder, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(found, "MAX_FILE_BYTES", 10)
     run(world)
     assert row(world, "a.md")["problem"] == "has 50 bytes; at most 10 are read"
     assert row(world, "a.md")["raw_hash"] == ""
@@ -92,11 +92,11 @@ def test_read_error_is_a_problem_until_it_is_over(
 ) -> None:
     world.write("a.md", "one")
 
-    def refuse(self: Path) -> bytes:
+    def refuse(stream: object) -> bytes:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(folder, "read_capped", refuse)
         run(world)
     assert row(world, "a.md")["problem"] == "cannot be read: Input/output error"
     run(world)

@@ -3,15 +3,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import fsspec
 import pytest
 
 from rag_assets.definitions import defs
 from rag_assets.lake.resource import LakeResource
 from rag_assets.sources import sensors
-from rag_assets.sources.catalog import declared
+from rag_assets.sources.catalog import Source, declared
 from rag_assets.sources.resource import SourcesResource, corpus_partitions
 from rag_assets.sources.schedules import refresh_schedules
-from rag_assets.sources.sensors import source_changed_sensor
+from rag_assets.sources.sensors import is_due, source_changed_sensor
+from rag_assets_tests.sources.site import Site
 
 NIGHT = datetime(2026, 1, 1, 3, tzinfo=UTC)
 DECLARED = """
@@ -100,6 +102,55 @@ def test_missing_folder_does_not_hide_the_others(home: Path, instance: dg.Dagste
     skipped = tick(home, instance, first.cursor)
     assert isinstance(skipped, dg.SkipReason)
     assert "nothing was deleted" in str(skipped.skip_message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "cron", "ago_s", "due"),
+    [
+        ("folder", "/docs", None, 0, True),
+        ("folder", "/docs", "0 3 * * *", 0, True),
+        ("archive", "/docs.zip", None, 0, True),
+        ("archive", "s3://b/docs.zip", None, 60, False),
+        ("object_store", "s3://b", None, 60, False),
+        ("object_store", "s3://b", None, 900, True),
+        ("object_store", "s3://b", "0 3 * * *", 10**9, False),
+        ("web", "https://h/sitemap.xml", None, 10**9, False),
+        ("web", "/urls.txt", None, 10**9, False),
+    ],
+)
+def test_when_a_source_is_looked_at(
+    kind: str, where: str, cron: str | None, ago_s: int, due: bool
+) -> None:
+    source = Source("a", kind, where, cron=cron)
+    assert is_due(source, NIGHT.timestamp() - ago_s, NIGHT.timestamp()) == due
+
+
+def test_web_sources_get_partitions_and_no_request(
+    home: Path, instance: dg.DagsterInstance, site: Site
+) -> None:
+    (home / "sources.yaml").write_text(
+        f"sources: [{{name: w, kind: web, where: '{site.url}/s', web: {{allow_private: true}}}}]"
+    )
+    assert requested(tick(home, instance, None)) == []
+    assert instance.get_dynamic_partitions(str(corpus_partitions.name)) == ["w.0"]
+    assert site.asked == []
+
+
+def test_remote_source_is_not_looked_at_each_minute(
+    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/sensed/a.md", b"x")
+    (home / "sources.yaml").write_text(
+        "sources: [{name: m, kind: object_store, where: 'memory://sensed'}]"
+    )
+    first = tick(home, instance, None)
+    assert requested(first) == ["m.0"]
+    assert isinstance(first, dg.SensorResult)
+    memory.pipe("/sensed/b.md", b"x")
+    assert requested(tick(home, instance, first.cursor)) == []
+    monkeypatch.setattr(sensors, "REMOTE_EVERY_S", 0)
+    assert requested(tick(home, instance, first.cursor)) == ["m.0"]
 
 
 def test_without_engines_nothing_is_started(

@@ -1,0 +1,91 @@
+"""XML of any vocabulary to blocks: prose with headings, or records."""
+
+from collections.abc import Iterator
+
+from lxml.etree import _Element, iterwalk
+
+from rag_assets.documents.archives import parse_xml
+from rag_assets.documents.blocks import Block, Extracted, RejectedError
+from rag_assets.documents.html_tree import tag_of
+
+_TITLES = frozenset(("title", "head", "heading"))
+_PARAGRAPHS = frozenset(("p", "para", "simpara", "ab", "verse", "l", "v"))
+_CODE = frozenset(("programlisting", "screen", "codeblock", "code", "literallayout"))
+_ROWS = frozenset(("row", "tr"))
+_TABLES = frozenset(("table", "informaltable", "tgroup"))
+_METADATA = frozenset(("teiheader", "prolog", "binary"))
+
+
+def read_xml(data: bytes) -> Extracted:
+    """The text of an XML file other than HTML.
+
+    With paragraphs (DocBook, TEI, JATS, DITA, FictionBook) it is prose: titles are headings, as
+    deep as the elements they are titles of. Without it is data: an element whose children have no
+    children is a record, a paragraph of "name: value" lines.
+
+    Raises:
+        RejectedError: ``corrupt`` for what is not well-formed.
+    """
+    root = parse_xml(data)
+    tags = {tag_of(element) for element in root.iter()}
+    found = _prose(root) if tags & _PARAGRAPHS else _records(root)
+    blocks = [block for block in found if block.text]
+    title = next((b.text for b in blocks if b.kind == "heading"), "")
+    if not blocks:
+        raise RejectedError("no text", "expected text between the tags of this XML, found none")
+    encoding = (root.getroottree().docinfo.encoding or "utf-8").lower()
+    return Extracted("application/xml", blocks, title=title, encoding=encoding)
+
+
+def _prose(root: _Element) -> Iterator[Block]:
+    waiting: list[tuple[_Element, int]] = [(root, 0)]  # a stack: recursion would end at its limit
+    while waiting:
+        element, depth = waiting.pop()
+        tag = tag_of(element)
+        if tag in _TITLES:
+            yield Block("heading", _flat(element), max(1, min(depth, 6)))
+        elif tag in _CODE:
+            yield Block("code", "".join(element.itertext()).strip("\n"))
+        elif tag in _TABLES:
+            yield Block("table", "\n".join(_rows(element)))
+        elif tag in _PARAGRAPHS or _has_own_text(element):
+            yield Block("paragraph", _flat(element))
+        elif tag not in _METADATA:
+            inner = depth + any(tag_of(child) in _TITLES for child in element)
+            waiting += [(child, inner) for child in reversed(element) if tag_of(child)]
+
+
+def _rows(table: _Element) -> Iterator[str]:
+    for row in table.iterdescendants():
+        cells = [_flat(cell) for cell in row if tag_of(cell)] if tag_of(row) in _ROWS else []
+        if any(cells):
+            yield " | ".join(cells)
+
+
+def _records(root: _Element) -> Iterator[Block]:
+    waiting = [root]
+    while waiting:
+        element = waiting.pop()
+        if not len(element) or _has_own_text(element):
+            yield Block("paragraph", _flat(element))
+            continue
+        children = [child for child in element if tag_of(child)]
+        leaves = [(tag_of(child), _flat(child)) for child in children if not len(child)]
+        yield Block("paragraph", "\n".join(f"{tag}: {text}" for tag, text in leaves if text))
+        waiting += [child for child in reversed(children) if len(child)]
+
+
+def _has_own_text(element: _Element) -> bool:
+    """Whether there are words between its children, so that they are parts of a sentence."""
+    own = [element.text or "", *(child.tail or "" for child in element)]
+    return any(part.strip() for part in own)
+
+
+def _flat(element: _Element) -> str:
+    parts: list[str] = []
+    for event, node in iterwalk(element, events=("start", "end")):
+        parts.append(" " if tag_of(node) in _PARAGRAPHS else "")
+        parts.append(
+            (node.text if event == "start" else node.tail if node is not element else "") or ""
+        )
+    return " ".join("".join(parts).split())

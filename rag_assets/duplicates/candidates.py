@@ -1,0 +1,136 @@
+"""Which documents to compare: those that hold the same keys, found by sorting.
+
+Near duplicates hold the same LSH bands: 128 signature numbers in 32 bands of 4. Two documents of
+Jaccard similarity ``s`` share a given band with probability ``p = s**4``, and at least two of the
+32 with ``1 - (1-p)**32 - 32 p (1-p)**31``:
+
+======  =====  =====  ======  ======  ========  ==========
+s       0.2    0.3    0.5     0.6     0.7       0.8
+one     0.050  0.229  0.873   0.988   0.99985   0.99999995
+two     0.001  0.028  0.603   0.932   0.9983    0.999999
+======  =====  =====  ======  ======  ========  ==========
+
+Two are asked for: that loses 2 pairs of 1,000 at 0.7, none at 0.8, and spares eight of nine
+comparisons of documents that share a fifth to a third, the common case in a corpus of one house.
+
+A document that another one contains need not share bands with it. Both hold the same sampled
+shingle hashes, though (the sketch, one shingle in 32), so these are its keys.
+"""
+
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+
+MIN_BANDS = 2
+MIN_SKETCH = 4  # sampled hashes; about 130 shingles: with fewer a sample says nothing
+MIN_SHARED = 2  # sampled hashes; one in common is a turn of phrase
+# A hash in more documents is boilerplate. It would tie each of n pages to all others: n**2 pairs.
+MOST_HOLDERS = 64
+
+
+class Postings:
+    """Who holds the same keys: from an owner to the others that share keys with it.
+
+    Only keys of at least two holders are kept: 8 bytes for each time one is held, and 4 a key.
+
+    Attributes:
+        n_keys: how many keys each owner has, shared or not, without the too common; (n,) int64.
+    """
+
+    def __init__(self, n_owners: int, lists: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Keep inverted lists.
+
+        Args:
+            n_owners: owners are ``range(n_owners)``.
+            lists: (owners, sizes) in parts: owners of one key stand together, ``sizes`` says how
+                many they are, key by key.
+        """
+        parts = [(owners.astype(np.int32), sizes) for owners, sizes in lists]
+        none = np.zeros(0, dtype=np.int32)
+        self._holders = np.concatenate([none, *(owners for owners, _ in parts)])
+        sizes = np.concatenate([none, *(sizes for _, sizes in parts)]).astype(np.int64)
+        self._key_starts = np.concatenate([[0], np.cumsum(sizes)])
+        by_owner = np.argsort(self._holders, kind="stable")
+        self._keys = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[by_owner]
+        self._owner_starts = np.searchsorted(self._holders[by_owner], np.arange(n_owners + 1))
+        self.n_keys = np.zeros(n_owners, dtype=np.int64)
+
+    @classmethod
+    def of_bands(cls, bands: np.ndarray) -> Self:
+        """Of the signatures' bands, (n, 32) uint32."""
+        owners = np.arange(len(bands), dtype=np.int32)
+        return cls(len(bands), (_shared(column, owners, None) for column in bands.T))
+
+    @classmethod
+    def of_sketches(cls, keys: np.ndarray, owners: np.ndarray, n_owners: int) -> Self:
+        """Of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
+        postings = cls(n_owners, [_shared(keys, owners, MOST_HOLDERS)])
+        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        kept = owners[counts[inverse] <= MOST_HOLDERS]
+        postings.n_keys = np.bincount(kept, minlength=n_owners)
+        return postings
+
+    def owners(self) -> np.ndarray:
+        """Those that share a key with somebody, ascending."""
+        return np.flatnonzero(np.diff(self._owner_starts))
+
+    def sharing(self, owner: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Later owners that share keys with this one, and how many; both (k,).
+
+        Args:
+            owner: of whom.
+            wanted: who may be in the result, (n,) bool.
+        """
+        keys = self._keys[self._owner_starts[owner] : self._owner_starts[owner + 1]]
+        starts = self._key_starts[keys]
+        sizes = self._key_starts[keys + 1] - starts
+        before = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
+        others = self._holders[places]
+        others = np.sort(others[(others > owner) & wanted[others]])
+        firsts = np.flatnonzero(_is_first(others))
+        return others[firsts], np.diff(firsts, append=len(others))
+
+
+def _is_first(ordered: np.ndarray) -> np.ndarray:
+    """Where a run of equal values begins, (n,) bool."""
+    firsts = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=firsts[1:])
+    return firsts
+
+
+def _shared(
+    keys: np.ndarray, owners: np.ndarray, most: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Owners ordered by key and holders per key, of keys that 2 to ``most`` owners hold."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    sizes = np.diff(np.flatnonzero(_is_first(ordered)), append=len(keys))
+    kept = sizes > 1 if most is None else (sizes > 1) & (sizes <= most)
+    return owners[order[np.repeat(kept, sizes)]], sizes[kept]
+
+
+def near_candidates(postings: Postings, owner: int, wanted: np.ndarray) -> np.ndarray:
+    """Later owners, ascending, that share at least two bands with this one."""
+    others, counts = postings.sharing(owner, wanted)
+    found: np.ndarray = others[counts >= MIN_BANDS]
+    return found
+
+
+def contained_candidates(
+    postings: Postings, owner: int, wanted: np.ndarray, share: float
+) -> np.ndarray:
+    """Later owners, ascending, that may contain this one or be contained in it.
+
+    Args:
+        postings: of sketches.
+        owner: of whom.
+        wanted: who may be in the result, (n,) bool.
+        share: of the smaller one's sampled hashes that both must hold, in [0, 1].
+    """
+    others, counts = postings.sharing(owner, wanted)
+    smaller = np.minimum(postings.n_keys[others], postings.n_keys[owner])
+    enough = np.maximum(MIN_SHARED, share * smaller)
+    found: np.ndarray = others[(smaller >= MIN_SKETCH) & (counts >= enough)]
+    return found

@@ -1,0 +1,111 @@
+"""All documents of all partitions as arrays, and their texts by place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from lancedb.table import Table
+
+from rag_assets.documents import normalise
+from rag_assets.documents.signatures import shingles
+from rag_assets.duplicates.candidates import Postings
+from rag_assets.duplicates.grouping import preference
+from rag_assets.lake.schemas import N_BANDS
+from rag_assets.lake.store import LakeStore
+
+_COLUMNS = ("document_id", "uri", "text_hash", "flags", "bands", "sketch")
+_PLACE = {"partition": pa.int32(), "row": pa.uint64()}
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """n documents in order of preference, with m distinct texts; about 1 kB a document.
+
+    Attributes:
+        tables: the partitions' tables, each at the version at which it was opened.
+        rows: document_id, uri, text_hash, sketch, and where its text is: number of the table
+            (``partition``) and row id; n rows.
+        bands: of the distinct texts, (m, 32) uint32.
+        first: row of the most preferred document with each text, ascending, (m,) int64.
+        text_of: which of the texts each document has, (n,) int64.
+    """
+
+    tables: Sequence[Table]
+    rows: pa.Table
+    bands: np.ndarray
+    first: np.ndarray
+    text_of: np.ndarray
+
+    def text_hashes(self) -> pa.Array:
+        """Of the distinct texts, (m,) string."""
+        return self.rows["text_hash"].take(pa.array(self.first)).combine_chunks()
+
+    def sketches(self, wanted: np.ndarray) -> Postings:
+        """Distinct texts by their sampled hashes, those that are wanted, (m,) bool."""
+        positions = np.flatnonzero(wanted)
+        lists = self.rows["sketch"].take(pa.array(self.first[positions]))
+        sizes = pc.list_value_length(lists).to_numpy()
+        owners = np.repeat(positions.astype(np.int32), sizes)
+        return Postings.of_sketches(pc.list_flatten(lists).to_numpy(), owners, len(self.first))
+
+    def shingles(self, positions: Sequence[int]) -> list[np.ndarray]:
+        """Of the distinct texts at these positions, which are read in one go a partition."""
+        rows = self.rows.select(list(_PLACE)).take(pa.array(self.first[np.array(positions)]))
+        places = list(zip(*(rows[name].to_pylist() for name in _PLACE), strict=True))
+        found: dict[tuple[int, int], np.ndarray] = {}
+        for number in sorted({partition for partition, _ in places}):
+            wanted = sorted({row for partition, row in places if partition == number})
+            read = self.tables[number].take_row_ids(wanted).select(["text"]).with_row_id()
+            for row in read.to_arrow().to_pylist():
+                found[number, row["_rowid"]] = shingles(row["text"])
+        return [found[place] for place in places]
+
+
+def load_corpus(tables: Sequence[Table]) -> Corpus:
+    """Read everything but the texts.
+
+    Args:
+        tables: the partitions of ``documents``.
+    """
+    rows = _distinct_ids(_scan(tables))
+    rows = rows.take(preference(rows)).drop_columns(["flags"])
+    codes = rows["text_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
+    _, first, text_of = np.unique(codes, return_index=True, return_inverse=True)
+    bands = rows["bands"].take(pa.array(first)).combine_chunks()
+    return Corpus(
+        tables=tables,
+        rows=rows.drop_columns(["bands"]),
+        bands=pc.list_flatten(bands).to_numpy().reshape(-1, N_BANDS),
+        first=first,
+        text_of=text_of,
+    )
+
+
+def open_documents(store: LakeStore) -> dict[str, Table]:
+    """Partition -> its table of documents, pinned to the version that it has now."""
+    opened = {
+        partition: store.table(normalise.TABLE.name, partition)
+        for partition in store.partitions(normalise.TABLE.name)
+    }
+    return {partition: table for partition, table in opened.items() if table is not None}
+
+
+def _scan(tables: Sequence[Table]) -> pa.Table:
+    fields = [normalise.TABLE.schema.field(name) for name in _COLUMNS]
+    schema = pa.schema([*fields, *_PLACE.items()])
+    parts = [schema.empty_table()]
+    for number, table in enumerate(tables):
+        read = table.search().select(list(_COLUMNS)).with_row_id(True).to_arrow()
+        columns = [read[name] for name in _COLUMNS]
+        partition = pa.array(np.full(read.num_rows, number, dtype=np.int32))
+        parts.append(pa.table([*columns, partition, read["_rowid"]], schema=schema))
+    return pa.concat_tables(parts)
+
+
+def _distinct_ids(rows: pa.Table) -> pa.Table:
+    """While a source's buckets are split a document may stand in two partitions for a moment."""
+    codes = rows["document_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    _, last = np.unique(codes[::-1], return_index=True)
+    return rows.take(pa.array(len(codes) - 1 - last))

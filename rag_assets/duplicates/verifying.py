@@ -1,0 +1,174 @@
+"""True similarity of candidate pairs: read once, kept between runs, texts held only a few."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rag_assets.documents.signatures import n_shared
+from rag_assets.lake.schemas import VERIFIED_PAIRS
+
+TEXTS_AT_ONCE = 128
+MOST_HASHES = 2**22  # of shingles kept for the next comparison: 32 MB
+
+ReadShingles = Callable[[Sequence[int]], Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """What one document's shingles share with those of k others, each (k,).
+
+    Attributes:
+        own: distinct shingles of the one.
+        others: distinct shingles of each other.
+        shared: shingles that both have.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    shared: np.ndarray
+
+    @property
+    def jaccard(self) -> np.ndarray:
+        """Jaccard similarity, float64 in [0, 1]."""
+        similarity: np.ndarray = self.shared / (self.own + self.others - self.shared)
+        return similarity
+
+    @property
+    def containment(self) -> np.ndarray:
+        """Share of the smaller one's shingles that the larger has, float64 in [0, 1]."""
+        share: np.ndarray = self.shared / np.minimum(self.own, self.others)
+        return share
+
+
+class _Shingled:
+    """Shingles by position; the last used are kept, up to ``MOST_HASHES``."""
+
+    def __init__(self, read: ReadShingles) -> None:
+        self._read = read
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._n_hashes = 0
+        self.n_read = 0
+
+    def of(self, positions: Sequence[int]) -> list[np.ndarray]:
+        """Shingles of these; reads, in one go, what is not kept."""
+        missing = [position for position in positions if position not in self._kept]
+        if missing:
+            self.n_read += len(missing)
+            for position, hashes in zip(missing, self._read(missing), strict=True):
+                self._kept[position] = hashes
+                self._n_hashes += len(hashes)
+        for position in positions:
+            self._kept.move_to_end(position)
+        found = [self._kept[position] for position in positions]
+        while self._n_hashes > MOST_HASHES and self._kept:
+            self._n_hashes -= len(self._kept.popitem(last=False)[1])
+        return found
+
+
+class Verifier:
+    """Compares texts by their shingles, or remembers what an earlier run found.
+
+    Texts are named by position, ``range(n)``. A pair is asked for at most once between two calls
+    of ``settle``.
+
+    Args:
+        text_hashes: of all texts there are, distinct, (n,) string.
+        known: rows of ``VERIFIED_PAIRS``; pairs of texts that are gone are passed over.
+        read: positions -> the texts' shingles, each sorted and distinct, in the same order; asked
+            for at most ``TEXTS_AT_ONCE``.
+    """
+
+    def __init__(self, text_hashes: pa.Array, known: pa.Table, read: ReadShingles) -> None:
+        self._hashes = text_hashes
+        self._shingled = _Shingled(read)
+        self._new: list[np.ndarray] = []  # each (k, 4): key, and n_left, n_right, n_shared
+        self.n_verified = 0
+        left, right = (
+            pc.fill_null(pc.index_in(known[name], value_set=text_hashes), -1).to_numpy()
+            for name in ("left_hash", "right_hash")
+        )
+        counts = [known[name].to_numpy() for name in ("n_left", "n_right", "n_shared")]
+        rows = np.column_stack([self._keys(left, right), *counts]).astype(np.int64)
+        swapped = left > right
+        rows[swapped, 1], rows[swapped, 2] = rows[swapped, 2], rows[swapped, 1]
+        rows = rows[(left >= 0) & (right >= 0)]
+        self._rows = rows[np.argsort(rows[:, 0])]
+        self._used = np.zeros(len(self._rows), dtype=bool)
+
+    @property
+    def n_read(self) -> int:
+        """Texts read so far."""
+        return self._shingled.n_read
+
+    def _keys(self, left: np.ndarray | int, right: np.ndarray) -> np.ndarray:
+        keys: np.ndarray = np.minimum(left, right, dtype=np.int64) * len(self._hashes)
+        keys += np.maximum(left, right)
+        return keys
+
+    def _find(self, position: int, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row of each pair (valid where known), and whether it is known; both (k,)."""
+        keys = self._keys(position, others)
+        at = np.searchsorted(self._rows[:, 0], keys)
+        known = at < len(self._rows)
+        known[known] = self._rows[at[known], 0] == keys[known]
+        return at, known
+
+    def unknown(self, position: int, others: np.ndarray) -> np.ndarray:
+        """Those of the others that have not been compared with this one."""
+        new: np.ndarray = others[~self._find(position, others)[1]]
+        return new
+
+    def warm(self, positions: Sequence[int]) -> None:
+        """Read the first ``TEXTS_AT_ONCE`` of these, which will be compared soon, in one go."""
+        self._shingled.of(positions[:TEXTS_AT_ONCE])
+
+    def compare(self, position: int, others: np.ndarray) -> Overlaps:
+        """What a text shares with later ones.
+
+        Args:
+            position: of the one.
+            others: positions of the others, each greater, (k,).
+        """
+        at, known = self._find(position, others)
+        rows = np.empty((len(others), 4), dtype=np.int64)
+        rows[known] = self._rows[at[known]]
+        self._used[at[known]] = True
+        if not known.all():
+            rows[~known] = self._verify(position, others[~known])
+            self._new.append(rows[~known])
+            self.n_verified += int(np.count_nonzero(~known))
+        return Overlaps(rows[:, 1], rows[:, 2], rows[:, 3])
+
+    def _verify(self, position: int, others: np.ndarray) -> np.ndarray:
+        keys = self._keys(position, others)
+        (own,) = self._shingled.of([position])
+        counts = [
+            (len(own), len(hashes), n_shared(own, hashes))
+            for some in _batched(others.tolist())
+            for hashes in self._shingled.of(some)
+        ]
+        return np.column_stack([keys, np.array(counts, dtype=np.int64)])
+
+    def settle(self) -> None:
+        """Make what was verified known, so that it may be asked for again."""
+        rows = np.concatenate([self._rows, *self._new])
+        used = np.append(self._used, np.ones(len(rows) - len(self._used), dtype=bool))
+        order = np.argsort(rows[:, 0], kind="stable")
+        self._rows, self._used, self._new = rows[order], used[order], []
+
+    def used(self) -> pa.Table:
+        """Rows of ``VERIFIED_PAIRS`` for all pairs that were asked for; n = their number."""
+        self.settle()
+        rows = self._rows[self._used]
+        left, right = np.divmod(rows[:, 0], max(len(self._hashes), 1))
+        hashes = [self._hashes.take(pa.array(positions)) for positions in (left, right)]
+        return pa.table([*hashes, *rows[:, 1:].T], schema=VERIFIED_PAIRS)
+
+
+def _batched(positions: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(positions), TEXTS_AT_ONCE):
+        yield positions[start : start + TEXTS_AT_ONCE]

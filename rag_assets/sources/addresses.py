@@ -1,0 +1,140 @@
+"""Connections to public addresses only, so that no page can make us ask a neighbour.
+
+A web source's list and redirects are written by others. The address is checked where the
+connection is made, not in the URL: that also covers names that resolve to private addresses,
+hosts written as numbers, and a name that answers differently the second time it is asked for.
+"""
+
+import ipaddress
+import socket
+import time
+from collections.abc import Iterable
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddressError(Exception):
+    """A host has an address that is not public."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet; so must be one that it carries."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        carried = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if carried is None and (ip in NAT64 or int(ip) < 1 << 32):
+            carried = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if carried is not None:
+            return is_public(str(carried))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """All addresses of a host, as the system resolves it, the preferred one first.
+
+    Raises:
+        httpcore.ConnectError: it has none.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"host {host} has no address: {error}") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """Sockets for httpcore: public peers only, and all of a response within one deadline.
+
+    Args:
+        allow_private: do not look at addresses.
+    """
+
+    def __init__(self, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._inner = httpcore.SyncBackend()
+        self.deadline = float("inf")  # of what is going on now, on time.monotonic()'s clock
+
+    def left(self, timeout: float | None) -> float:
+        """Seconds that the next step may take.
+
+        Raises:
+            httpcore.ReadTimeout: the deadline is over.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("took too long altogether")
+        return left if timeout is None else min(left, timeout)
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address that answers.
+
+        Raises:
+            ForbiddenAddressError: one of the host's addresses is not public.
+            httpcore.ConnectError: no address answers.
+        """
+        addresses = addresses_of(host, port)
+        private = [] if self._allow_private else [one for one in addresses if not is_public(one)]
+        if private:
+            raise ForbiddenAddressError(
+                f"{host} has the address {private[0]}, which is not public; if it is yours to "
+                "ask, set 'web: {allow_private: true}' for this source"
+            )
+        for n, address in enumerate(addresses):
+            try:
+                stream = self._inner.connect_tcp(
+                    address, port, self.left(timeout), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if n == len(addresses) - 1:
+                    raise
+            else:
+                return _TimedStream(stream, self)
+        raise httpcore.ConnectError(f"host {host} has no address")
+
+    def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Refuse: a socket file is on this machine."""
+        raise ForbiddenAddressError(f"{path} is a socket on this machine")
+
+
+class _TimedStream(httpcore.NetworkStream):
+    # A read's own timeout begins anew with each byte; a server that drips would never end.
+    def __init__(self, inner: httpcore.NetworkStream, backend: GuardedBackend) -> None:
+        self._inner = inner
+        self._backend = backend
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._backend.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._backend.left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = self._inner.start_tls(ssl_context, server_hostname, self._backend.left(timeout))
+        return _TimedStream(stream, self._backend)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+        return self._inner.get_extra_info(info)

@@ -1,0 +1,143 @@
+"""List and read a zip archive; members are read in memory, and nothing is unpacked to disk.
+
+zip rather than WARC: its central directory lists every member with its CRC, so a refresh finds out
+what changed without reading anything, as with a folder, and the standard library reads it.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, cast
+
+from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.found import (
+    FoundFile,
+    UnreadableError,
+    is_hidden,
+    is_wanted,
+    read_capped,
+    size_problem,
+)
+from rag_assets.sources.object_store import connect, unreachable
+
+# Text deflates by 3 to 20; a million zeros by 1,000. Small members can do no harm.
+MAX_RATIO = 200
+RATIO_MATTERS_BYTES = 1_000_000
+# The standard library unpacks the others without a bound on what comes of a piece.
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+ENCRYPTED = 0x1
+
+
+class ArchiveListing:
+    """The members of a zip archive; a state is CRC and size from the central directory."""
+
+    notices: Sequence[str] = ()
+
+    def __init__(self, source: Source, open_files: ExitStack) -> None:
+        self._source = source
+        self._open_files = open_files  # closes the archive
+        self._archive: zipfile.ZipFile | None = None
+        self._members: dict[str, zipfile.ZipInfo] = {}
+
+    def files(self) -> Sequence[FoundFile]:
+        """Every member that is a file, in order of name; hidden ones are left out."""
+        try:
+            stream = self._open_files.enter_context(self._opened())
+            self._archive = self._open_files.enter_context(zipfile.ZipFile(stream))
+        except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError) as error:
+            raise SourceError(
+                f"source {self._source.name}: expected a zip archive at {self._source.where}, got "
+                f"one that cannot be read: {error}; nothing was deleted. Write it anew"
+            ) from error
+        except OSError as error:
+            raise unreachable(self._source, error) from error
+        self._members = dict(named(self._archive.infolist()))
+        return [
+            self._found(name, info)
+            for name, info in sorted(self._members.items())
+            if not is_hidden(_slashed(info)) and is_wanted(_slashed(info), self._source)
+        ]
+
+    def _opened(self) -> IO[bytes]:
+        if not self._source.is_remote:
+            return Path(self._source.where).open("rb")
+        try:
+            filesystem, path = connect(self._source)
+            return cast("IO[bytes]", filesystem.open(path, "rb"))
+        except Exception as error:  # each backend raises errors of its own
+            raise unreachable(self._source, error) from error
+
+    def _found(self, name: str, info: zipfile.ZipInfo) -> FoundFile:
+        problem = _problem(info) if name == info.filename else "another member has its name"
+        uri = f"{self._source.name}:{name.encode('utf-8', 'backslashreplace').decode()}"
+        state = f"{info.CRC:08x}:{info.file_size}:{problem or ''}"
+        path = f"{self._source.where}:{name}"
+        return FoundFile(uri, path, info.file_size, _modified_ns(info), state, problem)
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Sequence[FoundFile]:
+        """The files as listed: the central directory has their CRCs."""
+        return files
+
+    def read(self, file: FoundFile) -> bytes:
+        """The member's bytes; they must have its CRC and no more than its declared size."""
+        if self._archive is None:
+            raise SourceError(f"source {self._source.name} is read before it is listed")
+        info = self._members[file.path.removeprefix(f"{self._source.where}:")]
+        try:
+            with self._archive.open(info) as stream:
+                return read_capped(stream)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise UnreadableError(f"cannot be read from its archive: {error}") from error
+        except RuntimeError as error:  # zipfile's for a password that it was not given
+            raise UnreadableError(f"cannot be read from its archive: {error}") from error
+        except OSError as error:
+            raise unreachable(self._source, error) from error
+
+
+def named(infos: Sequence[zipfile.ZipInfo]) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    """Files of an archive, each under a name of its own.
+
+    Of several members with one name the last has it, as ``unzip`` decides it; those before it get
+    a number, so that a row can say that they are not read.
+    """
+    files = [info for info in infos if not _slashed(info).endswith("/")]
+    last = {info.filename: n for n, info in enumerate(files)}
+    taken = set(last)
+    for n, info in enumerate(files):
+        name = info.filename
+        if last[name] != n:
+            name = f"{name}#{n}"
+            while name in taken:
+                name += "'"
+            taken.add(name)
+        yield name, info
+
+
+def _slashed(info: zipfile.ZipInfo) -> str:
+    return info.filename.replace("\\", "/")  # as archives from Windows separate folders
+
+
+def _problem(info: zipfile.ZipInfo) -> str | None:
+    parts = _slashed(info).split("/")
+    if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+        return "its name leads out of the archive"
+    if info.flag_bits & ENCRYPTED:
+        return "is encrypted; no password can be given"
+    if info.compress_type not in METHODS:
+        return f"is compressed by method {info.compress_type}; only deflate (8) and 0 are read"
+    ratio = info.file_size / max(info.compress_size, 1)
+    if info.file_size > RATIO_MATTERS_BYTES and ratio > MAX_RATIO:
+        return f"is compressed {ratio:,.0f} to 1, as a zip bomb is; at most {MAX_RATIO} is read"
+    return size_problem(info.file_size)
+
+
+def _modified_ns(info: zipfile.ZipInfo) -> int:
+    try:
+        return int(datetime(*info.date_time, tzinfo=UTC).timestamp()) * 10**9
+    except ValueError:  # a month 0, as tools write that have no date
+        return 0

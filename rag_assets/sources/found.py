@@ -1,0 +1,115 @@
+"""What every kind of source gives: files found, whether they may have changed, their bytes."""
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from rag_assets.sources.declaration import Source
+
+MAX_FILE_BYTES = 200_000_000  # above this a file is rejected unread; no sample of it is useful
+
+
+class UnreadableError(Exception):
+    """This one file cannot be read; the message is its row's ``problem``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file as its source shows it.
+
+    Attributes:
+        uri: ``<source>:<place below the source's root>``; unique within the source.
+        path: where its bytes are read, for a person.
+        size: in bytes; 0 if only reading tells.
+        mtime_ns: when it was last modified, in ns since 1970; 0 where the source does not say.
+        state: changes when the file may have changed (an ETag, say); costs no reading.
+        problem: why it cannot be read; None: it can.
+        etag: as the server named this state of it, for its next conditional request.
+        last_modified: likewise.
+        raw_hash: of bytes that the lake keeps already; "" if they are still to be read.
+    """
+
+    uri: str
+    path: str
+    size: int
+    mtime_ns: int
+    state: str
+    problem: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    raw_hash: str = ""
+
+
+class Listing(Protocol):
+    """One look at a source; what is listed, examined and read belongs together."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a person should hear that is in no row, e.g. pages kept as they were."""
+
+    def files(self) -> Sequence[FoundFile]:
+        """Every file of the source, without reading any.
+
+        Raises:
+            SourceError: it cannot be listed whole. Nothing is known then about what it holds, so
+                nothing may be deleted.
+        """
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Iterable[FoundFile]:
+        """The files with what only asking for each one tells; those that are gone left out.
+
+        Args:
+            files: some of the listed ones.
+            known: what is stored of them, by uri.
+
+        Raises:
+            SourceError: too many could not be asked for.
+        """
+
+    def read(self, file: FoundFile) -> bytes:
+        """The bytes of an examined file without a problem.
+
+        Raises:
+            UnreadableError: this file cannot be read.
+            SourceError: the source cannot be read any more.
+        """
+
+
+def is_wanted(relative: str, source: Source) -> bool:
+    """Whether the source's patterns take a path below its root."""
+
+    # fnmatch's "*" crosses slashes; a leading "**/" must match where there is no folder, too.
+    def matches(patterns: tuple[str, ...]) -> bool:
+        return any(
+            fnmatch.fnmatchcase(relative, p) or fnmatch.fnmatchcase(relative, p.removeprefix("**/"))
+            for p in patterns
+        )
+
+    return matches(source.include) and not matches(source.exclude)
+
+
+def is_hidden(relative: str) -> bool:
+    """Whether the file or a folder above it is hidden (``.name``); "." and ".." are not."""
+    return any(part.startswith(".") and part.strip(".") for part in relative.split("/"))
+
+
+def size_problem(size: int) -> str | None:
+    """Why a file of so many bytes is not read, or None."""
+    if size <= MAX_FILE_BYTES:
+        return None
+    return f"has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
+
+
+def read_capped(stream: IO[bytes]) -> bytes:
+    """All that is in a stream, whatever its size was said to be.
+
+    Raises:
+        UnreadableError: it holds more than ``MAX_FILE_BYTES``.
+    """
+    data = stream.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableError(f"has more than the {MAX_FILE_BYTES:,} bytes that are read")
+    return data

@@ -1,0 +1,57 @@
+"""Which kind of source is listed how."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rag_assets.lake.identity import data_version
+from rag_assets.sources.declaration import Source
+from rag_assets.sources.folder import FolderListing
+from rag_assets.sources.found import Listing
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Listing]:
+    """The source, to be listed and read once; what that holds open is closed at the end."""
+    # Imported when needed: a folder needs neither an HTTP client nor an object store's.
+    with ExitStack() as stack:
+        if source.kind == "folder":
+            yield FolderListing(source)
+        elif source.kind == "object_store":
+            from rag_assets.sources.object_store import ObjectStoreListing
+
+            yield ObjectStoreListing(source)
+        elif source.kind == "archive":
+            from rag_assets.sources.archive import ArchiveListing
+
+            yield ArchiveListing(source, stack)
+        else:
+            from rag_assets.sources.fetch import Fetcher
+            from rag_assets.sources.web import WebListing
+
+            web = source.web
+            fetcher = stack.enter_context(Fetcher(web.user_agent, allow_private=web.allow_private))
+            spool = stack.enter_context(TemporaryDirectory(prefix="rag-assets-"))
+            yield WebListing(source, fetcher, Path(spool))
+
+
+def states(source: Source) -> dict[str, str]:
+    """Each listed file's state by uri, to ask whether anything changed; no file is read.
+
+    Raises:
+        SourceError: the source cannot be listed.
+    """
+    with opened(source) as listing:
+        return {file.uri: file.state for file in listing.files()}
+
+
+def source_state(source: Source) -> str:
+    """One hash of the whole listing, for a sensor. Of a web source: of its URLs."""
+    return data_version(states(source).items())
+
+
+def is_there(source: Source) -> bool:
+    """Whether what ``where`` names on this machine exists; nobody else is asked about theirs."""
+    path = Path(source.where)
+    return source.is_remote or (path.is_dir() if source.kind == "folder" else path.is_file())

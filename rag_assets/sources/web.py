@@ -1,0 +1,227 @@
+"""List and read pages over HTTP, named by a sitemap or a list of URLs.
+
+Listing asks for the lists only. What became of a page is known when it was asked for, so
+``examine`` asks for each, on the condition that it changed since the last refresh:
+
+- 200: its bytes wait in a temporary folder until they are read;
+- 304, or no answer that counts (5xx, a timeout): the page stays as it is stored;
+- 404, 410: it is gone, as a file that was deleted;
+- robots.txt, other 4xx, too large, a redirect away from the source's hosts: a row with a problem.
+
+If the lists cannot be had whole, or more pages fail than not, the refresh ends.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from time import time_ns
+
+import httpx
+
+from rag_assets.lake.identity import bytes_hash
+from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.fetch import FailedError, Fetcher, RefusedError, Response, Validators
+from rag_assets.sources.found import FoundFile, UnreadableError, is_wanted
+from rag_assets.sources.politeness import Politeness, site_of
+from rag_assets.sources.sitemaps import MAX_LIST_BYTES, ListError, UrlList, page_url, parse_list
+
+MAX_LISTS = 1000
+FAILED_IN_A_ROW = 10  # then the site is down, and the other pages need not be waited for
+TRY_LATER = {408, 425, 429}
+
+
+class WebListing:
+    """Pages of the hosts that the source names.
+
+    Args:
+        source: of kind web.
+        fetcher: makes the requests.
+        spool: folder for the bytes of new and changed pages, until they are read.
+    """
+
+    def __init__(self, source: Source, fetcher: Fetcher, spool: Path) -> None:
+        self._source = source
+        self._fetcher = fetcher
+        self._polite = Politeness(fetcher, source.web.user_agent, source.web.delay_s)
+        self._spool = spool
+        self._sites = set(source.web.hosts)
+        self.notices: list[str] = []
+
+    def files(self) -> Sequence[FoundFile]:
+        """Every page that the lists name, once, in order of URL; none is asked for."""
+        first = page_url(self._source.where)
+        if first is None:
+            start = self._parsed(self._source.where, self._local())
+            named = (page_url(text) for text in (*start.pages, *start.lists))
+            self._sites.update(*(_sites(url) for url in named))
+        else:
+            start = UrlList(lists=(str(first),))
+            self._sites |= _sites(first)
+        texts = self._crawled(start)
+        found = {file.uri: file for file in map(self._found, texts) if file is not None}
+        if len(found) > self._source.web.max_pages:
+            raise self._error(
+                f"lists {len(found):,} pages, more than web.max_pages "
+                f"({self._source.web.max_pages:,}); raise it, or narrow 'include'"
+            )
+        return [found[uri] for uri in sorted(found)]
+
+    def _local(self) -> bytes:
+        try:
+            return Path(self._source.where).read_bytes()
+        except OSError as error:
+            raise self._error(f"cannot read its list: {error}; bring it back") from error
+
+    def _crawled(self, start: UrlList) -> Sequence[str]:
+        """The pages of a list and of all lists that it leads to."""
+        pages, seen, waiting = [*start.pages], set[str](), [*start.lists]
+        while waiting:
+            text = waiting.pop(0)
+            url = page_url(text)
+            if url is None:
+                raise self._error(f"names a sitemap {text[:200]!r}, which is no http(s) URL")
+            if str(url) in seen:
+                continue
+            seen.add(str(url))
+            if len(seen) > MAX_LISTS:
+                raise self._error(f"has more than {MAX_LISTS} sitemaps; split it")
+            found = self._parsed(str(url), self._list_at(url))
+            pages += found.pages
+            waiting += found.lists
+        return pages
+
+    def _list_at(self, url: httpx.URL) -> bytes:
+        try:
+            answer = self._fetcher.get(url, admit=self._admit_list, max_bytes=MAX_LIST_BYTES)
+        except (FailedError, RefusedError) as error:
+            raise self._error(f"cannot get {url}: {error}") from error
+        if answer.status != 200:
+            raise self._error(f"cannot get {url}: the server answered {answer.status}")
+        return answer.data
+
+    def _parsed(self, place: str, data: bytes) -> UrlList:
+        try:
+            return parse_list(data)
+        except ListError as error:
+            raise self._error(f"{place}: {error}") from error
+
+    def _found(self, text: str) -> FoundFile | None:
+        url = page_url(text)
+        place = text if url is None else str(url)
+        if url is not None and not is_wanted(url.path.removeprefix("/"), self._source):
+            return None
+        problem = "is no http(s) URL" if url is None else self._elsewhere(url)
+        state = f"problem:{problem}" if problem else "listed"
+        return FoundFile(f"{self._source.name}:{place}", place, 0, 0, state, problem)
+
+    def _elsewhere(self, url: httpx.URL) -> str | None:
+        if site_of(url) in self._sites:
+            return None
+        return f"is on {site_of(url)}; if that is right, add it to web.hosts of this source"
+
+    def _admit_list(self, url: httpx.URL) -> None:
+        if (elsewhere := self._elsewhere(url)) is not None:
+            raise RefusedError(elsewhere)
+        self._polite.pace(url)
+
+    def _admit_page(self, url: httpx.URL) -> None:
+        if (elsewhere := self._elsewhere(url)) is not None:
+            raise RefusedError(elsewhere)
+        self._polite.admit(url)
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Iterator[FoundFile]:
+        """Ask for each page; see the module's list of what may come of it."""
+        n_failed = in_a_row = 0
+        said = ""
+        asked = [file for file in files if file.problem is None]
+        yield from (file for file in files if file.problem is not None)
+        for file in asked:
+            before = known.get(file.uri)
+            try:
+                now = self._asked(file, before)
+            except FailedError as error:
+                n_failed, in_a_row, said = n_failed + 1, in_a_row + 1, f"{file.path}: {error}"
+                now = self._as_it_was(file, before, str(error))
+                if n_failed * 2 > len(asked) or in_a_row >= FAILED_IN_A_ROW:
+                    raise self._error(
+                        f"{n_failed} of {len(asked)} pages failed, the last was {said}"
+                    ) from error
+            else:
+                in_a_row = 0
+            if now is not None:
+                yield now
+
+    def _asked(self, file: FoundFile, before: FoundFile | None) -> FoundFile | None:
+        validators = None
+        if before is not None and before.problem is None:
+            validators = Validators(before.path, before.etag, before.last_modified)
+        try:
+            answer = self._fetcher.get(
+                httpx.URL(file.path),
+                admit=self._admit_page,
+                max_bytes=self._source.web.max_bytes,
+                validators=validators,
+            )
+        except RefusedError as error:
+            return _with_problem(file, str(error))
+        if answer.status == 200:
+            return self._kept(file, answer)
+        if answer.status == 304 and before is not None:
+            return before
+        if answer.status in (404, 410):
+            return None
+        if 400 <= answer.status < 500 and answer.status not in TRY_LATER:
+            return _with_problem(file, f"the server answered {answer.status}")
+        raise FailedError(f"the server answered {answer.status}")
+
+    def _as_it_was(self, file: FoundFile, before: FoundFile | None, why: str) -> FoundFile:
+        if before is None or before.problem is not None:
+            return _with_problem(file, why)
+        self.notices.append(f"{file.uri} stays as it was: {why}")
+        return before
+
+    def _kept(self, file: FoundFile, answer: Response) -> FoundFile:
+        digest = bytes_hash(answer.data)
+        (self._spool / digest).write_bytes(answer.data)
+        etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
+        return FoundFile(
+            file.uri,
+            answer.url,
+            len(answer.data),
+            _since_1970_ns(modified),
+            f"{digest}:{etag or ''}:{modified or ''}",
+            etag=etag,
+            last_modified=modified,
+        )
+
+    def read(self, file: FoundFile) -> bytes:
+        """The bytes that the page's answer brought."""
+        try:
+            return (self._spool / file.state.partition(":")[0]).read_bytes()
+        except OSError as error:
+            raise UnreadableError(f"cannot be read: {error.strerror}") from error
+
+    def _error(self, what: str) -> SourceError:
+        return SourceError(f"source {self._source.name}: {what}; nothing was deleted")
+
+
+def _sites(url: httpx.URL | None) -> set[str]:
+    """The URL's site with and without "www."."""
+    if url is None:
+        return set()
+    site = site_of(url)
+    return {site, site.removeprefix("www."), f"www.{site}"}
+
+
+def _with_problem(file: FoundFile, problem: str) -> FoundFile:
+    return FoundFile(file.uri, file.path, 0, 0, f"problem:{problem}", problem)
+
+
+def _since_1970_ns(last_modified: str | None) -> int:
+    """A page's own date; now, if it states none: that is when these bytes were first seen."""
+    try:
+        return int(parsedate_to_datetime(last_modified or "").timestamp()) * 10**9
+    except (ValueError, OverflowError):
+        return time_ns()

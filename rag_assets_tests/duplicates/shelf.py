@@ -1,0 +1,75 @@
+"""Documents put straight into a lake, and what should become of them by the plainest code."""
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from rag_assets.documents.normalise import TABLE, document_id
+from rag_assets.documents.signatures import bands, jaccard, shingles, sketch
+from rag_assets.lake.identity import text_hash
+from rag_assets.lake.schemas import DOCUMENTS
+from rag_assets.lake.store import LakeStore
+
+WORDS = [f"w{n}" for n in range(200)]
+
+
+def text(*, changed: int = 0, first: int = 0, mark: str = "x") -> str:
+    """200 words of which ``changed`` in a row, from ``first`` on, are others."""
+    words = list(WORDS)
+    words[first : first + changed] = [f"{mark}{first + n}" for n in range(changed)]
+    return " ".join(words)
+
+
+def put(
+    store: LakeStore,
+    texts: Mapping[str, str],
+    partition: str = "docs.0",
+    flagged: Iterable[str] = (),
+) -> None:
+    """Make the partition hold exactly these documents, uri -> text."""
+    rows = [_row(uri, said, ["thin"] if uri in flagged else []) for uri, said in texts.items()]
+    table = store.open_or_create(TABLE.name, partition, DOCUMENTS)
+    table.delete("true")
+    if rows:
+        table.add(pa.Table.from_pylist(rows, schema=DOCUMENTS))
+
+
+def _row(uri: str, said: str, flags: list[str]) -> dict[str, object]:
+    hashes = shingles(said)
+    blank: dict[str, object] = {
+        field.name: "" if field.type == pa.string() else [] for field in DOCUMENTS
+    }
+    return blank | {
+        "document_id": document_id(uri),
+        "uri": uri,
+        "text": said,
+        "text_hash": text_hash(said),
+        "flags": flags,
+        "bands": bands(hashes),
+        "sketch": sketch(hashes),
+    }
+
+
+def expected(texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Alias -> (canonical, kind) by comparing everything with everything."""
+    order = sorted(texts, key=lambda uri: (uri.count("/"), len(uri), uri))  # no endings
+    found: dict[str, tuple[str, str]] = {}
+    for uri in order:
+        if uri in found:
+            continue
+        for other in order[order.index(uri) + 1 :]:
+            alike = jaccard(shingles(texts[uri]), shingles(texts[other]))
+            if other not in found and alike >= 0.8:
+                found[other] = (uri, "exact" if texts[uri] == texts[other] else "near")
+    return found
+
+
+def aliases(store: LakeStore) -> dict[str, tuple[str, str]]:
+    """Alias -> (canonical, kind) as the stage has it."""
+    return {row["uri"]: (row["canonical_uri"], row["kind"]) for row in store.rows("duplicates")}
+
+
+def related(store: LakeStore) -> dict[tuple[str, str], str]:
+    """(document, related) -> kind as the stage has it."""
+    rows = store.rows("related_documents")
+    return {(row["uri"], row["related_uri"]): row["kind"] for row in rows}

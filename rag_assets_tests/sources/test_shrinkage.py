@@ -1,0 +1,265 @@
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from rag_assets import operations, running
+from rag_assets.cli import app
+from rag_assets.errors import CommandError
+from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.store import LakeStore
+from rag_assets.settings import load_settings
+from rag_assets.sources.assets import HELD, source_files
+from rag_assets.sources.declaration import Source, SourceShrunkError, WebOptions
+from rag_assets.sources.ingest import has_shrunk, ingest, n_stored
+from rag_assets.sources.resource import SourcesResource, corpus_partitions
+from rag_assets_tests.sources.site import Site
+from rag_assets_tests.world import World
+
+
+def leave(world: World, n: int) -> None:
+    for path in sorted(world.root.glob("*.md"))[n:]:
+        path.unlink()
+
+
+def refresh(world: World, **more: bool) -> tuple[int, int, int]:
+    delta = ingest(world.store, world.source, world.partition, run_id="r", **more).delta
+    return len(delta.new), len(delta.changed), len(delta.gone)
+
+
+@pytest.mark.parametrize(
+    ("stood", "listed", "shrunk"),
+    [(10, 2, True), (10, 3, False), (5, 1, True), (5, 0, True), (4, 0, False), (120, 24, True),
+     (120, 25, False), (0, 0, False)],
+)  # fmt: skip
+def test_rule(stood: int, listed: int, shrunk: bool) -> None:
+    assert has_shrunk(stood, listed) == shrunk
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
+def test_more_files_are_never_worse(stood: int, listed: int, more: int) -> None:
+    assert has_shrunk(stood, listed + more) <= has_shrunk(stood, listed)
+
+
+def test_a_source_that_shrank_changes_nothing_until_accepted(world: World) -> None:
+    for n in range(10):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    leave(world, 2)
+    world.write("0.md", "changed as well")
+    with pytest.raises(SourceShrunkError, match="lists 2 readable files where 10 stood") as said:
+        refresh(world)
+    assert "`rag refresh docs --accept-deletions`" in str(said.value)
+    assert len(world.store.rows("source_files", world.partition)) == 10
+    assert refresh(world, accept_deletions=True) == (0, 1, 8)
+    assert refresh(world) == (0, 0, 0)
+
+
+def test_an_empty_mount_deletes_nothing(world: World) -> None:
+    for n in range(5):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    leave(world, 0)
+    with pytest.raises(SourceShrunkError, match="nothing was deleted"):
+        refresh(world)
+    assert len(world.store.rows("source_files", world.partition)) == 5
+
+
+def test_files_that_can_no_longer_be_read_count_as_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SourceShrunkError, match="lists 0 readable files where 6 stood"):
+        refresh(world)
+
+
+def test_moved_files_are_not_missing(world: World) -> None:
+    for n in range(10):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    for path in world.root.glob("*.md"):
+        path.rename(path.with_suffix(".txt"))
+    assert refresh(world) == (10, 0, 10)
+
+
+def test_all_partitions_count_together(world: World) -> None:
+    # A small bucket may lose its files when the source as a whole does not.
+    for n in range(40):
+        world.write(f"{n}.md", f"text {n}")
+    source = Source("docs", "folder", str(world.root), buckets=4)
+    for partition in source.partitions:
+        ingest(world.store, source, partition, run_id="r")
+    assert n_stored(world.store, source) == 40
+    for uri in [f"docs:{n}.md" for n in range(40)]:
+        if source.partition_of(uri) == "docs.1":
+            (world.root / uri.removeprefix("docs:")).unlink()
+    assert ingest(world.store, source, "docs.1", run_id="r").delta.gone
+    leave(world, 3)
+    for partition in source.partitions:
+        with pytest.raises(SourceShrunkError):
+            ingest(world.store, source, partition, run_id="r")
+
+
+def test_a_site_that_answers_404_everywhere(site: Site, store: LakeStore) -> None:
+    source = Source(
+        "web", "web", f"{site.url}/sitemap.xml", web=WebOptions(allow_private=True, delay_s=0)
+    )
+    paths = site.documents(10)
+    ingest(store, source, "web.0", run_id="r")
+    for path in paths[2:]:
+        site.page(path, status=404)
+    with pytest.raises(SourceShrunkError, match="lists 2 readable files where 10 stood"):
+        ingest(store, source, "web.0", run_id="r")
+    site.page("/robots.txt", "User-agent: *\nDisallow: /")
+    with pytest.raises(SourceShrunkError, match="lists 0 readable files"):
+        ingest(store, source, "web.0", run_id="r")
+    assert len(store.rows("source_files", "web.0")) == 10
+    site.pages.pop("/robots.txt")
+    delta = ingest(store, source, "web.0", run_id="r", accept_deletions=True).delta
+    assert len(delta.gone) == 8
+
+
+def test_a_shorter_sitemap_asks_for_no_page(site: Site, store: LakeStore) -> None:
+    source = Source(
+        "web", "web", f"{site.url}/sitemap.xml", web=WebOptions(allow_private=True, delay_s=0)
+    )
+    site.documents(10)
+    ingest(store, source, "web.0", run_id="r")
+    site.sitemap("/docs/0.html")
+    site.asked.clear()
+    with pytest.raises(SourceShrunkError):
+        ingest(store, source, "web.0", run_id="r")
+    assert site.asked == ["/sitemap.xml"]
+
+
+# In Dagster
+
+
+@pytest.fixture
+def declared(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "sources.yaml"
+    path.write_text(
+        json.dumps({"sources": [{"name": "docs", "kind": "folder", "where": str(world.root)}]})
+    )
+    monkeypatch.setenv("RAG_HOME", str(tmp_path))
+    monkeypatch.setenv("RAG_LAKE", world.store.uri)
+    return path
+
+
+def materialise(
+    world: World, declared: Path, accept_deletions: bool = False
+) -> dg.ExecuteInProcessResult:
+    @dg.asset(deps=[source_files], partitions_def=corpus_partitions)
+    def downstream() -> None:
+        pass
+
+    config = {"ops": {"source_files": {"config": {"accept_deletions": accept_deletions}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("corpus", ["docs.0"])
+        return dg.materialize(
+            [source_files, downstream],
+            partition_key="docs.0",
+            instance=instance,
+            resources={
+                "store": LakeResource(uri=world.store.uri),
+                "sources": SourcesResource(file=str(declared)),
+            },
+            run_config=config if accept_deletions else None,
+            raise_on_error=False,
+        )
+
+
+def test_refresh_stops_at_the_check_and_asks(world: World, declared: Path) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    first = materialise(world, declared)
+    assert first.success
+    (passed,) = first.get_asset_check_evaluations()
+    assert (passed.check_name, passed.passed) == (HELD, True)
+    leave(world, 1)
+    stopped = materialise(world, declared)
+    assert not stopped.success
+    (failed,) = stopped.get_asset_check_evaluations()
+    assert not failed.passed
+    assert "lists 1 readable files where 6 stood" in str(failed.description)
+    assert "accept_deletions: true" in str(failed.description)
+    assert stopped.get_asset_materialization_events() == []
+    assert len(world.store.rows("source_files", world.partition)) == 6
+    agreed = materialise(world, declared, accept_deletions=True)
+    assert agreed.success
+    assert len(agreed.get_asset_materialization_events()) == 2
+    assert len(world.store.rows("source_files", world.partition)) == 1
+
+
+def test_pages_kept_are_in_the_metadata(site: Site, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    entry = {"name": "docs", "kind": "web", "where": f"{site.url}/sitemap.xml",
+             "web": {"allow_private": True, "delay_s": 0}}  # fmt: skip
+    path.write_text(json.dumps({"sources": [entry]}))
+    site.documents(3)
+    materialise(world, path)
+    site.page("/docs/1.html", status=500)
+    result = materialise(world, path)
+    metadata = result.asset_materializations_for_node("source_files")[0].metadata
+    assert metadata["n_kept_unread"].value == 1
+    assert "/docs/1.html stays as it was: the server answered 500" in str(
+        metadata["kept_unread"].value
+    )
+
+
+# On the command line
+
+
+def test_no_engine_is_started_for_a_refresh_that_will_stop(
+    world: World, declared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    settings = load_settings()
+    assert running.has_work(settings, ["docs.0"])  # nothing is live yet
+    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    assert not running.has_work(settings, ["docs.0"])
+    leave(world, 1)
+    assert not running.has_work(settings, ["docs.0"])
+    assert running.has_work(settings, ["docs.0"], accept_deletions=True)
+
+
+def test_command_says_what_the_check_says_and_passes_the_answer_on(
+    world: World, declared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    leave(world, 1)
+    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    told: list[str] = []
+    loaded: list[object] = []
+    monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
+    with pytest.raises(CommandError, match="--accept-deletions") as said:
+        operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+    assert said.value.code == 1
+    assert loaded == []
+    assert f"  check {HELD}: FAILED" in told
+    assert len(world.store.rows("source_files", world.partition)) == 6
+
+
+def test_option_of_the_command(
+    world: World, declared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        operations,
+        "refresh_and_load",
+        lambda settings, partitions, tell, *, accept_deletions: asked.append(accept_deletions),
+    )
+    for options in ([], ["--accept-deletions"]):
+        assert CliRunner().invoke(app, ["refresh", "docs", *options]).exit_code == 0
+    assert asked == [False, True]
