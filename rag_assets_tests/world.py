@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rag_assets.chunks import cut
-from rag_assets.documents import normalise
+from rag_assets.documents import normalise, worker
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.worker import ParsingWorker
 from rag_assets.duplicates import collapse
@@ -121,11 +121,15 @@ def store(tmp_path: Path) -> LakeStore:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read documents in this process: a worker costs a second to start."""
+    read_in_process(monkeypatch)
 
+
+def read_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(self: ParsingWorker, data: bytes, name: str) -> Document:
         return read_document(data, name)
 
     monkeypatch.setattr(ParsingWorker, "read", read)
+    monkeypatch.setattr(worker, "MAX_WORKERS", 1)  # PDFium must not be called by two threads
 
 
 @pytest.fixture

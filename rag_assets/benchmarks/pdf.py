@@ -110,7 +110,7 @@ def measure(data: Path, say: Say) -> Part:
             f"{MAX_ROWS} adjacent rows, has its signs and no others: read_pdf parts a cell in "
             f"which several rows stand, and in turned tables pdfplumber gives words from back to "
             f"front. By words, each of its words has to be in one table of that page.",
-            "Words are those of two letters or more, and single CJK signs, in PDFium's text between "
+            "Words are those of two letters or more, or single CJK signs, in PDFium's text between "
             "the margins, counted with repetitions: in the margins running headers and footers are "
             "left out on purpose. Most of what is lost is not readable: in TAMReview most fonts do "
             "not say which letters they draw, and what PDFium gives for them is no text.",

@@ -20,7 +20,7 @@ _CJK = re.compile("[\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]{2}")  # scripts wit
 
 
 def words_of(texts: Sequence[str]) -> set[str]:
-    """The words and compounds of a document's lines, in small letters; none if no line is parted."""
+    """The words and compounds of a document's lines in small letters; none if none is parted."""
     if not any(text.endswith(_HYPHENS) for text in texts):
         return set()
     return set(_COMPOUND.findall("\n".join(texts).lower()))

@@ -5,34 +5,20 @@ page anew. Its table finder needs only the page's straight edges, which PDFium h
 of a cell is that of the characters whose middle lies in it, as with pdfplumber.
 """
 
-import ctypes
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
-import pypdfium2.raw as pdfium
-
-from rag_assets.documents import pdf_calls as calls
+from rag_assets.documents.pdf_drawings import MAX_SEGMENTS, Edge, edge, edges_of
 from rag_assets.documents.pdf_page import SIGNS, Box, Frame, Handle
 
-MAX_OBJECTS = 20_000  # on a page; beyond it is a map or a drawing, and no table is looked for
-MAX_SEGMENTS = 4_000  # straight edges, likewise; pdfplumber compares each with each
-SAMPLE = 64  # segments of a path, after which it is told whether it is a picture's outline
-MIN_SHARE = 8  # of a path's segments one in so many has to be upright or level, else it is one
 MAX_CELL_CHARS = 1500  # notes below a table have a thousand; a framed page of text has 3,000
-MAX_DEPTH = 4  # of forms within forms
 TOLERANCE = 3.0  # points; pdfplumber's default for snapping and joining, so the next one
 MIN_EDGE = 3.0
-STRAIGHT = 0.5  # points by which an upright or level line may lean, by rounding
 
-_Matrix = tuple[float, float, float, float, float, float]
-_Edge = dict[str, Any]
-_Crossings = Mapping[
-    tuple[float, float], Mapping[str, Sequence[_Edge]]
-]  # "v" and "h" edges at x, y
-_IDENTITY: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+_Crossings = Mapping[tuple[float, float], Mapping[str, Sequence[Edge]]]  # "v" and "h" edges at x, y
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +36,8 @@ def find_tables(page: Handle, frame: Frame) -> list[Table]:
         page: PDFium's handle.
         frame: in whose coordinates the tables are given.
     """
-    edges = _edges(page, frame)
-    n_upright = sum(edge["orientation"] == "v" for edge in edges)
+    edges = edges_of(page, frame)
+    n_upright = sum(line["orientation"] == "v" for line in edges)
     if len(edges) > MAX_SEGMENTS or n_upright < 1 or len(edges) < n_upright + 2:
         return []
     return [table for table in _grids(edges) if _is_grid(table)]
@@ -134,7 +120,7 @@ def _is_grid(table: Table) -> bool:
     return len(table.rows) >= 2 and max(len(row) for row in table.rows) >= 2
 
 
-def _grids(edges: list[_Edge]) -> Iterator[Table]:
+def _grids(edges: list[Edge]) -> Iterator[Table]:
     # Imported here: a PDF without rules does not wait for pdfplumber.
     from pdfplumber import table as plumber
 
@@ -144,9 +130,9 @@ def _grids(edges: list[_Edge]) -> Iterator[Table]:
         edges = [*merged, *sides]
         merged = plumber.merge_edges(edges, TOLERANCE, TOLERANCE, TOLERANCE, TOLERANCE)
     long_ones = [
-        edge
-        for edge in merged
-        if edge["x1"] - edge["x0"] + edge["bottom"] - edge["top"] >= MIN_EDGE
+        line
+        for line in merged
+        if line["x1"] - line["x0"] + line["bottom"] - line["top"] >= MIN_EDGE
     ]
     crossings = plumber.edges_to_intersections(long_ones, TOLERANCE, TOLERANCE)
     if not any(_is_passed(x, y, at) for (x, y), at in crossings.items()):
@@ -161,8 +147,8 @@ def _cells(crossings: _Crossings) -> Iterator[Box]:
 
     pdfplumber's own function compares each crossing with each; on drawings it takes longest.
     """
-    upright = {point: {id(edge) for edge in edges["v"]} for point, edges in crossings.items()}
-    level = {point: {id(edge) for edge in edges["h"]} for point, edges in crossings.items()}
+    upright = {point: {id(line) for line in edges["v"]} for point, edges in crossings.items()}
+    level = {point: {id(line) for line in edges["h"]} for point, edges in crossings.items()}
     columns, rows = defaultdict[float, list[float]](list), defaultdict[float, list[float]](list)
     for x, y in sorted(crossings, reverse=True):
         below = [b for b in reversed(columns[x]) if not upright[x, y].isdisjoint(upright[x, b])]
@@ -177,7 +163,7 @@ def _cells(crossings: _Crossings) -> Iterator[Box]:
                 break
 
 
-def _is_passed(x: float, y: float, edges: Mapping[str, Sequence[_Edge]]) -> bool:
+def _is_passed(x: float, y: float, edges: Mapping[str, Sequence[Edge]]) -> bool:
     """Whether one of the edges that cross here goes on to both sides."""
     reach = TOLERANCE / 2
     return any(e["top"] < y - reach and e["bottom"] > y + reach for e in edges["v"]) or any(
@@ -185,138 +171,28 @@ def _is_passed(x: float, y: float, edges: Mapping[str, Sequence[_Edge]]) -> bool
     )
 
 
-def _open_sides(edges: Sequence[_Edge]) -> list[_Edge]:
+def _open_sides(edges: Sequence[Edge]) -> list[Edge]:
     """Edges that close a table drawn without its outer sides.
 
     They stand where two rules of equal extent follow each other and an upright one inside joins
     them. pdfplumber sees only the inner columns of such a table.
     """
-    level = [edge for edge in edges if edge["orientation"] == "h"]
-    upright = [edge for edge in edges if edge["orientation"] == "v"]
+    level = [line for line in edges if line["orientation"] == "h"]
+    upright = [line for line in edges if line["orientation"] == "v"]
     # The ends are rounded to twice the tolerance, so that equal ones mostly fall together.
-    level.sort(key=lambda edge: (*_ends(edge), edge["top"]))
-    sides: list[_Edge] = []
+    level.sort(key=lambda line: (*_ends(line), line["top"]))
+    sides: list[Edge] = []
     for above, below in pairwise(level):
         x0, x1, top, bottom = above["x0"], above["x1"], above["top"], below["top"]
         if _ends(above) == _ends(below) and any(
-            x0 + TOLERANCE < edge["x0"] < x1 - TOLERANCE
-            and edge["top"] <= top + TOLERANCE
-            and edge["bottom"] >= bottom - TOLERANCE
-            for edge in upright
+            x0 + TOLERANCE < line["x0"] < x1 - TOLERANCE
+            and line["top"] <= top + TOLERANCE
+            and line["bottom"] >= bottom - TOLERANCE
+            for line in upright
         ):
-            sides += [_edge(x, x, top, bottom) for x in (x0, x1)]
+            sides += [edge(x, x, top, bottom) for x in (x0, x1)]
     return sides
 
 
-def _ends(edge: _Edge) -> tuple[int, int]:
-    return round(edge["x0"] / (2 * TOLERANCE)), round(edge["x1"] / (2 * TOLERANCE))
-
-
-def _edge(x0: float, x1: float, top: float, bottom: float) -> _Edge:
-    return {
-        "x0": x0,
-        "x1": x1,
-        "top": top,
-        "bottom": bottom,
-        "width": x1 - x0,
-        "height": bottom - top,
-        "orientation": "v" if x0 == x1 else "h",
-    }
-
-
-def _edges(page: Handle, frame: Frame) -> list[_Edge]:
-    """Upright and level straight edges of what is drawn, in pdfplumber's form."""
-    edges: list[_Edge] = []
-    for path, matrix in _paths(page):
-        edges += _path_edges(path, matrix, frame)
-        if len(edges) > MAX_SEGMENTS:
-            break
-    return edges
-
-
-def _path_edges(path: Handle, matrix: _Matrix, frame: Frame) -> list[_Edge]:
-    edges: list[_Edge] = []
-    for number, start, end in _strokes(path, matrix):
-        if number >= SAMPLE and len(edges) * MIN_SHARE < number:
-            break
-        (xa, ya), (xb, yb) = frame.point(*start), frame.point(*end)
-        wide, high = abs(xa - xb), abs(ya - yb)
-        if (wide > STRAIGHT) == (high > STRAIGHT):
-            continue
-        if high > wide:
-            edges.append(_edge(xa, xa, min(ya, yb), max(ya, yb)))
-        else:
-            edges.append(_edge(min(xa, xb), max(xa, xb), ya, ya))
-    return edges
-
-
-def _paths(page: Handle) -> Iterator[tuple[Handle, _Matrix]]:
-    """Paths that are painted, with what leads from their coordinates to the page's."""
-    seen = 0
-    waiting: list[tuple[Callable[..., int], Handle, int, _Matrix]] = [
-        (calls.count_page_objects, page, 0, _IDENTITY)
-    ]
-    while waiting:
-        count, holder, depth, outer = waiting.pop()
-        get = calls.get_page_object if depth == 0 else calls.get_form_object
-        n_objects = count(holder)
-        seen += max(n_objects, 0)
-        if seen > MAX_OBJECTS:
-            return
-        for number in range(n_objects):
-            item = get(holder, number)
-            kind = calls.get_object_type(item)
-            if kind == pdfium.FPDF_PAGEOBJ_PATH and _is_painted(item):
-                yield item, _times(_matrix(item), outer)
-            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAX_DEPTH:
-                inner = _times(_matrix(item), outer)
-                waiting.append((calls.count_form_objects, item, depth + 1, inner))
-
-
-def _is_painted(path: Handle) -> bool:
-    fill, stroke = ctypes.c_int(), ctypes.c_int()
-    known = calls.get_draw_mode(path, ctypes.byref(fill), ctypes.byref(stroke))
-    return bool(known and (fill.value or stroke.value))
-
-
-def _strokes(
-    path: Handle, matrix: _Matrix
-) -> Iterator[tuple[int, tuple[float, float], tuple[float, float]]]:
-    """Number, start and end of each straight segment, in the page's coordinates."""
-    a, b, c, d, e, f = matrix
-    x, y = ctypes.c_float(), ctypes.c_float()
-    to_x, to_y = ctypes.byref(x), ctypes.byref(y)
-    first = last = (0.0, 0.0)
-    n_lines = 0
-    for number in range(min(calls.count_segments(path), MAX_SEGMENTS)):
-        segment = calls.get_segment(path, number)
-        calls.get_segment_point(segment, to_x, to_y)
-        point = (a * x.value + c * y.value + e, b * x.value + d * y.value + f)
-        kind = calls.get_segment_type(segment)
-        if number >= SAMPLE and n_lines * MIN_SHARE < number:
-            return
-        if kind == pdfium.FPDF_SEGMENT_MOVETO:
-            first = point
-        elif kind == pdfium.FPDF_SEGMENT_LINETO:
-            n_lines += 1
-            yield number, last, point
-            if calls.is_segment_closing(segment) and point != first:
-                yield number, point, first
-        last = point
-
-
-def _matrix(item: Handle) -> _Matrix:
-    found = pdfium.FS_MATRIX()
-    if not calls.get_object_matrix(item, ctypes.byref(found)):
-        return _IDENTITY
-    return found.a, found.b, found.c, found.d, found.e, found.f
-
-
-def _times(inner: _Matrix, outer: _Matrix) -> _Matrix:
-    """First the inner, then the outer."""
-    a, b, c, d, e, f = inner
-    p, q, r, s, t, u = outer
-    return (
-        a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s,
-        e * p + f * r + t, e * q + f * s + u,
-    )  # fmt: skip
+def _ends(line: Edge) -> tuple[int, int]:
+    return round(line["x0"] / (2 * TOLERANCE)), round(line["x1"] / (2 * TOLERANCE))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from fpdf import FPDF
 
@@ -74,7 +75,7 @@ def write_columns(left: str, right: str, *, title: str = "", interleaved: bool =
     pdf.set_xy(20, 25)
     pdf.cell(170, 10, title, align="C")
     pdf.set_font("helvetica", size=10)
-    columns = [
+    columns: list[Any] = [
         pdf.multi_cell(80, 5, text, dry_run=True, output="LINES", align="L")
         for text in (left, right)
     ]

@@ -1,7 +1,7 @@
 """What Dagster's UI shows of a run over good, bad and useless files."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +14,7 @@ from rag_assets_tests.world import World
 
 
 @pytest.fixture
-def instance(world: World) -> Any:
+def instance(world: World) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as made:
         made.add_dynamic_partitions("corpus", [world.partition])
         yield made

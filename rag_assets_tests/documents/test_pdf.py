@@ -94,7 +94,8 @@ def test_scan_is_read_from_pictures_of_its_pages(monkeypatch: pytest.MonkeyPatch
         Block("paragraph", "No dogs are taken along here.", page=1),
     ]
     (image,) = seen
-    assert (image.dtype, image.shape) == (np.uint8, (1754, 1241, 3))  # A4 at 150 dpi
+    assert image.dtype == np.uint8
+    assert image.shape == (1754, 1241, 3)  # A4 at 150 dpi
     assert image[0, 0].tolist() == [255, 255, 255]
     assert image[400, 400].tolist() == [200, 30, 0]  # red, green, blue
 

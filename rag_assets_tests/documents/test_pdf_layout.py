@@ -9,6 +9,7 @@ from rag_assets.documents import pdf_tables
 from rag_assets.documents.blocks import Block, RejectedError
 from rag_assets.documents.pdf import read_pdf
 from rag_assets.documents.pdf_blocks import outline_key
+from rag_assets.documents.pdf_drawings import edge
 from rag_assets.documents.pdf_joining import joined_text, words_of
 from rag_assets.documents.pdf_page import Frame, face
 from rag_assets.settings import load_settings
@@ -71,9 +72,9 @@ def test_character_without_text_of_number_three_is_a_space() -> None:
 
 
 def test_cells_are_those_of_pdfplumber() -> None:
-    edges = [pdf_tables._edge(x, x, 0, 40) for x in (0, 30, 80)]
-    edges += [pdf_tables._edge(0, 80, y, y) for y in (0, 10, 40)]
-    edges += [pdf_tables._edge(30, 80, 25, 25), pdf_tables._edge(90, 99, 3, 3)]
+    edges = [edge(x, x, 0, 40) for x in (0, 30, 80)]
+    edges += [edge(0, 80, y, y) for y in (0, 10, 40)]
+    edges += [edge(30, 80, 25, 25), edge(90, 99, 3, 3)]
     crossings = plumber.edges_to_intersections(edges, 3, 3)
     cells = sorted(pdf_tables._cells(crossings))
     assert cells == sorted(plumber.intersections_to_cells(crossings))

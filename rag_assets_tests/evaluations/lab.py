@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.documents.reading import Document as Read
-from rag_assets.documents.reading import read_document
-from rag_assets.documents.worker import ParsingWorker
 from rag_assets.evaluations import corpora
 from rag_assets.evaluations.datasets import DATASETS
 from rag_assets.evaluations.lab import Lab, Request
@@ -23,7 +20,7 @@ from rag_assets.models.profiles import load_profile
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import declared
 from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, copies
-from rag_assets_tests.world import CountingEmbedder, World
+from rag_assets_tests.world import CountingEmbedder, World, read_in_process
 
 SYLLABLES = ("ka", "lo", "mi", "ru", "ten", "sol", "var", "nix", "pem", "dur", "fa", "gil")
 
@@ -199,10 +196,7 @@ def bench(tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch) -> 
 def shared(folder: Path, patch: pytest.MonkeyPatch) -> Bench:
     """A bench for a whole module of tests."""
 
-    def read(_: ParsingWorker, data: bytes, name: str) -> Read:
-        return read_document(data, name)
-
-    patch.setattr(ParsingWorker, "read", read)
+    read_in_process(patch)
     patch.setattr(corpora, "_refresh", refresh_here)
     return Bench(folder)
 

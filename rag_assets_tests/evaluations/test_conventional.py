@@ -363,7 +363,7 @@ def test_progress_ends_with_all_documents(
 
 
 def test_window_longer_than_the_embedder_takes_is_cut_and_counted(world: World) -> None:
-    text = " ".join(f"{n:x}" for n in range(400))
+    text = " ".join(f"step-{n:x}" for n in range(400))
     world.write("dense.txt", text + ".")
     world.write("short.txt", "A few words that fit into any window.")
     publish(world)
