@@ -57,13 +57,19 @@ class Archive:
         return parse_xml(self.read(name))
 
 
-def parse_xml(data: bytes) -> _Element:
+def parse_xml(data: bytes, *, recover: bool = False) -> _Element:
     """Root of an XML file; entities are left alone, nothing is fetched.
+
+    Args:
+        data: the file's bytes.
+        recover: whether to mend what is not well-formed; None where nothing can be mended.
 
     Raises:
         RejectedError: ``corrupt``, also for trees deeper than libxml2's limit of 256.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, recover=recover
+    )
     with parsing("XML"):
         return etree.fromstring(data, parser)
 

@@ -86,11 +86,15 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.most_common()) or "none"
 
 
+def _cell(text: str) -> str:
+    return " ".join(text[:160].split()).replace("|", "\\|")
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The first rows as a Markdown table."""
     if not rows:
         return "none"
-    shown = [[cell[:160].replace("|", "\\|") for cell in row] for row in rows[:ROWS_SHOWN]]
+    shown = [[_cell(cell) for cell in row] for row in rows[:ROWS_SHOWN]]
     lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *shown)]
     more = len(rows) - len(shown)
     return "\n".join(lines) + (f"\n\n... and {more:,} more" if more else "")

@@ -112,6 +112,7 @@ def _folded(match: re.Match[str]) -> str:
     _, line_end, indent = space.rpartition("\n")
     if not line_end:
         return " "
+    indent = indent.expandtabs(4)  # Markdown's, where a tab nests a list, too
     return "\n" + indent[: len(indent) - len(indent.lstrip(" "))]
 
 

@@ -17,7 +17,7 @@ MIN_SIGNS = 2  # different kinds of mark-up by which a text shows that it is Mar
 
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][\w -]*:(?:\s|$)")
-_ALIAS = re.compile(r":\s*[&*]\w")  # YAML's anchors multiply: ten lines can hold a billion items
+_ALIAS = re.compile(r"[:\-\[,]\s*[&*]\w")  # YAML's anchors multiply: ten lines can hold a billion items
 _SIGNS = (
     re.compile(r"(?:^|\n)#{1,6} [^\n]*[^\n#;{}]\n[ \t]*\n"),  # a heading, and room below it
     re.compile(r"(?:^|\n)(`{3,}|~{3,})[^\n`]*\n"),  # a fence
@@ -111,7 +111,8 @@ def is_markdown(text: str) -> bool:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.startswith("#!"):
         return False
-    if split_front_matter(text)[0]:
+    stated, below = split_front_matter(text)
+    if stated and below.strip() and not _KEY.match(below.lstrip()):  # YAML goes on with a key
         return True
     if sum(sign.search(text) is not None for sign in _SIGNS) < MIN_SIGNS:
         return False

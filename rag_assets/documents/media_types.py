@@ -23,6 +23,7 @@ JSON_LINES = "application/jsonl"
 CSV = "text/csv"
 MARKDOWN = "text/markdown"
 TEXT = "text/plain"
+SOURCE = "text/x-source"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -40,6 +41,7 @@ ZIP = "application/zip"
 BINARY = "application/octet-stream"
 
 HEAD_BYTES = 64 * 1024  # enough to know a text's habits
+MIN_CONTROL = 8  # control characters; in a short text a few are no evidence
 MAX_CONTROL_SHARE = 0.03  # of bytes; text has next to none, random bytes have a tenth
 
 _MAIN_PARTS = ((b"word/document", DOCX), (b"ppt/presentation", PPTX),
@@ -68,7 +70,8 @@ _SIGNATURES = (
 )  # fmt: skip
 
 _BOM = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-_CONTROL = bytes({*range(0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F})
+# Without ESC, SO and SI, which switch character sets in ISO-2022 texts.
+_CONTROL = bytes({*range(0x08), *range(0x10, 0x1B), *range(0x1C, 0x20), 0x7F})
 _HTML_TAG = re.compile(r"<!doctype\s+html|<(?:html|body|head)[\s>]", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[a-z!/][^<>]{0,500}>", re.IGNORECASE)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^<>]{0,5000})")
@@ -76,6 +79,15 @@ _BLOCK_TAGS = frozenset(("h1", "h2", "h3", "p", "div", "table", "ul", "ol", "sec
 _HTML_NAMES = (".html", ".htm", ".xhtml")
 _CSV_NAMES = (".csv", ".tsv", ".tab")
 _MARKDOWN_NAMES = (".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd")
+# Program text and settings, whose layout means something: YAML looks like front matter, rows of
+# SQL look like CSV, and what a program documents in Markdown does not make it Markdown.
+_SOURCE_NAMES = (
+    ".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".java", ".kt", ".scala", ".go",
+    ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".swift", ".rb", ".php", ".pl", ".lua", ".r",
+    ".jl", ".hs", ".ex", ".sh", ".bash", ".zsh", ".ps1", ".bat", ".sql", ".css", ".scss", ".yaml",
+    ".yml", ".toml", ".ini", ".cfg", ".conf", ".json5", ".jsonc", ".proto", ".tf", ".cmake",
+)  # fmt: skip
+_TEXT_NAMES = (".rst", ".tex", ".adoc", ".org", ".srt", ".vtt")
 
 
 def media_type(data: bytes, name: str) -> str:
@@ -114,7 +126,8 @@ def is_binary(data: bytes) -> bool:
         head = head.decode(encoding, "replace").encode("utf-8", "replace")
     elif b"\x00" in head:
         return True
-    return len(head) - len(head.translate(None, _CONTROL)) > MAX_CONTROL_SHARE * len(head)
+    n_control = len(head) - len(head.translate(None, _CONTROL))
+    return n_control > max(MIN_CONTROL, MAX_CONTROL_SHARE * len(head))
 
 
 def _is_pdf(data: bytes) -> bool:
@@ -146,6 +159,7 @@ def _text_type(data: bytes, name: str) -> str:
         text = decode(_head(data))[0].lstrip("\ufeff \t\r\n")
     except RejectedError:
         return TEXT  # whose reader says what is wrong with the encoding
+    is_cut = len(data) > HEAD_BYTES
     markup = _markup_type(text, name) if text.startswith("<") else None
     if markup is not None:
         return markup
@@ -156,7 +170,13 @@ def _text_type(data: bytes, name: str) -> str:
             return JSON_LINES
         if _holds(data, records.is_json):
             return JSON
-    sniff = partial(records.sniff, text)
+        if is_cut and _holds(data, records.is_json_lines):  # lines longer than the head
+            return JSON_LINES
+    if name.endswith(_SOURCE_NAMES):
+        return SOURCE
+    if name.endswith(_TEXT_NAMES):
+        return TEXT
+    sniff = partial(records.sniff, text, is_cut=is_cut)
     if name.endswith(_CSV_NAMES) and sniff(is_named=True):
         return CSV
     if name.endswith(_MARKDOWN_NAMES) or is_markdown(text):

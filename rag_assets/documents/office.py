@@ -25,6 +25,7 @@ _CORE = "docProps/core.xml"
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 _RTF_INFO = re.compile(r"\{\\(title|author) ([^{}\\]{1,300})\}")
 _RTF_ROW = re.compile(r"^(.*\|.*)\|$", re.MULTILINE)  # by striprtf: a bar behind each cell
+_HEX_DATA = re.compile(r"(?:[0-9a-fA-F]{32,}+\s*+){8,}+")  # of a picture: striprtf is slow on it
 _BACK_LINK = "↑"  # from a footnote to its place, by mammoth
 
 
@@ -54,7 +55,7 @@ def read_rtf(data: bytes) -> Extracted:
     Raises:
         RejectedError: ``corrupt``.
     """
-    source = data.decode("latin-1")  # RTF is ASCII and escapes the rest
+    source = _HEX_DATA.sub("", data.decode("latin-1"))  # RTF is ASCII and escapes the rest
     with parsing("RTF file"):
         text = rtf_to_text(source, errors="replace")  # type: ignore[no-untyped-call]
         blocks = text_blocks(_RTF_ROW.sub(_row, text))

@@ -68,9 +68,8 @@ def _blocks(body: _Element) -> Iterator[Block]:
         tag = tag_of(element)
         if event == "end":
             depth -= tag == "list"
-            if lines and not depth:
-                yield Block("list", "\n".join(lines), page=page)
-                lines.clear()
+            if not depth:
+                yield from _taken(lines, page)
             continue
         if tag in _SKIPPED:
             walk.skip_subtree()
@@ -79,14 +78,25 @@ def _blocks(body: _Element) -> Iterator[Block]:
         elif tag == "page":
             page = (page or 0) + 1
         elif tag == "table":
+            yield from _taken(lines, page)
             yield Block("table", "\n".join(_rows(element)), page=page)
             walk.skip_subtree()
         elif tag in ("h", "p"):
-            if depth:
-                lines += [f"{'  ' * (depth - 1)}- {text}" for text in [_text(element)] if text]
-            else:
+            if depth and tag == "p":
+                indent = "  " * (depth - 1)
+                lines += [f"{indent}- {text}" for text in [_text(element)] if text]
+                lines += [f"{indent}  {note}" for note in _notes(element)]
+            else:  # a numbered heading stands in a list of its own
+                yield from _taken(lines, page)
                 yield from _text_blocks(element, tag, page)
             walk.skip_subtree()
+
+
+def _taken(lines: list[str], page: int | None) -> Iterator[Block]:
+    """A block of a list's lines so far, which are cleared."""
+    if lines:
+        yield Block("list", "\n".join(lines), page=page)
+        lines.clear()
 
 
 def _text_blocks(element: _Element, tag: str, page: int | None) -> Iterator[Block]:
@@ -97,9 +107,13 @@ def _text_blocks(element: _Element, tag: str, page: int | None) -> Iterator[Bloc
         yield Block("paragraph", f"Notes: {text}" if text else "", page=page)
     else:
         yield Block("paragraph", text, page=page)
-    for note in element.iterdescendants():  # footnotes stand where they are referred to
-        if tag_of(note) == "note-body":
-            yield Block("paragraph", _text(note), page=page)
+    for note in _notes(element):
+        yield Block("paragraph", note, page=page)
+
+
+def _notes(element: _Element) -> Iterator[str]:
+    """Its footnotes, which stand where they are referred to."""
+    return (_text(note) for note in element.iterdescendants() if tag_of(note) == "note-body")
 
 
 def _class(element: _Element) -> str:

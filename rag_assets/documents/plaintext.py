@@ -1,4 +1,7 @@
-"""Plain text to blocks: paragraphs between blank lines, underlined and capital headings."""
+"""Plain text to blocks: paragraphs between blank lines, underlined and capital headings.
+
+Source code is text, too, but keeps its layout and has no headings.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +12,8 @@ from rag_assets.documents.metadata import licence_line
 
 MAX_HEADING_CHARS = 80
 _UNDERLINE = re.compile(r"[=\-~]{3,}")
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
+_CODE_SIGNS = re.compile(r"[=;{}<>_\\]")  # MAX_FARE = 10, SELECT FARE FROM LINES;
 
 
 def read_text(data: bytes) -> Extracted:
@@ -24,11 +29,19 @@ def read_text(data: bytes) -> Extracted:
     )
 
 
+def read_source(data: bytes) -> Extracted:
+    """Blocks of program text or settings, parted by blank lines; its file's name is its title."""
+    text, encoding = decode(data)
+    parts = _BLANK_LINES.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    blocks = [Block("code", part.strip("\n")) for part in parts if part.strip()]
+    return Extracted("text/x-source", blocks, encoding=encoding, licence=licence_line(text))
+
+
 def text_blocks(text: str) -> list[Block]:
     """Headings and paragraphs of a text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks: list[Block] = []
-    for paragraph in re.split(r"\n[ \t]*\n", text):
+    for paragraph in _BLANK_LINES.split(text):
         lines = [line.rstrip() for line in paragraph.split("\n") if line.strip()]
         if len(lines) >= 2 and _UNDERLINE.fullmatch(lines[1].strip()):
             level = 1 if lines[1].strip()[0] == "=" else 2
@@ -59,4 +72,5 @@ def _is_capital_heading(line: str) -> bool:
         len(line) <= MAX_HEADING_CHARS
         and n_cased >= max(4, n_letters / 2)
         and line == line.upper() != line.lower()
+        and not _CODE_SIGNS.search(line)
     )

@@ -16,6 +16,7 @@ _READERS = {
     types.XML: ("xml_text", "read_xml"),
     types.MARKDOWN: ("markdown", "read_markdown"),
     types.TEXT: ("plaintext", "read_text"),
+    types.SOURCE: ("plaintext", "read_source"),
     types.CSV: ("records", "read_csv"),
     types.JSON: ("records", "read_json"),
     types.JSON_LINES: ("records", "read_jsonl"),
@@ -43,7 +44,7 @@ def extract(data: bytes, name: str) -> Extracted:
 
     Args:
         data: the file's bytes.
-        name: its path; its ending tells Markdown from plain text where the content does not.
+        name: its path; its ending tells Markdown and source code from text where the content does not.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.

@@ -47,14 +47,12 @@ def read_document(data: bytes, name: str) -> Document:
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
-    if not data.strip():
-        raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
     extracted = extract(data, name)
     cleaned = clean_blocks(extracted.blocks)
     text = cleaned.text
     if len(list(islice(filter(str.isalnum, text), MIN_LETTERS))) < MIN_LETTERS:
         raise RejectedError("no text", "no letters or digits were left after extraction")
-    title = clean_text(extracted.title)[0].replace("\n", " ")[:300] or name.rsplit("/", 1)[-1]
+    title = clean_text(extracted.title)[0].replace("\n", " ")[:300] or _last_part(name)
     is_long = len(text) >= IDENTIFIABLE_CHARS
     language = (None if is_long else extracted.language) or identify_language(text)
     hashes = shingles(text)
@@ -74,6 +72,10 @@ def read_document(data: bytes, name: str) -> Document:
         bands=bands(hashes),
         sketch=sketch(hashes),
     )
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]  # a page's address may end in a slash
 
 
 def identify_language(text: str) -> str:

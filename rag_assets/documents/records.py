@@ -103,7 +103,7 @@ def is_json_lines(text: str) -> bool:
     return n_good >= 2 and n_good >= min(CONSISTENT_SHARE * len(lines), len(lines) - 1)
 
 
-def sniff(text: str, *, is_named: bool) -> Dialect | None:
+def sniff(text: str, *, is_named: bool, is_cut: bool = False) -> Dialect | None:
     """The dialect of a CSV text; None when it seems to be something else.
 
     A delimiter fits when nine in ten of the first 1000 records, from the first that it parts, have
@@ -114,13 +114,15 @@ def sniff(text: str, *, is_named: bool) -> Dialect | None:
         text: a file, or its beginning.
         is_named: whether the file's name says so; without it every record must have the same
             number of cells, there must be several, and two columns are not enough for a comma.
+        is_cut: whether the text may end in the midst of a cell.
     """
     if text[:4].lower() == _SEP_LINE and text[4:5]:
         return Dialect(text[4], 2)
     found = []
     for delimiter in DELIMITERS:
         for quoted in (True, False):
-            dialect = _fitting(text, delimiter, quoted=quoted, is_named=is_named)
+            records = _first_records(text, delimiter, quoted=quoted, is_cut=is_cut)
+            dialect = _fitting(records, delimiter, quoted=quoted, is_named=is_named)
             if dialect is not None:
                 found.append(dialect)
                 break
@@ -137,13 +139,21 @@ def _claim(dialect: Dialect, text: str) -> int:
     return 0 if is_decimal or is_prose else dialect.width
 
 
-def _fitting(text: str, delimiter: str, *, quoted: bool, is_named: bool) -> Dialect | None:
+def _first_records(text: str, delimiter: str, *, quoted: bool, is_cut: bool) -> list[list[str]]:
+    """The first records; none where a quote does not close, unless the text is cut off there."""
     lines = io.StringIO(text, newline="")
+    records: list[list[str]] = []
     try:
-        records = islice(_reader(lines, delimiter, quoted=quoted), SAMPLE_RECORDS)
-        sample = list(dropwhile(lambda record: len(record) < 2, filter(None, records)))
+        records.extend(islice(_reader(lines, delimiter, quoted=quoted), SAMPLE_RECORDS))
     except csv.Error:
-        return None
+        return records if is_cut else []
+    return records
+
+
+def _fitting(
+    records: Sequence[list[str]], delimiter: str, *, quoted: bool, is_named: bool
+) -> Dialect | None:
+    sample = list(dropwhile(lambda record: len(record) < 2, filter(None, records)))
     if not sample:
         return None
     width, count = Counter(map(len, sample)).most_common(1)[0]

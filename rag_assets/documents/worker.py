@@ -7,6 +7,7 @@ what the others left behind may have been the reason.
 
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 
 TIMEOUT_S = 120.0  # for one document
+ORPHAN_S = 10.0  # after which a worker that nobody has stopped in time ends by itself
 MEMORY_BYTES = 4 * 2**30  # address space of a worker
 GROWN_BYTES = 2**30  # resident; a worker that has grown so far is replaced after its document
 MAX_TEXT_CHARS = 50_000_000  # of a document: 100 long novels; more is a bomb or a dump
@@ -50,6 +52,7 @@ class ParsingWorker:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._n_read = 0  # by the process that runs now
+        self._is_stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +76,7 @@ class ParsingWorker:
         try:
             return self._read_once(data, name)
         except RejectedError as error:
-            if not (used_before and error.reason in ("crash", "memory")):
+            if self._is_stopped or not (used_before and error.reason in ("crash", "memory")):
                 raise
         return self._read_once(data, name)
 
@@ -83,18 +86,20 @@ class ParsingWorker:
         try:
             pipe.send((data, name))
             if not pipe.poll(self._limits.timeout_s):
-                self.close()
                 raise RejectedError(
                     "timeout",
                     f"reading took longer than {self._limits.timeout_s:.0f} s and was stopped",
                 )
             answer: Answer
             answer, resident = pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+        except (EOFError, OSError, pickle.UnpicklingError) as error:  # also half-way in its answer
             code = self.close()
             raise RejectedError(
                 "crash", f"the reader died on this document ({_death(code)})"
             ) from error
+        except BaseException:
+            self.close()  # its answer would be taken for that to the next document
+            raise
         if resident > self._limits.grown_bytes:
             self.close()  # what it still holds would be counted against the next document
         if isinstance(answer, tuple):
@@ -115,6 +120,13 @@ class ParsingWorker:
             return 0
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def stop(self) -> None:
+        """Give up what is being read, asked by another thread; then ``read`` is of no use."""
+        self._is_stopped = True
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> int | None:
         """Stop the worker; returns its exit code if it ran."""
@@ -164,6 +176,9 @@ class ParsingPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:  # an interrupt does not wait for what is being read
+            for worker in self._workers:
+                worker.stop()
         self._threads.shutdown(cancel_futures=True)
         for worker in self._workers:
             worker.close()
@@ -198,12 +213,15 @@ def _serve(pipe: Connection, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of the memory helps nobody here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, in an endless loop of C, too
     while True:
         try:
             data, name = pipe.recv()
         except EOFError:
             return
+        signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + ORPHAN_S)
         answer = _answer(data, name, limits)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         try:
             pipe.send((answer, _resident_bytes()))
         except MemoryError:

@@ -1,13 +1,18 @@
 """XML of any vocabulary to blocks: prose with headings, or records."""
 
+import re
 from collections.abc import Iterator
 
 from lxml.etree import _Element, iterwalk
 
 from rag_assets.documents.archives import parse_xml
 from rag_assets.documents.blocks import Block, Extracted, RejectedError
+from rag_assets.documents.decoding import decode
 from rag_assets.documents.html_tree import tag_of
 
+MIN_MENDED = 0.8  # of the characters outside tags; less, and too much of the file is lost
+_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_TAG = re.compile(r"<[^<>]*>")
 _TITLES = frozenset(("title", "head", "heading"))
 _PARAGRAPHS = frozenset(("p", "para", "simpara", "ab", "verse", "l", "v"))
 _CODE = frozenset(("programlisting", "screen", "codeblock", "code", "literallayout"))
@@ -21,20 +26,34 @@ def read_xml(data: bytes) -> Extracted:
 
     With paragraphs (DocBook, TEI, JATS, DITA, FictionBook) it is prose: titles are headings, as
     deep as the elements they are titles of. Without it is data: an element whose children have no
-    children is a record, a paragraph of "name: value" lines.
+    children is a record, a paragraph of "name: value" lines. Feeds are often not well-formed: what
+    the parser could mend is taken if it is nearly all of the text.
 
     Raises:
-        RejectedError: ``corrupt`` for what is not well-formed.
+        RejectedError: ``corrupt`` for what is too far from well-formed.
     """
-    root = parse_xml(data)
+    text, encoding = decode(data)
+    root = _root(text)
     tags = {tag_of(element) for element in root.iter()}
     found = _prose(root) if tags & _PARAGRAPHS else _records(root)
     blocks = [block for block in found if block.text]
     title = next((b.text for b in blocks if b.kind == "heading"), "")
     if not blocks:
         raise RejectedError("no text", "expected text between the tags of this XML, found none")
-    encoding = (root.getroottree().docinfo.encoding or "utf-8").lower()
     return Extracted("application/xml", blocks, title=title, encoding=encoding)
+
+
+def _root(text: str) -> _Element:
+    text = _DECLARATION.sub("", text, count=1)  # of an encoding that it is no longer in
+    data = text.encode("utf-8", "replace")
+    try:
+        return parse_xml(data)
+    except RejectedError:
+        root = parse_xml(data, recover=True)
+        kept = 0 if root is None else sum(len(part.strip()) for part in root.itertext())
+        if kept < max(1, MIN_MENDED * len("".join(_TAG.sub(" ", text).split()))):
+            raise
+        return root
 
 
 def _prose(root: _Element) -> Iterator[Block]:

@@ -52,7 +52,9 @@ class ArchiveListing:
                 f"source {self._source.name}: expected a zip archive at {self._source.where}, got "
                 f"one that cannot be read: {error}; nothing was deleted. Write it anew"
             ) from error
-        except OSError as error:
+        except SourceError:
+            raise
+        except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error
         self._members = dict(named(self._archive.infolist()))
         return [
@@ -91,11 +93,13 @@ class ArchiveListing:
         try:
             with self._archive.open(info) as stream:
                 return read_capped(stream)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except UnreadableError:
+            raise
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
         except RuntimeError as error:  # zipfile's for a password that it was not given
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
-        except OSError as error:
+        except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error
 
 

@@ -121,13 +121,25 @@ def web_options(name: str, block: object) -> WebOptions:
                 "correct its spelling"
             )
     hosts = block.get("hosts", ())
-    if not isinstance(hosts, list | tuple) or not all(isinstance(host, str) for host in hosts):
-        raise SourceError(f"source {name}: web.hosts must be a list of hosts, got {hosts!r}")
+    if not isinstance(hosts, list | tuple) or not all(
+        isinstance(host, str) and host and "/" not in host for host in hosts
+    ):
+        raise SourceError(
+            f"source {name}: web.hosts must be a list of hosts (docs.example.org, or with :port), "
+            f"got {hosts!r}"
+        )
     return WebOptions(**{**block, "hosts": tuple(host.lower() for host in hosts)})
 
 
 def _check_where(source: Source) -> None:
-    parts = urlsplit(source.where) if source.is_remote else None
+    try:
+        parts = urlsplit(source.where) if source.is_remote else None
+        host = parts.hostname if parts is not None and (parts.port or 80) > 0 else None
+    except ValueError as error:  # whose text may hold a password
+        raise SourceError(
+            f"source {source.name}: where must be a path or a URL, got a URL that cannot be read; "
+            "correct its host and port"
+        ) from error
     if parts is not None and (parts.username or parts.password):
         raise SourceError(
             f"source {source.name}: where must hold no user name or password; take them out, and "
@@ -138,6 +150,8 @@ def _check_where(source: Source) -> None:
         raise source.wrong("where", "a folder's path (for a URI: kind object_store)", source.where)
     if source.kind == "web" and scheme not in ("", "http", "https"):
         raise source.wrong("where", "an http(s) URL, or a file that lists URLs", source.where)
+    if source.kind == "web" and scheme and not host:
+        raise source.wrong("where", "a URL with a host", source.where)
     if source.kind == "object_store" and not scheme:
         raise source.wrong("where", "a URI such as s3://bucket/prefix", source.where)
     # Neither the address check nor the limits of kind web would hold for fsspec's own HTTP.
@@ -149,9 +163,9 @@ def _check_where(source: Source) -> None:
 
 def _check_storage(source: Source, storage: object) -> None:
     if not isinstance(storage, Mapping):
-        raise source.wrong("storage", "a block of fields", storage)
+        raise source.wrong("storage", "a block of fields", type(storage).__name__)
     if storage and (source.kind not in ("object_store", "archive") or not source.is_remote):
-        raise source.wrong("storage", "given for an object store's URI only", dict(storage))
+        raise source.wrong("storage", "given for an object store's URI only", sorted(storage))
     for key, value in storage.items():
         is_public = value == "anon"  # as gcsfs wants to be told that there is no token
         in_url = isinstance(value, str) and "://" in value and urlsplit(value).password

@@ -103,6 +103,15 @@ def size_problem(size: int) -> str | None:
     return f"has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
 
 
+def since_1970_ns(seconds: float) -> int | None:
+    """A time stamp as the lake holds it; None before 1970 and after 2262, where it has no room.
+
+    Servers that know no date send such ones: the year 1 is .NET's and Go's zero.
+    """
+    ns = int(seconds) * 10**9
+    return ns if 0 <= ns < 2**63 else None
+
+
 def read_capped(stream: IO[bytes]) -> bytes:
     """All that is in a stream, whatever its size was said to be.
 

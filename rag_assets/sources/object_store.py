@@ -10,6 +10,7 @@ from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
 
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
@@ -18,6 +19,7 @@ from rag_assets.sources.found import (
     is_hidden,
     is_wanted,
     read_capped,
+    since_1970_ns,
     size_problem,
 )
 
@@ -39,7 +41,7 @@ class ObjectStoreListing:
         """Every object below the prefix, in order of key; hidden ones are left out."""
         try:
             self._filesystem, root = connect(self._source)
-            objects = self._filesystem.find(root, detail=True)
+            objects = objects_below(self._filesystem, root)
             there = bool(objects) or self._filesystem.exists(root)
         except Exception as error:  # each backend raises errors of its own, and not all OSErrors
             raise unreachable(self._source, error) from error
@@ -81,6 +83,8 @@ class ObjectStoreListing:
         etag = next((str(info[name]) for name in ETAGS if info.get(name)), None)
         mtime_ns = modified_ns(info)
         problem = size_problem(size)
+        if info.get("type") == "other":  # opening a pipe would wait for its writer for ever
+            problem = "is not a regular file"
         state = f"{etag or mtime_ns}:{size}:{problem or ''}"
         uri = f"{self._source.name}:{relative.encode('utf-8', 'backslashreplace').decode()}"
         return FoundFile(uri, key, size, mtime_ns, state, problem, etag)
@@ -92,6 +96,33 @@ def connect(source: Source) -> tuple[AbstractFileSystem, str]:
     options = {**source.storage, "skip_instance_cache": True, "use_listings_cache": False}
     filesystem, root = fsspec.core.url_to_fs(source.where, **options)
     return filesystem, str(root)
+
+
+def objects_below(filesystem: AbstractFileSystem, root: str) -> dict[str, dict[str, Any]]:
+    """All objects below ``root`` by key; none if there is nothing of that name.
+
+    Backends without a ``find`` of their own (sftp, smb, hdfs, file) inherit one that leaves out,
+    without a word, each folder that it cannot list; its documents would be taken for deleted.
+    """
+    if isinstance(filesystem, AsyncFileSystem):
+        inherited = type(filesystem)._find is AsyncFileSystem._find
+    else:
+        inherited = type(filesystem).find is AbstractFileSystem.find
+    if not inherited:
+        return dict(filesystem.find(root, detail=True))
+    if not filesystem.exists(root):
+        return {}
+    if filesystem.isfile(root):
+        return {root: filesystem.info(root)}
+    found, waiting = {}, [root]
+    while waiting:
+        folder = waiting.pop()
+        for info in filesystem.ls(folder, detail=True):
+            if info["type"] == "directory" and info["name"].rstrip("/") != folder:
+                waiting.append(info["name"].rstrip("/"))
+            else:
+                found[info["name"]] = info
+    return found
 
 
 def unreachable(source: Source, error: Exception) -> SourceError:
@@ -118,7 +149,7 @@ def modified_ns(info: Mapping[str, Any]) -> int:
             return 0
     if isinstance(value, datetime):
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    return int(value * 1e9)
+    return since_1970_ns(value) or 0
 
 
 def _last(key: str) -> str:

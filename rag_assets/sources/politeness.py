@@ -24,6 +24,7 @@ class Politeness:
         fetcher: gets robots.txt itself.
         user_agent: its first word is the name that robots.txt may speak to.
         delay_s: seconds between two requests to one host, unless it asks for more.
+        elsewhere: says why a URL is none to ask, robots.txt and redirects included; or None.
         sleep: waits for so many seconds.
     """
 
@@ -32,18 +33,26 @@ class Politeness:
         fetcher: Fetcher,
         user_agent: str,
         delay_s: float,
+        *,
+        elsewhere: Callable[[httpx.URL], str | None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._fetcher = fetcher
         matched = re.match(r"[a-zA-Z_-]+", user_agent)
         self._name = matched.group() if matched else user_agent
         self._delay_s = delay_s
+        self._elsewhere = elsewhere
         self._sleep = sleep
         self._rules: dict[str, Protego | FailedError] = {}
         self._next: dict[str, float] = {}
 
     def pace(self, url: httpx.URL) -> None:
-        """Wait until the host may be asked again."""
+        """Wait until the host may be asked again.
+
+        Raises:
+            RefusedError: it is none to ask.
+        """
+        self._stay(url)
         site = site_of(url)
         self._sleep(max(0.0, self._next.get(site, 0.0) - time.monotonic()))
         rules = self._rules.get(_origin(url))
@@ -54,9 +63,11 @@ class Politeness:
         """Wait, if the page may be asked for at all.
 
         Raises:
-            RefusedError: robots.txt says no, or wants pauses that no refresh can keep.
+            RefusedError: the host is none to ask; robots.txt says no, or wants pauses that no
+                refresh can keep.
             FailedError: robots.txt cannot be had, which forbids all until it can.
         """
+        self._stay(url)
         origin = _origin(url)
         if origin not in self._rules:
             try:
@@ -75,6 +86,10 @@ class Politeness:
                 f"{MAX_DELAY_S:g} s are waited"
             )
         self.pace(url)
+
+    def _stay(self, url: httpx.URL) -> None:
+        if (why := self._elsewhere(url)) is not None:
+            raise RefusedError(why)
 
     def _robots(self, url: httpx.URL) -> Protego:
         answer = self._fetcher.get(

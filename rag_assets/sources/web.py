@@ -21,7 +21,7 @@ import httpx
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.fetch import FailedError, Fetcher, RefusedError, Response, Validators
-from rag_assets.sources.found import FoundFile, UnreadableError, is_wanted
+from rag_assets.sources.found import FoundFile, UnreadableError, is_wanted, since_1970_ns
 from rag_assets.sources.politeness import Politeness, site_of
 from rag_assets.sources.sitemaps import MAX_LIST_BYTES, ListError, UrlList, page_url, parse_list
 
@@ -42,7 +42,9 @@ class WebListing:
     def __init__(self, source: Source, fetcher: Fetcher, spool: Path) -> None:
         self._source = source
         self._fetcher = fetcher
-        self._polite = Politeness(fetcher, source.web.user_agent, source.web.delay_s)
+        self._polite = Politeness(
+            fetcher, source.web.user_agent, source.web.delay_s, elsewhere=self._elsewhere
+        )
         self._spool = spool
         self._sites = set(source.web.hosts)
         self.notices: list[str] = []
@@ -57,13 +59,15 @@ class WebListing:
         else:
             start = UrlList(lists=(str(first),))
             self._sites |= _sites(first)
-        texts = self._crawled(start)
-        found = {file.uri: file for file in map(self._found, texts) if file is not None}
-        if len(found) > self._source.web.max_pages:
-            raise self._error(
-                f"lists {len(found):,} pages, more than web.max_pages "
-                f"({self._source.web.max_pages:,}); raise it, or narrow 'include'"
-            )
+        found: dict[str, FoundFile] = {}
+        for text in self._crawled(start):
+            if (file := self._found(text)) is not None:
+                found[file.uri] = file
+            if len(found) > self._source.web.max_pages:  # at once: lists may go on without end
+                raise self._error(
+                    f"lists more pages than web.max_pages ({self._source.web.max_pages:,}); "
+                    "raise it, or narrow 'include'"
+                )
         return [found[uri] for uri in sorted(found)]
 
     def _local(self) -> bytes:
@@ -72,27 +76,33 @@ class WebListing:
         except OSError as error:
             raise self._error(f"cannot read its list: {error}; bring it back") from error
 
-    def _crawled(self, start: UrlList) -> Sequence[str]:
+    def _crawled(self, start: UrlList) -> Iterator[str]:
         """The pages of a list and of all lists that it leads to."""
-        pages, seen, waiting = [*start.pages], set[str](), [*start.lists]
+        seen: set[str] = set()
+        yield from start.pages
+        waiting = self._new_lists(start, seen)
         while waiting:
-            text = waiting.pop(0)
+            url = waiting.pop(0)
+            found = self._parsed(str(url), self._list_at(url))
+            yield from found.pages
+            waiting += self._new_lists(found, seen)
+
+    def _new_lists(self, found: UrlList, seen: set[str]) -> list[httpx.URL]:
+        new = []
+        for text in found.lists:
             url = page_url(text)
             if url is None:
                 raise self._error(f"names a sitemap {text[:200]!r}, which is no http(s) URL")
-            if str(url) in seen:
-                continue
-            seen.add(str(url))
-            if len(seen) > MAX_LISTS:
-                raise self._error(f"has more than {MAX_LISTS} sitemaps; split it")
-            found = self._parsed(str(url), self._list_at(url))
-            pages += found.pages
-            waiting += found.lists
-        return pages
+            if str(url) not in seen:
+                seen.add(str(url))
+                new.append(url)
+        if len(seen) > MAX_LISTS:
+            raise self._error(f"has more than {MAX_LISTS} sitemaps; split it")
+        return new
 
     def _list_at(self, url: httpx.URL) -> bytes:
         try:
-            answer = self._fetcher.get(url, admit=self._admit_list, max_bytes=MAX_LIST_BYTES)
+            answer = self._fetcher.get(url, admit=self._polite.pace, max_bytes=MAX_LIST_BYTES)
         except (FailedError, RefusedError) as error:
             raise self._error(f"cannot get {url}: {error}") from error
         if answer.status != 200:
@@ -118,16 +128,6 @@ class WebListing:
         if site_of(url) in self._sites:
             return None
         return f"is on {site_of(url)}; if that is right, add it to web.hosts of this source"
-
-    def _admit_list(self, url: httpx.URL) -> None:
-        if (elsewhere := self._elsewhere(url)) is not None:
-            raise RefusedError(elsewhere)
-        self._polite.pace(url)
-
-    def _admit_page(self, url: httpx.URL) -> None:
-        if (elsewhere := self._elsewhere(url)) is not None:
-            raise RefusedError(elsewhere)
-        self._polite.admit(url)
 
     def examine(
         self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
@@ -160,7 +160,7 @@ class WebListing:
         try:
             answer = self._fetcher.get(
                 httpx.URL(file.path),
-                admit=self._admit_page,
+                admit=self._polite.admit,
                 max_bytes=self._source.web.max_bytes,
                 validators=validators,
             )
@@ -222,6 +222,7 @@ def _with_problem(file: FoundFile, problem: str) -> FoundFile:
 def _since_1970_ns(last_modified: str | None) -> int:
     """A page's own date; now, if it states none: that is when these bytes were first seen."""
     try:
-        return int(parsedate_to_datetime(last_modified or "").timestamp()) * 10**9
+        stated = since_1970_ns(parsedate_to_datetime(last_modified or "").timestamp())
     except (ValueError, OverflowError):
-        return time_ns()
+        stated = None
+    return time_ns() if stated is None else stated

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -363,7 +364,8 @@ def test_progress_ends_with_all_documents(
 
 
 def test_window_longer_than_the_embedder_takes_is_cut_and_counted(world: World) -> None:
-    text = " ".join(f"step-{n:x}" for n in range(400))
+    chance = random.Random(1)
+    text = "0 1 2 3 " + " ".join(chance.choice("0123456789") for _ in range(550))
     world.write("dense.txt", text + ".")
     world.write("short.txt", "A few words that fit into any window.")
     publish(world)
