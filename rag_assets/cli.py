@@ -100,6 +100,14 @@ def refresh(
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
+    if path is not None and source:
+        raise CommandError("expected sources or --path, got both; refresh one after the other", 2)
+    if accept_deletions and not source and path is None:
+        raise CommandError(
+            "--accept-deletions needs the sources that it is for: rag refresh NAME "
+            "--accept-deletions; all of them at once would take the guard from every one",
+            code=2,
+        )
     if path is not None:
         chosen = [add_folder(store, path)]
         say(f"folder {path} is source {chosen[0].name}")

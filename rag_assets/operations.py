@@ -82,7 +82,8 @@ def refresh_and_load(
         accept_deletions: also where a source lists far less than it held.
 
     Raises:
-        CommandError: a run failed; the live index is as it was.
+        CommandError: a run failed. If it was a source's that could not be read, the index of the
+            others was published; if not, the live index is as it was.
     """
     # Dagster is imported here, so that pulling weights does not wait for it.
     from rag_assets.instance import open_instance
@@ -93,10 +94,15 @@ def refresh_and_load(
     with engines, open_instance() as instance:
         runs = refresh_partitions(instance, partitions, tell, accept_deletions=accept_deletions)
     failed = [run for run in runs if not run.succeeded]
+    if runs[-1].succeeded:
+        stack.hot_load(settings, tell)
+        outcome = "the other sources are up to date"
+    else:
+        outcome = "the live index is as it was"
     if failed:
-        said = "\n  ".join(failed[0].errors) or "see its log"
-        raise CommandError(
-            f"run {failed[0].run_id} of {failed[0].what} failed, the live index is as it "
-            f"was:\n  {said}"
+        said = "\n".join(
+            f"run {run.run_id} of {run.what} failed, {outcome}:\n  "
+            + ("\n  ".join(run.errors) or "see its log")
+            for run in failed
         )
-    stack.hot_load(settings, tell)
+        raise CommandError(said)

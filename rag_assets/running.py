@@ -17,7 +17,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.models.engine_state import is_same_process
 from rag_assets.settings import Settings
 from rag_assets.sources import ingest
-from rag_assets.sources.catalog import catalog, source_name
+from rag_assets.sources.catalog import Source, SourceError, catalog, source_name
 from rag_assets.sources.listing import states
 from rag_assets.sources.resource import corpus_partitions
 
@@ -48,19 +48,17 @@ def refresh_partitions(
     """Run ``refresh_job`` for these partitions, one run each.
 
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
-    and publish one index for all of them. The first failure ends it. A source that lists far less
-    than it held is such a failure, unless ``accept_deletions``.
+    and publish one index for all of them. A source that cannot be read, or lists far less than it
+    held (unless ``accept_deletions``), stays as it is stored and the others go on; any other
+    failure ends it.
     """
     _close_dead_runs(instance)
     instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
     repository = defs().get_repository_def()
     job = repository.get_job("refresh_job")
     graph = repository.asset_graph
-    partitioned = [
-        key
-        for key in job.asset_layer.executable_asset_keys
-        if graph.get(key).partitions_def == corpus_partitions
-    ]
+    keys = job.asset_layer.executable_asset_keys
+    partitioned = [key for key in keys if graph.get(key).partitions_def == corpus_partitions]
     accepted = {"ops": {"source_files": {"config": {"accept_deletions": True}}}}
     runs = []
     for position, partition in enumerate(partitions):
@@ -75,8 +73,11 @@ def refresh_partitions(
             tags={"source": source_name(partition)},
         )
         runs.append(run)
-        if not run.succeeded:
-            break
+        if not run.succeeded and "source_files" in run.summaries:
+            return runs
+    if not runs[-1].succeeded and any(run.succeeded for run in runs):
+        whole = [key for key in keys if key not in partitioned]
+        runs.append(_run(instance, job, tell, selection=whole))
     return runs
 
 
@@ -177,20 +178,21 @@ def has_work(
         return True
     known = catalog(settings.sources_file, store)
     chosen = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
-    listed = {source.name: states(source) for source in chosen if source.kind != "web"}
-    first = chosen[0].name
-    if first in listed and not accept_deletions:
-        n_stood = ingest.n_stored(store, chosen[0])
-        if ingest.has_shrunk(n_stood, len(listed[first])):
-            return False  # it stops at its check, which needs no engine
-    if len(listed) < len(chosen):
+    return any(_has_changed(store, source, accept_deletions) for source in chosen)
+
+
+def _has_changed(store: LakeStore, source: Source, accept_deletions: bool) -> bool:
+    if source.kind == "web":
         return True
-    for source in chosen:
-        stored = {
-            row["uri"]: row["input_hash"]
-            for partition in source.partitions
-            for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
-        }
-        if listed[source.name] != stored:
-            return True
-    return False
+    try:
+        listed = states(source)
+    except SourceError:
+        return False  # its run says so, and needs no engine for that
+    if not accept_deletions and ingest.has_shrunk(ingest.n_stored(store, source), len(listed)):
+        return False  # it stops at its check
+    stored = {
+        row["uri"]: row["input_hash"]
+        for partition in source.partitions
+        for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
+    }
+    return listed != stored

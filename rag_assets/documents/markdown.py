@@ -17,7 +17,7 @@ MIN_SIGNS = 2  # different kinds of mark-up by which a text shows that it is Mar
 
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][\w -]*:(?:\s|$)")
-_ALIAS = re.compile(r"[:\-\[,]\s*[&*]\w")  # YAML's anchors multiply: ten lines can hold a billion items
+_ANCHOR = re.compile(r"[:\-\[,]\s*&\w")  # anchors multiply: ten lines can hold a billion items
 _SIGNS = (
     re.compile(r"(?:^|\n)#{1,6} [^\n]*[^\n#;{}]\n[ \t]*\n"),  # a heading, and room below it
     re.compile(r"(?:^|\n)(`{3,}|~{3,})[^\n`]*\n"),  # a fence
@@ -95,7 +95,7 @@ def split_front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     Without front matter, or with one that is no safe YAML mapping, all of it is text.
     """
     match = _FRONT_MATTER.match(text, 0, MAX_FRONT_MATTER_CHARS)
-    if match is None or not _KEY.match(match[1].lstrip()) or _ALIAS.search(match[1]):
+    if match is None or not _KEY.match(match[1].lstrip()) or _ANCHOR.search(match[1]):
         return {}, text
     try:
         stated = yaml.safe_load(match[1])

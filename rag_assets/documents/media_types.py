@@ -24,6 +24,7 @@ CSV = "text/csv"
 MARKDOWN = "text/markdown"
 TEXT = "text/plain"
 SOURCE = "text/x-source"
+MAIL = "message/rfc822"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -75,6 +76,8 @@ _CONTROL = bytes({*range(0x08), *range(0x10, 0x1B), *range(0x1C, 0x20), 0x7F})
 _HTML_TAG = re.compile(r"<!doctype\s+html|<(?:html|body|head)[\s>]", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[a-z!/][^<>]{0,500}>", re.IGNORECASE)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^<>]{0,5000})")
+_HEADERS = re.compile(r"(?:[A-Za-z][\w-]*:[^\n]*\n(?:[ \t][^\n]*\n)*+)++(?=\r?\n)")
+_HEADER = re.compile(r"^([\w-]+):", re.MULTILINE)
 _BLOCK_TAGS = frozenset(("h1", "h2", "h3", "p", "div", "table", "ul", "ol", "section", "article"))
 _HTML_NAMES = (".html", ".htm", ".xhtml")
 _CSV_NAMES = (".csv", ".tsv", ".tab")
@@ -159,6 +162,8 @@ def _text_type(data: bytes, name: str) -> str:
         text = decode(_head(data))[0].lstrip("\ufeff \t\r\n")
     except RejectedError:
         return TEXT  # whose reader says what is wrong with the encoding
+    if _is_mail(text):
+        return MAIL
     is_cut = len(data) > HEAD_BYTES
     markup = _markup_type(text, name) if text.startswith("<") else None
     if markup is not None:
@@ -182,6 +187,15 @@ def _text_type(data: bytes, name: str) -> str:
     if name.endswith(_MARKDOWN_NAMES) or is_markdown(text):
         return MARKDOWN
     return CSV if sniff(is_named=False) else TEXT
+
+
+def _is_mail(text: str) -> bool:
+    """Whether it begins with headers, among them one that programs write and people do not."""
+    headers = _HEADERS.match(text)
+    names = {name.lower() for name in _HEADER.findall(headers[0])} if headers else set()
+    return {"from", "date"} <= names and not names.isdisjoint(
+        ("message-id", "mime-version", "received")
+    )
 
 
 def _head(data: bytes) -> bytes:

@@ -20,6 +20,7 @@ _READERS = {
     types.CSV: ("records", "read_csv"),
     types.JSON: ("records", "read_json"),
     types.JSON_LINES: ("records", "read_jsonl"),
+    types.MAIL: ("mail", "read_mail"),
     types.EPUB: ("epub", "read_epub"),
     types.RTF: ("office", "read_rtf"),
     types.DOCX: ("office", "read_docx"),
@@ -44,7 +45,7 @@ def extract(data: bytes, name: str) -> Extracted:
 
     Args:
         data: the file's bytes.
-        name: its path; its ending tells Markdown and source code from text where the content does not.
+        name: its path; its ending tells Markdown and source code from text where content does not.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.

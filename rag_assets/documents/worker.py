@@ -72,6 +72,8 @@ class ParsingWorker:
             RejectedError: also ``timeout``, ``memory``, ``too large`` and ``crash`` for what
                 happened to the worker.
         """
+        if self._is_stopped:
+            raise RejectedError("crash", "the reader was stopped")
         used_before = self._n_read > 0
         try:
             return self._read_once(data, name)

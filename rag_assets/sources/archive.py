@@ -95,9 +95,9 @@ class ArchiveListing:
                 return read_capped(stream)
         except UnreadableError:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
-        except RuntimeError as error:  # zipfile's for a password that it was not given
+        except RuntimeError as error:  # zipfile's for a password, and for methods it does not know
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
         except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error

@@ -49,10 +49,10 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
             it holds, so nothing may be deleted.
     """
     root = Path(source.where)
-    if not os.path.isdir(root):  # noqa: PTH112 - Path's own raises for a mount that is dead
+    if not os.path.isdir(root):  # Path's own raises for a mount that is dead
         raise SourceError(
-            f"source {source.name}: expected a folder at {root}, and there is none; nothing was "
-            "deleted. Bring it back, or correct 'where' in sources.yaml"
+            f"source {source.name}: expected a folder at {root}, and none can be seen there; "
+            "nothing was deleted. Bring it back, or correct 'where' in sources.yaml"
         )
 
     def refuse(error: OSError) -> None:

@@ -110,19 +110,29 @@ def objects_below(filesystem: AbstractFileSystem, root: str) -> dict[str, dict[s
         inherited = type(filesystem).find is AbstractFileSystem.find
     if not inherited:
         return dict(filesystem.find(root, detail=True))
-    if not filesystem.exists(root):
+    try:
+        top = filesystem.info(root)
+    except FileNotFoundError:
         return {}
-    if filesystem.isfile(root):
-        return {root: filesystem.info(root)}
+    if top["type"] != "directory":
+        return {root: top}
     found, waiting = {}, [root]
     while waiting:
         folder = waiting.pop()
         for info in filesystem.ls(folder, detail=True):
-            if info["type"] == "directory" and info["name"].rstrip("/") != folder:
-                waiting.append(info["name"].rstrip("/"))
+            name = info["name"].rstrip("/")
+            if info["type"] == "directory" and name != folder:
+                waiting.append(name)
             else:
-                found[info["name"]] = info
+                found[name] = _target(filesystem, info) if info.get("islink") else info
     return found
+
+
+def _target(filesystem: AbstractFileSystem, link: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(filesystem.info(link["name"]))
+    except OSError:  # it leads nowhere; its kind stays "other"
+        return link
 
 
 def unreachable(source: Source, error: Exception) -> SourceError:

@@ -1,7 +1,9 @@
 """Sensor: refresh a source when what it holds has changed."""
 
 import json
+import threading
 import time
+from concurrent.futures import Future
 from typing import Any
 
 import dagster as dg
@@ -16,6 +18,7 @@ from rag_assets.sources.resource import SourcesResource, corpus_partitions
 
 # A store's requests cost money, and 100,000 objects take 100 of them, some 10 s of the sensor's 60.
 REMOTE_EVERY_S = 900
+LOOK_S = 30.0  # for all remote sources, side by side
 
 
 @dg.sensor(
@@ -41,16 +44,27 @@ def source_changed_sensor(
         return dg.SkipReason("the engines do not run; start them with `rag up`")
     cursor: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
     requests, problems = [], []
-    for name, source in known.items():
+    now, until = time.time(), time.monotonic() + LOOK_S
+    due = [one for one in known.values() if is_due(one, cursor.get(one.name, {}).get("at", 0), now)]
+    remote = {source.name: _looked_at(source) for source in due if source.is_remote}
+    for source in due:
+        name = source.name
         before = cursor.get(name, {"state": "", "n": 0})
-        if not is_due(source, before.get("at", 0.0), time.time()):
-            continue
-        looked = {"at": time.time()} if source.is_remote else {}
+        looked = {"at": now} if source.is_remote else {}
         cursor[name] = {**before, **looked}
         try:
-            state = source_state(source)
+            if name in remote:
+                state = remote[name].result(timeout=max(until - time.monotonic(), 0))
+            else:
+                state = source_state(source)
         except SourceError as error:
             problems.append(str(error))
+            continue
+        except TimeoutError:
+            problems.append(
+                f"source {name}: {source.where} was not listed within {LOOK_S:g} s; look whether "
+                "it can be reached. If it is that large, give it a cron"
+            )
             continue
         if state != before["state"]:
             cursor[name] = {"state": state, "n": before["n"] + 1, **looked}
@@ -68,6 +82,23 @@ def is_due(source: Source, looked_at: float, now: float) -> bool:
     if source.kind == "web":
         return False
     return not source.is_remote or (source.cron is None and now - looked_at >= REMOTE_EVERY_S)
+
+
+def _looked_at(source: Source) -> Future[str]:
+    """The state of a remote source, once it is known; a store may not answer for minutes.
+
+    Waiting for it would cost the other sources their tick, and the cursor that says it was asked.
+    """
+    answer: Future[str] = Future()
+
+    def look() -> None:
+        try:
+            answer.set_result(source_state(source))
+        except Exception as error:  # noqa: BLE001 - raised by result()
+            answer.set_exception(error)
+
+    threading.Thread(target=look, daemon=True).start()
+    return answer
 
 
 def _requests(source: Source, n: int, state: str) -> list[dg.RunRequest]:

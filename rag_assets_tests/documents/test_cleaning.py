@@ -119,6 +119,7 @@ def test_nothing_but_white_space_and_signs_is_lost(given_blocks: list[Block]) ->
         ("soft\xadhyphen hard\xa0space", "softhyphen hard space"),
         ("one\x0ctwo", "one\ntwo"),
         ("- a\n  -   b\tc ", "- a\n  - b c"),
+        ("- a\n\t- b\n\t\t- c", "- a\n    - b\n        - c"),
         ("a\n\n\nb", "a\nb"),
         ("\ud800x", "?x"),
     ],

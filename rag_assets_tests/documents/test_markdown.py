@@ -85,6 +85,7 @@ def test_front_matter_is_metadata_and_no_text() -> None:
         "---\nno mapping\n---\ntext",
         "---\na: [unclosed\n---\ntext",
         "---\na: &x [1]\nb: [*x, *x]\n---\ntext",  # anchors multiply
+        "---\nx:\n- &a [1]\n- [*a, *a]\n---\ntext",
         "---\na: !!python/object:os.system x\n---\ntext",
         "---\ndate: 2024-99-99\n---\ntext",
         "---\na: 1\ntext that never ends",

@@ -14,6 +14,8 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Line 3</h1><p>The ferry.</p></body></htm
 MARKDOWN = b"# Fares\n\nSee [the map](map.png).\n\n```\nrun\n```\n"
 PROSE = b"In spring, summer, and autumn it sails.\nIn winter, ice, and storm it does not.\n" * 5
 TABLE = b"id,name,fare\n1,Ann,3\n2,Bo,4\n3,Cy,5\n"
+MANIFEST = b"---\napiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Pod\n"
+ROWS = b"".join(b'%d,"%s","%d"\n' % (n, b"one, two " * (n % 7 + 30), n) for n in range(500))
 BOOK = b"""<?xml version="1.0"?><book xmlns="http://docbook.org/ns/docbook"><para>x</para></book>"""
 
 
@@ -59,18 +61,30 @@ def test_every_file_that_begins_like_a_known_one_has_a_type(mark: bytes, rest: b
         (b"---\ntitle: x\n---\nwords", "a", types.MARKDOWN),
         (b"words", "a.markdown", types.MARKDOWN),
         (b"#!/bin/sh\n# Fares\n\n# [a](b)\n", "a", types.TEXT),
+        (b"Received: by a\r\n\tfor b\r\nFrom: A\r\nDate: now\r\n\r\nwords", "a", types.MAIL),
+        (b"From: the crew\nTo: all\nDate: Monday\n\nSail.", "a.txt", types.TEXT),
+        (MANIFEST, "a.yaml", types.SOURCE),
+        (MANIFEST, "a", types.TEXT),
+        (b"---\na: 1\n...\n", "a", types.TEXT),
+        (b"INSERT INTO fares VALUES (1,'Ann',3);\n" * 9, "a.sql", types.SOURCE),
+        (MARKDOWN, "a.py", types.SOURCE),
+        (MARKDOWN, "a.rst", types.TEXT),
+        (PAGE, "a.py", types.HTML),
         (b"# only a comment\n\nx = 1\n", "a.txt", types.TEXT),
         (json.dumps({"a": [1]}, indent=1).encode(), "a.txt", types.JSON),
         (b"[1, 2]", "a", types.JSON),
         (b"[1] Berg, A.: Sea tales. [2]", "a", types.TEXT),
         (b'{"a": 1}\n{"a": 2}\n', "a.txt", types.JSON_LINES),
         (b'{"a": 1}\n{"a": 2}\n{"a": 3}\n{"a"', "a", types.JSON_LINES),
+        ((b'{"a": "' + b"x" * types.HEAD_BYTES + b'"}\n') * 3, "a", types.JSON_LINES),
         (b'{"a": 1}\nwords\nmore words\n', "a.jsonl", types.TEXT),
         (b'{"a": 1', "a.json", types.TEXT),
         (TABLE, "a.txt", types.CSV),
         (TABLE.replace(b",", b"\t"), "a", types.CSV),
         (TABLE, "a.md", types.MARKDOWN),
         (b"name,fare\nAnn,3\n", "a.csv", types.CSV),
+        (ROWS, "a.csv", types.CSV),
+        (ROWS, "a", types.CSV),
         (b"name,fare\nAnn,3\n", "a", types.TEXT),
         (PROSE, "a", types.TEXT),
         (b"only words", "a.csv", types.TEXT),

@@ -1,3 +1,5 @@
+from time import perf_counter
+
 import pytest
 
 from rag_assets.documents.blocks import RejectedError
@@ -108,6 +110,21 @@ def test_open_document_text() -> None:
     assert (found.title, found.author, found.modified) == ("Plan", "Di", "2024-02-03")
 
 
+def test_numbered_headings_and_notes_in_lists() -> None:
+    note = "<text:note><text:note-body><text:p>by law</text:p></text:note-body></text:note>"
+    body = (
+        "<text:list><text:list-item><text:p>before</text:p></text:list-item><text:list-item>"
+        '<text:h text:outline-level="1">Rest</text:h></text:list-item></text:list>'
+        f"<text:list><text:list-item><text:p>Ten hours{note}</text:p></text:list-item></text:list>"
+    )
+    found = read_odf(files.open_document("text", body))
+    assert [(b.kind, b.level, b.text) for b in found.blocks] == [
+        ("list", 0, "- before"),
+        ("heading", 1, "Rest"),
+        ("list", 0, "- Ten hours\n  by law"),
+    ]
+
+
 def test_open_document_slides() -> None:
     def frame(kind: str, inner: str) -> str:
         return (
@@ -148,3 +165,12 @@ def test_rtf() -> None:
         ("paragraph", "a | b"),
     ]
     assert (found.title, found.author) == ("Safety", "Bo")
+
+
+def test_pictures_in_rtf_cost_no_time() -> None:
+    picture = "ffd8ffe000104a46" * 8 + "\n"
+    source = r"{\rtf1\ansi One {\pict\jpegblip " + picture * 100_000 + r"}two deadbeef\par}"
+    start = perf_counter()
+    (block,) = read_rtf(source.encode()).blocks
+    assert " ".join(block.text.split()) == "One two deadbeef"
+    assert perf_counter() - start < 3  # 13 MB; digit by digit they take far longer

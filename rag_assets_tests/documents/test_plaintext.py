@@ -1,6 +1,6 @@
 import pytest
 
-from rag_assets.documents.plaintext import read_text
+from rag_assets.documents.plaintext import read_source, read_text
 
 
 def test_blocks() -> None:
@@ -15,7 +15,11 @@ def test_blocks() -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["OK!", "1234 5678", "Not capitals", "漢字漢字漢字", "A" * 100])
+@pytest.mark.parametrize(
+    "line",
+    ["OK!", "1234 5678", "Not capitals", "漢字漢字漢字", "A" * 100,
+     "MAX_FARE = 10", "SELECT FARE FROM LINES;", "#DEFINE <FARE>"],
+)  # fmt: skip
 def test_these_are_no_headings(line: str) -> None:
     assert {b.kind for b in read_text(line.encode()).blocks} == {"paragraph"}
 
@@ -39,6 +43,15 @@ def test_capitals_among_letters_without_case(line: str, is_heading: bool) -> Non
 def test_title_is_the_first_heading_or_line() -> None:
     assert read_text(b"one\ntwo\n\nFARES HERE").title == "FARES HERE"
     assert read_text(b"one\ntwo").title == "one"
+
+
+def test_source_keeps_its_layout() -> None:
+    found = read_source(b"MAX = 1\r\n\r\n\n    def f():\n\treturn  1\n")
+    assert [(b.kind, b.text) for b in found.blocks] == [
+        ("code", "MAX = 1"),
+        ("code", "    def f():\n\treturn  1"),
+    ]
+    assert (found.media_type, found.title) == ("text/x-source", "")
 
 
 def test_licence_line() -> None:

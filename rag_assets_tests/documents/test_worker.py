@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import time
@@ -46,6 +47,17 @@ def document(text: str, title: str = "") -> Document:
 def serve_strangely(pipe: Connection, limits: Limits) -> None:
     vars(worker)["read_document"] = strange_read  # in the child only, where nothing else is patched
     worker._serve(pipe, limits)
+
+
+def serve_half_an_answer(pipe: Connection, limits: Limits) -> None:
+    pipe.recv()
+    os.write(pipe.fileno(), b"\x00\x00\x10\x00half")  # of 4096 bytes that are announced
+    os._exit(5)
+
+
+def serve_impatiently(pipe: Connection, limits: Limits) -> None:
+    vars(worker)["ORPHAN_S"] = 0.1
+    serve_strangely(pipe, limits)
 
 
 @pytest.fixture
@@ -135,6 +147,39 @@ def test_pool_keeps_the_order_and_reads_at_the_same_time(strange: None) -> None:
     assert 1 <= len(pids) <= 3
     assert isinstance(again[0], Document)
     assert again[0].text in pids  # workers are kept
+
+
+def test_death_half_way_in_an_answer_costs_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_serve", serve_half_an_answer)
+    with ParsingWorker() as reader:
+        error = reason_of(reader, b"x")
+    assert (error.reason, "exit code 5" in error.detail) == ("crash", True)
+
+
+def test_a_worker_whose_parent_is_gone_ends_in_the_midst_of_a_document() -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve_impatiently, args=(theirs, Limits(timeout_s=0.1)))
+    process.start()
+    theirs.close()
+    ours.send((b"sleep", "a"))
+    process.join(30)
+    ended = process.exitcode
+    process.kill()
+    assert ended == -signal.SIGALRM
+
+
+def test_an_interrupt_does_not_wait_for_what_is_being_read(strange: None) -> None:
+    def interrupted() -> None:
+        with ParsingPool(2) as pool:
+            results = pool.read_all([(partial(bytes, b"x"), "a"), (partial(bytes, b"sleep"), "b")])
+            assert isinstance(next(results), Document)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - start < 30
 
 
 def test_a_file_that_cannot_be_loaded_is_an_error_of_the_caller(strange: None) -> None:

@@ -208,7 +208,7 @@ def test_worse_candidate_does_not_go_live(graph: Graph, monkeypatch: pytest.Monk
     graph.world.write("a.md", "# A\n\nThe anchor.")
     assert graph.run("docs.0").success
     live = generations.live(graph.world.store)
-    graph.world.write("a.md", "# A\n\nThe buoy.")
+    graph.world.write("a.md", "# A\n\nThe buoy is red.")
     right = CountingEmbedder.embed
 
     def wrong(self: CountingEmbedder, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -251,7 +251,7 @@ def test_other_partitions_on_their_way_do_not_fail_a_run(filled: Graph, tmp_path
     other.write("a.md", "# A\n\nThe anchor of others.")
     filled.declare("docs", "other")
     assert filled.run("other.0").success
-    other.write("b.md", "# B\n\nThe buoy.")
+    other.write("b.md", "# B\n\nThe buoy is red.")
     assert filled.run("other.0", selection=dg.AssetSelection.assets(source_files)).success
     assert not filled.check(every_file_accounted_for).passed
     assert filled.run("docs.0").success

@@ -189,3 +189,28 @@ def test_an_archive_in_an_object_store() -> None:
         assert listing.read(file) == b"one"
     with pytest.raises(SourceError, match="nothing was deleted"):
         listed(replace(source, where="memory://zips/absent.zip"))
+
+
+def test_a_member_whose_own_header_is_garbled(source: Source, store: LakeStore) -> None:
+    # The central directory names it well; the name before its data is no UTF-8.
+    data = zipped(("ä.md", b"x"), ("good.md", b"y"))
+    Path(source.where).write_bytes(data.replace("ä.md".encode(), b"\xff\xff.md", 1))
+    ingest(store, source, "zip.0", run_id="r")
+    rows = {row["uri"]: row["problem"] for row in store.rows("source_files", "zip.0")}
+    assert rows["zip:good.md"] is None
+    assert "cannot be read from its archive" in rows["zip:ä.md"]
+
+
+def test_a_store_that_breaks_off_within_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/broken.zip", zipped(("a.md", b"x")))
+
+    class ClientError(Exception):
+        """As a backend's own library raises it."""
+
+    def refuse(*_: object) -> None:
+        raise ClientError("connection reset")
+
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    with pytest.raises(SourceError, match="connection reset; nothing was deleted"):
+        listed(Source("zip", "archive", "memory://broken.zip"))

@@ -89,6 +89,13 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
             "sources: [{name: a, kind: web, where: 'http://h', web: {user_agent: \"a\\nb\"}}]",
             "ASCII",
         ),
+        ("sources: [{name: a, kind: web, where: 'http://[::1'}]", "correct its host and port"),
+        ("sources: [{name: a, kind: web, where: 'http://h:99999/'}]", "correct its host and port"),
+        ("sources: [{name: a, kind: web, where: 'https://'}]", "a URL with a host"),
+        (
+            "sources: [{name: a, kind: web, where: 'http://h', web: {hosts: ['http://x']}}]",
+            "list of hosts",
+        ),
         ("sources: [{name: a, kind: folder, where: x, buckets: 3}]", "power of two"),
         ("sources: [{name: a, kind: folder, where: x, buckets: many}]", "TypeError"),
         ("sources: [{name: a, kind: folder, where: x, include: '*.md'}]", "list of glob patterns"),
@@ -113,6 +120,18 @@ def test_secrets_are_refused(tmp_path: Path, storage: str) -> None:
     text = f"sources: [{{name: a, kind: object_store, where: 's3://b', storage: {storage}}}]"
     with pytest.raises(SourceError, match="give it through the environment") as said:
         declared(write(tmp_path, text))
+    assert "AKIA" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["kind: folder, where: x, storage: {secret: AKIA}",
+     "kind: object_store, where: 's3://b', storage: 'secret=AKIA'",
+     "kind: web, where: 'http://u:AKIA@[::1'"],
+)  # fmt: skip
+def test_secrets_are_not_repeated(tmp_path: Path, entry: str) -> None:
+    with pytest.raises(SourceError) as said:
+        declared(write(tmp_path, f"sources: [{{name: a, {entry}}}]"))
     assert "AKIA" not in str(said.value)
 
 

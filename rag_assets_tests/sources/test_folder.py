@@ -45,6 +45,21 @@ def test_missing_folder_is_an_error_not_an_empty_one(source: Source) -> None:
         list(list_folder(replace(source, where=source.where + "-gone")))
 
 
+def test_a_mount_that_is_dead_is_an_error_that_says_so(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def dead(path: object, **more: bool) -> os.stat_result:
+        if str(path) == source.where:
+            raise OSError(107, "Transport endpoint is not connected")
+        return stat(path, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", dead)
+    with pytest.raises(SourceError, match="nothing was deleted"):
+        list(list_folder(source))
+
+
 def test_folder_that_cannot_be_listed(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir  # as root every folder can be listed, so the refusal is simulated
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -174,6 +175,41 @@ def test_store_that_cannot_be_reached_deletes_nothing(
     assert refresh(store, source) == (0, 1, 1)
 
 
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    tmp_path: Path, store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # fsspec's own find() leaves it out without a word.
+    bucket = Bucket(f"file://{tmp_path}/docs")
+    for key in ("a.md", "b.md", "sub/deep/c.md"):
+        bucket.put(key, b"x")
+    assert refresh(store, bucket.source) == (3, 0, 0)
+    scandir = os.scandir
+
+    def refuse(path: str) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("deep"):
+            raise OSError(107, "Transport endpoint is not connected")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        with pytest.raises(SourceError, match="not connected; nothing was deleted"):
+            refresh(store, bucket.source)
+    assert refresh(store, bucket.source) == (0, 0, 0)
+
+
+def test_pipes_are_not_waited_for_and_links_are_their_targets(tmp_path: Path) -> None:
+    bucket = Bucket(f"file://{tmp_path}/docs")
+    bucket.put("a.md", b"x")
+    os.mkfifo(tmp_path / "docs" / "pipe.md")
+    for name, target in [("link.md", "a.md"), ("dangling.md", "absent"), ("folder", tmp_path)]:
+        (tmp_path / "docs" / name).symlink_to(target)
+    problems = {key: file.problem for key, file in listed(bucket.source).items()}
+    no_file = "is not a regular file"
+    assert problems == {"a.md": None, "link.md": None, "pipe.md": no_file, "dangling.md": no_file}
+    single = replace(bucket.source, where=f"{bucket.source.where}/a.md")
+    assert list(listed(single)) == ["a.md"]
+
+
 def test_unknown_protocol_and_missing_package_are_explained() -> None:
     with pytest.raises(SourceError, match="nosuch"):
         listed(Source("docs", "object_store", "nosuch://bucket"))
@@ -196,6 +232,8 @@ def test_a_single_object_is_a_source_of_one() -> None:
         ({"updated": "2026-01-01T00:00:00Z"}, 1767225600),
         ({"mtime": 1767225600.0}, 1767225600),
         ({"updated": "some day"}, 0),
+        ({"LastModified": datetime(1, 1, 1, tzinfo=UTC)}, 0),  # as .NET and Go write no date
+        ({"updated": "9999-12-31T00:00:00Z"}, 0),
         ({}, 0),
     ],
 )

@@ -17,7 +17,9 @@ def slept() -> list[float]:
 @pytest.fixture
 def polite(slept: list[float]) -> Iterator[Politeness]:
     with Fetcher("rag_assets", allow_private=True) as fetcher:
-        yield Politeness(fetcher, "rag_assets/1 (mail)", 0.5, slept.append)
+        yield Politeness(
+            fetcher, "rag_assets/1 (mail)", 0.5, elsewhere=lambda url: None, sleep=slept.append
+        )
 
 
 def allowed(polite: Politeness, site: Site, path: str) -> bool:
@@ -93,7 +95,7 @@ def test_hosts_wait_for_themselves_only(polite: Politeness, slept: list[float]) 
 
 def test_it_really_waits(site: Site) -> None:
     with Fetcher("t", allow_private=True) as fetcher:
-        polite = Politeness(fetcher, "t", 0.1)
+        polite = Politeness(fetcher, "t", 0.1, elsewhere=lambda url: None)
         began = time.monotonic()
         for path in "abc":
             polite.admit(httpx.URL(f"{site.url}/{path}"))

@@ -1,3 +1,6 @@
+import json
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,6 +154,34 @@ def test_remote_source_is_not_looked_at_each_minute(
     assert requested(tick(home, instance, first.cursor)) == []
     monkeypatch.setattr(sensors, "REMOTE_EVERY_S", 0)
     assert requested(tick(home, instance, first.cursor)) == ["m.0"]
+
+
+def test_a_store_that_does_not_answer_costs_the_others_nothing(
+    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "sources.yaml").write_text(
+        DECLARED + "  - {name: m, kind: object_store, where: 'memory://silent'}\n"
+        "  - {name: n, kind: object_store, where: 'memory://sensed'}\n"
+    )
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/sensed/a.md", b"x")
+    over = threading.Event()
+    find = type(memory).find
+
+    def silent(self: object, path: str, **more: bool) -> object:
+        if "silent" in path:
+            over.wait(10)
+        return find(self, path, **more)
+
+    monkeypatch.setattr(type(memory), "find", silent)
+    monkeypatch.setattr(sensors, "LOOK_S", 0.3, raising=False)
+    began = time.monotonic()
+    first = tick(home, instance, None)
+    assert time.monotonic() - began < 5
+    over.set()
+    assert requested(first) == ["a.0", "a.1", "b-b.0", "n.0"]
+    assert isinstance(first, dg.SensorResult)
+    assert json.loads(first.cursor or "")["m"]["at"] > 0  # asked again in a quarter of an hour
 
 
 def test_without_engines_nothing_is_started(

@@ -263,3 +263,113 @@ def test_option_of_the_command(
     for options in ([], ["--accept-deletions"]):
         assert CliRunner().invoke(app, ["refresh", "docs", *options]).exit_code == 0
     assert asked == [False, True]
+
+
+def test_acceptance_is_given_by_name(declared: Path) -> None:
+    for arguments, said in [
+        (["--accept-deletions"], "rag refresh NAME --accept-deletions"),
+        (["docs", "--path", str(declared.parent)], "sources or --path, got both"),
+    ]:
+        result = CliRunner().invoke(app, ["refresh", *arguments])
+        assert isinstance(result.exception, CommandError)
+        assert result.exception.code == 2
+        assert said in str(result.exception)
+
+
+# Several sources at once
+
+
+@pytest.fixture
+def small_line(monkeypatch: pytest.MonkeyPatch, declared: Path, world: World) -> list[str]:
+    """The job with two assets; sources a, b and docs. What was built of which is in the list."""
+    built: list[str] = []
+
+    @dg.asset(deps=[source_files], partitions_def=corpus_partitions)
+    def documents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        if (declared.parent / "broken").exists():
+            raise RuntimeError("the model is down")
+        built.append(context.partition_key)
+        return dg.MaterializeResult(metadata={"summary": ""})
+
+    @dg.asset(deps=[documents])
+    def chunk_index() -> None:
+        built.append("index")
+
+    def small() -> dg.Definitions:
+        return dg.Definitions(
+            [source_files, documents, chunk_index],
+            jobs=[dg.define_asset_job("refresh_job", selection="*")],
+            resources={
+                "store": LakeResource(uri=world.store.uri),
+                "sources": SourcesResource(file=str(declared)),
+            },
+        )
+
+    entries = [{"name": "docs", "kind": "folder", "where": str(world.root)}]
+    for name in "ab":
+        (declared.parent / name).mkdir()
+        (declared.parent / name / "a.md").write_text("text")
+        entries.append({"name": name, "kind": "folder", "where": name})
+    declared.write_text(json.dumps({"sources": entries}))
+    monkeypatch.setattr(running, "defs", small)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (["a.0", "docs.0", "b.0"], ["a.0", "b.0", "index"]),
+        (["docs.0", "a.0", "b.0"], ["a.0", "b.0", "index"]),
+        (["a.0", "b.0", "docs.0"], ["a.0", "b.0", "index"]),
+        (["docs.0"], []),
+    ],
+)
+@pytest.mark.parametrize("trouble", ["shrunk", "unreachable"])
+def test_a_source_that_stops_does_not_stop_the_others(
+    world: World, small_line: list[str], order: list[str], expected: list[str], trouble: str
+) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    leave(world, 1)
+    if trouble == "unreachable":
+        world.root.rename(world.root.with_name("away"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = running.refresh_partitions(instance, order, lambda text: None)
+    assert small_line == expected
+    (failed,) = [run for run in runs if not run.succeeded]
+    assert failed.what == "docs.0"
+    assert "nothing was deleted" in failed.errors[0]
+    assert runs[-1].succeeded == bool(expected)
+    assert len(world.store.rows("source_files", world.partition)) == 6
+
+
+def test_any_other_failure_ends_it(world: World, small_line: list[str], declared: Path) -> None:
+    (declared.parent / "broken").touch()
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = running.refresh_partitions(instance, ["a.0", "b.0"], lambda text: None)
+    assert [run.what for run in runs] == ["a.0"]
+    assert small_line == []
+
+
+def test_the_command_publishes_the_others_and_fails(
+    world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.root.rmdir()
+    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    ingest(world.store, Source("a", "folder", str(world.root.parent / "a")), "a.0", run_id="r")
+    loaded: list[object] = []
+    monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
+    with pytest.raises(CommandError, match=r"(?s)docs\.0 failed, the other sources are up .*none"):
+        operations.refresh_and_load(load_settings(), ["a.0", "docs.0"], lambda text: None)
+    assert small_line == ["a.0", "index"]
+    assert loaded == [1]
+
+
+def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
+    world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    world.root.rmdir()
+    assert not running.has_work(load_settings(), ["docs.0"])
+    assert running.has_work(load_settings(), ["docs.0", "a.0"])

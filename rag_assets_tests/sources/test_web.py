@@ -13,7 +13,7 @@ from rag_assets.sources import ingest as ingesting
 from rag_assets.sources import web
 from rag_assets.sources.declaration import Source, SourceError, WebOptions
 from rag_assets.sources.ingest import ingest
-from rag_assets_tests.sources.site import Site
+from rag_assets_tests.sources.site import Site, running
 
 FAST = WebOptions(allow_private=True, delay_s=0)
 
@@ -85,6 +85,15 @@ def test_same_bytes_without_validators_are_no_change(
     before = refresh.rows()["/a"]["modified_at"]
     assert refresh(source) == (0, 0, 0)
     assert refresh.rows()["/a"]["modified_at"] == before
+
+
+@pytest.mark.parametrize("year", ["0001", "1969", "9999"])
+def test_a_date_that_no_page_has(site: Site, source: Source, refresh: Refresher, year: str) -> None:
+    site.page("/a", "text", Last_Modified=f"Mon, 01 Jan {year} 00:00:00 GMT")
+    site.sitemap("/a")
+    assert refresh(source) == (1, 0, 0)
+    assert refresh.rows()["/a"]["modified_at"].year >= 2026  # when it was first seen
+    assert refresh(source) == (0, 0, 0)
 
 
 def test_another_etag_for_the_same_bytes_changes_no_content(
@@ -382,5 +391,27 @@ def test_sitemaps_that_name_no_page_or_too_many_lists(
 
 def test_too_many_pages_are_refused(site: Site, source: Source, refresh: Refresher) -> None:
     site.documents(3)
-    with pytest.raises(SourceError, match=r"lists 3 pages, more than web.max_pages \(2\)"):
+    with pytest.raises(SourceError, match=r"lists more pages than web.max_pages \(2\)"):
         refresh(replace(source, web=replace(FAST, max_pages=2)))
+
+
+def test_no_further_list_is_read_when_there_are_too_many_pages(
+    site: Site, source: Source, refresh: Refresher
+) -> None:
+    site.sitemap("/1", "/2", "/3", at="/one.xml")
+    entries = "".join(
+        f"<sitemap><loc>{site.url}/{name}.xml</loc></sitemap>" for name in ("one", "two")
+    )
+    site.page("/sitemap.xml", f"<sitemapindex>{entries}</sitemapindex>")
+    with pytest.raises(SourceError, match="more pages than"):
+        refresh(replace(source, web=replace(FAST, max_pages=2)))
+    assert site.asked == ["/sitemap.xml", "/one.xml"]
+
+
+def test_robots_txt_leads_to_no_other_host(site: Site, source: Source, refresh: Refresher) -> None:
+    site.documents(3)
+    with running() as other:
+        site.page("/robots.txt", status=302, Location=f"{other.url}/admin?delete=all")
+        with pytest.raises(SourceError, match=r"robots.txt of 127.0.0.1: is on 127.0.0.1:"):
+            refresh(source)
+        assert other.asked == []
