@@ -4,7 +4,6 @@ Two books in two languages. Every page should be found in its own book's PDF, an
 book in the other.
 """
 
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from rag_assets.benchmarks.data import members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
@@ -131,13 +131,7 @@ def _contents(path: Path) -> list[tuple[str, bytes]]:
         return [(path.name, path.read_bytes())]
     if not path.name.endswith("-html.tar.xz"):
         return []
-    with tarfile.open(path) as archive:
-        members = [(member.name, archive.extractfile(member)) for member in archive.getmembers()]
-        return [
-            (name, member.read())
-            for name, member in members
-            if member is not None and name.endswith(".html")
-        ]
+    return [(name, content) for name, content in members(path) if name.endswith(".html")]
 
 
 def relate(volumes: Sequence[Volume]) -> Found:
@@ -235,7 +229,7 @@ def _goals(volumes: Sequence[Volume], found: Found) -> list[Goal]:
         Goal(
             f"every page that stands in its PDF (share >= {CONTAINED_THRESHOLD}) is recognised",
             f"{recognised} of {len(within)}",
-            recognised == len(within),
+            0 < recognised == len(within),  # none within: the PDFs were not read
         ),
         Goal("nothing of one book is related to the other", f"{wrong} pairs", wrong == 0),
     ]

@@ -6,8 +6,6 @@ least the threshold. Ours are the functions of the ``duplicates`` stage: candida
 Jaccard.
 """
 
-import gzip
-import json
 import re
 import statistics
 import time
@@ -22,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from rag_assets.benchmarks.data import json_lines
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.documents.signatures import SIGNATURE_SIZE, bands, shingles
 from rag_assets.duplicates.candidates import Postings, near_candidates
@@ -55,7 +54,10 @@ def measure(data: Path, say: Say) -> Part:
         BenchmarkError: data or one of the two libraries is missing.
     """
     rensa, datasketch = _library("rensa"), _library("datasketch")
-    texts = {name: _texts(data / name) for name in DATA_SETS}
+    texts = {
+        name: [row["text"] for row in json_lines(data / name / "documents.jsonl.gz")]
+        for name in DATA_SETS
+    }
     sets = {**texts, "both": [text for some in texts.values() for text in some]}
     found_rows: list[Sequence[str]] = []
     speed_rows: list[Sequence[str]] = []
@@ -99,14 +101,6 @@ def _library(name: str) -> ModuleType:
             f"expected {name} to compare with, found none; it comes with the dev extra: "
             "pip install -e '.[dev]'"
         ) from error
-
-
-def _texts(folder: Path) -> list[str]:
-    path = folder / "documents.jsonl.gz"
-    if not path.is_file():
-        raise BenchmarkError(f"expected near-duplicate documents at {path}, found none")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
 
 
 def strings_of(texts: Sequence[str]) -> Strings:

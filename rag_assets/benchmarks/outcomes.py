@@ -5,13 +5,13 @@ bytes over to having the document; its memory is the worker's peak resident size
 each file (what the loaded libraries need is in it, about 200 MB).
 """
 
-import tarfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_assets.benchmarks.data import members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.worker import ParsingWorker
@@ -86,20 +86,16 @@ def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         BenchmarkError: the set is not there.
     """
-    if not folder.is_dir():
+    archive, loose = folder / "files.tar.xz", sorted(folder.rglob("*.pdf"))
+    if not archive.is_file() and not loose:
         raise BenchmarkError(
-            f"expected evaluation data in {folder}; RAG_EVAL_DATA names the folder that holds it"
+            f"expected files.tar.xz or PDFs in {folder}, found neither; RAG_EVAL_DATA names the "
+            "folder that holds the evaluation data"
         )
-    archive = folder / "files.tar.xz"
     if archive.is_file():
-        with tarfile.open(archive) as members:
-            for member in members:
-                content = members.extractfile(member)
-                if content is not None:
-                    yield Path(member.name).name, content.read()
-        return
-    for path in sorted(folder.rglob("*.pdf")):
-        yield path.name, path.read_bytes()
+        yield from ((Path(name).name, content) for name, content in members(archive))
+    else:
+        yield from ((path.name, path.read_bytes()) for path in loose)
 
 
 def _row(name: str, found: Sequence[Outcome]) -> Sequence[str]:

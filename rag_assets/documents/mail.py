@@ -7,7 +7,6 @@ from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import cast
 
 from rag_assets.documents.archives import parsing
 from rag_assets.documents.blocks import Block, Extracted
@@ -26,7 +25,7 @@ def read_mail(data: bytes) -> Extracted:
         RejectedError: ``corrupt`` for what is no message; what ``read_html`` raises.
     """
     with parsing("e-mail"):
-        message = cast(EmailMessage, message_from_bytes(data.lstrip(), policy=default))
+        message = message_from_bytes(data.lstrip(), policy=default)
         subject = _header(message, "Subject")
         facts = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
         names = [name for part in message.iter_attachments() if (name := part.get_filename())]

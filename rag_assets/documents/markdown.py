@@ -74,12 +74,16 @@ def markdown_blocks(text: str) -> list[Block]:
     r"""Blocks of Markdown whose lines end in ``\n``."""
     lines = text.split("\n")
     blocks: list[Block] = []
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    references: dict[str, Any] = {}
+    # What stands inside paragraphs is kept as it is, and parsing it takes half of the time or more.
+    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(text, references)
+    inside = MarkdownIt("commonmark")
     for position, token in enumerate(tokens):
         if token.level != 0 or token.map is None:
             continue
         if token.type == "heading_open":
-            heading = _plain(tokens[position + 1])
+            (inline,) = inside.parseInline(tokens[position + 1].content, references)
+            heading = _plain(inline)
             blocks.append(Block("heading", heading, int(token.tag[1])))
         elif token.type in _CONTAINERS:
             start, end = token.map

@@ -90,7 +90,7 @@ _SOURCE_NAMES = (
     ".jl", ".hs", ".ex", ".sh", ".bash", ".zsh", ".ps1", ".bat", ".sql", ".css", ".scss", ".yaml",
     ".yml", ".toml", ".ini", ".cfg", ".conf", ".json5", ".jsonc", ".proto", ".tf", ".cmake",
 )  # fmt: skip
-_TEXT_NAMES = (".rst", ".tex", ".adoc", ".org", ".srt", ".vtt")
+_TEXT_NAMES = (".rst", ".tex", ".adoc", ".org", ".srt", ".vtt", ".log")
 
 
 def media_type(data: bytes, name: str) -> str:
@@ -130,7 +130,8 @@ def is_binary(data: bytes) -> bool:
     elif b"\x00" in head:
         return True
     n_control = len(head) - len(head.translate(None, _CONTROL))
-    return n_control > max(MIN_CONTROL, MAX_CONTROL_SHARE * len(head))
+    n_allowed = 0 if encoding is not None else MIN_CONTROL
+    return n_control > max(n_allowed, MAX_CONTROL_SHARE * len(head))
 
 
 def _is_pdf(data: bytes) -> bool:

@@ -167,9 +167,9 @@ def _fitting(
 
 
 def _is_prose(sample: Sequence[Sequence[str]]) -> bool:
-    """Whether most cells but the first begin with a space, as after a comma in a sentence."""
+    """Whether half of the cells but the first begin with a space, as after commas in prose."""
     later = [cell for row in sample for cell in row[1:]]
-    return sum(cell[:1] == " " for cell in later) > len(later) / 2
+    return sum(cell[:1] == " " for cell in later) >= len(later) / 2
 
 
 def _reader(lines: io.StringIO, delimiter: str, *, quoted: bool) -> Iterator[list[str]]:

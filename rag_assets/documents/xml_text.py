@@ -89,9 +89,19 @@ def _records(root: _Element) -> Iterator[Block]:
             yield Block("paragraph", _flat(element))
             continue
         children = [child for child in element if tag_of(child)]
-        leaves = [(tag_of(child), _flat(child)) for child in children if not len(child)]
-        yield Block("paragraph", "\n".join(f"{tag}: {text}" for tag, text in leaves if text))
+        facts = list(_attributes(element))
+        for child in children:
+            if not len(child):
+                facts += [(tag_of(child), _flat(child)), *_attributes(child, f"{tag_of(child)}.")]
+        yield Block("paragraph", "\n".join(f"{name}: {text}" for name, text in facts if text))
         waiting += [child for child in reversed(children) if len(child)]
+
+
+def _attributes(element: _Element, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of those that belong to the data: those in a namespace are about it."""
+    for name, value in element.attrib.items():
+        if "}" not in name:
+            yield f"{prefix}{name}", " ".join(value.split())
 
 
 def _has_own_text(element: _Element) -> bool:

@@ -112,9 +112,10 @@ def _shared(
 
 
 def near_candidates(postings: Postings, owner: int, wanted: np.ndarray) -> np.ndarray:
-    """Later owners, ascending, that share at least two bands with this one."""
+    """Later owners that share at least two bands with this one, those that share most first."""
     others, counts = postings.sharing(owner, wanted)
-    found: np.ndarray = others[counts >= MIN_BANDS]
+    others, counts = others[counts >= MIN_BANDS], counts[counts >= MIN_BANDS]
+    found: np.ndarray = others[np.argsort(-counts, kind="stable")]
     return found
 
 

@@ -1,8 +1,11 @@
 """Stage 2, the part that is global: bring the ``duplicates`` table up to date.
 
-A run costs what changed. Where no documents table has a new version, nothing is read. Where one
-has, ids, bands and sketches of all documents are read, candidates found anew by sorting (some
-seconds for 100,000 documents), and only pairs in which a text is new are compared.
+A run costs what changed. Where the documents tables are as they were, only their ids and hashes are
+read. Where one is not, ids, bands and sketches of all documents are read, candidates found anew by
+sorting (some seconds for 100,000 documents), and only pairs in which a text is new are compared.
+
+The record of what the tables were made from is emptied before the first of them is written and
+written last: a run that was killed in between is never taken for one that was finished.
 """
 
 from collections import Counter
@@ -16,7 +19,7 @@ from lancedb.table import Table
 
 from rag_assets.documents import signatures
 from rag_assets.duplicates.candidates import Postings
-from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents
+from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents, state_of
 from rag_assets.duplicates.grouping import Grouping, Related, find_related, group_near
 from rag_assets.duplicates.verifying import Verifier
 from rag_assets.lake.identity import data_version
@@ -60,14 +63,15 @@ def collapse_duplicates(store: LakeStore) -> CollapseReport:
     opened = open_documents(store)
     made_from = {
         "code": f"{CODE_VERSION}/{signatures.VERSION}",
-        "documents": {name: [int(t.version), t.count_rows()] for name, t in opened.items()},
+        "documents": {name: state_of(table) for name, table in opened.items()},
     }
     state = store.get_record(STATE) or {}
     have_all = all(store.table(name) is not None for name in (ALIASES, RELATED))
-    if have_all and made_from == state.get("made_from"):
+    if have_all and state.get("made_from") == made_from:
         report = CollapseReport(**state["report"])
         return replace(report, changed=0, n_verified=0, n_read=0)
     is_same_code = state.get("made_from", {}).get("code") == made_from["code"]
+    store.put_record(STATE, {"made_from": {"code": made_from["code"]}} if is_same_code else {})
     report = _collapse(store, opened, _known_pairs(store) if is_same_code else None)
     store.put_record(STATE, {"made_from": made_from, "report": asdict(report)})
     return report

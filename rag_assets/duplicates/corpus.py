@@ -12,8 +12,9 @@ from rag_assets.documents import normalise
 from rag_assets.documents.signatures import shingles
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.grouping import preference
+from rag_assets.lake.identity import data_version
 from rag_assets.lake.schemas import N_BANDS
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeStore, scan
 
 _COLUMNS = ("document_id", "uri", "text_hash", "flags", "bands", "sketch")
 _PLACE = {"partition": pa.int32(), "row": pa.uint64()}
@@ -90,6 +91,17 @@ def open_documents(store: LakeStore) -> dict[str, Table]:
         for partition in store.partitions(normalise.TABLE.name)
     }
     return {partition: table for partition, table in opened.items() if table is not None}
+
+
+def state_of(table: Table) -> list[int | str]:
+    """What changes when a partition's documents do: version, and hash of ids and row hashes.
+
+    The version alone would not do: a table that was removed and made anew counts from 1 again. Nor
+    would the hash: bands do not enter the row hashes.
+    """
+    rows = scan(table, columns=["document_id", "row_hash"]).to_pydict()
+    content = data_version(zip(rows["document_id"], rows["row_hash"], strict=True))
+    return [int(table.version), content]
 
 
 def _scan(tables: Sequence[Table]) -> pa.Table:

@@ -3,7 +3,9 @@
 The index is one Lance table over all partitions, so that a search sees one version of
 everything. It is built by the same law as the stages: for each partition whose inputs
 have moved since the last build, the rows that should be there are compared by hash with
-those that are, and the difference is written in one commit.
+those that are, and the difference is written in one commit. Before the first of them is written,
+the candidate's record forgets what those partitions were built from: a build that is killed leaves
+them to be compared again, even if what moved them has been taken back by then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +21,7 @@ from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
 from rag_assets.lake import generations
-from rag_assets.lake.delta import Progress
+from rag_assets.lake.delta import Progress, upstream_hashes
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import chunk_index
@@ -63,24 +65,27 @@ def build_index(
         run_id: of the Dagster run.
         progress: called with (partitions done, partitions).
     """
-    before = generations.candidate(store)
     table = store.open_or_create(INDEX, "all", chunk_index(dimension))
+    before = _candidate(store, table)
     aliases = _aliases(store)
-    inputs: dict[str, dict[str, str]] = {}
-    n_upserted = n_deleted = 0
+    known = _known_inputs(table) if before is None else before.inputs
     partitions = store.partitions(normalise.TABLE.name)
-    gone = {} if before is None else dict.fromkeys(before.inputs.keys() - set(partitions))
-    for done, partition in enumerate([*partitions, *gone]):
-        known = {} if before is None else before.inputs.get(partition, {})
-        inputs[partition] = _inputs(store, partition, aliases)
-        if known != inputs[partition]:
+    gone = sorted(known.keys() - set(partitions))
+    inputs = {name: _inputs(store, name, aliases) for name in [*partitions, *gone]}
+    moved = [name for name, now in inputs.items() if known.get(name) != now]
+    if before is not None and moved:
+        forgotten: dict[str, dict[str, str]] = {name: {} for name in moved}
+        generations.put_candidate(store, replace(before, inputs=inputs | forgotten))
+    n_upserted = n_deleted = 0
+    for done, partition in enumerate(inputs):
+        if partition in moved:
             done_here = _update(store, table, partition, dimension, aliases)
             if done_here is None:
-                inputs[partition] = known
+                inputs[partition] = known.get(partition, {})
             else:
                 n_upserted, n_deleted = n_upserted + done_here[0], n_deleted + done_here[1]
         if progress is not None:
-            progress(done + 1, len(partitions) + len(gone))
+            progress(done + 1, len(inputs))
     index_table(table)
     rows = scan(table, columns=["chunk_id", "row_hash", "document_id"]).to_pydict()
     version = data_version(zip(rows["chunk_id"], rows["row_hash"], strict=True))
@@ -118,13 +123,32 @@ def _aliases(store: LakeStore) -> _Aliases:
     return _Aliases(canonical_of, {key: sorted(uris) for key, uris in uris_of.items()})
 
 
+def _candidate(store: LakeStore, table: Table) -> Generation | None:
+    """The build before; None where its table was removed, and its versions with it."""
+    before = generations.candidate(store)
+    return before if before is None or before.index_version <= table.version else None
+
+
+def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
+    """Partitions with rows in an index that no record knows: the first build was killed."""
+    return {name: {} for name in scan(table, columns=["partition"])["partition"].to_pylist()}
+
+
 def _inputs(store: LakeStore, partition: str, aliases: _Aliases) -> dict[str, str]:
-    """What the index rows of a partition depend on, as short strings that change with it."""
-    ids = store.rows(normalise.TABLE.name, partition, columns=["document_id"])
-    mine = sorted(row["document_id"] for row in ids)
+    """What the index rows of a partition depend on, as short strings that change with it.
+
+    Versions say that a table was written; a table that was removed and made anew counts from 1
+    again, therefore the documents' content, too.
+    """
+    hashes = upstream_hashes(store, normalise.TABLE, partition)
+    mine = sorted(hashes)
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
-    found = {"code": CODE_VERSION, "duplicates": value_hash([collapsed, standing])}
+    found = {
+        "code": CODE_VERSION,
+        "content": data_version(hashes.items()),
+        "duplicates": value_hash([collapsed, standing]),
+    }
     for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
         table = store.table(name, partition)
         found[name] = "0" if table is None else str(table.version)
@@ -136,8 +160,8 @@ def _update(
 ) -> tuple[int, int] | None:
     """Bring one partition's rows in the index up to date; returns (upserted, deleted).
 
-    None, and nothing done, where chunks wait for their vectors: another run is at work on this
-    partition, and will build the index again when it has embedded them.
+    None, and nothing done, where chunks wait for their vectors, or documents to follow their
+    deleted files: another run is at work on this partition, and will build the index again.
     """
     mine = f"partition = {quoted([partition])}"
     stored = scan(table, columns=["chunk_id", "row_hash"], where=mine).to_pylist()
@@ -146,9 +170,9 @@ def _update(
     rows = {}
     for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
         vector_of, vector_hash = embedded.get(row["chunk_id"], ("", ""))
-        if vector_of != embedded_hash:
-            return None
         modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
+        if vector_of != embedded_hash or modified_at is None:
+            return None
         row["row_hash"] = value_hash([row, raw_hash, vector_hash])
         rows[row["chunk_id"]] = {**row, "modified_at": modified_at}
     fresh = [row for key, row in rows.items() if before.get(key) != row["row_hash"]]
@@ -179,7 +203,7 @@ def _rows(
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     """Rows that this partition should have, each with the hash of its file and of what is embedded.
 
-    They lack their vectors and their own hashes.
+    They lack their vectors and their own hashes. ``modified_at`` is None where the file is gone.
     """
     columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
     documents = {
@@ -197,7 +221,7 @@ def _rows(
         if document is None:
             continue
         row = _row(chunk, document, labels.get(chunk["document_id"]), partition, aliases)
-        row["modified_at"] = modified[document["uri"]]
+        row["modified_at"] = modified.get(document["uri"])
         yield row, document["raw_hash"], chunk["embedded_hash"]
 
 

@@ -8,15 +8,17 @@ Headings and code are never boilerplate: they carry structure and context. Nor i
 introduces what follows it ("Example:"), nor a very short one.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from rag_assets.duplicates.grouping import preference
 from rag_assets.lake.identity import text_hash
+from rag_assets.lake.schemas import TEXTS
 
 # In Python's manual "Availability: not Emscripten, not WASI." stands on 9 % of the pages and says
 # something of each; "Part of the git(1) suite" stands on 79 % of Git's. Between them nothing was
@@ -26,7 +28,6 @@ MIN_SHARE = 0.2
 MIN_BYTES = 20  # UTF-8; "Was this page helpful?" has 22, "See also" 8
 SAMPLE = 1000  # pages counted; a share of 0.2 is then known to 0.025 (95 %)
 SHOWN = 80  # characters of a block that are kept to be looked at
-_ENDING = re.compile(r"\.[^./]*$")
 
 # Two pages that hold 4 of 32 bands in common are taken for copies. By the Jaccard similarity of
 # their word 3-shingles, 0.4, 0.5, 0.6, 0.7, that has the chance 0.01, 0.14, 0.6, 0.97: a footer of
@@ -138,26 +139,32 @@ def repeated_blocks(
     """Document id -> hashes of the blocks to leave out of it; documents without any are absent.
 
     One document keeps each text, or the opening hours that every page shows would be found on none:
-    the one that duplicates would prefer, so that it is no alias that the index leaves out. A
-    document that would be left without a text block keeps all.
+    the one that duplicates prefer, so that it is no alias that the index leaves out. A document
+    that would be left without a text block keeps all.
 
     Args:
         documents: all of a partition.
         boilerplate: block hashes.
     """
-    repeated: dict[str, frozenset[str]] = {}
-    keepers: dict[str, tuple[bool, int, int, str, str]] = {}  # the key of duplicates' preference
+    holders: list[tuple[str, frozenset[str]]] = []
+    uris: list[str] = []
+    flags: list[Sequence[str]] = []
     for document in documents:
         held = dict(block_hashes(document.text, document.blocks))
         found = frozenset(held.values()) & frozenset(boilerplate)
         n_texts = sum(block["kind"] != "heading" for block in document.blocks)
         if not found or n_texts == sum(digest in found for digest in held.values()):
             continue
-        repeated[document.document_id] = found
-        uri, n_stem = document.uri, len(_ENDING.sub("", document.uri))
-        rank = (bool(document.flags), uri.count("/"), n_stem, uri, document.document_id)
-        for digest in found:
-            keepers[digest] = min(rank, keepers.get(digest, rank))
-    for digest, (*_, document_id) in keepers.items():
-        repeated[document_id] -= {digest}
-    return {document_id: found for document_id, found in repeated.items() if found}
+        holders.append((document.document_id, found))
+        uris.append(document.uri)
+        flags.append(document.flags)
+    ranked = preference(
+        pa.table({"uri": pa.array(uris, pa.string()), "flags": pa.array(flags, TEXTS)})
+    )
+    kept: frozenset[str] = frozenset()
+    repeated: dict[str, frozenset[str]] = {}
+    for document_id, found in (holders[at] for at in ranked.to_pylist()):
+        if found & kept:
+            repeated[document_id] = found & kept
+        kept |= found
+    return repeated

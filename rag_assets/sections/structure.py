@@ -52,12 +52,10 @@ def structure_documents(
 
     def upstream() -> Mapping[str, str]:
         hashes = upstream_hashes(store, normalise.TABLE, partition)
-        found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
+        found, to_leave_out = _boilerplate(store, partition, hashes)
         if note is not None:
             note(found)
-        if found:
-            holders = _holders(store, partition)
-            repeated.update(repeated_blocks(holders, {b.block_hash for b in found}))
+        repeated.update(to_leave_out)
         return {
             key: value_hash([digest, sorted(repeated[key])]) if key in repeated else digest
             for key, digest in hashes.items()
@@ -73,6 +71,34 @@ def structure_documents(
         run_id=run_id,
         progress=progress,
     )
+
+
+def _boilerplate(
+    store: LakeStore, partition: str, hashes: Mapping[str, str]
+) -> tuple[list[Boilerplate], dict[str, Set[str]]]:
+    """Boilerplate of a partition, and for each document the hashes of the blocks to leave out.
+
+    To find it texts are read, all of them where there is any. It follows from the documents alone,
+    so it is kept until one of them changes (version, because bands do not enter row hashes).
+    """
+    table = store.table(normalise.TABLE.name, partition)
+    version = 0 if table is None else int(table.version)
+    made_from = value_hash([CODE_VERSION, version, sorted(hashes.items())])
+    name = f"boilerplate/{partition}"
+    kept = store.get_record(name) or {}
+    if kept.get("made_from") != made_from:
+        found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
+        digests = [b.block_hash for b in found]
+        repeated = repeated_blocks(_holders(store, partition), digests) if found else {}
+        kept = {
+            "made_from": made_from,
+            "found": [asdict(b) for b in found],
+            "repeated": {key: sorted(map(digests.index, of)) for key, of in repeated.items()},
+        }
+        store.put_record(name, kept)
+    texts = [Boilerplate(**of) for of in kept["found"]]
+    left_out = kept["repeated"].items()  # document -> positions in ``found``
+    return texts, {key: frozenset(texts[n].block_hash for n in of) for key, of in left_out}
 
 
 def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Page]:

@@ -108,7 +108,7 @@ def since_1970_ns(seconds: float) -> int | None:
 
     Servers that know no date send such ones: the year 1 is .NET's and Go's zero.
     """
-    ns = int(seconds) * 10**9
+    ns = int(seconds * 1e9)
     return ns if 0 <= ns < 2**63 else None
 
 

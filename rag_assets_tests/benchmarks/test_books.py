@@ -60,6 +60,12 @@ def test_what_is_not_in_the_book_is_not_recognised(data: Path) -> None:
     assert [row[-1] for row in part.tables[0].rows][5:] == ["no relation"] * 5
 
 
+def test_books_that_were_not_read_miss_the_goal(data: Path) -> None:
+    for book in ("one", "two"):
+        (data / books.DATA_SET / book / f"{book}.pdf").write_text(chapter(f"not{book}", 1))
+    assert [goal.reached for goal in measure(data, lambda _line: None).goals] == [False, True]
+
+
 def test_missing_books_are_named(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="html-pdf-pairs"):
         measure(tmp_path, print)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rag_assets.benchmarks import outcomes
+from rag_assets.benchmarks.findings import BenchmarkError
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.worker import ParsingWorker
 from rag_assets_tests.documents import pdfs
@@ -41,6 +42,13 @@ def test_a_crash_is_a_missed_goal(data: Path, monkeypatch: pytest.MonkeyPatch) -
     goal = outcomes.measure(data, lambda _: None).goals[0]
     assert not goal.reached
     assert "pdf-varied/good.pdf: crash" in goal.measured
+
+
+def test_a_set_without_files_is_missing(data: Path) -> None:
+    for path in (data / "pdf-varied").glob("*.pdf"):
+        path.unlink()
+    with pytest.raises(BenchmarkError, match="RAG_EVAL_DATA"):
+        outcomes.measure(data, lambda _: None)
 
 
 def test_memory_is_the_workers() -> None:

@@ -82,6 +82,14 @@ def test_a_flagged_passage_misses_the_goal(data: Path, monkeypatch: pytest.Monke
     assert [goal.reached for goal in part.goals] == [False, True, True, True]
 
 
+def test_a_rejected_page_misses_the_goal(data: Path) -> None:
+    for name in quality.WEB:
+        archive(data / name / "pages.tar.xz", {"a.html": ""})
+    part = quality.measure(data, lambda _: None)
+    assert [goal.reached for goal in part.goals] == [False, True, True, True]
+    assert part.tables[0].rows[-1] == (quality.WEB[-1], "1", "1 (100.00%)", "rejected: empty")
+
+
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="RAG_EVAL_DATA"):
         quality.measure(tmp_path, lambda _: None)

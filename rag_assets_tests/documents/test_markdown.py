@@ -52,6 +52,13 @@ def test_line_ends_of_other_systems() -> None:
         assert blocks == read_markdown(SOURCE.encode()).blocks
 
 
+def test_headings_are_shown_without_their_marks() -> None:
+    found = read_markdown(
+        b"# *The* `ferry` to [Oland][o]\n\nText [Oland][o]\n\n[o]: https://o.se\n"
+    )
+    assert [b.text for b in found.blocks] == ["The ferry to Oland", "Text [Oland][o]"]
+
+
 def test_no_heading_no_title() -> None:
     assert read_markdown(b"just text").title == ""
 
@@ -85,7 +92,7 @@ def test_front_matter_is_metadata_and_no_text() -> None:
         "---\nno mapping\n---\ntext",
         "---\na: [unclosed\n---\ntext",
         "---\na: &x [1]\nb: [*x, *x]\n---\ntext",  # anchors multiply
-        "---\nx:\n- &a [1]\n- [*a, *a]\n---\ntext",
+        "---\nx:\n- &a [1]\n- [*a, *a]\n---\ntext no",
         "---\na: !!python/object:os.system x\n---\ntext",
         "---\ndate: 2024-99-99\n---\ntext",
         "---\na: 1\ntext that never ends",

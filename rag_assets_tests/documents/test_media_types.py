@@ -14,6 +14,7 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Line 3</h1><p>The ferry.</p></body></htm
 MARKDOWN = b"# Fares\n\nSee [the map](map.png).\n\n```\nrun\n```\n"
 PROSE = b"In spring, summer, and autumn it sails.\nIn winter, ice, and storm it does not.\n" * 5
 TABLE = b"id,name,fare\n1,Ann,3\n2,Bo,4\n3,Cy,5\n"
+LOG = b"2024-05-06 12:00:00,123 INFO worker is done, took 3 ms\n" * 9
 MANIFEST = b"---\napiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Pod\n"
 ROWS = b"".join(b'%d,"%s","%d"\n' % (n, b"one, two " * (n % 7 + 30), n) for n in range(500))
 BOOK = b"""<?xml version="1.0"?><book xmlns="http://docbook.org/ns/docbook"><para>x</para></book>"""
@@ -87,6 +88,8 @@ def test_every_file_that_begins_like_a_known_one_has_a_type(mark: bytes, rest: b
         (ROWS, "a", types.CSV),
         (b"name,fare\nAnn,3\n", "a", types.TEXT),
         (PROSE, "a", types.TEXT),
+        (LOG, "a", types.TEXT),
+        (LOG.replace(b",", b"\t"), "a.log", types.TEXT),
         (b"only words", "a.csv", types.TEXT),
         (b"Sea, wind\n" * 9, "a", types.TEXT),
         (b"N\x08NA\x08AM\x08ME\x08E of a manual page", "a", types.TEXT),

@@ -58,4 +58,4 @@ def test_language(text: str, language: str) -> None:
 
 def test_untitled_document_is_called_by_its_file() -> None:
     assert read_document(b"just a paragraph", "sub/notes.md").title == "notes.md"
-    assert read_document(b"just a paragraph", "https://example.org/notes/").title == "notes"
+    assert read_document(b'{"a": "some words"}', "https://example.org/notes/").title == "notes"

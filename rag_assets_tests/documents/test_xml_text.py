@@ -31,6 +31,8 @@ def test_prose() -> None:
         ("<a><i><n>Ann</n><p2>3</p2></i><i><n>Bo</n></i></a>", ["n: Ann\np2: 3", "n: Bo"]),
         ("<a><i>Ann <b>Berg</b>.</i><i>Bo</i></a>", ["i: Bo", "Ann Berg."]),
         ("<a>only</a>", ["only"]),
+        ("<a><add key='port' value='80'/></a>", ["add.key: port\nadd.value: 80"]),
+        ("<a><i id='1' xml:lang='en'><n>x</n></i></a>", ["id: 1\nn: x"]),
         ("<a><n>x</n><i><k><v2>y</v2></k></i></a>", ["n: x", "v2: y"]),
     ],
 )

@@ -44,6 +44,7 @@ def _row(uri: str, said: str, flags: list[str]) -> dict[str, object]:
         "uri": uri,
         "text": said,
         "text_hash": text_hash(said),
+        "row_hash": text_hash(f"{said} {flags}"),
         "flags": flags,
         "bands": bands(hashes),
         "sketch": sketch(hashes),

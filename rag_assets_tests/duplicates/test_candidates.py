@@ -64,3 +64,11 @@ def test_keys_that_all_hold_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nobody() -> None:
     assert Postings.of_bands(np.zeros((0, 32), np.uint32)).owners().tolist() == []
     assert sketches([]).owners().tolist() == []
+
+
+def test_likeliest_candidates_come_first() -> None:
+    bands = np.arange(4 * 32, dtype=np.uint32).reshape(4, 32)
+    for owner, n_shared in ((1, 3), (2, 9), (3, 3)):
+        bands[owner, :n_shared] = bands[0, :n_shared]
+    found = near_candidates(Postings.of_bands(bands), 0, np.ones(4, bool))
+    assert found.tolist() == [2, 1, 3]

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -116,6 +117,49 @@ def test_a_table_that_was_removed_is_made_again(store: LakeStore) -> None:
     store._stage("duplicates").drop_table("all")
     assert collapse_duplicates(store).by_kind == {"near": 1}
     assert aliases(store) == {"s:bb": "s:a"}
+
+
+def make_anew(store: LakeStore, texts: dict[str, str]) -> None:
+    """The partition, removed and made anew: its versions begin again."""
+    store._stage("documents").drop_table("docs.0")
+    put(store, texts)
+
+
+def test_documents_made_anew_with_the_same_version_and_number_are_seen(store: LakeStore) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    make_anew(store, {"s:a": text(), "s:cc": plain(1)})
+    assert collapse_duplicates(store).by_kind == {}
+    assert aliases(store) == {}
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+@pytest.mark.parametrize("killed_at", TABLES)
+def test_killed_between_two_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str, is_written: bool
+) -> None:
+    store, fresh = LakeStore(str(tmp_path / "lake")), LakeStore(str(tmp_path / "fresh"))
+    first = {"s:a": text(), "s:bb": text(changed=10), "s:ccc": text(changed=34), "s:d": plain(1)}
+    put(store, first)
+    collapse_duplicates(store)
+    with monkeypatch.context() as patch:
+        overwrite = LakeStore.overwrite
+
+        def die(self: LakeStore, name: str, rows: pa.Table) -> None:
+            if name != killed_at or is_written:
+                overwrite(self, name, rows)
+            if name == killed_at:
+                raise KeyboardInterrupt
+
+        patch.setattr(LakeStore, "overwrite", die)
+        others = {"s:a": text(), "s:bb": text(changed=5), "s:ee": plain(2), "s:d": plain(1)}
+        make_anew(store, others)
+        with pytest.raises(KeyboardInterrupt):
+            collapse_duplicates(store)
+    make_anew(store, first)  # as the finished run saw it, versions and all
+    put(fresh, first)
+    assert collapse_duplicates(store).by_kind == collapse_duplicates(fresh).by_kind
+    assert all_rows(store) == all_rows(fresh)
 
 
 def test_one_percent_more_compares_only_what_is_new(store: LakeStore) -> None:

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_assets.documents.signatures import jaccard, shingles
+from rag_assets.duplicates import grouping
 from rag_assets.duplicates.collapse import collapse_duplicates
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.duplicates.shelf import aliases, expected, put, related, text
@@ -88,6 +89,26 @@ def test_a_page_of_a_book_is_related_and_stands(store: LakeStore) -> None:
     (row,) = store.rows("related_documents")
     assert row["containment"] == 1.0
     assert row["similarity"] == pytest.approx(398 / 2998)
+
+
+def test_a_form_filled_in_a_hundred_times_costs_no_square(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "MOST_IN_VAIN", 8)
+    monkeypatch.setattr(grouping, "MOST_SIMILAR", 4)
+    # 0.75 alike, each with each; three of them once more, with a word changed
+    forms = {f"s:{n:03}": text(changed=27, first=90, mark=f"of{n}x") for n in range(100)}
+    copies = {f"s:copies/{n}": forms[f"s:{n:03}"] + " signed" for n in (5, 50, 95)}
+    put(store, forms | copies)
+    report = collapse_duplicates(store)
+    assert aliases(store) == {f"s:copies/{n}": (f"s:{n:03}", "near") for n in (5, 50, 95)}
+    assert report.n_verified < 100 * (8 + 4) + 3 * 8
+    assert 0 < report.by_relation["similar"] <= 100 * 4
+    put(store, forms)
+    collapse_duplicates(store)
+    put(store, forms | copies)
+    again = collapse_duplicates(store)
+    assert (again.data_version, again.by_relation) == (report.data_version, report.by_relation)
 
 
 def test_aliases_are_related_to_nobody(store: LakeStore) -> None:

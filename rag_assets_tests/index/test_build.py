@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from rag_assets.index import build
 from rag_assets.index.build import BuildReport, count_unindexed
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError
+from rag_assets.sources import ingest
 from rag_assets_tests.world import World
 
 
@@ -159,6 +161,98 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
     after = world.index()
     assert found(world, after, "compass") == {"other:a.md"}
     assert found(world, after, "lighthouse") == {"docs:a.md"}
+
+
+def killed_build(world: World) -> None:
+    """A build that dies when all rows are written and nothing is recorded."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def die(_table: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(build, "index_table", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.index()
+
+
+def test_killed_build_is_made_good_though_the_change_was_taken_back(
+    world: World, tmp_path: Path
+) -> None:
+    other = World(tmp_path, world.store, "other")
+    other.write("copies/a.md", "the lighthouse on the island")
+    other.stages()
+    world.refresh()
+    path = world.write("a.md", "the lighthouse on the island")
+    world.stages()
+    killed_build(world)
+    assert rows(world).keys() == {"docs:a.md"}
+    path.unlink()
+    built = world.refresh()  # other.0, whose row is missing, has the inputs of the first build
+    assert rows(world).keys() == {"other:copies/a.md"}
+    assert found(world, built, "lighthouse") == {"other:copies/a.md"}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_partition_that_went_after_a_killed_build_leaves_no_rows(
+    world: World, tmp_path: Path, is_first: bool
+) -> None:
+    world.write("a.md", "the lighthouse")
+    world.stages()
+    if not is_first:
+        world.index()
+    other = World(tmp_path, world.store, "other")
+    other.write("b.md", "the anchor")
+    other.stages()
+    killed_build(world)
+    world.store._stage("documents").drop_table("other.0")
+    world.index()
+    assert rows(world).keys() == {"docs:a.md"}
+
+
+def test_tables_made_anew_with_the_same_versions_are_seen(world: World) -> None:
+    path = world.write("a.md", "the lighthouse")
+    world.refresh()
+    before = build._inputs(world.store, "docs.0", build._aliases(world.store))
+    for stage in world.stages():
+        world.store._stage(stage).drop_table("docs.0")
+    path.write_text("the anchor")
+    built = world.refresh()
+    after = build._inputs(world.store, "docs.0", build._aliases(world.store))
+    assert {name for name in before if before[name] != after[name]} == {"content"}
+    assert found(world, built, "anchor") == {"docs:a.md"}
+
+
+def test_index_that_was_removed_is_built_again(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    before = world.refresh().generation
+    world.store._stage("chunk_index").drop_table("all")
+    built = world.refresh()
+    assert built.is_new
+    assert built.generation.data_version == before.data_version
+    assert found(world, built, "lighthouse") == {"docs:a.md"}
+
+
+def test_partition_whose_documents_wait_for_deletion_is_left_as_it_was(world: World) -> None:
+    path = world.write("a.md", "the lighthouse")
+    world.write("b.md", "the anchor")
+    world.refresh()
+    world.write("b.md", "the compass")
+    world.stages()
+    path.unlink()
+    ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    world.index()
+    assert rows(world).keys() == {"docs:a.md", "docs:b.md"}
+    built = world.refresh()
+    assert rows(world).keys() == {"docs:b.md"}
+    assert found(world, built, "compass") == {"docs:b.md"}
+
+
+def test_index_of_flagged_documents_only_is_empty(world: World) -> None:
+    world.write("a.md", "404 Not Found")
+    world.write("copies/a.md", "404 Not Found")
+    built = world.refresh()
+    assert built.generation.counts == {"chunks": 0, "documents": 0}
+    assert (found(world, built, "found"), built.n_unindexed) == (set(), 0)
 
 
 def test_enrichment_is_searched_and_filtered_by(world: World) -> None:

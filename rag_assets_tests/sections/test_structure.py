@@ -107,6 +107,24 @@ def test_the_next_document_keeps_it_when_its_keeper_goes(world: World) -> None:
     assert kept == ["1.md"]
 
 
+def test_texts_are_not_read_again_while_no_document_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        write(world, number, FOOTER)
+    first: list[Boilerplate] = []
+    cut(world, first)
+    with monkeypatch.context() as patch:
+        patch.setattr(structure, "find_boilerplate", None)  # would fail if they were called
+        patch.setattr(structure, "repeated_blocks", None)
+        again: list[Boilerplate] = []
+        assert cut(world, again).is_noop
+    assert again == first
+    write(world, 0, NOTICE)
+    cut(world)
+    assert [name for name, parts in texts(world).items() if FOOTER in "".join(parts)] == ["1.md"]
+
+
 def rows(world: World) -> list[dict[str, Any]]:
     found = world.store.rows("sections", world.partition)
     return sorted(found, key=lambda row: str(row["section_id"]))

@@ -201,7 +201,7 @@ def test_pipes_are_not_waited_for_and_links_are_their_targets(tmp_path: Path) ->
     bucket = Bucket(f"file://{tmp_path}/docs")
     bucket.put("a.md", b"x")
     os.mkfifo(tmp_path / "docs" / "pipe.md")
-    for name, target in [("link.md", "a.md"), ("dangling.md", "absent"), ("folder", tmp_path)]:
+    for name, target in [("link.md", "a.md"), ("dangling.md", "absent"), ("folder", str(tmp_path))]:
         (tmp_path / "docs" / name).symlink_to(target)
     problems = {key: file.problem for key, file in listed(bucket.source).items()}
     no_file = "is not a regular file"

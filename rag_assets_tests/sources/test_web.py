@@ -87,7 +87,7 @@ def test_same_bytes_without_validators_are_no_change(
     assert refresh.rows()["/a"]["modified_at"] == before
 
 
-@pytest.mark.parametrize("year", ["0001", "1969", "9999"])
+@pytest.mark.parametrize("year", ["1900", "9999"])
 def test_a_date_that_no_page_has(site: Site, source: Source, refresh: Refresher, year: str) -> None:
     site.page("/a", "text", Last_Modified=f"Mon, 01 Jan {year} 00:00:00 GMT")
     site.sitemap("/a")
