@@ -7,6 +7,7 @@
     SourceError          sources.declaration  a source is declared wrongly or cannot be listed
     SourceShrunkError    sources.declaration  one that lists far less than it held: a person decides
     RejectedError        documents.blocks     a file gives no document; ends in a table, not here
+    ParsingError         documents.worker     no file can be read here: fails the run
     QuestionError        answers.questions    a question cannot be taken
     CaseError            evaluations.cases    golden questions are not of the expected form
     DataError            evaluations.datasets evaluation data is not there, or not of its form

@@ -98,7 +98,7 @@ class AnswerPolicy:
     checked: bool = True
     auto_deep: bool = False
     deep_documents: int = 4
-    timeout_s: float = 120.0
+    timeout_s: float = 300.0
 
     def budget(self, role: Role) -> Budget:
         """The budget of a single-call answer by this model."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rag_assets.documents import signatures
+from rag_assets.documents import ocr, signatures
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
@@ -21,6 +21,12 @@ BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.
 TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"bands", "sketch"}))
+
+
+def fingerprint() -> str:
+    """Of the stage; where OCR is installed, scans give documents that they did not give before."""
+    with_ocr = "/ocr" if ocr.is_available() else ""
+    return f"documents/{CODE_VERSION}/{signatures.VERSION}{with_ocr}"
 
 
 def document_id(uri: str) -> str:
@@ -39,7 +45,7 @@ def normalise_documents(
             partition,
             upstream=lambda: upstream_hashes(store, ingest.TABLE, partition),
             compute=lambda uris: _read(store, partition, uris, pool),
-            fingerprint=f"documents/{CODE_VERSION}/{signatures.VERSION}",
+            fingerprint=fingerprint(),
             run_id=run_id,
             batch_inputs=BATCH_FILES,
             progress=progress,

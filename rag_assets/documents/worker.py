@@ -12,17 +12,20 @@ import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from rag_assets.documents import ocr
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 
 TIMEOUT_S = 120.0  # for one document
+OCR_TIMEOUT_S = 1800.0  # where scans are read, at up to 20 s a page
+START_S = 120.0  # for a worker to start
 ORPHAN_S = 10.0  # after which a worker that nobody has stopped in time ends by itself
 MEMORY_BYTES = 4 * 2**30  # address space of a worker
 GROWN_BYTES = 2**30  # resident; a worker that has grown so far is replaced after its document
@@ -30,13 +33,20 @@ MAX_TEXT_CHARS = 50_000_000  # of a document: 100 long novels; more is a bomb or
 MAX_WORKERS = 8  # more wait for the one process that writes
 
 Answer = Document | tuple[str, str]  # or the reason and the detail of a rejection
+_NO_LIBRARY = "no library"  # in place of a reason: no file is to blame
+
+
+class ParsingError(Exception):
+    """No file can be read here: a worker does not start, or a reader's library is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one document may cost."""
 
-    timeout_s: float = TIMEOUT_S
+    timeout_s: float = field(
+        default_factory=lambda: OCR_TIMEOUT_S if ocr.is_available() else TIMEOUT_S
+    )
     memory_bytes: int = MEMORY_BYTES
     grown_bytes: int = GROWN_BYTES
     max_text_chars: int = MAX_TEXT_CHARS
@@ -71,6 +81,7 @@ class ParsingWorker:
         Raises:
             RejectedError: also ``timeout``, ``memory``, ``too large`` and ``crash`` for what
                 happened to the worker.
+            ParsingError: nothing can be read here, whatever the bytes.
         """
         if self._is_stopped:
             raise RejectedError("crash", "the reader was stopped")
@@ -107,6 +118,8 @@ class ParsingWorker:
         if isinstance(answer, tuple):
             if answer[0] == "memory":
                 self.close()
+            if answer[0] == _NO_LIBRARY:
+                raise ParsingError(f"{answer[1]}; install what requirements-*.lock names")
             raise RejectedError(*answer)
         return answer
 
@@ -155,7 +168,19 @@ class ParsingWorker:
             )
             self._process.start()
             theirs.close()
+            self._wait_until_ready(self._pipe)
         return self._pipe
+
+    def _wait_until_ready(self, pipe: Connection) -> None:
+        try:
+            if pipe.poll(START_S):
+                pipe.recv()
+                return
+            why = f"did not start in {START_S:.0f} s"
+        except (EOFError, OSError):
+            why = f"ended before it began ({_death(self.close())})"
+        self.close()
+        raise ParsingError(f"the process that reads files {why}; its own words stand in the log")
 
 
 class ParsingPool:
@@ -216,6 +241,7 @@ def _serve(pipe: Connection, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of the memory helps nobody here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, in an endless loop of C, too
+    pipe.send("ready")
     while True:
         try:
             data, name = pipe.recv()
@@ -237,6 +263,8 @@ def _answer(data: bytes, name: str, limits: Limits) -> Answer:
         return error.reason, error.detail
     except MemoryError:
         return _memory(limits)
+    except ImportError as error:
+        return _NO_LIBRARY, f"a reader's library is missing: {error}"
     # Process border: whatever a parser raises on hostile bytes is that document's reason.
     except Exception as error:  # noqa: BLE001
         return "corrupt", f"the reader failed: {type(error).__name__}: {error}"[:500]

@@ -20,7 +20,7 @@ import psutil
 
 from rag_assets.evaluations.results import ModelUse
 from rag_assets.lake.identity import value_hash
-from rag_assets.models.clients import ChatModel, ChatRole, Completion, Message
+from rag_assets.models.clients import CHAT_TIMEOUT_S, ChatModel, ChatRole, Completion, Message
 
 
 class CompletionCache:
@@ -203,7 +203,7 @@ class ReplayedChat:
         max_tokens: int,
         temperature: float = 0.0,
         json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = 120.0,
+        timeout_s: float = CHAT_TIMEOUT_S,
         prefix: str = "",
         thinking: bool = False,
         cache_salt: str = "",

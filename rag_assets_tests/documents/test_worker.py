@@ -9,10 +9,10 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from rag_assets.documents import worker
+from rag_assets.documents import normalise, worker
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
-from rag_assets.documents.worker import Limits, ParsingPool, ParsingWorker
+from rag_assets.documents.worker import Limits, ParsingError, ParsingPool, ParsingWorker
 
 
 def strange_read(data: bytes, name: str) -> Document:
@@ -27,6 +27,8 @@ def strange_read(data: bytes, name: str) -> Document:
         bytearray(2**36)
     if data == b"recursion":
         return strange_read(data, name)
+    if data == b"import":
+        raise ModuleNotFoundError("No module named 'calamine'")
     if data == b"reject":
         raise RejectedError("empty", "nothing there")
     if data == b"second":  # fails where something was read before, as leaks make it
@@ -50,6 +52,7 @@ def serve_strangely(pipe: Connection, limits: Limits) -> None:
 
 
 def serve_half_an_answer(pipe: Connection, limits: Limits) -> None:
+    pipe.send("ready")
     pipe.recv()
     os.write(pipe.fileno(), b"\x00\x00\x10\x00half")  # of 4096 bytes that are announced
     os._exit(5)
@@ -121,6 +124,29 @@ def test_a_grown_worker_is_replaced(strange: None) -> None:
         before = reader.read(b"x", "a").text
         assert reader.read(b"leak", "a").text == before
         assert reader.read(b"x", "a").text != before
+
+
+def test_a_missing_library_is_no_fault_of_the_file(reader: ParsingWorker) -> None:
+    with pytest.raises(ParsingError, match="No module named 'calamine'; install what"):
+        reader.read(b"import", "a.xlsx")
+
+
+def die_at_once(pipe: Connection, limits: Limits) -> None:
+    os._exit(5)
+
+
+def test_a_worker_that_does_not_start_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_serve", die_at_once)
+    with ParsingPool(1) as pool, pytest.raises(ParsingError, match=r"began \(exit code 5\)"):
+        list(pool.read_all([(lambda: b"text", "a.txt")]))
+
+
+def test_scans_are_given_more_time_where_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_assets.documents.ocr.is_available", lambda: False)
+    without = Limits().timeout_s, normalise.fingerprint()
+    monkeypatch.setattr("rag_assets.documents.ocr.is_available", lambda: True)
+    assert Limits().timeout_s > without[0]
+    assert normalise.fingerprint() != without[1]
 
 
 def test_too_much_text_is_refused(strange: None) -> None:
