@@ -28,7 +28,9 @@ _PAGE_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_AT_END = re.compile(r"^\d{1,4}(?=\s)|(?<=\s)\d{1,4}$")
-_BULLET = re.compile(r"[\u2022\u2023\u25e6\u25aa\u25cf\u25cb\u25a0\u25a1\u2713\u2212*\u2013-]\s+")
+_BULLET = re.compile(
+    r"[\u00b7\u2022\u2023\u25e6\u25aa\u25cf\u25cb\u25a0\u25a1\u2713\u2212*\u2013-]\s+"
+)
 _NUMBER = re.compile(r"(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s+|\((?:\d{1,3}|[a-z]|[ivx]{2,4})\)\s+")
 _SECTION_NUMBER = re.compile(r"^(?:\d+(?:\.\d+)*\.?|[A-Z]\.|\W+)\s*")
 _LEADER = re.compile(r"(?:\s?\.){4,}\s?")

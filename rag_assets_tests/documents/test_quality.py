@@ -1,7 +1,6 @@
 import base64
 import random
 import string
-import time
 from pathlib import Path
 
 import pytest
@@ -180,8 +179,6 @@ def test_any_text_has_an_answer(texts: list[str], link_share: float) -> None:
 
 
 def test_only_the_beginning_is_read() -> None:
-    cleaned = clean_blocks([Block("paragraph", f"Line {n} of it. {n * n}") for n in range(60_000)])
-    text, spans = cleaned.text, cleaned.blocks
-    began = time.perf_counter()
-    assert quality_flags(text, spans, 0.0) == []
-    assert time.perf_counter() - began < 0.5
+    prose = [f"Line {n} of it. {n * n}" for n in range(2_000)]
+    cleaned = clean_blocks([Block("paragraph", text) for text in [*prose, "\ufffd" * 200_000]])
+    assert quality_flags(cleaned.text, cleaned.blocks, 0.0) == []

@@ -197,15 +197,13 @@ def test_a_worker_whose_parent_is_gone_ends_in_the_midst_of_a_document() -> None
 
 def test_an_interrupt_does_not_wait_for_what_is_being_read(strange: None) -> None:
     def interrupted() -> None:
-        with ParsingPool(2) as pool:
+        with ParsingPool(2, Limits(timeout_s=100_000)) as pool:  # which this would have to wait for
             results = pool.read_all([(partial(bytes, b"x"), "a"), (partial(bytes, b"sleep"), "b")])
             assert isinstance(next(results), Document)
             raise KeyboardInterrupt
 
-    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.monotonic() - start < 30
 
 
 def test_a_file_that_cannot_be_loaded_is_an_error_of_the_caller(strange: None) -> None:

@@ -1,6 +1,5 @@
 import json
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,14 +169,12 @@ def test_a_store_that_does_not_answer_costs_the_others_nothing(
 
     def silent(self: object, path: str, **more: bool) -> object:
         if "silent" in path:
-            over.wait(10)
+            over.wait()  # a sensor that waited for it would wait for ever
         return find(self, path, **more)
 
     monkeypatch.setattr(type(memory), "find", silent)
     monkeypatch.setattr(sensors, "LOOK_S", 0.3, raising=False)
-    began = time.monotonic()
     first = tick(home, instance, None)
-    assert time.monotonic() - began < 5
     over.set()
     assert requested(first) == ["a.0", "a.1", "b-b.0", "n.0"]
     assert isinstance(first, dg.SensorResult)
