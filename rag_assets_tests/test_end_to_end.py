@@ -62,7 +62,7 @@ class World:
 
     def rag(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "rag_assets", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1500)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def refreshed(world: World, instance: DagsterInstance) -> JobRun:
 def answerer(world: World, refreshed: JobRun) -> Iterator[AnswererClient]:
     log = (world.home / "answerer.log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "rag_assets.serving"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not world.client.is_up():
         assert process.poll() is None, (world.home / "answerer.log").read_text()
         assert time.monotonic() < deadline
