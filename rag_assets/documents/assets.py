@@ -1,17 +1,21 @@
 """Assets ``documents`` and ``rejected_documents``: every file ends in exactly one of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
 from rag_assets.documents import normalise
-from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.lake.resource import (
+    LakeResource,
+    markdown_table,
+    refresh_partitions,
+    stage_result,
+)
 from rag_assets.sources.assets import source_files
 from rag_assets.sources.resource import corpus_partitions
 
 KINDS = {"lancedb", "python"}
-ROWS_SHOWN = 50  # of a table in the UI; all are in the lake
 
 
 documents = dg.AssetSpec(
@@ -68,7 +72,7 @@ def normalised_documents(
             "languages": _counted(languages),
             "media_types": _counted(media_types),
             "n_flagged": len(flagged),
-            "kept_out_of_the_index": dg.MetadataValue.md(_table(("uri", "flags"), flagged)),
+            "kept_out_of_the_index": dg.MetadataValue.md(markdown_table(("uri", "flags"), flagged)),
         },
     )
     yield stage_result(
@@ -77,24 +81,10 @@ def normalised_documents(
         asset_key=rejected_documents.key,
         metadata={
             "reasons": _counted(Counter(reason for _, reason, _ in rejects)),
-            "rejects": dg.MetadataValue.md(_table(("uri", "reason", "detail"), rejects)),
+            "rejects": dg.MetadataValue.md(markdown_table(("uri", "reason", "detail"), rejects)),
         },
     )
 
 
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.most_common()) or "none"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text[:160].split()).replace("|", "\\|")
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first rows as a Markdown table."""
-    if not rows:
-        return "none"
-    shown = [[_cell(cell) for cell in row] for row in rows[:ROWS_SHOWN]]
-    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *shown)]
-    more = len(rows) - len(shown)
-    return "\n".join(lines) + (f"\n\n... and {more:,} more" if more else "")

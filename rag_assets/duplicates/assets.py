@@ -1,7 +1,5 @@
 """Asset ``duplicates``: which documents others stand for, across all partitions."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from rag_assets.documents.assets import documents
@@ -11,9 +9,7 @@ from rag_assets.duplicates.grouping import (
     NEAR_THRESHOLD,
     SIMILAR_THRESHOLD,
 )
-from rag_assets.lake.resource import LakeResource
-
-_SHOWN = 50
+from rag_assets.lake.resource import LakeResource, markdown_table
 
 
 @dg.asset(
@@ -47,28 +43,21 @@ def duplicates(store: LakeResource) -> dg.MaterializeResult:
             "threshold": NEAR_THRESHOLD,
             "threshold_similar": SIMILAR_THRESHOLD,
             "threshold_contained": CONTAINED_THRESHOLD,
-            "aliases": _table(
+            "aliases": dg.MetadataValue.md(markdown_table(
                 ["alias", "canonical", "kind", "similarity"],
                 [
                     (r["uri"], r["canonical_uri"], r["kind"], f"{r['similarity']:.2f}")
-                    for r in sorted(aliases, key=lambda row: str(row["canonical_uri"]))[:_SHOWN]
+                    for r in sorted(aliases, key=lambda row: str(row["canonical_uri"]))
                 ],
-            ),
-            "related": _table(
+            )),
+            "related": dg.MetadataValue.md(markdown_table(
                 ["document", "related", "kind", "similarity", "containment"],
                 [
                     (r["uri"], r["related_uri"], r["kind"],
                      f"{r['similarity']:.2f}", f"{r['containment']:.2f}")
-                    for r in sorted(related, key=lambda row: str(row["related_uri"]))[:_SHOWN]
+                    for r in sorted(related, key=lambda row: str(row["related_uri"]))
                 ],
-            ),
+            )),
         },
         data_version=dg.DataVersion(report.data_version),
     )  # fmt: skip
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MetadataValue:
-    if not rows:
-        return dg.MetadataValue.md("none")
-    lines = [columns, ["---"] * len(columns), *rows]
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(cells)} |" for cells in lines))

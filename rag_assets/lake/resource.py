@@ -13,6 +13,8 @@ from rag_assets.settings import load_settings
 
 Refresh = Callable[[str, Progress], Report]
 
+ROWS_SHOWN = 50  # of a table in the UI
+
 
 class LakeResource(dg.ConfigurableResource):
     """Hands out one LakeStore per process; bound under the key ``store``."""
@@ -54,6 +56,19 @@ def partitions_to_check(
     if context.has_partition_key or context.has_partition_key_range:
         return [str(key) for key in context.partition_keys]
     return store.partitions(table)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first rows as a Markdown table for the UI; all are in the lake."""
+    if not rows:
+        return "none"
+    shown = [
+        [" ".join(cell[:160].split()).replace("|", "\\|") for cell in row]
+        for row in rows[:ROWS_SHOWN]
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *shown)]
+    more = len(rows) - len(shown)
+    return "\n".join(lines) + (f"\n\n... and {more:,} more" if more else "")
 
 
 def sentence(report: Report) -> str:
