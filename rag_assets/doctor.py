@@ -24,7 +24,7 @@ from rag_assets.stack import is_listening
 
 Level = Literal["ok", "note", "bad"]
 GIB = 2**30
-MEMORY_GIB = 13  # three engines of the cpu profile with their KV caches; measured 12.3
+MEMORY_GIB = 13  # three engines of the cpu profile with their KV caches; measured 12.3 with AVX-512
 DISK_GIB = 12  # environment 4, weights 4.5 while they are converted, room for a lake
 
 

@@ -3,7 +3,7 @@
 ================== =============================================================================
 model-size         the same prompts to the SLM and to the LLM
 routing            the product: all questions to the SLM, to whom the router picks, to the LLM
-quantisation       the same prompts to both models in bf16, int8 and int4: quality and speed
+quantisation       the same prompts in bf16, int8 and (with AVX-512) int4: quality and speed
 phrasing           the same question in other words, by rule and by the small model
 question-noise     typing errors in the question
 corpus-noise       misread characters and copies in the documents, ingested as they are
@@ -55,12 +55,11 @@ from rag_assets.lake.identity import value_hash
 from rag_assets.models.clients import ChatModel, ChatRole
 from rag_assets.models.engine_state import read_states
 from rag_assets.models.errors import EngineError, EngineUnavailableError, ModelRequestError
-from rag_assets.models.profiles import Precision, Profile, in_format
+from rag_assets.models.profiles import Profile, in_format, servable
 from rag_assets.models.single import serving
 from rag_assets.models.weights import pull
 
 SUITE = "ladders"
-PRECISIONS: tuple[Precision, ...] = ("bf16", "w8a8", "w4a16")
 ROLES: tuple[ChatRole, ...] = ("slm", "llm")
 AT_ONCE = 4
 ALONE = " alone"  # beside no other engine at work
@@ -120,14 +119,14 @@ def routing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
 
 
 def quantisation(lab: Lab, reader: IndexReader) -> list[CaseResult]:
-    """Both models in three weight formats, each in an engine of its own, one after another.
+    """Both models in each weight format that this processor can serve, one engine after another.
 
     The weights come as 4-bit GGUF: "bf16" is that, undone; nothing here has seen the original.
     """
     asked = prompts(lab, reader, mixed.tasks(lab, 3))
     found: list[CaseResult] = []
     for role in ROLES:
-        for precision in PRECISIONS:
+        for precision in servable():
             whole = in_format(lab.profile, precision)
             profile = replace(whole, roles={role: whole.spec(role)})
             place = Place(SUITE, "quantisation", f"{role} {precision}")

@@ -1,7 +1,8 @@
 """Profiles: which model serves which role, where its weights come from, with which vLLM flags.
 
 A profile is data, one YAML file in ``profiles/``; this module reads it into frozen values and
-refuses what is missing or contradictory. Only :func:`active_profile` looks at the environment.
+refuses what is missing or contradictory. Only :func:`active_profile` looks at the environment, only
+:func:`load_profile` and :func:`servable` at the processor.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import yaml
 
 from rag_assets.models.errors import ProfileError
+from rag_assets.models.processor import has_avx512
 
 Role = Literal["slm", "llm", "embedder"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -164,6 +166,12 @@ def in_format(served: Served, precision: Precision) -> Served:
     return replace(served, format=precision, served_name=name)
 
 
+def servable() -> tuple[Precision, ...]:
+    """The formats of converted weights that vLLM can serve on this processor."""
+    every: tuple[Precision, ...] = get_args(Precision)
+    return every if has_avx512() else tuple(one for one in every if one != "w4a16")
+
+
 def profile_names() -> tuple[str, ...]:
     """Names of the profiles that ship with the package, sorted."""
     folder = resources.files("rag_assets.models") / "profiles"
@@ -175,6 +183,9 @@ def profile_names() -> tuple[str, ...]:
 def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
     """Read one profile; its engines listen on ``port_base`` and the ports that follow.
 
+    On a processor without AVX-512 the entry ``without_avx512`` of the profile, if there is one,
+    replaces the format of converted weights and the number format of every role.
+
     Raises:
         ProfileError: no such profile, or its file lacks or contradicts something.
     """
@@ -183,7 +194,23 @@ def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
             f"there is no profile {name!r}; choose one of {', '.join(profile_names())}"
         )
     text = (resources.files("rag_assets.models") / "profiles" / f"{name}.yaml").read_text("utf-8")
-    return parse_profile(yaml.safe_load(text), port_base=port_base)
+    data = yaml.safe_load(text)
+    profile = parse_profile(data, port_base=port_base)
+    if "without_avx512" not in data or has_avx512():
+        return profile
+    return _computed_in(
+        in_format(profile, data["without_avx512"]["format"]), data["without_avx512"]["dtype"]
+    )
+
+
+def _computed_in(profile: Profile, dtype: str) -> Profile:
+    """The same profile with another ``--dtype`` for every role."""
+    roles = {}
+    for role, spec in profile.roles.items():
+        flags = list(spec.flags)
+        flags[flags.index("--dtype") + 1] = dtype
+        roles[role] = replace(spec, flags=tuple(flags))
+    return replace(profile, roles=roles)
 
 
 def active_profile() -> Profile:

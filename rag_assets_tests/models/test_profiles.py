@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rag_assets.models import profiles
+from rag_assets.models import processor, profiles
 from rag_assets.models.engine_command import engine_command
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.profiles import (
@@ -22,6 +22,7 @@ from rag_assets.models.profiles import (
     load_profile,
     parse_profile,
     profile_names,
+    servable,
 )
 
 GPU_FLAGS = {  # the article's deployment, word for word
@@ -42,6 +43,12 @@ for argv in json.loads(sys.argv[1]):
     parser.parse_args(argv)
 print("parsed")
 """
+
+
+@pytest.fixture(autouse=True)
+def _avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that has it; which one the tests run on must not matter."""
+    monkeypatch.setattr(profiles, "has_avx512", lambda: True)
 
 
 @pytest.fixture
@@ -143,6 +150,45 @@ def test_format_changes_the_weights_and_their_name_only(
     # the same is said in a profile's file
     cpu_data["roles"]["slm"] |= {"format": precision, "served_name": f"qwen2.5-coder-0.5b{end}"}
     assert parse_profile(cpu_data).spec("slm") == other.spec("slm")
+
+
+def test_without_avx512_weights_are_served_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = load_profile("cpu")
+    assert servable() == ("bf16", "w8a8", "w4a16")
+    monkeypatch.setattr(profiles, "has_avx512", lambda: False)
+    cpu = load_profile("cpu")
+    assert servable() == ("bf16", "w8a8")
+    assert cpu.spec("slm").served_name == "qwen2.5-coder-0.5b-bf16"
+    for role, spec in cpu.roles.items():
+        was = usual.spec(role)
+        assert spec.format == ("as-is" if role == "embedder" else "bf16")
+        assert " ".join(spec.flags) == " ".join(was.flags).replace("bfloat16", "float32")
+        assert (spec.model_id, spec.revision, spec.port) == (was.model_id, was.revision, was.port)
+
+
+def test_a_gpu_profile_does_not_mind_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = load_profile("gpu-32gb")
+    monkeypatch.setattr(profiles, "has_avx512", lambda: False)
+    assert load_profile("gpu-32gb") == usual
+
+
+@pytest.mark.parametrize(
+    ("cpu_info", "expected"),
+    [
+        ("processor: 0\nflags\t\t: fpu avx2 avx512f\n", True),
+        ("processor: 0\nflags\t\t: fpu avx2\n", False),
+        ("processor: 0\nFeatures: neon\n", True),
+        (None, True),
+    ],
+)
+def test_processor_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu_info: str | None, expected: bool
+) -> None:
+    path = tmp_path / "cpuinfo"
+    if cpu_info is not None:
+        path.write_text(cpu_info)
+    monkeypatch.setattr(processor, "CPU_INFO", path)
+    assert processor.has_avx512.__wrapped__() is expected
 
 
 def test_a_name_that_says_no_format_gets_one() -> None:

@@ -12,7 +12,7 @@ from rag_assets.models.conversion import convert
 from rag_assets.models.engine_state import is_healthy, running_engines
 from rag_assets.models.engines import EngineSet
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
-from rag_assets.models.profiles import Precision, Profile, in_format, load_profile
+from rag_assets.models.profiles import Precision, Profile, in_format, load_profile, servable
 from rag_assets.models.single import serving
 from rag_assets_tests.models.test_conversion import write_gguf
 from rag_assets_tests.models.test_engines import FAILS, SERVER, gone, running
@@ -111,9 +111,11 @@ def test_taken_ports_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("precision", ["bf16", "w4a16"])
+@pytest.mark.parametrize("precision", ["bf16", "w8a8", "w4a16"])
 def test_vllm_serves_every_format(tmp_path: Path, precision: Precision) -> None:
     """The default format is served in all other tests; a tiny model tells whether these load."""
+    if precision not in servable():
+        pytest.skip(f"vLLM has no kernel for {precision} on a processor without AVX-512")
     profile = pulled(tmp_path, precision)
     flags = ("--dtype", "bfloat16", "--max-model-len", "256", "--enforce-eager")
     small = replace(profile, roles={"slm": replace(profile.spec("slm"), flags=flags)})
