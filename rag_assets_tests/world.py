@@ -34,14 +34,30 @@ LABELS = {
 }
 
 
+class Words(list[tuple[int, int]]):
+    """A text tokenised by ``WordCounter``."""
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        return list(self)
+
+    def token_to_chars(self, token: int) -> tuple[int, int]:
+        return self[token]
+
+
 class WordCounter:
     """A tokenizer for tests that need none: words and single signs."""
 
-    def count(self, text: str) -> int:
-        return len(self.offsets(text))
+    is_additive = True
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    def count(self, text: str) -> int:
+        return self.counts([text])[0]
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        return list(map(len, self.encode(texts)))
+
+    def encode(self, texts: Sequence[str]) -> list[Words]:
+        return [Words(m.span() for m in re.finditer(r"\w+|[^\w\s]", text)) for text in texts]
 
 
 @dataclass

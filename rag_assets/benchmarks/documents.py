@@ -18,6 +18,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "outcomes": ("rag_assets.benchmarks.outcomes", "measure"),
     "encodings": ("rag_assets.benchmarks.html", "measure_encodings"),
     "quality": ("rag_assets.benchmarks.quality", "measure"),
+    "chunks": ("rag_assets.benchmarks.chunks", "measure"),
 }
 
 

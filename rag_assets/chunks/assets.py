@@ -6,12 +6,13 @@ from rag_assets.chunks import cut
 from rag_assets.lake.resource import LakeResource, histogram, refresh_partitions, stage_result
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sections.assets import sections
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 
 
 @dg.asset(
     deps=[sections],
     partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
     group_name="chunk",
     kinds={"lancedb", "python"},
     code_version=cut.CODE_VERSION,

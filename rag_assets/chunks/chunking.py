@@ -1,52 +1,65 @@
-"""Cut a section into chunks that fit the embedder's window, counted by its own tokenizer.
+"""Cut sections into chunks that fit the embedder's window, counted by its own tokenizer.
 
-What is embedded is ``header`` and text: the header ("title > heading > heading") tells a chunk's
-context, as its text alone often does not. Cuts are made, in order of preference, between blocks,
-between lines, between sentences, between words, and only then between characters.
+What is embedded is a header (``headers``) and the text. These laws hold, the first ones first:
+
+1. A chunk and its header have at most ``max_tokens`` tokens.
+2. Every character that is no white space is in exactly one chunk, in order.
+3. A chunk's text has at least ``MIN_TOKENS`` tokens, or all of its section: what would be less
+   shares with its neighbour, if need be a table's rows.
+4. Blocks that fit stay whole, tables and code, too; longer ones are cut at blank lines, else
+   between lines (rows of a table), else cells, sentences, words, and only then between tokens.
+   A chunk that begins below the first rows of a table repeats the names of its columns.
+
+A section is tokenised once. Sizes of its slices follow from where its tokens begin, which is exact
+if the tokenizer is additive (``Counter.is_additive``) and the slice ends at white space; any other
+slice is counted anew, and cut again should it exceed the window.
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-HEADER_SHARE = 0.25  # of the window at most; a long title must leave room for text
-Size = Callable[[int, int], int]  # tokens of a section's text between two offsets
-_CUTS = (re.compile(r"\n+"), re.compile(r"(?<=[.!?;:])\s+"), re.compile(r"\s+"))
+from rag_assets.chunks.headers import HEADER_SHARE, Header, column_names, table_body
+from rag_assets.chunks.sizes import CALL_CHARS, WHITE_SPACE, Counter, Sizes, measure
 
+# About a sentence: less than that (the last word of a list, one row of numbers) matches questions
+# by accident and answers none. The window's eighth where that is less, so that two always fit.
+MIN_TOKENS = 24
+_CELLS = re.compile(r"\n+| (?=\|)")
+# A match ends where a chunk may begin. Each kind takes in those before it.
+_CUTS = (
+    re.compile(r"\n\n+"),  # blank lines in code; between blocks
+    re.compile(r"\n+"),
+    _CELLS,
+    # sentences; Chinese puts no space behind its own signs
+    re.compile(r"[.!?;:\n\u3002\uff01\uff1f\uff1b](?:(?=\s)|(?<![.!?;:]))\s*"),
+    re.compile(r"\s+"),
+)
+_NEAR = 250  # characters before the end of a chunk, where a place to cut it is looked for first
 
-class Counter(Protocol):
-    """The part of a tokenizer that chunking needs."""
-
-    def count(self, text: str) -> int:
-        """Tokens of the text, without special ones."""
-
-    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        """Character span of each token, in order."""
+Slice = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A chunk's place in its section, half-open character offsets, and its size."""
+class Section:
+    """What is cut; ``blocks`` are those of the table ``sections``, in order, without overlap."""
+
+    text: str
+    start: int  # in the document, from which ``blocks`` count
+    blocks: Sequence[Mapping[str, Any]]
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk's place in its section, half-open character offsets, and what is embedded with it."""
 
     start: int
     end: int
+    header: str
     n_tokens: int  # header and text
-
-
-def make_header(title: str, heading_path: Sequence[str], counter: Counter, max_tokens: int) -> str:
-    """The line that says where a chunk stands, at most a quarter of ``max_tokens`` long.
-
-    When it is too long its middle goes first: the title and the nearest heading say most.
-    """
-    parts = list(dict.fromkeys(part for part in (title, *heading_path) if part))
-    limit = int(max_tokens * HEADER_SHARE)
-    while len(parts) > 2 and counter.count(" > ".join(parts)) > limit:
-        del parts[1]
-    header = " > ".join(parts)
-    offsets = counter.offsets(header)
-    return header if len(offsets) <= limit else header[: offsets[limit - 1][1]]
 
 
 def embedded_text(header: str, text: str) -> str:
@@ -54,102 +67,257 @@ def embedded_text(header: str, text: str) -> str:
     return f"{header}\n{text}" if header else text
 
 
-def chunk_section(
-    text: str,
-    blocks: Sequence[tuple[int, int]],
-    header: str,
-    counter: Counter,
-    *,
-    max_tokens: int,
-) -> list[Span]:
-    """Spans of a section's chunks, in order; between them lies white space only.
+def floor_of(max_tokens: int) -> int:
+    """Tokens that a chunk's text has at least, if its section has as many."""
+    return min(MIN_TOKENS, max_tokens // 8)
+
+
+def chunk_sections(
+    sections: Sequence[Section], counter: Counter, *, max_tokens: int
+) -> list[list[Chunk]]:
+    """Chunks of each section, in order; between them lies white space only.
 
     Args:
-        text: of the section.
-        blocks: (start, end) of its blocks in ``text``, in order, not overlapping.
-        header: is embedded with every chunk and counts.
+        sections: any number; they are tokenised together.
         counter: the embedder's tokenizer.
         max_tokens: of header and text, special tokens not counted.
 
     Raises:
-        ValueError: the header leaves no room.
+        ValueError: a header leaves less than half of the window.
     """
-    room = max_tokens - counter.count(embedded_text(header, ""))
-    if room < 8:
-        raise ValueError(
-            f"expected a header that leaves at least 8 of {max_tokens} tokens, got one that "
-            f"leaves {room}"
+    found: list[list[Chunk]] = []
+    for group in _groups(sections):
+        rooms = [max_tokens - section.header.n_tokens for section in group]
+        if min(rooms) < max_tokens / 2:
+            raise ValueError(
+                f"expected headers that leave at least half of {max_tokens} tokens, got one that "
+                f"leaves {min(rooms)}"
+            )
+        sizes = measure([section.text for section in group], rooms, counter)
+        cutters = [
+            _Cutter(section, of, room, max_tokens)
+            for section, of, room in zip(group, sizes, rooms, strict=True)
+        ]
+        found += _exact(cutters, counter, max_tokens)
+    return found
+
+
+def _groups(sections: Sequence[Section]) -> Iterator[list[Section]]:
+    """As many as one call of the tokenizer takes."""
+    group: list[Section] = []
+    n_chars = 0
+    for section in sections:
+        group.append(section)
+        n_chars += len(section.text)
+        if n_chars >= CALL_CHARS:
+            yield group
+            group, n_chars = [], 0
+    if group:
+        yield group
+
+
+class _Cutter:
+    """Cuts one section by the sizes of its slices."""
+
+    def __init__(self, section: Section, sizes: Sizes, room: int, max_tokens: int) -> None:
+        self._section = section
+        self._text = section.text
+        self._sizes = sizes
+        self._room = room
+        self._max_tokens = max_tokens
+        self._is_whole = sizes.n_tokens <= room
+        self._block_starts: list[int] = []
+        if not self._is_whole:
+            self._block_starts = [block["start"] - section.start for block in section.blocks]
+        self._columns_of: dict[int, Slice] = {}
+
+    def slices(self) -> list[Slice]:
+        """Places of the chunks."""
+        if self._is_whole:
+            return [(0, len(self._text))] if self._section.blocks else []
+        slices, start = [], 0
+        while start < len(self._text):
+            place = self._end_of(start)
+            slices.append((start, self._trimmed(start, place)))
+            start = place
+        return self._without_crumbs(slices)
+
+    def chunk(self, start: int, end: int, n_tokens: int | None = None) -> Chunk:
+        """A slice with its header; its size is taken as it follows from the section's tokens."""
+        names_start, names_end = self._names_before(start)
+        names = self._text[names_start:names_end]
+        header = self._section.header.line
+        if names:
+            header = embedded_text(header, names)
+        if n_tokens is None:
+            sizes = self._sizes
+            n_text = sizes.n_tokens if self._is_whole else sizes.between(start, end)
+            n_tokens = self._max_tokens - self._room_at(start) + n_text
+        return Chunk(start, end, header, n_tokens)
+
+    def embedded(self, chunk: Chunk) -> str:
+        """What the embedder reads of a chunk of this section."""
+        return embedded_text(chunk.header, self._text[chunk.start : chunk.end])
+
+    def is_parted(self, chunk: Chunk) -> bool:
+        """Whether the chunk ends at white space, or with the section, on both sides."""
+        text, start, end = self._text, chunk.start, chunk.end
+        return (start == 0 or text[start - 1] in WHITE_SPACE or text[start] in WHITE_SPACE) and (
+            end == len(text) or text[end] in WHITE_SPACE or text[end - 1] in WHITE_SPACE
         )
-    starts = [start for start, _ in counter.offsets(text)]
 
-    def size(start: int, end: int) -> int:
-        return bisect_left(starts, end) - bisect_left(starts, start)
-
-    spans: list[Span] = []
-    for start, end in _packed(_pieces(text, blocks, size, room), size, room):
-        spans += _verified(text, start, end, header, counter, max_tokens)
-    return spans
-
-
-def _pieces(
-    text: str, blocks: Sequence[tuple[int, int]], size: Size, room: int
-) -> Iterator[tuple[int, int]]:
-    for start, end in blocks:
-        yield from _cut(text, start, end, size, room, 0)
-
-
-def _cut(
-    text: str, start: int, end: int, size: Size, room: int, depth: int
-) -> Iterator[tuple[int, int]]:
-    """Parts of text[start:end] of at most ``room`` tokens, cut as coarsely as possible.
-
-    They are not joined here: what a long paragraph is cut into must still join its heading.
-    """
-    if size(start, end) <= room:
-        if text[start:end].strip():
-            yield start, end
-        return
-    if depth == len(_CUTS):
+    def refitted(self, start: int, end: int, counter: Counter) -> Iterator[Chunk]:
+        """The slice, counted anew, in as many parts as it takes to fit."""
+        if not self._text[start:end].strip():
+            return
+        n_tokens = counter.count(self.embedded(self.chunk(start, end)))
+        if n_tokens <= self._max_tokens or end - start < 2:
+            yield self.chunk(start, end, n_tokens)
+            return
         middle = (start + end) // 2
-        yield from _cut(text, start, middle, size, room, depth)
-        yield from _cut(text, middle, end, size, room, depth)
-        return
-    parts, position = [], start
-    for gap in _CUTS[depth].finditer(text, start, end):
-        if gap.start() > position:
-            parts.append((position, gap.start()))
-        position = gap.end()
-    if position < end:
-        parts.append((position, end))
-    for part in parts:
-        yield from _cut(text, *part, size, room, depth + 1)
+        space = self._text.rfind(" ", start + 1, middle)
+        place = self._shared(start, end) or (space if space > start else middle)
+        yield from self.refitted(start, self._trimmed(start, place), counter)
+        yield from self.refitted(place, end, counter)
+
+    def _room_at(self, start: int) -> int:
+        """Tokens of text that fit into a chunk which begins here."""
+        names = self._names_before(start)
+        return self._room - (self._sizes.between(*names) if names[0] < names[1] else 0)
+
+    def _names_before(self, start: int) -> Slice:
+        """The column names that a chunk must repeat which begins here; empty if none."""
+        number = self._block_at(start)
+        if number < 0 or self._section.blocks[number]["kind"] != "table":
+            return 0, 0
+        if number not in self._columns_of:
+            self._columns_of[number] = self._columns(*self._block(number))
+        names_end, body = self._columns_of[number]
+        return (self._block_starts[number], names_end) if start >= body else (0, 0)
+
+    def _columns(self, start: int, end: int) -> Slice:
+        """Where a table's column names end, and where the rows below them begin."""
+        limit = int(self._max_tokens * HEADER_SHARE)
+        names_end = column_names(self._text, start, end, self._sizes, limit)
+        return names_end, table_body(self._text, names_end, end)
+
+    def _block_at(self, place: int) -> int:
+        return bisect_right(self._block_starts, place) - 1
+
+    def _block(self, number: int) -> Slice:
+        end = int(self._section.blocks[number]["end"]) - self._section.start
+        return self._block_starts[number], end
+
+    def _trimmed(self, start: int, end: int) -> int:
+        """The end of a slice without the white space before it."""
+        return start + len(self._text[start:end].rstrip())
+
+    def _end_of(self, start: int) -> int:
+        """Where the chunk after the one that begins here begins, the coarsest place in reach.
+
+        The first token that does not fit stands in a block. If that block fits into a chunk, it
+        begins the next one; else its part between blank lines does, if that fits, and so on.
+        """
+        over = self._sizes.place_after(start, self._room_at(start))
+        if over is None:
+            return len(self._text)
+        number = self._block_at(over)
+        block_start, high = self._block(number)
+        if over >= high:
+            return self._block_starts[number + 1]
+        if block_start > start and self._sizes.between(block_start, high) <= self._room:
+            return block_start
+        low = max(start, block_start)
+        is_table = self._section.blocks[number]["kind"] == "table"
+        for pattern in _CUTS:
+            if pattern is _CELLS and not is_table:
+                continue
+            low = self._last_place(pattern, low, over)
+            if low > start and self._is_short(pattern, low, over, high):
+                return low
+        return over if over > start else self._next_token(start)
+
+    def _last_place(self, pattern: re.Pattern[str], low: int, over: int) -> int:
+        """The last place to cut that is not behind ``over``; ``low`` if there is none."""
+        for begin in (max(low, over - _NEAR), low):
+            found = low
+            for match in pattern.finditer(self._text, begin, over + 1):
+                if match.end() <= over:
+                    found = match.end()
+            if found > low or begin == low:
+                return found
+        return low
+
+    def _is_short(self, pattern: re.Pattern[str], start: int, over: int, high: int) -> bool:
+        """Whether what begins here ends before it is too long for a chunk."""
+        limit = self._sizes.place_after(start, self._room_at(start))
+        if limit is None or limit >= high:
+            return True
+        match = pattern.search(self._text, over, limit + 1)
+        return match is not None and match.end() <= limit
+
+    def _next_token(self, start: int) -> int:
+        places = self._token_places(start, len(self._text))
+        return places[0] if places else len(self._text)
+
+    def _token_places(self, start: int, end: int) -> list[int]:
+        """Where tokens begin behind ``start`` and before ``end``."""
+        first, last = self._sizes.index(start + 1), self._sizes.index(end)
+        return sorted({self._sizes.starts[n] for n in range(first, last)})
+
+    def _without_crumbs(self, slices: list[Slice]) -> list[Slice]:
+        """The same with what is too small made larger by the slice before it, or behind."""
+        for number, (start, end) in enumerate(slices):
+            if len(slices) == 1 or self._sizes.between(start, end) >= floor_of(self._max_tokens):
+                continue
+            left = max(number - 1, 0)
+            start, end = slices[left][0], slices[left + 1][1]
+            place = self._shared(start, end)
+            if place is not None:
+                slices[left : left + 2] = [(start, self._trimmed(start, place)), (place, end)]
+        return slices
+
+    def _shared(self, start: int, end: int) -> int | None:
+        """Where to cut in two that fit and are no crumbs: as coarsely, then as evenly, as possible.
+
+        Returns:
+            Start of the second; None if there is no such place.
+        """
+        floor, room = floor_of(self._max_tokens), self._room_at(start)
+        n_tokens = self._sizes.between(start, end)
+        for places in self._places(start, end):
+            best, distance = None, n_tokens / 2
+            for place in places:
+                n_left = self._sizes.between(start, place)
+                fits = floor <= n_left <= room and n_tokens - n_left >= floor
+                off = abs(n_left - n_tokens / 2)
+                if fits and off < distance and n_tokens - n_left <= self._room_at(place):
+                    best, distance = place, off
+            if best is not None:
+                return best
+        return None
+
+    def _places(self, start: int, end: int) -> Iterator[list[int]]:
+        for pattern in _CUTS:
+            yield [match.end() for match in pattern.finditer(self._text, start, end)]
+        yield self._token_places(start, end)
 
 
-def _packed(pieces: Iterable[tuple[int, int]], size: Size, room: int) -> Iterator[tuple[int, int]]:
-    """Join neighbours as long as they fit together."""
-    start = end = -1
-    for piece_start, piece_end in pieces:
-        if start < 0:
-            start, end = piece_start, piece_end
-        elif size(start, piece_end) <= room:
-            end = piece_end
+def _exact(cutters: Sequence[_Cutter], counter: Counter, max_tokens: int) -> list[list[Chunk]]:
+    """All chunks with exact sizes; those whose size does not follow are counted in one go."""
+    found = [[cutter.chunk(*place) for place in cutter.slices()] for cutter in cutters]
+    doubtful = [
+        (number, place)
+        for number, (cutter, chunks) in enumerate(zip(cutters, found, strict=True))
+        for place, chunk in enumerate(chunks)
+        if not (counter.is_additive and cutter.is_parted(chunk))
+    ]
+    counts = counter.counts([cutters[n].embedded(found[n][place]) for n, place in doubtful])
+    # Backwards: a chunk that is cut again moves those behind it.
+    for (n, place), n_tokens in zip(reversed(doubtful), reversed(counts), strict=True):
+        chunk = found[n][place]
+        if n_tokens <= max_tokens:
+            found[n][place] = cutters[n].chunk(chunk.start, chunk.end, n_tokens)
         else:
-            yield start, end
-            start, end = piece_start, piece_end
-    if start >= 0:
-        yield start, end
-
-
-def _verified(
-    text: str, start: int, end: int, header: str, counter: Counter, max_tokens: int
-) -> Iterator[Span]:
-    """The span with its exact size; halved if tokens merge differently when cut out."""
-    n_tokens = counter.count(embedded_text(header, text[start:end]))
-    if n_tokens <= max_tokens or end - start < 2:
-        yield Span(start, end, n_tokens)
-        return
-    middle = (start + end) // 2
-    space = text.rfind(" ", start + 1, middle)
-    cut = space if space > start else middle
-    yield from _verified(text, start, cut, header, counter, max_tokens)
-    yield from _verified(text, cut, end, header, counter, max_tokens)
+            found[n][place : place + 1] = cutters[n].refitted(chunk.start, chunk.end, counter)
+    return found

@@ -1,19 +1,27 @@
 """Stage 4: from ``sections`` to ``chunks``."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from rag_assets.chunks.chunking import Counter, chunk_section, embedded_text, make_header
+from rag_assets.chunks.chunking import Chunk, Section, chunk_sections, embedded_text
+from rag_assets.chunks.headers import make_headers
+from rag_assets.chunks.sizes import Counter
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
 from rag_assets.lake.identity import row_id, text_hash, value_hash
 from rag_assets.lake.schemas import CHUNKS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sections import structure
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 TABLE = StageTable("chunks", CHUNKS, "chunk_id")
+
+
+def fingerprint(tokenizer_id: str, max_tokens: int) -> str:
+    """Of the stage with this tokenizer and window."""
+    return value_hash(["chunks", CODE_VERSION, tokenizer_id, max_tokens])
 
 
 def cut_chunks(
@@ -43,7 +51,7 @@ def cut_chunks(
         partition,
         upstream=lambda: upstream_hashes(store, structure.TABLE, partition),
         compute=lambda ids: {TABLE.name: _cut(store, partition, ids, counter, max_tokens)},
-        fingerprint=value_hash(["chunks", CODE_VERSION, tokenizer_id, max_tokens]),
+        fingerprint=fingerprint(tokenizer_id, max_tokens),
         run_id=run_id,
         batch_inputs=512,
         progress=progress,
@@ -54,25 +62,32 @@ def _cut(
     store: LakeStore, partition: str, ids: Sequence[str], counter: Counter, max_tokens: int
 ) -> pa.Table:
     sections = store.rows(structure.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})")
-    return stage_rows(
-        CHUNKS,
-        [row for section in sections for row in chunk_rows(section, counter, max_tokens)],
-    )
+    return stage_rows(CHUNKS, list(chunk_rows(sections, counter, max_tokens)))
 
 
 def chunk_rows(
-    section: dict[str, Any], counter: Counter, max_tokens: int
+    sections: Sequence[Mapping[str, Any]], counter: Counter, max_tokens: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows of ``chunks`` for one row of ``sections``, offsets counted from the document's start."""
-    origin, text = section["start"], section["text"]
-    blocks = [(block["start"] - origin, block["end"] - origin) for block in section["blocks"]]
-    header = make_header(section["title"], section["heading_path"], counter, max_tokens)
+    """Rows of ``chunks`` for rows of ``sections``, offsets counted from the document's start."""
+    paths = [(section["title"], section["heading_path"]) for section in sections]
+    headers = make_headers(paths, counter, max_tokens)
+    given = [
+        Section(section["text"], section["start"], section["blocks"], header)
+        for section, header in zip(sections, headers, strict=True)
+    ]
+    cut = chunk_sections(given, counter, max_tokens=max_tokens)
+    for section, chunks in zip(sections, cut, strict=True):
+        yield from _rows(section, chunks)
+
+
+def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    origin, text, blocks = section["start"], section["text"], section["blocks"]
+    block_starts = [block["start"] for block in blocks]
     occurrences: dict[str, int] = {}
-    spans = chunk_section(text, blocks, header, counter, max_tokens=max_tokens)
-    for ordinal, span in enumerate(spans):
-        piece = text[span.start : span.end]
+    for ordinal, chunk in enumerate(chunks):
+        piece = text[chunk.start : chunk.end]
         nth = occurrences[piece] = occurrences.get(piece, 0) + 1
-        start = origin + span.start
+        start = origin + chunk.start
         yield {
             "input_id": section["section_id"],
             "chunk_id": row_id("chk", section["section_id"], piece, nth),
@@ -80,21 +95,12 @@ def chunk_rows(
             "document_id": section["document_id"],
             "section_ordinal": section["ordinal"],
             "ordinal": ordinal,
-            "page": _page_at(section["blocks"], start),
+            "page": blocks[bisect_right(block_starts, start) - 1]["page"],
             "start": start,
-            "end": origin + span.end,
+            "end": origin + chunk.end,
             "text": piece,
             "heading_path": section["heading_path"],
-            "header": header,
-            "n_tokens": span.n_tokens,
-            "embedded_hash": text_hash(embedded_text(header, piece)),
+            "header": chunk.header,
+            "n_tokens": chunk.n_tokens,
+            "embedded_hash": text_hash(embedded_text(chunk.header, piece)),
         }
-
-
-def _page_at(blocks: Sequence[dict[str, Any]], start: int) -> int | None:
-    """Page of the block that holds this offset."""
-    page: int | None = None
-    for block in blocks:
-        if block["start"] <= start:
-            page = block["page"]
-    return page

@@ -151,7 +151,7 @@ CHUNKS: Final = _stage(
     _required("end", pa.int64()),
     _required("text", TEXT),
     _required("heading_path", TEXTS),
-    _required("header", TEXT),  # "title > heading > heading", embedded in front of the text
+    _required("header", TEXT),  # embedded in front of the text, see chunks/headers.py
     _required("n_tokens", pa.int32()),  # header and text, in the embedder's tokens
     _required("embedded_hash", TEXT),  # text_hash of what is embedded
 )

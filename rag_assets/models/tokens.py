@@ -4,13 +4,29 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Protocol, Self, cast
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as RustTokenizer
 
 from rag_assets.models.errors import ModelRequestError, NotPulledError
+
+_ADDITIVE = ("BertNormalizer", "BertPreTokenizer", "WordPiece")  # see Tokenizer.is_additive
+
+
+class Encoding(Protocol):
+    """A tokenised text."""
+
+    def __len__(self) -> int:
+        """How many tokens."""
+
+    @property
+    def offsets(self) -> Sequence[tuple[int, int]]:
+        """Half-open character span of each token, in order."""
+
+    def token_to_chars(self, token: int) -> tuple[int, int]:
+        """The span of one token."""
 
 
 class Tokenizer:
@@ -48,6 +64,35 @@ class Tokenizer:
     def count(self, text: str) -> int:
         """Number of tokens, special tokens that a model adds around a text not included."""
         return len(self._encode(text).ids)
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """``count`` of each text, on all cores."""
+        batch = self._rust.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(encoding) for encoding in batch]
+
+    def inputs(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's token ids as the model reads them, special tokens included, on all cores."""
+        batch = self._rust.encode_batch_fast(list(texts), add_special_tokens=True)
+        return [encoding.ids for encoding in batch]
+
+    def encode(self, texts: Sequence[str]) -> Sequence[Encoding]:
+        """Each text tokenised, without special tokens, on all cores."""
+        encodings: Any = self._rust.encode_batch(list(texts), add_special_tokens=False)
+        return cast(Sequence[Encoding], encodings)
+
+    @cached_property
+    def is_additive(self) -> bool:
+        r"""Whether texts joined by a space, ``\n`` or ``\t`` have the sum of their tokens.
+
+        True where it is known: BERT's tokenizers part words at white space before all else, keep
+        nothing of it, and change no character by what stands beyond it. Byte-level ones, as Qwen's,
+        make the space a part of the word behind it.
+        """
+        parts = (self._rust.normalizer, self._rust.pre_tokenizer, self._rust.model)
+        added = self._rust.get_added_tokens_decoder().values()
+        return tuple(type(part).__name__ for part in parts) == _ADDITIVE and not any(
+            token.lstrip or token.rstrip or any(map(str.isspace, token.content)) for token in added
+        )
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Half-open character spans of the tokens, in order.

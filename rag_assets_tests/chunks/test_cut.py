@@ -33,16 +33,16 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
         {"kind": s.kind, "level": s.level, "start": s.start, "end": s.end, "page": s.page}
         for s in spans
     ]
-    rows: list[dict[str, Any]] = []
-    for section in cut_sections("doc_1", text, found):
-        row = {
+    sections = [
+        {
             "section_id": section.section_id, "document_id": "doc_1", "title": "Title",
             "ordinal": section.ordinal, "heading_path": section.heading_path,
             "start": section.start, "text": text[section.start : section.end],
             "blocks": section.blocks,
-        }  # fmt: skip
-        rows += chunk_rows(row, WordCounter(), max_tokens)
-    return text, rows
+        }
+        for section in cut_sections("doc_1", text, found)
+    ]  # fmt: skip
+    return text, list(chunk_rows(sections, WordCounter(), max_tokens))
 
 
 @settings(max_examples=60, deadline=None)

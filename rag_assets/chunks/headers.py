@@ -1,0 +1,105 @@
+"""What is embedded in front of a chunk's text, so that it can be understood and found alone.
+
+A line "title > heading > heading", and for a chunk that begins in the middle of a table the rows
+that name its columns.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rag_assets.chunks.sizes import Counter, Sizes
+from rag_assets.documents.tables import has_header
+
+# Of the window at most, each for the line and the columns: half of it is left for text.
+HEADER_SHARE = 0.25
+_GAP = " > "
+_RULE = re.compile(r"[\s|:-]*-[\s|:-]*")  # Markdown's second row, which only draws a line
+_CELL = re.compile(r" (?=\|)")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The line in front of a section's chunks; of a tokenizer that is not additive an estimate."""
+
+    line: str
+    n_tokens: int  # with the line end
+
+
+def make_headers(
+    paths: Sequence[tuple[str, Sequence[str]]], counter: Counter, max_tokens: int
+) -> list[Header]:
+    """For each title and heading path the line that says where a chunk stands.
+
+    It has at most a quarter of ``max_tokens``. When it is too long its middle goes first: the title
+    and the nearest heading say most. Titles and headings are counted once each, not once a section.
+    """
+    named = [_parts(*path) for path in paths]
+    distinct = list(dict.fromkeys(["\n", _GAP, *(part for parts in named for part in parts)]))
+    n_tokens = dict(zip(distinct, counter.counts(distinct), strict=True))
+    return [_header(parts, n_tokens, counter, int(max_tokens * HEADER_SHARE)) for parts in named]
+
+
+def _header(parts: list[str], n_tokens: Mapping[str, int], counter: Counter, limit: int) -> Header:
+    if not parts:
+        return Header("", 0)
+    n_line = sum(n_tokens[part] for part in parts) + n_tokens[_GAP] * (len(parts) - 1)
+    while len(parts) > 2 and n_line > limit:
+        n_line -= n_tokens[parts.pop(1)] + n_tokens[_GAP]
+    line = _GAP.join(parts)
+    if n_line > limit:
+        offsets = counter.encode([line])[0].offsets
+        line = line[: offsets[min(limit, len(offsets)) - 1][1]]
+        n_line = counter.count(line)
+    return Header(line, n_line + n_tokens["\n"])
+
+
+def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> int:
+    """Where the rows end that name the columns of the table ``text[start:end]``.
+
+    That is the first row, if it has names and not values, and the second, if the first is a caption
+    above fewer columns. Of names with more than ``limit`` tokens the last ones are left out.
+
+    Returns:
+        An offset in ``text``; ``start`` if the table has no such row.
+    """
+    first = _row_end(text, start, end)
+    if not _names_columns(text[start:first]):
+        return start
+    second = _row_end(text, first + 1, end)
+    row = text[first + 1 : second]
+    is_caption = len(_cells(text[start:first])) < len(_cells(row))
+    names_end = second if is_caption and not _RULE.fullmatch(row) and _names_columns(row) else first
+    if sizes.between(start, names_end) <= limit:
+        return names_end
+    ends = (gap.start() for gap in _CELL.finditer(text, start, names_end))
+    return max((e for e in ends if sizes.between(start, e) <= limit), default=start)
+
+
+def table_body(text: str, names_end: int, end: int) -> int:
+    """Where the first row below the column names begins, Markdown's rule not counted."""
+    below = _row_end(text, names_end, end)
+    row_end = _row_end(text, below + 1, end)
+    is_rule = below < end and _RULE.fullmatch(text, below + 1, row_end)
+    return row_end + 1 if is_rule else below + 1
+
+
+def _parts(title: str, heading_path: Sequence[str]) -> list[str]:
+    """The title and the headings, none twice."""
+    # In one line: what follows below it are rows of a table.
+    lines = (" ".join(part.split()) for part in (title, *heading_path))
+    return list(dict.fromkeys(filter(None, lines)))
+
+
+def _row_end(text: str, start: int, end: int) -> int:
+    place = text.find("\n", start, end)
+    return end if place < 0 else place
+
+
+def _names_columns(row: str) -> bool:
+    cells = _cells(row)
+    return len(cells) > 0 and has_header([cells])
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split("|")]
