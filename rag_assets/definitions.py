@@ -14,9 +14,12 @@ from rag_assets.enrichments.checks import labels_are_in_the_set
 from rag_assets.evaluations.assets import index_evaluation, suite_assets
 from rag_assets.evaluations.checks import candidate_may_go_live
 from rag_assets.evaluations.jobs import evaluate_job
+from rag_assets.execution import chosen_executor
 from rag_assets.index.assets import chunk_index
 from rag_assets.index.checks import index_covers_all_rows
+from rag_assets.lake.jobs import upkeep_job
 from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.schedules import upkeep_daily
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sections.assets import sections
 from rag_assets.serving.assets import live_index
@@ -56,13 +59,16 @@ def defs() -> dg.Definitions:
             index_covers_all_rows,
             candidate_may_go_live,
         ],
-        jobs=[refresh_job, ask_job, evaluate_job, answerer_job, hot_load_job],
+        jobs=[refresh_job, ask_job, evaluate_job, answerer_job, hot_load_job, upkeep_job],
         sensors=[source_changed_sensor, serving_sensor],
-        schedules=refresh_schedules(declared(load_settings().sources_file).values()),
+        schedules=[
+            upkeep_daily,
+            *refresh_schedules(declared(load_settings().sources_file).values()),
+        ],
         resources={
             "store": LakeResource(),
             "sources": SourcesResource(),
             "models": ModelsResource(),
         },
-        executor=dg.in_process_executor,
+        executor=chosen_executor(),
     )

@@ -59,7 +59,7 @@ def test_contract_of_names() -> None:
     found = snapshot()
     assert {"refresh_job", "ask_job", "answerer_job", "hot_load_job"} <= set(found["jobs"])
     assert found["sensors"] == ["serving_sensor", "source_changed_sensor"]
-    assert found["schedules"] == ["refresh_sample"]
+    assert found["schedules"] == ["refresh_sample", "upkeep_daily"]
 
 
 def test_refresh_job_holds_all_seven_stages() -> None:
@@ -77,7 +77,7 @@ def test_all_checks_block() -> None:
 
 def test_a_schedule_asks_for_each_partition() -> None:
     repository = defs().get_repository_def()
-    (schedule,) = repository.schedule_defs
+    schedule = repository.get_schedule_def("refresh_sample")
     with dg.instance_for_test() as instance:
         context = dg.build_schedule_context(
             instance=instance,

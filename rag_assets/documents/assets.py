@@ -13,7 +13,7 @@ from rag_assets.lake.resource import (
     stage_result,
 )
 from rag_assets.sources.assets import source_files
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 
 KINDS = {"lancedb", "python"}
 
@@ -36,7 +36,11 @@ rejected_documents = dg.AssetSpec(
 )
 
 
-@dg.multi_asset(specs=[documents, rejected_documents], partitions_def=corpus_partitions)
+@dg.multi_asset(
+    specs=[documents, rejected_documents],
+    partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
+)
 def normalised_documents(
     context: dg.AssetExecutionContext, store: LakeResource
 ) -> Iterator[dg.MaterializeResult]:

@@ -60,14 +60,15 @@ class Postings:
     def of_bands(cls, bands: np.ndarray) -> Self:
         """Of the signatures' bands, (n, 32) uint32."""
         owners = np.arange(len(bands), dtype=np.int32)
-        return cls(len(bands), (_shared(column, owners, None) for column in bands.T))
+        return cls(len(bands), (_shared(*_by_key(column, owners)) for column in bands.T))
 
     @classmethod
     def of_sketches(cls, keys: np.ndarray, owners: np.ndarray, n_owners: int) -> Self:
         """Of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
-        postings = cls(n_owners, [_shared(keys, owners, MOST_HOLDERS)])
-        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        kept = owners[counts[inverse] <= MOST_HOLDERS]
+        by_key, sizes = _by_key(keys, owners)
+        is_telling = sizes <= MOST_HOLDERS
+        kept, sizes = by_key[np.repeat(is_telling, sizes)], sizes[is_telling]
+        postings = cls(n_owners, [_shared(kept, sizes)])
         postings.n_keys = np.bincount(kept, minlength=n_owners)
         return postings
 
@@ -100,15 +101,16 @@ def _is_first(ordered: np.ndarray) -> np.ndarray:
     return firsts
 
 
-def _shared(
-    keys: np.ndarray, owners: np.ndarray, most: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Owners ordered by key and holders per key, of keys that 2 to ``most`` owners hold."""
+def _by_key(keys: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Owners ordered by their keys, and how many each key has."""
     order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    sizes = np.diff(np.flatnonzero(_is_first(ordered)), append=len(keys))
-    kept = sizes > 1 if most is None else (sizes > 1) & (sizes <= most)
-    return owners[order[np.repeat(kept, sizes)]], sizes[kept]
+    sizes = np.diff(np.flatnonzero(_is_first(keys[order])), append=len(keys))
+    return owners[order], sizes
+
+
+def _shared(by_key: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of owners ordered by key, those of keys that two or more hold."""
+    return by_key[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
 
 
 def near_candidates(postings: Postings, owner: int, wanted: np.ndarray) -> np.ndarray:

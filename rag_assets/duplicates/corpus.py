@@ -22,7 +22,9 @@ _PLACE = {"partition": pa.int32(), "row": pa.uint64()}
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """n documents in order of preference, with m distinct texts; about 1 kB a document.
+    """n documents in order of preference, with m distinct texts.
+
+    Reading and sorting them takes 2 kB a document at the peak (measured at 400,000).
 
     Attributes:
         tables: the partitions' tables, each at the version at which it was opened.
@@ -70,8 +72,7 @@ def load_corpus(tables: Sequence[Table]) -> Corpus:
     Args:
         tables: the partitions of ``documents``.
     """
-    rows = _distinct_ids(_scan(tables))
-    rows = rows.take(preference(rows)).drop_columns(["flags"])
+    rows = _in_order_of_preference(_scan(tables))
     codes = rows["text_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
     _, first, text_of = np.unique(codes, return_index=True, return_inverse=True)
     bands = rows["bands"].take(pa.array(first)).combine_chunks()
@@ -104,7 +105,8 @@ def state_of(table: Table) -> list[int | str]:
     return [int(table.version), content]
 
 
-def _scan(tables: Sequence[Table]) -> pa.Table:
+def _scan(tables: Sequence[Table]) -> dict[str, pa.ChunkedArray]:
+    """Columns of all partitions, and where each row is."""
     fields = [normalise.TABLE.schema.field(name) for name in _COLUMNS]
     schema = pa.schema([*fields, *_PLACE.items()])
     parts = [schema.empty_table()]
@@ -113,11 +115,20 @@ def _scan(tables: Sequence[Table]) -> pa.Table:
         columns = [read[name] for name in _COLUMNS]
         partition = pa.array(np.full(read.num_rows, number, dtype=np.int32))
         parts.append(pa.table([*columns, partition, read["_rowid"]], schema=schema))
-    return pa.concat_tables(parts)
+    rows = pa.concat_tables(parts)
+    return dict(zip(rows.column_names, rows.columns, strict=True))
 
 
-def _distinct_ids(rows: pa.Table) -> pa.Table:
-    """While a source's buckets are split a document may stand in two partitions for a moment."""
-    codes = rows["document_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+def _in_order_of_preference(read: dict[str, pa.ChunkedArray]) -> pa.Table:
+    """The rows in their order, without flags; column by column, so that only one is held twice.
+
+    While a source's buckets are split a document may stand in two partitions for a moment: the
+    last counts.
+    """
+    codes = read["document_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     _, last = np.unique(codes[::-1], return_index=True)
-    return rows.take(pa.array(len(codes) - 1 - last))
+    distinct = pa.array(len(codes) - 1 - last)
+    keys = pa.table({name: read[name].take(distinct) for name in ("uri", "flags")})
+    order = distinct.take(preference(keys))
+    del read["flags"]
+    return pa.table({name: read.pop(name).take(order) for name in list(read)})

@@ -5,13 +5,15 @@ import dagster as dg
 from rag_assets.chunks.assets import chunks
 from rag_assets.embeddings import embed
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.models.metering import MeteredEmbedder
 from rag_assets.models.resource import ModelsResource
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 
 
 @dg.asset(
     deps=[chunks],
     partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
     group_name="embed",
     kinds={"lancedb", "vllm"},
     code_version=embed.CODE_VERSION,
@@ -20,13 +22,14 @@ def embeddings(
     context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
 ) -> dg.MaterializeResult:
     """Vectors by the embedder's engine, cached by text and model: no text is embedded twice."""
+    embedder = MeteredEmbedder(models.embedder)
     reports = refresh_partitions(
         context,
         "chunks embedded",
         lambda partition, progress: embed.embed_chunks(
             store.client,
             partition,
-            embedder=models.embedder,
+            embedder=embedder,
             run_id=context.run.run_id,
             progress=progress,
         ),
@@ -34,5 +37,9 @@ def embeddings(
     return stage_result(
         reports,
         "embeddings",
-        metadata={"model": models.embedder.model_id, "dimension": models.embedder.dimension},
+        metadata={
+            "model": embedder.model_id,
+            "dimension": embedder.dimension,
+            "model_calls": embedder.n_texts,
+        },
     )

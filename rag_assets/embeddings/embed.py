@@ -18,6 +18,16 @@ CODE_VERSION = "1"
 CACHE = "embedding_cache"
 
 
+def fingerprint(model_id: str, revision: str) -> str:
+    """Of the stage with this embedder."""
+    return value_hash(["embeddings", CODE_VERSION, model_id, revision])
+
+
+def cache_key(embedded_hash: str, model: str) -> str:
+    """Where the cache keeps a text's vector; ``model`` is the stage's fingerprint."""
+    return value_hash([embedded_hash, model])
+
+
 def table(dimension: int) -> StageTable:
     """The stage's table; text and model determine the vector, so it is not hashed."""
     return StageTable("embeddings", embeddings(dimension), "chunk_id", frozenset({"vector"}))
@@ -36,7 +46,7 @@ def embed_chunks(
     Raises:
         EngineUnavailableError: texts are new and the embedder does not answer.
     """
-    model = value_hash(["embeddings", CODE_VERSION, embedder.model_id, embedder.revision])
+    model = fingerprint(embedder.model_id, embedder.revision)
     stage = table(embedder.dimension)
     return refresh(
         store,
@@ -87,7 +97,7 @@ def vectors(
         embedder: makes what is missing.
         model: hash of it, part of the cache's keys.
     """
-    keys = {digest: value_hash([digest, model]) for digest in texts}
+    keys = {digest: cache_key(digest, model) for digest in texts}
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]
     if missing:

@@ -7,13 +7,15 @@ import dagster as dg
 from rag_assets.documents.assets import documents
 from rag_assets.enrichments import enrich
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.models.metering import MeteredChat
 from rag_assets.models.resource import ModelsResource
-from rag_assets.sources.resource import SourcesResource, corpus_partitions
+from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
 
 
 @dg.asset(
     deps=[documents],
     partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
     group_name="enrich",
     kinds={"lancedb", "vllm"},
     code_version=enrich.CODE_VERSION,
@@ -25,13 +27,14 @@ def enrichments(
     sources: SourcesResource,
 ) -> dg.MaterializeResult:
     """Document type, topics, entities, summary and a question, by constrained output."""
+    slm = MeteredChat(models.slm)
     reports = refresh_partitions(
         context,
         "documents described",
         lambda partition, progress: enrich.enrich_documents(
             store.client,
             partition,
-            model=models.slm,
+            model=slm,
             run_id=context.run.run_id,
             wanted=sources.of_partition(partition, store.client).enrich,
             progress=progress,
@@ -49,7 +52,10 @@ def enrichments(
         reports,
         enrich.TABLE.name,
         metadata={
-            "model": models.slm.model_id,
+            "model": slm.model_id,
+            "model_calls": slm.n_calls,
+            "prompt_tokens": slm.prompt_tokens,
+            "completion_tokens": slm.completion_tokens,
             "document_types": ", ".join(f"{k} {n}" for k, n in kinds.most_common()),
             "without_labels": n_failed,
         },

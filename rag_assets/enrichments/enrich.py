@@ -23,6 +23,16 @@ N_PARALLEL = 8  # requests in flight: batching triples a small model's tokens pe
 TABLE = StageTable("enrichments", ENRICHMENTS, "document_id")
 
 
+def fingerprint(model_id: str, revision: str) -> str:
+    """Of the stage with this small model."""
+    return value_hash(["enrichments", CODE_VERSION, SYSTEM, SCHEMA, model_id, revision])
+
+
+def cache_key(excerpt: str, made_by: str) -> str:
+    """Where the cache keeps an excerpt's labels; ``made_by`` is the stage's fingerprint."""
+    return value_hash([excerpt, made_by])
+
+
 def enrich_documents(
     store: LakeStore,
     partition: str,
@@ -45,16 +55,14 @@ def enrich_documents(
     Raises:
         EngineUnavailableError: documents are new and the model does not answer.
     """
-    fingerprint = value_hash(
-        ["enrichments", CODE_VERSION, SYSTEM, SCHEMA, model.model_id, model.revision]
-    )
+    made_by = fingerprint(model.model_id, model.revision)
     return refresh(
         store,
         [TABLE],
         partition,
         upstream=lambda: upstream_hashes(store, normalise.TABLE, partition) if wanted else {},
-        compute=lambda ids: {TABLE.name: _enrich(store, partition, ids, model, fingerprint)},
-        fingerprint=fingerprint,
+        compute=lambda ids: {TABLE.name: _enrich(store, partition, ids, model, made_by)},
+        fingerprint=made_by,
         run_id=run_id,
         batch_inputs=2 * N_PARALLEL,
         progress=progress,
@@ -62,16 +70,10 @@ def enrich_documents(
 
 
 def _enrich(
-    store: LakeStore, partition: str, ids: Sequence[str], model: ChatModel, fingerprint: str
+    store: LakeStore, partition: str, ids: Sequence[str], model: ChatModel, made_by: str
 ) -> pa.Table:
-    documents = store.rows(
-        normalise.TABLE.name,
-        partition,
-        columns=["document_id", "title", "text", "blocks"],
-        where=f"document_id IN ({quoted(ids)})",
-    )
-    excerpts = {d["document_id"]: _excerpt(d["title"], d["text"], d["blocks"]) for d in documents}
-    keys = {text: value_hash([text, fingerprint]) for text in excerpts.values()}
+    excerpts = read_excerpts(store, partition, ids)
+    keys = {text: cache_key(text, made_by) for text in excerpts.values()}
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [text for text, key in keys.items() if key not in known]
     with ThreadPoolExecutor(N_PARALLEL) as pool:
@@ -92,6 +94,17 @@ def _enrich(
         for document_id, text in excerpts.items()
     ]
     return stage_rows(ENRICHMENTS, rows)
+
+
+def read_excerpts(store: LakeStore, partition: str, ids: Sequence[str]) -> dict[str, str]:
+    """Document id -> what the model reads of it."""
+    documents = store.rows(
+        normalise.TABLE.name,
+        partition,
+        columns=["document_id", "title", "text", "blocks"],
+        where=f"document_id IN ({quoted(ids)})",
+    )
+    return {d["document_id"]: _excerpt(d["title"], d["text"], d["blocks"]) for d in documents}
 
 
 def _excerpt(title: str, text: str, blocks: Sequence[dict[str, Any]]) -> str:

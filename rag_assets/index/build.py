@@ -3,23 +3,34 @@
 The index is one Lance table over all partitions, so that a search sees one version of
 everything. It is built by the same law as the stages: for each partition whose inputs
 have moved since the last build, the rows that should be there are compared by hash with
-those that are, and the difference is written in one commit. Before the first of them is written,
-the candidate's record forgets what those partitions were built from: a build that is killed leaves
-them to be compared again, even if what moved them has been taken back by then.
+those that are, and the difference is written, ``BATCH_ROWS`` of several partitions at a time: the
+replaced rows are deleted in one commit and the new ones appended in another. (One merge a partition
+would join its rows with the whole index each time.) Readers pin a generation's version, so they see
+none of that. Before the first commit, the candidate's record forgets what those partitions were
+built from: a build that is killed leaves them to be compared again, even if what moved them has
+been taken back by then.
+
+What a build costs follows from what moved. Of a partition that did not, its documents' ids and
+hashes are read, and its share of the index's data version stands in the record. A partition's rows
+are held in memory without their vectors; of the whole corpus 12 bytes a document are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
 from lancedb.index import FTS, BTree, IvfHnswSq
 from lancedb.table import Table
 
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
+from rag_assets.index.settled import is_settled
 from rag_assets.lake import generations
 from rag_assets.lake.delta import Progress, upstream_hashes
 from rag_assets.lake.generations import Generation
@@ -28,10 +39,16 @@ from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 from rag_assets.sources import ingest
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 INDEX = "chunk_index"
 EMBEDDINGS = "embeddings"
+BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
+MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
+FEW_VECTORS = 1000  # are looked up; of more, all of a partition are read
 MIN_ROWS_FOR_ANN = 50_000  # below it an exact scan takes less than 100 ms and loses nothing
+
+
+_FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,45 +84,155 @@ def build_index(
     """
     table = store.open_or_create(INDEX, "all", chunk_index(dimension))
     before = _candidate(store, table)
+    if table.count_rows() and (before is None or not all(before.inputs.values())):
+        index_table(table)  # a killed build left rows that every look for others would scan
     aliases = _aliases(store)
     known = _known_inputs(table) if before is None else before.inputs
     partitions = store.partitions(normalise.TABLE.name)
-    gone = sorted(known.keys() - set(partitions))
-    inputs = {name: _inputs(store, name, aliases) for name in [*partitions, *gone]}
-    moved = [name for name, now in inputs.items() if known.get(name) != now]
+    names = [*partitions, *sorted(known.keys() - set(partitions))]
+    inputs, owners = _all_inputs(store, names, aliases)
+    moved = {name for name, now in inputs.items() if _depends_on(known.get(name, {})) != now}
     if before is not None and moved:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in moved}
-        generations.put_candidate(store, replace(before, inputs=inputs | forgotten))
-    n_upserted = n_deleted = 0
-    for done, partition in enumerate(inputs):
-        if partition in moved:
-            done_here = _update(store, table, partition, dimension, aliases)
-            if done_here is None:
-                inputs[partition] = known.get(partition, {})
-            else:
-                n_upserted, n_deleted = n_upserted + done_here[0], n_deleted + done_here[1]
+        generations.put_candidate(store, replace(before, inputs=known | forgotten))
+    writer = _Writer(store, table, dimension)
+    waiting = set()
+    for done, partition in enumerate(names):
+        now = _update(store, writer, partition, aliases, owners) if partition in moved else None
+        if now is not None:
+            inputs[partition] |= now
+        else:
+            inputs[partition] = known.get(partition, {})
+        if now is None and partition in moved:
+            waiting.add(partition)
         if progress is not None:
-            progress(done + 1, len(inputs))
+            progress(done + 1, len(names))
+    for partition in waiting:
+        inputs[partition] = inputs[partition] | _leave(writer, partition, owners, waiting)
+    writer.flush()
     index_table(table)
-    rows = scan(table, columns=["chunk_id", "row_hash", "document_id"]).to_pydict()
-    version = data_version(zip(rows["chunk_id"], rows["row_hash"], strict=True))
-    if before is not None and before.data_version == version:
+    version = data_version(
+        (name, of["rows"]) for name, of in inputs.items() if of["n_chunks"] != "0"
+    )
+    made_by = {role: dict(model) for role, model in models.items()}
+    if before is not None and (before.data_version, before.models) == (version, made_by):
         same = replace(before, inputs=inputs)  # what it was built and judged as still holds
         if same != before:
             generations.put_candidate(store, same)
-        return BuildReport(same, False, n_upserted, n_deleted, _n_unindexed(table))
+        return BuildReport(same, False, writer.n_added, writer.n_gone, _n_unindexed(table))
     generation = Generation(
         id=generations.next_id(store, version),
         created_at=generations.now_iso(),
         index_version=int(table.version),
         data_version=version,
-        models={role: dict(model) for role, model in models.items()},
-        counts={"chunks": len(rows["chunk_id"]), "documents": len(set(rows["document_id"]))},
+        models=made_by,
+        counts={
+            counted: sum(int(of[f"n_{counted}"]) for of in inputs.values())
+            for counted in ("chunks", "documents")
+        },
         inputs=inputs,
         run_id=run_id,
     )
     generations.put_candidate(store, generation)
-    return BuildReport(generation, True, n_upserted, n_deleted, _n_unindexed(table))
+    return BuildReport(generation, True, writer.n_added, writer.n_gone, _n_unindexed(table))
+
+
+class _Owners:
+    """Which partition a document belongs to: the last that holds it; 12 bytes a document.
+
+    While a source's buckets are split, documents stand in two partitions for a moment, and would
+    have the same chunks in the index twice.
+    """
+
+    def __init__(self, ids: Mapping[str, np.ndarray]) -> None:
+        """Partition -> hashes of its documents' ids, (n,) uint64."""
+        self._names = list(ids)
+        hashes = np.concatenate([np.zeros(0, np.uint64), *ids.values()])
+        numbers = np.repeat(np.arange(len(ids), dtype=np.int32), [len(of) for of in ids.values()])
+        order = np.argsort(hashes, kind="stable")
+        hashes, numbers = hashes[order], numbers[order]
+        is_last = np.append(hashes[1:] != hashes[:-1], np.ones(min(len(hashes), 1), dtype=bool))
+        self._hashes, self._numbers = hashes[is_last], numbers[is_last]
+        self._elsewhere: dict[str, set[int]] = {}
+        for digest, number in zip(hashes[~is_last], numbers[~is_last], strict=True):
+            self._elsewhere.setdefault(self._names[number], set()).add(int(digest))
+
+    def elsewhere(self, partition: str) -> set[int]:
+        """Hashes of the partition's documents that belong to another one."""
+        return self._elsewhere.get(partition, set())
+
+    def of(self, document_id: str) -> str | None:
+        """The document's partition, None of one that no partition holds."""
+        digest = np.uint64(_id_hash(document_id))
+        at = int(np.searchsorted(self._hashes, digest))
+        found = at < len(self._hashes) and self._hashes[at] == digest
+        return self._names[self._numbers[at]] if found else None
+
+
+def _id_hash(document_id: str) -> int:
+    return xxhash.xxh3_64_intdigest(document_id.encode())
+
+
+class _Writer:
+    """Writes to the index in batches; what it holds back is at most ``BATCH_ROWS`` rows and ids.
+
+    Attributes:
+        stood: the index as it was before, where every row is found by a scalar index.
+        schema: of the index.
+        n_added: rows inserted or replaced.
+        n_gone: rows deleted and not replaced.
+    """
+
+    def __init__(self, store: LakeStore, table: Table, dimension: int) -> None:
+        stood = store.table(INDEX)
+        if stood is None:
+            raise LakeError("chunk_index was removed while it was built; run `rag refresh` again")
+        stood.checkout(table.version)
+        self.stood = stood
+        self.schema = chunk_index(dimension)
+        self.n_added = self.n_gone = 0
+        self._table = table
+        self._stale: dict[str, list[str]] = {}
+        self._fresh: list[pa.Table] = []
+
+    def replace(
+        self, partition: str, stale: Sequence[str], n_gone: int, fresh: Iterator[pa.Table]
+    ) -> None:
+        """Delete a partition's rows of these chunk ids, ``n_gone`` of them for good, and add rows.
+
+        Args:
+            partition: whose rows.
+            stale: chunk ids.
+            n_gone: how many of them have no new row.
+            fresh: tables of at most ``BATCH_ROWS`` rows.
+        """
+        self.n_gone += n_gone
+        for start in range(0, len(stale), BATCH_ROWS):
+            self._stale.setdefault(partition, []).extend(stale[start : start + BATCH_ROWS])
+            self._flush_if_full()
+        for rows in fresh:
+            self.n_added += rows.num_rows
+            self._fresh.append(rows)
+            self._flush_if_full()
+
+    def _flush_if_full(self) -> None:
+        n_rows = sum(rows.num_rows for rows in self._fresh)
+        n_ids = sum(len(ids) for ids in self._stale.values())
+        if max(n_rows, n_ids) >= BATCH_ROWS or len(self._stale) >= MOST_DELETIONS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held back: deletions first."""
+        if self._stale:
+            self._table.delete(
+                " OR ".join(
+                    f"(partition = {quoted([name])} AND chunk_id IN ({quoted(ids)}))"
+                    for name, ids in self._stale.items()
+                )
+            )
+        if self._fresh:
+            self._table.add(pa.concat_tables(self._fresh))
+        self._stale, self._fresh = {}, []
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +258,39 @@ def _candidate(store: LakeStore, table: Table) -> Generation | None:
 
 def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
     """Partitions with rows in an index that no record knows: the first build was killed."""
-    return {name: {} for name in scan(table, columns=["partition"])["partition"].to_pylist()}
+    names = scan(table, columns=["partition"])["partition"]
+    return {name: {} for name in pc.unique(names).to_pylist()}
 
 
-def _inputs(store: LakeStore, partition: str, aliases: _Aliases) -> dict[str, str]:
+def _all_inputs(
+    store: LakeStore, partitions: Sequence[str], aliases: _Aliases
+) -> tuple[dict[str, dict[str, str]], _Owners]:
+    """What the partitions' index rows depend on, and where their documents belong."""
+    inputs, ids = {}, {}
+    for name in partitions:
+        hashes = upstream_hashes(store, normalise.TABLE, name)
+        inputs[name] = _inputs(store, name, aliases, hashes)
+        ids[name] = np.array([_id_hash(key) for key in hashes], dtype=np.uint64)
+    owners = _Owners(ids)
+    for name, of in inputs.items():
+        if elsewhere := owners.elsewhere(name):
+            of["elsewhere"] = value_hash(sorted(elsewhere))
+    return inputs, owners
+
+
+def _depends_on(known: Mapping[str, str]) -> dict[str, str]:
+    """What was recorded of a partition's inputs, without what came of them."""
+    return {name: value for name, value in known.items() if name not in _FIGURES}
+
+
+def _inputs(
+    store: LakeStore, partition: str, aliases: _Aliases, hashes: Mapping[str, str]
+) -> dict[str, str]:
     """What the index rows of a partition depend on, as short strings that change with it.
 
     Versions say that a table was written; a table that was removed and made anew counts from 1
     again, therefore the documents' content, too.
     """
-    hashes = upstream_hashes(store, normalise.TABLE, partition)
     mine = sorted(hashes)
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
@@ -156,19 +306,21 @@ def _inputs(store: LakeStore, partition: str, aliases: _Aliases) -> dict[str, st
 
 
 def _update(
-    store: LakeStore, table: Table, partition: str, dimension: int, aliases: _Aliases
-) -> tuple[int, int] | None:
-    """Bring one partition's rows in the index up to date; returns (upserted, deleted).
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: _Owners
+) -> dict[str, str] | None:
+    """Bring one partition's rows in the index up to date; returns their ``_figures``.
 
-    None, and nothing done, where chunks wait for their vectors, or documents to follow their
-    deleted files: another run is at work on this partition, and will build the index again.
+    None, and nothing done, where a stage has not followed the one before it: another run is at work
+    on this partition, or failed half-way. Its rows would be old text under new titles; the run that
+    finishes it will build the index again.
     """
-    mine = f"partition = {quoted([partition])}"
-    stored = scan(table, columns=["chunk_id", "row_hash"], where=mine).to_pylist()
-    before = {row["chunk_id"]: row["row_hash"] for row in stored}
+    is_there = store.table(normalise.TABLE.name, partition) is not None
+    if is_there and not is_settled(store, partition):
+        return None
+    before = {row["chunk_id"]: row["row_hash"] for row in _standing(writer, partition)}
     embedded = _embedded(store, partition)
     rows = {}
-    for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
+    for row, raw_hash, embedded_hash in _rows(store, partition, aliases, owners):
         vector_of, vector_hash = embedded.get(row["chunk_id"], ("", ""))
         modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
         if vector_of != embedded_hash or modified_at is None:
@@ -177,18 +329,52 @@ def _update(
         rows[row["chunk_id"]] = {**row, "modified_at": modified_at}
     fresh = [row for key, row in rows.items() if before.get(key) != row["row_hash"]]
     gone = sorted(before.keys() - rows.keys())
-    if fresh:
-        vectors = _vectors(store, partition, [row["chunk_id"] for row in fresh])
-        for row in fresh:
-            row["vector"] = vectors[row["chunk_id"]]
-        merge = table.merge_insert("chunk_id").when_matched_update_all()
-        merge = merge.when_not_matched_insert_all()
-        if gone:
-            merge = merge.when_not_matched_by_source_delete(f"chunk_id IN ({quoted(gone)})")
-        merge.execute(pa.Table.from_pylist(fresh, schema=chunk_index(dimension)))
-    elif gone:
-        table.delete(f"chunk_id IN ({quoted(gone)})")
-    return len(fresh), len(gone)
+    vectors = _vectors(store, partition, [row["chunk_id"] for row in fresh])
+    if vectors is None:  # deleted since they were counted
+        return None
+    replaced = [row["chunk_id"] for row in fresh if row["chunk_id"] in before]
+    writer.replace(partition, gone + replaced, len(gone), _tables(fresh, vectors, writer.schema))
+    return _figures(rows.values())
+
+
+def _leave(writer: _Writer, partition: str, owners: _Owners, waiting: Set[str]) -> dict[str, str]:
+    """Leave a partition that waits as it is, but for documents that others have taken over."""
+    rows = _standing(writer, partition)
+    others = {partition, None, *waiting}
+    lost = [row["chunk_id"] for row in rows if owners.of(row["document_id"]) not in others]
+    writer.replace(partition, lost, len(lost), iter(()))
+    left = set(lost)
+    return _figures(row for row in rows if row["chunk_id"] not in left)
+
+
+def _standing(writer: _Writer, partition: str) -> list[dict[str, Any]]:
+    """A partition's rows in the index as it was before this build."""
+    columns = ["chunk_id", "row_hash", "document_id"]
+    rows = scan(writer.stood, columns=columns, where=f"partition = {quoted([partition])}")
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return found
+
+
+def _figures(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What a partition's rows add to the generation: version and counts, ``_FIGURES``."""
+    hashes, documents = [], set()
+    for row in rows:
+        hashes.append((row["chunk_id"], row["row_hash"]))
+        documents.add(row["document_id"])
+    figures = (data_version(hashes), str(len(hashes)), str(len(documents)))
+    return dict(zip(_FIGURES, figures, strict=True))
+
+
+def _tables(
+    rows: Sequence[Mapping[str, Any]], vectors: pa.ChunkedArray, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """Rows and their vectors as tables of at most ``BATCH_ROWS``."""
+    plain = pa.schema([of for of in schema if of.name != "vector"])
+    for start in range(0, len(rows), BATCH_ROWS):
+        some = pa.Table.from_pylist(rows[start : start + BATCH_ROWS], schema=plain)
+        mine = vectors.slice(start, some.num_rows)
+        columns = [mine if name == "vector" else some[name] for name in schema.names]
+        yield pa.table(columns, schema=schema)
 
 
 def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
@@ -199,17 +385,20 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
 
 
 def _rows(
-    store: LakeStore, partition: str, aliases: _Aliases
+    store: LakeStore, partition: str, aliases: _Aliases, owners: _Owners
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     """Rows that this partition should have, each with the hash of its file and of what is embedded.
 
     They lack their vectors and their own hashes. ``modified_at`` is None where the file is gone.
     """
     columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
+    elsewhere = owners.elsewhere(partition)
     documents = {
         row["document_id"]: row
         for row in store.rows(normalise.TABLE.name, partition, columns=columns)
-        if row["document_id"] not in aliases.canonical_of and not row["flags"]
+        if row["document_id"] not in aliases.canonical_of
+        and not row["flags"]
+        and _id_hash(row["document_id"]) not in elsewhere
     }
     labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
     modified = {
@@ -249,13 +438,16 @@ def _row(
     }
 
 
-def _vectors(store: LakeStore, partition: str, chunk_ids: list[str]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for start in range(0, len(chunk_ids), 1000):
-        where = f"chunk_id IN ({quoted(chunk_ids[start : start + 1000])})"
-        for row in store.rows(EMBEDDINGS, partition, columns=["chunk_id", "vector"], where=where):
-            found[row["chunk_id"]] = row["vector"]
-    return found
+def _vectors(store: LakeStore, partition: str, chunk_ids: Sequence[str]) -> pa.ChunkedArray | None:
+    """Vectors of these chunks, in their order, (n,) lists; None where one has none."""
+    where = f"chunk_id IN ({quoted(chunk_ids)})" if len(chunk_ids) <= FEW_VECTORS else None
+    columns = ["chunk_id", "vector"]
+    found = store.read(EMBEDDINGS, partition, columns=columns, where=where) if chunk_ids else None
+    if found is None:
+        return None if chunk_ids else pa.chunked_array([], pa.list_(pa.float32()))
+    ids = found["chunk_id"].combine_chunks()
+    at = pc.index_in(pa.array(chunk_ids, pa.string()), value_set=ids)
+    return None if at.null_count else found["vector"].take(at)
 
 
 def index_table(table: Table) -> None:

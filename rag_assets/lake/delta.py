@@ -8,7 +8,7 @@ run that starts after a kill, finds a batch wholly old or wholly new, and what i
 is computed by the next run.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -68,7 +68,9 @@ class Report:
 
     delta: Delta
     n_rows: Mapping[str, int]  # rows after the refresh, by table
+    n_computed: int  # inputs handed to the stage's code
     n_written: int  # rows inserted or replaced
+    n_deleted: int  # rows that went, with their inputs or because an input has fewer now
     data_version: str
     lance_versions: Mapping[str, int] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ def refresh(
     run_id: str,
     batch_inputs: int = 256,
     progress: Progress | None = None,
+    retry: Set[str] = frozenset(),
 ) -> Report:
     """Bring one partition of a stage up to date with its upstream.
 
@@ -126,11 +129,13 @@ def refresh(
         upstream: gives input id -> content hash, all inputs that exist now; asked when this
             run's turn has come, so that one that waited does not bring back what was.
         compute: called with at most ``batch_inputs`` ids; returns rows by table name, with all
-            columns but the lineage ones other than ``input_id``. Every input yields a row.
+            columns but the lineage ones other than ``input_id``. Every input that still exists
+            yields a row.
         fingerprint: of the stage's code, configuration and model.
         run_id: of the Dagster run, kept with each row.
         batch_inputs: inputs a commit; bounds memory and what a kill can undo.
         progress: called with (inputs done, inputs to do).
+        retry: inputs to compute even if they stand as they were; read after ``upstream`` was asked.
 
     Raises:
         LakeError: ``compute`` lost an input, repeated a key, or put an input into two tables.
@@ -140,22 +145,31 @@ def refresh(
     with store.locked(f"{tables[-1].name}.{partition}"):
         opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
         inputs = upstream()
-        delta = diff(inputs, _stored(store, tables, partition), fingerprint)
-        todo, n_written, n_done = delta.to_compute, 0, 0
+        stored = _stored(store, tables, partition)
+        again = {key: ("", "") for key in retry if key in stored}
+        delta = diff(inputs, stored | again, fingerprint)
+        todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
         for ids in _batched(todo, batch_inputs):
             made = compute(ids)
-            _check_complete(tables, ids, made)
+            lost = _lost(tables, ids, made)
+            # Another run of this partition may have deleted inputs since they were listed here.
+            if lost and not lost.isdisjoint(upstream()):
+                raise LakeError(
+                    f"{tables[-1].name} made no row for {len(lost)} of {len(ids)} inputs, the "
+                    f"first is {min(lost)!r}; every input must yield a row or a rejected one"
+                )
             for table in tables:
                 rows = _with_lineage(table, made.get(table.name), inputs, fingerprint, run_id)
-                _replace(opened[table.name], table, ids, rows)
+                n_deleted += _replace(opened[table.name], table, ids, rows)
                 n_written += rows.num_rows
             n_done += len(ids)
             if progress is not None:
                 progress(n_done, len(todo))
         for ids in _batched(delta.gone, 1000):
             for table in tables:
-                opened[table.name].delete(f"input_id IN ({quoted(ids)})")
-        return _report(store, tables, partition, delta, n_written)
+                n_deleted += _delete(opened[table.name], f"input_id IN ({quoted(ids)})")
+        counts = (len(todo), n_written, n_deleted)
+        return _report(store, tables, partition, delta, counts)
 
 
 def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -166,22 +180,28 @@ def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _stored(
     store: LakeStore, tables: Sequence[StageTable], partition: str
 ) -> dict[str, tuple[str, str]]:
+    columns = ["input_id", "input_hash", "fingerprint"]
+    return origins(
+        row for table in tables for row in store.rows(table.name, partition, columns=columns)
+    )
+
+
+def origins(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
+    """Input id -> (hash of the input, fingerprint) that a stage's stored rows came from."""
     stored: dict[str, tuple[str, str]] = {}
-    for table in tables:
-        for row in store.rows(
-            table.name, partition, columns=["input_id", "input_hash", "fingerprint"]
-        ):
-            made_from = (row["input_hash"], row["fingerprint"])
-            # An input with rows of two origins was caught between two commits: compute it again.
-            known = stored.setdefault(row["input_id"], made_from)
-            if known != made_from:
-                stored[row["input_id"]] = ("", "")
+    for row in rows:
+        made_from = (row["input_hash"], row["fingerprint"])
+        # An input with rows of two origins was caught between two commits: compute it again.
+        known = stored.setdefault(row["input_id"], made_from)
+        if known != made_from:
+            stored[row["input_id"]] = ("", "")
     return stored
 
 
-def _check_complete(
+def _lost(
     tables: Sequence[StageTable], ids: Sequence[str], made: Mapping[str, pa.Table]
-) -> None:
+) -> set[str]:
+    """Inputs without a row; raises where a row or an input stands twice."""
     seen: dict[str, str] = {}
     for table in tables:
         rows = made.get(table.name)
@@ -201,12 +221,7 @@ def _check_complete(
                     "expected one or the other"
                 )
             seen[input_id] = table.name
-    lost = [key for key in ids if key not in seen]
-    if lost:
-        raise LakeError(
-            f"{tables[-1].name} made no row for {len(lost)} of {len(ids)} inputs, the first is "
-            f"{lost[0]!r}; every input must yield a row or a rejected one"
-        )
+    return set(ids) - seen.keys()
 
 
 def _with_lineage(
@@ -238,20 +253,27 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _replace(opened: Table, table: StageTable, ids: Sequence[str], rows: pa.Table) -> None:
-    """Replace all rows of these inputs by ``rows``, in one commit."""
+def _replace(opened: Table, table: StageTable, ids: Sequence[str], rows: pa.Table) -> int:
+    """Replace all rows of these inputs by ``rows``, in one commit; how many went unreplaced."""
     stale = f"input_id IN ({quoted(ids)})"
     if rows.num_rows == 0:
-        if opened.count_rows(stale):
-            opened.delete(stale)
-        return
-    (
+        return _delete(opened, stale)
+    merged = (
         opened.merge_insert(table.key)
         .when_matched_update_all()
         .when_not_matched_insert_all()
         .when_not_matched_by_source_delete(stale)
         .execute(rows)
     )
+    return int(merged.num_deleted_rows)
+
+
+def _delete(opened: Table, where: str) -> int:
+    """Delete these rows; how many there were. Lance would commit even if there are none."""
+    n_rows = int(opened.count_rows(where))
+    if n_rows:
+        opened.delete(where)
+    return n_rows
 
 
 def _report(
@@ -259,7 +281,7 @@ def _report(
     tables: Sequence[StageTable],
     partition: str,
     delta: Delta,
-    n_written: int,
+    counts: tuple[int, int, int],
 ) -> Report:
     n_rows, versions, content = {}, {}, []
     for table in tables:
@@ -273,4 +295,4 @@ def _report(
         n_rows[table.name] = len(rows)
         versions[table.name] = 0 if opened is None else opened.version
         content += [(f"{table.name}/{row[table.key]}", row["row_hash"]) for row in rows]
-    return Report(delta, n_rows, n_written, data_version(content), versions)
+    return Report(delta, n_rows, *counts, data_version(content), versions)

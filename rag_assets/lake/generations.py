@@ -49,13 +49,15 @@ class Live:
     """The pointer to the live generation.
 
     ``sequence`` counts every change of the pointer, so that going back to an older generation is
-    a new state too (a sensor that remembered only ids would miss A -> B -> A).
+    a new state too (a sensor that remembered only ids would miss A -> B -> A). ``newest`` is the
+    newest generation at that time: what came after it was never taken out of service.
     """
 
     generation_id: str
     sequence: int
     since: str
     reason: str
+    newest: str = ""
 
 
 def now_iso() -> str:
@@ -69,9 +71,10 @@ def generation_ids(store: LakeStore) -> list[str]:
 
 
 def next_id(store: LakeStore, data_version: str) -> str:
-    """Id for a new generation: ids sort in order of creation."""
-    taken = generation_ids(store)
-    counter = int(taken[-1][1:].split("-")[0]) + 1 if taken else 1
+    """Id for a new generation: ids sort in order of creation, published or not."""
+    before = candidate(store)
+    taken = [*generation_ids(store), *([] if before is None else [before.id])]
+    counter = max((int(i[1:].split("-")[0]) for i in taken), default=0) + 1
     return f"g{counter:06d}-{value_hash([counter, data_version])[:8]}"
 
 
@@ -112,7 +115,10 @@ def live_generation(store: LakeStore) -> Generation | None:
 
 
 def publish(store: LakeStore, generation: Generation) -> Live:
-    """Keep the manifest for ever, pin its index version, make it live."""
+    """Keep the manifest for ever, pin its index version, make it live.
+
+    Hold the lock ``LIVE`` around this and around what made you decide for it.
+    """
     index = store.table("chunk_index")
     if index is None:
         raise LakeError("there is no chunk_index to publish; run `rag refresh` first")
@@ -132,23 +138,27 @@ def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
     Raises:
         LakeError: there is nothing live, nothing older, or no such generation.
     """
-    pointer = live(store)
-    if pointer is None:
-        raise LakeError("no generation is live yet, so there is nothing to roll back")
-    if generation_id is None:
-        older = [i for i in generation_ids(store) if i < pointer.generation_id]
-        if not older:
-            raise LakeError(f"{pointer.generation_id} is the oldest generation; nothing is older")
-        generation_id = older[-1]
-    load(store, generation_id)
-    if generation_id == pointer.generation_id:
-        raise LakeError(f"{generation_id} is live already")
-    return _point(store, generation_id, "rolled back")
+    with store.locked(LIVE):
+        pointer = live(store)
+        if pointer is None:
+            raise LakeError("no generation is live yet, so there is nothing to roll back")
+        if generation_id is None:
+            older = [i for i in generation_ids(store) if i < pointer.generation_id]
+            if not older:
+                raise LakeError(
+                    f"{pointer.generation_id} is the oldest generation; nothing is older"
+                )
+            generation_id = older[-1]
+        load(store, generation_id)
+        if generation_id == pointer.generation_id:
+            raise LakeError(f"{generation_id} is live already")
+        return _point(store, generation_id, "rolled back")
 
 
 def _point(store: LakeStore, generation_id: str, reason: str) -> Live:
     before = live(store)
     sequence = 1 if before is None else before.sequence + 1
-    pointer = Live(generation_id, sequence, now_iso(), reason)
+    newest = generation_ids(store)[-1]
+    pointer = Live(generation_id, sequence, now_iso(), reason, newest)
     store.put_record(LIVE, asdict(pointer))
     return pointer

@@ -1,5 +1,6 @@
 """The lake as a Dagster resource, and how a stage reports what it did."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from rag_assets.settings import load_settings
 Refresh = Callable[[str, Progress], Report]
 
 ROWS_SHOWN = 50  # of a table in the UI
+SAY_EVERY_S = 10.0  # in the log of a run over a range of partitions
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -34,15 +36,35 @@ def progress_log(context: dg.AssetExecutionContext, what: str) -> Progress:
     return lambda done, total: context.log.info(f"{done} of {total} {what}")
 
 
+def _say_nothing(_done: int, _total: int) -> None:
+    """Progress of one partition of many."""
+
+
 def refresh_partitions(
     context: dg.AssetExecutionContext, what: str, refresh: Refresh
 ) -> list[Report]:
-    """Run a stage over every partition of this step; one run may hold one key or a range."""
-    reports = []
-    for partition in context.partition_keys:
-        report = refresh(partition, progress_log(context, f"{what} ({partition})"))
-        context.log.info(f"{partition}: {sentence(report)}")
+    """Run a stage over every partition of this step; one run may hold one key or a range.
+
+    Each partition's event says its own rows and delta. Of a range, the log says how far it is: the
+    event log takes some 10 ms a line, and a range may hold thousands of partitions.
+    """
+    reports: list[Report] = []
+    partitions = list(context.partition_keys)
+    said_at = time.monotonic()
+    for partition in partitions:
+        alone = len(partitions) == 1
+        report = refresh(partition, progress_log(context, what) if alone else _say_nothing)
         reports.append(report)
+        for table in report.n_rows:
+            figures = _figures([report], table)
+            context.add_asset_metadata(figures, asset_key=table, partition_key=partition)
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            context.log.info(
+                f"{len(reports)} of {len(partitions)} partitions: {_sentence(reports)}"
+            )
+            said_at = time.monotonic()
+    name = partitions[0] if len(partitions) == 1 else f"{len(partitions)} partitions"
+    context.log.info(f"{name}: {_sentence(reports)}")
     return reports
 
 
@@ -73,13 +95,34 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 def sentence(report: Report) -> str:
     """What a refresh did, for a log line."""
-    delta = report.delta
-    if report.is_noop:
-        return f"nothing changed, {delta.unchanged} inputs stand as they were"
+    return _sentence([report])
+
+
+def _sentence(reports: Sequence[Report]) -> str:
+    deltas = [report.delta for report in reports]
+    unchanged = sum(delta.unchanged for delta in deltas)
+    if all(report.is_noop for report in reports):
+        return f"nothing changed, {unchanged} inputs stand as they were"
     return (
-        f"{len(delta.new)} new, {len(delta.changed)} changed, {len(delta.gone)} gone, "
-        f"{delta.unchanged} unchanged; {report.n_written} rows written"
+        f"{sum(len(delta.new) for delta in deltas)} new, "
+        f"{sum(len(delta.changed) for delta in deltas)} changed, "
+        f"{sum(len(delta.gone) for delta in deltas)} gone, "
+        f"{unchanged} unchanged; {sum(report.n_written for report in reports)} rows written"
     )
+
+
+def _figures(reports: Sequence[Report], table: str) -> dict[str, int | str]:
+    return {
+        "dagster/row_count": sum(report.n_rows[table] for report in reports),
+        # Dagster keeps this once a partition: a sentence for each would be their square.
+        "summary": _sentence(reports),
+        "new": sum(len(report.delta.new) for report in reports),
+        "changed": sum(len(report.delta.changed) for report in reports),
+        "gone": sum(len(report.delta.gone) for report in reports),
+        "unchanged": sum(report.delta.unchanged for report in reports),
+        "rows_written": sum(report.n_written for report in reports),
+        "lance_version": max(report.lance_versions[table] for report in reports),
+    }
 
 
 def stage_result(
@@ -97,14 +140,7 @@ def stage_result(
     return dg.MaterializeResult(
         asset_key=asset_key,
         metadata={
-            "dagster/row_count": sum(report.n_rows[table] for report in reports),
-            "summary": "; ".join(sentence(report) for report in reports),
-            "new": sum(len(report.delta.new) for report in reports),
-            "changed": sum(len(report.delta.changed) for report in reports),
-            "gone": sum(len(report.delta.gone) for report in reports),
-            "unchanged": sum(report.delta.unchanged for report in reports),
-            "rows_written": sum(report.n_written for report in reports),
-            "lance_version": ", ".join(str(report.lance_versions[table]) for report in reports),
+            **_figures(reports, table),
             **(metadata or {}),
         },
         data_version=dg.DataVersion(versions[0] if len(versions) == 1 else value_hash(versions)),

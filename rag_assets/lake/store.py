@@ -5,17 +5,17 @@ Layout below the lake's URI (a folder, or any object store that LanceDB and Arro
     tables/<stage>/<partition>.lance   one Lance dataset per stage and partition
     raw/<ab>/<hash>                    source bytes, content-addressed
     records/<name>.json                manifests and pointers, each replaced in one atomic step
+    locks/<name>/<number>.json         leases; on an object store only, see ``lake.locks``
 
 One dataset per partition means that two partitions never touch the same commit log: they can be
 written at once, from two processes or two hosts, with nothing to coordinate.
 """
 
-import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,10 @@ import pyarrow as pa
 from lancedb.table import Table
 from pyarrow import fs
 
-from rag_assets.lake.identity import text_hash
+from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
+from rag_assets.lake.locks import lease, machine_lock
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
-
-
-class LakeError(Exception):
-    """The lake cannot be read or written as asked; the message says what to do."""
 
 
 def quoted(values: Sequence[str]) -> str:
@@ -100,7 +97,7 @@ class LakeStore:
         if table is None:
             # Lance takes the second of two simultaneous creations for an overwrite, which would
             # take the first writer's rows away.
-            with self.locked("create"):
+            with self.locked(f"create.{stage}.{partition}"):
                 table = self.table(stage, partition)
                 if table is None:
                     table = self._stage(stage).create_table(partition, schema=schema)
@@ -116,14 +113,16 @@ class LakeStore:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """One holder of ``name`` at a time on this machine; whoever comes later waits.
+        """One holder of ``name`` at a time; whoever comes later waits.
 
-        The kernel lets go of the lock when its holder dies. (Dagster's concurrency pools do not: a
-        killed run keeps its slot, and the next one waits for ever.)
+        Among the processes of this machine for a lake in a folder, among all hosts for one on an
+        object store. What exactly holds is said in ``lake.locks``.
         """
-        lock = Path(tempfile.gettempdir()) / f"rag-assets-{text_hash(self.uri)}-{name}.lock"
-        with lock.open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        if "://" in self.uri:
+            hold = lease(self.uri, name)
+        else:  # by whatever path it is named
+            hold = machine_lock(str(Path(self.uri).resolve()), name)
+        with hold:
             yield
 
     def read(
@@ -199,6 +198,29 @@ class LakeStore:
         selector = fs.FileSelector(f"{root}/records/{folder}", allow_not_found=True)
         names = [info.base_name for info in filesystem.get_file_info(selector)]
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    # What is stored, for the upkeep
+
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders in a folder of the lake, sorted; none where it does not exist."""
+        return [info.base_name for info in self._infos(path) if info.type == fs.FileType.Directory]
+
+    def files(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        """Files in a folder of the lake by name, each with ``size`` (bytes) and ``mtime``."""
+        found = self._infos(path, recursive=recursive)
+        return [info for info in found if info.type == fs.FileType.File]
+
+    def remove(self, path: str) -> None:
+        """Delete a file of the lake; one that is gone already is no error."""
+        filesystem, root = self._files
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{root}/{path}")
+
+    def _infos(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        filesystem, root = self._files
+        selector = fs.FileSelector(f"{root}/{path}", allow_not_found=True, recursive=recursive)
+        infos: list[fs.FileInfo] = filesystem.get_file_info(selector)
+        return sorted(infos, key=lambda info: str(info.path))
 
     def _read(self, path: str) -> bytes:
         filesystem, _ = self._files

@@ -2,24 +2,14 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import dagster as dg
 from pydantic import Field
 
 from rag_assets.models.clients import ChatModel, Embedder, connect
 from rag_assets.models.profiles import Profile, active_profile, load_profile
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.weights import model_dir, require_pulled
+from rag_assets.models.window import EmbedderWindow, embedder_window
 from rag_assets.settings import load_settings
-
-
-class EmbedderWindow(NamedTuple):
-    """What chunking must know of the embedder; no engine is needed for it."""
-
-    tokenizer: Tokenizer
-    identity: str  # model and revision
-    max_tokens: int  # for text; the special tokens that the model adds are already taken off
 
 
 class ModelsResource(dg.ConfigurableResource):
@@ -47,11 +37,7 @@ class ModelsResource(dg.ConfigurableResource):
         Raises:
             NotPulledError: the weights are not in the cache.
         """
-        spec = self.loaded_profile.spec("embedder")
-        require_pulled(spec, self._cache)
-        tokenizer = Tokenizer.from_dir(model_dir(spec, self._cache))
-        identity = f"{spec.model_id}@{spec.revision}"
-        return EmbedderWindow(tokenizer, identity, spec.max_model_len - tokenizer.n_special)
+        return embedder_window(self.loaded_profile, self._cache)
 
     @cached_property
     def slm(self) -> ChatModel:

@@ -7,12 +7,13 @@ from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.sections import structure
 from rag_assets.sections.boilerplate import Boilerplate
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 
 
 @dg.asset(
     deps=[documents],
     partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
     group_name="structure",
     kinds={"lancedb", "python"},
     code_version=structure.CODE_VERSION,

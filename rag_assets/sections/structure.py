@@ -28,6 +28,11 @@ CODE_VERSION = "2"
 TABLE = StageTable("sections", SECTIONS, "section_id")
 
 
+def fingerprint() -> str:
+    """Of the stage."""
+    return f"sections/{CODE_VERSION}"
+
+
 def structure_documents(
     store: LakeStore,
     partition: str,
@@ -56,10 +61,7 @@ def structure_documents(
         if note is not None:
             note(found)
         repeated.update(to_leave_out)
-        return {
-            key: value_hash([digest, sorted(repeated[key])]) if key in repeated else digest
-            for key, digest in hashes.items()
-        }
+        return {key: input_hash(digest, repeated.get(key)) for key, digest in hashes.items()}
 
     return refresh(
         store,
@@ -67,7 +69,7 @@ def structure_documents(
         partition,
         upstream=upstream,
         compute=lambda ids: {TABLE.name: _cut(store, partition, ids, repeated)},
-        fingerprint=f"sections/{CODE_VERSION}",
+        fingerprint=fingerprint(),
         run_id=run_id,
         progress=progress,
     )
@@ -99,6 +101,18 @@ def _boilerplate(
     texts = [Boilerplate(**of) for of in kept["found"]]
     left_out = kept["repeated"].items()  # document -> positions in ``found``
     return texts, {key: frozenset(texts[n].block_hash for n in of) for key, of in left_out}
+
+
+def known_boilerplate(store: LakeStore, partition: str) -> dict[str, Set[str]]:
+    """Document id -> hashes of its blocks that were left out when last looked for."""
+    kept = store.get_record(f"boilerplate/{partition}") or {"found": [], "repeated": {}}
+    digests = [one["block_hash"] for one in kept["found"]]
+    return {key: {digests[n] for n in of} for key, of in kept["repeated"].items()}
+
+
+def input_hash(digest: str, left_out: Set[str] | None) -> str:
+    """Of a document as this stage's input: its row, and those of its blocks that repeat."""
+    return value_hash([digest, sorted(left_out)]) if left_out is not None else digest
 
 
 def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Page]:

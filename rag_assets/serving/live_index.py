@@ -1,7 +1,8 @@
 """The generation in service: one reference, replaced whole while questions are being answered.
 
 A request takes the reference once and keeps it, so it ends on the generation it began with; the old
-reader is freed when its last request is done. No lock is held while answering.
+reader is freed when its last request is done. No lock is held while answering. A lease keeps what
+is in service from being cleaned up, by whomever and wherever.
 """
 
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from rag_assets.answers.answerer import Answerer
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Live, live, load, now_iso
+from rag_assets.lake.readers import Reader
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.errors import ModelsError
 from rag_assets.serving.canaries import CanaryError, run_canaries
@@ -66,6 +68,7 @@ class LiveIndex:
         self._current: InService | None = None
         self._error = "nothing was loaded yet"
         self._loading = threading.Lock()
+        self._leases = Reader(store)
 
     @property
     def current(self) -> InService | None:
@@ -76,6 +79,10 @@ class LiveIndex:
     def error(self) -> str:
         """Why the last load failed; "" when it did not."""
         return self._error
+
+    def close(self) -> None:
+        """Give the leases back; call it when no more requests are answered."""
+        self._leases.close()
 
     def reload(self) -> Reload:
         """Bring the live generation into service; nothing happens where it is there already.
@@ -97,6 +104,8 @@ class LiveIndex:
                 return Reload(previous_id, previous_id, False, ms, self._error)
             self._current = after
             self._error = ""
+            if previous_id is not None and previous_id != after.generation_id:
+                self._leases.let_go(previous_id)  # requests in flight end within the lease
             ms = (time.perf_counter() - started) * 1000
             return Reload(after.generation_id, previous_id, after.generation_id != previous_id, ms)
 
@@ -107,8 +116,13 @@ class LiveIndex:
         if before is not None and before.generation_id == pointer.generation_id:
             # Generations are immutable: the same id under a new sequence is the same content.
             return InService(before.answerer, pointer, before.loaded_at)
-        reader = IndexReader(self._store, load(self._store, pointer.generation_id))
-        reader.prewarm()
-        answerer = self._build(reader)
-        run_canaries(reader, answerer.embedder)
+        self._leases.hold(pointer.generation_id)
+        try:
+            reader = IndexReader(self._store, load(self._store, pointer.generation_id))
+            reader.prewarm()
+            answerer = self._build(reader)
+            run_canaries(reader, answerer.embedder)
+        except BaseException:
+            self._leases.let_go(pointer.generation_id, at_once=True)
+            raise
         return InService(answerer, pointer, now_iso())

@@ -207,7 +207,7 @@ def run(
     if with_parent:
         threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
     port = int(listener.getsockname()[1])
-    with state_file(state, port):
+    with contextlib.closing(service.live), state_file(state, port):
         generation = loaded.generation_id or "none"
         log.info("answering at http://%s:%d, generation %s", HOST, port, generation)
         _run(server, listener)

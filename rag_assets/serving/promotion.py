@@ -9,6 +9,7 @@ taken away), the old content is the right one and is published under a new id.
 from dataclasses import dataclass
 
 from rag_assets.lake.generations import (
+    LIVE,
     Generation,
     Live,
     generation_ids,
@@ -32,11 +33,17 @@ def promote(store: LakeStore, candidate: Generation) -> Promotion:
     """Publish the candidate unless its content is live, or newest and rolled back.
 
     Content is the index's rows (``data_version``) and the models that made them: the same rows
-    under another embedder are another generation.
+    under another embedder are another generation. A publication that was killed before the pointer
+    moved is finished. A candidate that another run has built and published over is left alone.
 
     Raises:
         LakeError: the candidate cannot be published.
     """
+    with store.locked(LIVE):
+        return _promote(store, candidate)
+
+
+def _promote(store: LakeStore, candidate: Generation) -> Promotion:
     pointer = live(store)
     published = generation_ids(store)
     if pointer is not None:
@@ -45,7 +52,10 @@ def promote(store: LakeStore, candidate: Generation) -> Promotion:
             reason = f"Nothing changed: {current.id} is live and has this content."
             return Promotion(pointer, False, reason)
         newest = load(store, published[-1])
-        if _same_content(newest, candidate):
+        if candidate.id < newest.id:
+            reason = f"{candidate.id} was built over: {newest.id} is newer and was published."
+            return Promotion(pointer, False, reason)
+        if newest.id <= pointer.newest and _same_content(newest, candidate):
             reason = (
                 f"Nothing changed since {newest.id}, which was taken out of service in favour of "
                 f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."

@@ -1,14 +1,17 @@
 """Asset ``source_files``: what exists at a source now."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import dagster as dg
 from pydantic import Field
 
+from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.sources import ingest
+from rag_assets.sources.catalog import source_name
 from rag_assets.sources.declaration import SourceShrunkError
-from rag_assets.sources.resource import SourcesResource, corpus_partitions
+from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
 
 HELD = "source_lists_what_it_held"
 MAX_NOTICES = 50
@@ -24,6 +27,7 @@ class SourceFilesConfig(dg.Config):
 
 @dg.asset(
     partitions_def=corpus_partitions,
+    backfill_policy=corpus_backfills,
     group_name="ingest",
     kinds={"lancedb", "xxhash"},
     code_version=ingest.CODE_VERSION,
@@ -49,23 +53,31 @@ def source_files(
     far less than it held fails its check, and nothing is written until a person agrees.
     """
     notices: list[str] = []
-    try:
-        reports = refresh_partitions(
-            context,
-            "files",
-            lambda partition, progress: ingest.ingest(
+    looks: dict[str, ingest.Look] = {}
+    with ExitStack() as stack:
+
+        def one(partition: str, progress: Progress) -> Report:
+            source = sources.of_partition(partition, store.client)
+            mine = [key for key in context.partition_keys if source_name(key) == source.name]
+            if len(mine) > 1 and source.name not in looks:
+                looks[source.name] = stack.enter_context(ingest.looked(store.client, source, mine))
+            return ingest.ingest(
                 store.client,
-                sources.of_partition(partition, store.client),
+                source,
                 partition,
                 run_id=context.run.run_id,
                 progress=progress,
                 accept_deletions=config.accept_deletions,
                 notice=notices.append,
-            ),
-        )
-    except SourceShrunkError as error:
-        yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
-        raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
+                look=looks.get(source.name),
+            )
+
+        try:
+            reports = refresh_partitions(context, "files", one)
+        except SourceShrunkError as error:
+            yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
+            raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
+        notices += [text for look in looks.values() for text in look.listing.notices]
     for text in notices[:MAX_NOTICES]:
         context.log.warning(text)
     shown = "\n".join(f"- {text}" for text in notices[:MAX_NOTICES]) or "none"

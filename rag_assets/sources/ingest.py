@@ -1,6 +1,8 @@
 """Stage 1: from a source's listing to ``source_files`` and the raw bytes behind them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pyarrow as pa
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.lake.schemas import SOURCE_FILES, stage_rows
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources.declaration import Source, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
 from rag_assets.sources.listing import opened
@@ -28,6 +30,46 @@ MIN_STOOD = 5
 SHRUNK_SHARE = 0.2
 
 
+def fingerprint() -> str:
+    """Of the stage."""
+    return f"source_files/{CODE_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a source and at what is stored of it, for the partitions of one run.
+
+    Attributes:
+        listing: what the files are examined and read with.
+        files: partition -> its files, as listed.
+        n_readable: files of the whole source that are listed and can be read.
+        n_stood: files of the whole source that were read and are stored.
+        versions: of the run's partitions' tables; another one means that somebody wrote since.
+    """
+
+    listing: Listing
+    files: Mapping[str, Sequence[FoundFile]]
+    n_readable: int
+    n_stood: int
+    versions: Mapping[str, int]
+
+
+@contextmanager
+def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Iterator[Look]:
+    """Look once at the source, as a look for each of its 4,096 partitions would be 4,096 looks.
+
+    Raises:
+        SourceError: the source cannot be listed.
+    """
+    versions = {partition: _version(store, partition) for partition in partitions}
+    with opened(source) as listing:
+        files: dict[str, list[FoundFile]] = {}
+        for file in listing.files():
+            files.setdefault(source.partition_of(file.uri), []).append(file)
+        n_readable = sum(_n_readable(found) for found in files.values())
+        yield Look(listing, files, n_readable, n_stored(store, source), versions)
+
+
 def ingest(
     store: LakeStore,
     source: Source,
@@ -37,6 +79,7 @@ def ingest(
     progress: Progress | None = None,
     accept_deletions: bool = False,
     notice: Callable[[str], None] | None = None,
+    look: Look | None = None,
 ) -> Report:
     """Bring ``source_files`` of one partition up to date and keep the bytes of what is new.
 
@@ -52,31 +95,45 @@ def ingest(
         progress: called with (files done, files to do).
         accept_deletions: go on even if the source has shrunk.
         notice: told what a person should hear that is in no row.
+        look: at the source, made for several partitions; None looks for this one. It is made anew
+            where somebody has written to the partition since.
 
     Raises:
         SourceShrunkError: the source lists far less than is stored of it; nothing was changed.
         SourceError: the source cannot be listed; nothing was deleted.
     """
     found: dict[str, FoundFile] = {}
-    with opened(source) as listing:
+    failed: set[str] = set()
+    with ExitStack() as stack:
+        used = look
 
         def listed() -> dict[str, str]:
-            found.update(_listed(store, source, partition, listing, accept_deletions))
-            return _upstream(store, partition, found, run_id)
+            nonlocal used
+            if used is None or used.versions.get(partition) != _version(store, partition):
+                used = stack.enter_context(looked(store, source, [partition]))
+            found.update(_listed(store, source, partition, used, accept_deletions))
+            failed.update(unread(store, partition, found))
+            return {uri: file.state for uri, file in found.items()}
+
+        def rows(uris: Sequence[str]) -> Mapping[str, pa.Table]:
+            if used is None:
+                raise LakeError("files were asked for before they were listed")
+            return {TABLE.name: _rows(store, used.listing, [found[uri] for uri in uris])}
 
         report = refresh(
             store,
             [TABLE],
             partition,
             upstream=listed,
-            compute=lambda uris: {TABLE.name: _rows(store, listing, [found[u] for u in uris])},
-            fingerprint=f"source_files/{CODE_VERSION}",
+            compute=rows,
+            fingerprint=fingerprint(),
             run_id=run_id,
             batch_inputs=64,
             progress=progress,
+            retry=failed,
         )
-        if notice is not None:
-            for text in listing.notices:
+        if notice is not None and used is not None and used is not look:
+            for text in used.listing.notices:
                 notice(text)
     return report
 
@@ -90,31 +147,34 @@ def n_stored(store: LakeStore, source: Source) -> int:
     """Files of the source, all partitions of it, that were read and are stored."""
     return sum(
         table.count_rows("problem IS NULL")
-        for partition in source.partitions
+        for partition in set(source.partitions) & set(store.partitions(TABLE.name))
         if (table := store.table(TABLE.name, partition)) is not None
     )
 
 
+def _version(store: LakeStore, partition: str) -> int:
+    table = store.table(TABLE.name, partition)
+    return 1 if table is None else int(table.version)  # 1: made, and empty still
+
+
+def _n_readable(files: Sequence[FoundFile]) -> int:
+    return sum(file.problem is None for file in files)
+
+
 def _listed(
-    store: LakeStore,
-    source: Source,
-    partition: str,
-    listing: Listing,
-    accept_deletions: bool,
+    store: LakeStore, source: Source, partition: str, look: Look, accept_deletions: bool
 ) -> dict[str, FoundFile]:
     """The partition's files as they are now, if the source as a whole is still what it was."""
-    everything = listing.files()
-    mine = [file for file in everything if source.partition_of(file.uri) == partition]
-    others = [file for file in everything if source.partition_of(file.uri) != partition]
-    n_stood = 0 if accept_deletions else n_stored(store, source)
-    _refuse_shrunk(source, n_stood, everything)
-    examined = list(listing.examine(mine, _known(store, partition)))
-    _refuse_shrunk(source, n_stood, [*others, *examined])
+    mine = look.files.get(partition, [])
+    n_stood = 0 if accept_deletions else look.n_stood
+    _refuse_shrunk(source, n_stood, look.n_readable)
+    examined = list(look.listing.examine(mine, _known(store, partition)))
+    n_others = look.n_readable - _n_readable(mine)
+    _refuse_shrunk(source, n_stood, n_others + _n_readable(examined))
     return {file.uri: file for file in examined}
 
 
-def _refuse_shrunk(source: Source, n_stood: int, files: Sequence[FoundFile]) -> None:
-    n_listed = sum(file.problem is None for file in files)
+def _refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
     if has_shrunk(n_stood, n_listed):
         raise SourceShrunkError(
             f"source {source.name} lists {n_listed:,} readable files where {n_stood:,} stood "
@@ -136,16 +196,14 @@ def _known(store: LakeStore, partition: str) -> dict[str, FoundFile]:
     return {row["uri"]: FoundFile(**{"state": row.pop("input_hash"), **row}) for row in rows}
 
 
-def _upstream(
-    store: LakeStore, partition: str, found: Mapping[str, FoundFile], run_id: str
-) -> dict[str, str]:
+def unread(store: LakeStore, partition: str, found: Mapping[str, FoundFile]) -> set[str]:
+    """Files that could not be read when they were listed as now, and may be readable by now.
+
+    Why reading failed (a network drive, say) may be over, and no state tells.
+    """
     rows = store.rows(TABLE.name, partition, columns=["uri"], where="problem IS NOT NULL")
-    failed = {row["uri"] for row in rows}
-    return {
-        # Why reading failed (a network drive, say) may be over, and no state tells.
-        uri: f"{file.state}:{run_id}" if uri in failed and file.problem is None else file.state
-        for uri, file in found.items()
-    }
+    uris = {row["uri"] for row in rows} & found.keys()
+    return {uri for uri in uris if found[uri].problem is None}
 
 
 def _rows(store: LakeStore, listing: Listing, files: Sequence[FoundFile]) -> pa.Table:

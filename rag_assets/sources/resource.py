@@ -11,6 +11,10 @@ from rag_assets.sources.catalog import Source, SourceError, catalog, source_name
 
 # A partition is <source>.<bucket>; never a document: Dagster's own limit is 100,000 an asset.
 corpus_partitions = dg.DynamicPartitionsDefinition(name="corpus")
+# A run takes some 5 s to start and each of its partitions some 0.1 s at the least: 4,096 partitions
+# are 64 runs instead of 4,096. More at once would cost more when one of them fails.
+PARTITIONS_PER_RUN = 64
+corpus_backfills = dg.BackfillPolicy.multi_run(max_partitions_per_run=PARTITIONS_PER_RUN)
 
 
 class SourcesResource(dg.ConfigurableResource):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_assets.documents import normalise
 from rag_assets.index import build
 from rag_assets.index.build import BuildReport, count_unindexed
 from rag_assets.index.search import IndexReader
@@ -163,6 +164,11 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
     assert found(world, after, "lighthouse") == {"docs:a.md"}
 
 
+def inputs(world: World) -> dict[str, str]:
+    found, _ = build._all_inputs(world.store, ["docs.0"], build._aliases(world.store))
+    return found["docs.0"]
+
+
 def killed_build(world: World) -> None:
     """A build that dies when all rows are written and nothing is recorded."""
     with pytest.MonkeyPatch.context() as patch:
@@ -212,12 +218,12 @@ def test_partition_that_went_after_a_killed_build_leaves_no_rows(
 def test_tables_made_anew_with_the_same_versions_are_seen(world: World) -> None:
     path = world.write("a.md", "the lighthouse")
     world.refresh()
-    before = build._inputs(world.store, "docs.0", build._aliases(world.store))
+    before = inputs(world)
     for stage in world.stages():
         world.store._stage(stage).drop_table("docs.0")
     path.write_text("the anchor")
     built = world.refresh()
-    after = build._inputs(world.store, "docs.0", build._aliases(world.store))
+    after = inputs(world)
     assert {name for name in before if before[name] != after[name]} == {"content"}
     assert found(world, built, "anchor") == {"docs:a.md"}
 
@@ -294,3 +300,99 @@ def test_no_index_no_count(world: World) -> None:
         count_unindexed(world.store, generation)
     with pytest.raises(LakeError, match="rag refresh"):
         IndexReader(world.store, generation)
+
+
+def test_manifest_names_the_models_though_their_change_left_all_rows_alike(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    before = world.refresh().generation
+    models = {**before.models, "slm": {"model_id": "fake/other", "revision": "2"}}
+    after = build.build_index(
+        world.store, dimension=world.embedder.dimension, models=models, run_id="r"
+    )
+    assert after.is_new
+    assert after.generation.models == models
+    assert after.generation.data_version == before.data_version
+
+
+def test_rows_are_written_in_batches_across_partitions(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "BATCH_ROWS", 3)
+    other = World(tmp_path, world.store, "other")
+    for w in (world, other):
+        for n in range(4):
+            w.write(f"{n}.md", f"the lighthouse {n} of {w.source.name}")
+        w.stages()
+    first = world.index()
+    assert (first.n_upserted, first.generation.counts["documents"]) == (8, 8)
+    for w in (world, other):
+        for n in range(1, 4):
+            w.write(f"{n}.md", f"the compass {n} of {w.source.name}")
+        (w.root / "0.md").unlink()
+        w.stages()
+    built = world.index()
+    assert (built.n_upserted, built.n_deleted, built.n_unindexed) == (6, 8, 0)
+    assert len(rows(world)) == world.store.table("chunk_index").count_rows() == 6
+    assert found(world, built, "lighthouse") == set()
+    assert built.generation.counts == {"chunks": 6, "documents": 6}
+
+
+def test_what_is_recorded_of_partitions_is_what_stands_in_the_index(
+    world: World, tmp_path: Path
+) -> None:
+    other = World(tmp_path, world.store, "other")
+    for w in (world, other):
+        w.write("a.md", f"the lighthouse of {w.source.name}")
+        w.write("b.md", f"the anchor of {w.source.name}")
+        w.stages()
+    world.index()
+    other.write("b.md", "the compass")
+    other.stages()
+    recorded = world.index().generation.inputs
+    for name in ("docs.0", "other.0"):
+        standing = [row for row in rows(world).values() if row["partition"] == name]
+        assert build._figures(standing).items() <= recorded[name].items()
+
+
+def split(world: World) -> World:
+    """The same source in two buckets, of which the first still holds all documents."""
+    later = World(world.root.parent, world.store, world.source.name)
+    later.source = replace(world.source, buckets=2)
+    return later
+
+
+def test_document_in_two_partitions_while_buckets_are_split_stands_once(world: World) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"the lighthouse {n}")
+    world.refresh()
+    halves = split(world)
+    halves.partition = "docs.1"
+    halves.stages()
+    halfway = halves.index()
+    table = world.store.table("chunk_index")
+    assert table is not None
+    assert len(rows(world)) == table.count_rows() == 6
+    n_moved = sum(row["partition"] == "docs.1" for row in rows(world).values())
+    assert 0 < n_moved < 6
+    halves.partition = "docs.0"
+    halves.stages()
+    done = halves.index()
+    assert (done.n_upserted, done.n_deleted, done.is_new) == (0, 0, False)
+    assert done.generation.data_version == halfway.generation.data_version
+    assert found(world, done, "lighthouse") == {f"docs:{n}.md" for n in range(6)}
+
+
+def test_partition_that_waits_leaves_documents_to_the_one_they_moved_to(world: World) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"the lighthouse {n}")
+    world.refresh()
+    halves = split(world)
+    ingest.ingest(world.store, halves.source, "docs.0", run_id="r")
+    normalise.normalise_documents(world.store, "docs.0", run_id="r")  # and its run fails here
+    halves.partition = "docs.1"
+    halves.stages()
+    built = halves.index()
+    table = world.store.table("chunk_index")
+    assert table is not None
+    assert len(rows(world)) == table.count_rows() == built.generation.counts["chunks"] == 6
+    assert {row["partition"] for row in rows(world).values()} == {"docs.0", "docs.1"}

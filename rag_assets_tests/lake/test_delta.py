@@ -199,10 +199,10 @@ def test_killed_between_the_two_tables_the_input_is_computed_again(
     stage.contents["a"] = 8  # from the main table to the side table
     replace = delta._replace
 
-    def dies(opened: object, table: StageTable, ids: Sequence[str], rows: pa.Table) -> None:
+    def dies(opened: object, table: StageTable, ids: Sequence[str], rows: pa.Table) -> int:
         if table is MAIN:
             raise KeyboardInterrupt
-        replace(opened, table, ids, rows)
+        return replace(opened, table, ids, rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(delta, "_replace", dies)
@@ -300,3 +300,29 @@ def test_rows_that_stand_twice_are_not_passed_over(stage: Stage) -> None:
     table.add(table.to_arrow())
     with pytest.raises(LakeError, match="same key"):
         stage.refresh()
+
+
+def test_input_deleted_meanwhile_by_another_run_is_no_failure(stage: Stage) -> None:
+    """Two runs of one partition: what one had listed, the other's earlier stages took away."""
+    stage.refresh()
+    stage.contents |= {"a": 2, "b": 5}
+    compute = stage.compute
+
+    def loses(ids: Sequence[str]) -> Mapping[str, pa.Table]:
+        stage.contents.pop("a", None)
+        return compute([key for key in ids if key != "a"])
+
+    stage.compute = loses  # type: ignore[method-assign]
+    stage.refresh()
+    assert not [row for row in stage.rows() if ("input_id", "a") in row]
+    assert [row for row in stage.rows() if ("input_id", "b") in row]
+    stage.compute = compute  # type: ignore[method-assign]
+    assert stage.refresh().is_noop
+
+
+def test_rows_that_go_are_counted(stage: Stage) -> None:
+    stage.refresh()
+    del stage.contents["b"]  # three rows
+    stage.contents["a"] = 3  # one row, where there were two
+    report = stage.refresh()
+    assert (report.n_computed, report.n_written, report.n_deleted) == (1, 1, 3 + 1)

@@ -1,3 +1,4 @@
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -82,8 +83,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def words() -> Tokenizer:
-    """A token a word."""
-    rust = RustTokenizer(models.WordLevel({"?": 0}, "?"))
+    """A token a word; of x, xx, ... the id is one more than its length, of others 0 or 1."""
+    known = {"?": 0, "w": 1} | {"x" * n: n + 1 for n in range(1, 71)}
+    rust = RustTokenizer(models.WordLevel(known, "?"))
     rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return Tokenizer(rust, {})
 
@@ -172,9 +174,13 @@ def test_nobody_there_says_how_to_start(server: Server, words: Tokenizer) -> Non
         HttpChatModel(CHAT, words, unused.url).complete(USER, max_tokens=5)
 
 
+def packed(vector: list[float]) -> str:
+    return base64.b64encode(np.array(vector, dtype="<f4").tobytes()).decode()
+
+
 def vectors(body: dict[str, Any]) -> tuple[int, object]:
-    """Each text's number of words on the first axis, its last word's length on the second."""
-    rows = [[len(t.split()), len(t.split()[-1]), 0] for t in body["input"]]
+    """Each text's number of tokens on the first axis, its last one's id on the second."""
+    rows = [packed([len(ids), ids[-1], 0]) for ids in body["input"]]
     data = [{"index": i, "embedding": row} for i, row in enumerate(rows)]
     return 200, {"data": data[::-1]}  # in another order than asked
 
@@ -187,12 +193,13 @@ def test_vectors_come_back_in_order_and_of_length_one(
     result = embedder.embed(texts)
     assert result.shape == (70, 3)
     assert result.dtype == np.float32
-    expected = np.array([[i % 3 + 1, i + 1, 0] for i in range(70)], dtype=np.float32)
+    expected = np.array([[i % 3 + 1, i + 2, 0] for i in range(70)], dtype=np.float32)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(result, expected, rtol=1e-6)
     assert sorted(len(body["input"]) for body in server.bodies) == [6, 32, 32]
     for body in server.bodies:  # like lengths together
-        counts = [len(text.split()) for text in body["input"]]
+        assert body["encoding_format"] == "base64"
+        counts = [len(ids) for ids in body["input"]]
         assert max(counts) - min(counts) <= 1
 
 
@@ -210,11 +217,18 @@ def test_too_long_a_text_is_named_and_nothing_is_sent(
 
 
 def test_wrong_dimension_is_said(embedder: HttpEmbedder, server: Server) -> None:
-    server.reply = lambda _body: (200, {"data": [{"index": 0, "embedding": [1.0, 2.0]}]})
+    server.reply = lambda _body: (200, {"data": [{"index": 0, "embedding": packed([1.0, 2.0])}]})
     with pytest.raises(
         ModelRequestError, match=r"expected vectors of shape \(1, 3\), got \(1, 2\)"
     ):
         embedder.embed(["a"])
+
+
+def test_unreadable_vectors_are_said(embedder: HttpEmbedder, server: Server) -> None:
+    for unreadable in ([1.0, 2.0, 3.0], "no base64!", "AAAA"):  # the last one is three bytes
+        server.reply = lambda _body, it=unreadable: (200, {"data": [{"index": 0, "embedding": it}]})
+        with pytest.raises(ModelRequestError, match="unreadable"):
+            embedder.embed(["a"])
 
 
 def state(spec: ModelSpec, **changes: object) -> EngineState:

@@ -3,7 +3,11 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from rag_assets.lake import readers, upkeep
 from rag_assets.lake.generations import publish, rollback
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.app import Service
@@ -144,3 +148,35 @@ def test_swaps_under_load_fail_nobody(store: LakeStore, embedder: WordEmbedder) 
         seen = [pair for done in asked for pair in done.result(30)]
     assert swaps == 5
     assert all(truth[generation_id] in text for generation_id, text in seen)
+
+
+def test_what_is_in_service_is_leased(service: Service, embedder: WordEmbedder) -> None:
+    def leased() -> set[str]:
+        return set(readers.leased(service.store, datetime.now(UTC)))
+
+    assert service.live.current is not None
+    first = service.live.current.generation_id
+    assert leased() == {first}
+    broken = build(service.store, CHANGED, embedder)
+    broken = replace(broken, models={"embedder": {"model_id": "other", "revision": "9"}})
+    publish(service.store, broken)
+    assert service.live.reload().error
+    assert leased() == {first}
+    second = publish_docs(service.store, CHANGED, embedder)
+    assert service.live.reload().swapped
+    assert leased() == {first, second.id}  # requests in flight may still read the first
+    service.live.close()
+    assert leased() == set()
+
+
+def test_an_answerer_survives_a_clean_up(
+    service: Service, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "MAX_VERSIONS", 0)
+    monkeypatch.setattr(upkeep, "ROLLBACK_WINDOW", 1)
+    monkeypatch.setattr(upkeep, "MARGIN", timedelta())
+    assert service.live.current is not None
+    first = service.live.current.generation_id
+    publish_docs(service.store, CHANGED, embedder)
+    assert first in upkeep.tend(service.store).kept
+    assert "2003" in service.answer(BUILT, "auto").answer

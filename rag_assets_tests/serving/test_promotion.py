@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from rag_assets.lake import generations
 from rag_assets.lake.generations import live, rollback
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.promotion import promote
@@ -58,3 +61,38 @@ def test_other_models_make_other_content(store: LakeStore, embedder: WordEmbedde
     pointer = live(store)
     assert pointer is not None
     assert pointer.sequence == 2
+
+
+def test_a_publication_killed_before_the_pointer_moved_is_finished(
+    store: LakeStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for one that a person had rolled back, and never went live."""
+    promote(store, build(store, FERRIES[:2], embedder))
+    candidate = build(store, FERRIES, embedder)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generations, "_point", die)
+        with pytest.raises(KeyboardInterrupt):
+            promote(store, candidate)
+    assert generations.generation_ids(store)[-1] == candidate.id
+    again = promote(store, candidate)
+    assert again.promoted
+    assert again.live.generation_id == candidate.id
+
+
+def test_a_candidate_that_was_built_over_does_not_replace_what_is_newer(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    promote(store, build(store, FERRIES[:1], embedder))
+    stale = build(store, FERRIES[:2], embedder)
+    generations.put_candidate(store, stale)
+    newer = build(store, FERRIES, embedder)
+    assert newer.id > stale.id
+    promote(store, newer)
+    late = promote(store, stale)
+    assert not late.promoted
+    assert late.live.generation_id == newer.id
+    assert "built over" in late.reason

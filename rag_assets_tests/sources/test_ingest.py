@@ -101,8 +101,7 @@ def test_read_error_is_a_problem_until_it_is_over(
     assert row(world, "a.md")["problem"] == "cannot be read: Input/output error"
     run(world)
     assert row(world, "a.md")["problem"] is None
-    run(world)
-    assert run(world) == (0, 0, 0)
+    assert run(world) == (0, 0, 0)  # it was read once more than it had to be
 
 
 def test_name_that_is_not_utf8(world: World) -> None:

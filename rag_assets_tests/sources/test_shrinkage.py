@@ -16,7 +16,7 @@ from rag_assets.settings import load_settings
 from rag_assets.sources.assets import HELD, source_files
 from rag_assets.sources.declaration import Source, SourceShrunkError, WebOptions
 from rag_assets.sources.ingest import has_shrunk, ingest, n_stored
-from rag_assets.sources.resource import SourcesResource, corpus_partitions
+from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.world import World
 
@@ -156,7 +156,9 @@ def declared(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def materialise(
     world: World, declared: Path, accept_deletions: bool = False
 ) -> dg.ExecuteInProcessResult:
-    @dg.asset(deps=[source_files], partitions_def=corpus_partitions)
+    @dg.asset(
+        deps=[source_files], partitions_def=corpus_partitions, backfill_policy=corpus_backfills
+    )
     def downstream() -> None:
         pass
 
@@ -284,7 +286,9 @@ def small_line(monkeypatch: pytest.MonkeyPatch, declared: Path, world: World) ->
     """The job with two assets; sources a, b and docs. What was built of which is in the list."""
     built: list[str] = []
 
-    @dg.asset(deps=[source_files], partitions_def=corpus_partitions)
+    @dg.asset(
+        deps=[source_files], partitions_def=corpus_partitions, backfill_policy=corpus_backfills
+    )
     def documents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         if (declared.parent / "broken").exists():
             raise RuntimeError("the model is down")

@@ -1,0 +1,261 @@
+"""Upkeep: merge small fragments, delete versions and files that nobody can ask for any more.
+
+What stays: the live generation, the candidate, the newest ``ROLLBACK_WINDOW`` ones, those that a
+reader has leased; of ``chunk_index`` everything since the oldest of them; of the other tables what
+is younger than a day, for runs and people that read just now. Generations outside are expired under
+the lock of the live pointer, manifest first: one that was killed there is found without manifest
+and its tag is taken off by the next. Cleaning twice, at once, or beside a refresh does no harm:
+Lance refuses one of two commits that touch the same fragments, and upkeep is the one to give way.
+
+Work is bounded. A table is opened only if it has more than ``MAX_VERSIONS`` versions, which one
+listing of a folder tells. No table is begun after ``budget_s``; the next upkeep goes on there.
+Memory: LanceDB's ``optimize`` took 150 MB and 0.9 bytes a byte of the rows that it merges (measured
+at 100,000 to 400,000 rows of 2.3 kB); fragments of a million rows it leaves as they are.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lancedb.table import Table
+
+from rag_assets.lake import generations, readers
+from rag_assets.lake.store import LakeStore
+
+ROLLBACK_WINDOW = 10  # generations; each may keep a copy of the index, as merging rewrites it
+KEEP_VERSIONS_FOR = timedelta(days=1)  # of stage tables; a run may read one for so long
+MAX_VERSIONS = 20  # each refresh adds one or two a table; merging costs more than reading 20
+BUDGET_S = 900.0  # some 5,000 tables to merge, or one index of 1 M rows
+MARGIN = timedelta(minutes=10)  # Lance takes an age, and applies it when it comes to deleting
+FOR_EVER = timedelta(days=36_500)
+PLACE = "upkeep"  # the record that says where the next upkeep goes on
+
+INDEX = "chunk_index"
+GENERATION = re.compile(r"g\d{6,}-[0-9a-f]{8}")  # a tag of that form is a generation's
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TableUpkeep:
+    """What was done to one table, or why nothing could be.
+
+    Attributes:
+        name: ``<stage>/<partition>``.
+        versions: how many, before and after; of a dry run, before twice; with a problem, 0.
+        fragments: likewise.
+        size_bytes: likewise.
+        problem: why it is left to the next upkeep; "" if it is not.
+    """
+
+    name: str
+    versions: tuple[int, int]
+    fragments: tuple[int, int]
+    size_bytes: tuple[int, int]
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """What an upkeep did.
+
+    Attributes:
+        kept: generation -> why it stays.
+        expired: generations that can no longer be rolled back to.
+        tables: that were merged and cleaned.
+        n_looked: tables that were looked at.
+        n_left: tables that the time did not suffice for; the next upkeep begins with them.
+    """
+
+    kept: dict[str, str] = field(default_factory=dict)
+    expired: list[str] = field(default_factory=list)
+    tables: list[TableUpkeep] = field(default_factory=list)
+    n_looked: int = 0
+    n_left: int = 0
+
+    @property
+    def bytes_freed(self) -> int:
+        """Bytes of files deleted, less those of files written."""
+        return sum(table.size_bytes[0] - table.size_bytes[1] for table in self.tables)
+
+
+def tend(
+    store: LakeStore,
+    *,
+    dry_run: bool = False,
+    budget_s: float = BUDGET_S,
+    now: datetime | None = None,
+    tell: Tell | None = None,
+) -> Upkeep:
+    """Tend every table of the lake.
+
+    Args:
+        store: the lake.
+        dry_run: look only.
+        budget_s: seconds after which no table is begun.
+        now: when this is, for leases and ages; None for the clock's time.
+        tell: called with a line for each table.
+    """
+    now = now or datetime.now(UTC)
+    until = time.monotonic() + budget_s
+    done = Upkeep()
+    _expire(store, done, now, dry_run=dry_run)
+    pending = _tables(store)
+    while pending and time.monotonic() < until:
+        stage, partition = pending.pop(0)
+        done.n_looked += 1
+        if len(store.files(f"tables/{stage}/{partition}.lance/_versions")) > MAX_VERSIONS:
+            try:
+                tended = _tend(store, stage, partition, now, dry_run=dry_run)
+            except (RuntimeError, OSError, ValueError) as error:  # as Lance and LanceDB raise them
+                tended = _untended(f"{stage}/{partition}", error)
+            if tended is not None:
+                done.tables.append(tended)
+                if tell is not None:
+                    tell(sentence(tended))
+    done.n_left = len(pending)
+    if not dry_run:
+        store.put_record(PLACE, {"next": "/".join(pending[0]) if pending else ""})
+    return done
+
+
+def sentence(table: TableUpkeep) -> str:
+    """What was done to a table, for a log line."""
+    if table.problem:
+        return f"{table.name}: left to the next upkeep ({table.problem})"
+    freed = (table.size_bytes[0] - table.size_bytes[1]) / 1e6
+    return (
+        f"{table.name}: {table.fragments[0]} -> {table.fragments[1]} fragments, "
+        f"{table.versions[0]} -> {table.versions[1]} versions, {freed:,.1f} MB freed"
+    )
+
+
+def _tables(store: LakeStore) -> list[tuple[str, str]]:
+    """All tables, beginning where the upkeep before ended."""
+    found = [(s, p) for s in store.folders("tables") for p in store.partitions(s)]
+    first = str((store.get_record(PLACE) or {}).get("next", ""))
+    return sorted(found, key=lambda table: ("/".join(table) < first, table))
+
+
+def kept(store: LakeStore, now: datetime) -> dict[str, str]:
+    """Generations that stay, each with the reason; hold the lock ``LIVE`` to act on it."""
+    reasons: dict[str, list[str]] = {}
+    for generation_id in generations.generation_ids(store)[-ROLLBACK_WINDOW:]:
+        reasons.setdefault(generation_id, []).append(f"among the newest {ROLLBACK_WINDOW}")
+    candidate = generations.candidate(store)
+    if candidate is not None:
+        reasons.setdefault(candidate.id, []).append("candidate")
+    for generation_id, holder in readers.leased(store, now).items():
+        reasons.setdefault(generation_id, []).append(f"leased by {holder}")
+    live = generations.live(store)
+    if live is not None:
+        reasons.setdefault(live.generation_id, []).append("live")
+    return {generation_id: ", ".join(why) for generation_id, why in sorted(reasons.items())}
+
+
+def _expire(store: LakeStore, done: Upkeep, now: datetime, *, dry_run: bool) -> None:
+    """Take manifests and tags from generations that do not stay; nobody can point to them then."""
+    with store.locked(generations.LIVE):
+        done.kept = kept(store, now)
+        known = generations.generation_ids(store)
+        done.expired = [i for i in known if i not in done.kept]
+        if dry_run:
+            return
+        for generation_id in done.expired:
+            store.remove(f"records/{generations.FOLDER}/{generation_id}.json")
+        index = store.table(INDEX)
+        if index is not None:
+            _tag(store, index, done)
+        readers.forget_dead(store, now)
+
+
+def _tag(store: LakeStore, index: Table, done: Upkeep) -> None:
+    """Tags on what stays and on nothing else: Lance itself then refuses to delete it."""
+    tags = index.tags.list()
+    for name in tags:
+        if GENERATION.fullmatch(name) and name not in done.kept:
+            index.tags.delete(name)
+    candidate = generations.candidate(store)
+    if generations.CANDIDATE in tags:
+        index.tags.delete(generations.CANDIDATE)
+    known = {version["version"] for version in index.list_versions()}
+    if candidate is not None and candidate.index_version in known:
+        index.tags.create(generations.CANDIDATE, candidate.index_version)
+
+
+def _tend(
+    store: LakeStore, stage: str, partition: str, now: datetime, *, dry_run: bool
+) -> TableUpkeep | None:
+    """Merge and clean one table; None where nothing would change."""
+    if stage == INDEX:
+        with store.locked(INDEX):  # as its builder does, who could not build beside this
+            return _tended(store, stage, partition, _index_age(store, now), dry_run=dry_run)
+    return _tended(store, stage, partition, KEEP_VERSIONS_FOR, dry_run=dry_run)
+
+
+def _index_age(store: LakeStore, now: datetime) -> timedelta:
+    """From which age on no version of the index is needed.
+
+    Lance deletes by age, and refuses where a tagged version is among what it would delete. So all
+    versions since the oldest one that is needed stay, also those between.
+    """
+    index = store.table(INDEX)
+    if index is None:
+        return FOR_EVER
+    with store.locked(generations.LIVE):
+        records = [store.get_record(f"{generations.FOLDER}/{i}") for i in kept(store, now)]
+        candidate = generations.candidate(store)
+    needed = {int(record["index_version"]) for record in records if record is not None}
+    needed |= {int(tag["version"]) for tag in index.tags.list().values()}
+    needed |= {candidate.index_version} if candidate is not None else set()
+    times = {version["version"]: _when(version) for version in index.list_versions()}
+    oldest = min((times[version] for version in needed if version in times), default=None)
+    return FOR_EVER if oldest is None else datetime.now(UTC) - oldest + MARGIN
+
+
+def _tended(
+    store: LakeStore, stage: str, partition: str, older_than: timedelta, *, dry_run: bool
+) -> TableUpkeep | None:
+    table = store.table(stage, partition)
+    if table is None:
+        return None
+    versions, n_fragments = table.list_versions(), _n_fragments(table)
+    oldest = min(_when(version) for version in versions)
+    if n_fragments <= 1 and oldest >= datetime.now(UTC) - older_than:
+        return None
+    size = _size(store, stage, partition)
+    n_versions_left, n_fragments_left, size_left = len(versions), n_fragments, size
+    if not dry_run:
+        table.optimize(cleanup_older_than=FOR_EVER)  # may take minutes, and so ages versions
+        table.optimize(cleanup_older_than=older_than)
+        table.checkout_latest()
+        n_versions_left, n_fragments_left = len(table.list_versions()), _n_fragments(table)
+        size_left = _size(store, stage, partition)
+    return TableUpkeep(
+        f"{stage}/{partition}",
+        (len(versions), n_versions_left),
+        (n_fragments, n_fragments_left),
+        (size, size_left),
+    )
+
+
+def _untended(name: str, error: Exception) -> TableUpkeep:
+    """A refresh or another upkeep was faster, or the table is damaged; the others go on."""
+    return TableUpkeep(name, (0, 0), (0, 0), (0, 0), " ".join(str(error).split())[:200])
+
+
+def _when(version: Mapping[str, Any]) -> datetime:
+    written: datetime = version["timestamp"]  # naive, local time
+    return written.astimezone(UTC)
+
+
+def _n_fragments(table: Table) -> int:
+    return int(table.stats()["fragment_stats"]["num_fragments"])
+
+
+def _size(store: LakeStore, stage: str, partition: str) -> int:
+    files = store.files(f"tables/{stage}/{partition}.lance", recursive=True)
+    return sum(int(file.size) for file in files)
