@@ -21,6 +21,7 @@ from rag_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from rag_assets.benchmarks.findings import Part
+    from rag_assets.sources.catalog import Source
 
 app = typer.Typer(
     help="Document question answering as a Dagster dataflow.",
@@ -34,6 +35,8 @@ bench_app = typer.Typer(
     help="What a stage costs, beside the libraries it uses.", no_args_is_help=True
 )
 app.add_typer(bench_app, name="bench")
+plan_app = typer.Typer(help="What a command would do and take.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
@@ -46,6 +49,7 @@ def main() -> None:
     from rag_assets.lake.store import LakeError
     from rag_assets.models.errors import ModelsError
     from rag_assets.serving.client import AnswererError
+    from rag_assets.settings import SettingsError
     from rag_assets.sources.catalog import SourceError
     from rag_assets.stack import StackError
 
@@ -59,7 +63,8 @@ def main() -> None:
         err.print(f"[red]rag:[/red] {error}", markup=True)
         sys.exit(error.code)
     except (
-        AnswererError, BenchmarkError, CaseError, LakeError, ModelsError, SourceError, StackError
+        AnswererError, BenchmarkError, CaseError, LakeError, ModelsError, SettingsError,
+        SourceError, StackError,
     ) as error:  # fmt: skip
         err.print("[red]rag:[/red] ", end="")
         err.print(str(error), markup=False)
@@ -112,17 +117,65 @@ def refresh(
         chosen = [add_folder(store, path)]
         say(f"folder {path} is source {chosen[0].name}")
     else:
-        known = catalog(settings.sources_file, store)
-        unknown = [name for name in source or [] if name not in known]
-        if unknown or not known:
-            raise CommandError(
-                f"no source is called {', '.join(unknown) or 'anything'}; known: "
-                f"{', '.join(known) or 'none'}. Declare it in {settings.sources_file}",
-                code=2,
-            )
-        chosen = [known[name] for name in source or known]
+        chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
     partitions = [key for one in chosen for key in one.partitions]
     refresh_and_load(settings, partitions, say, accept_deletions=accept_deletions)
+
+
+def named_sources(
+    known: Mapping[str, "Source"], names: list[str] | None, declared_in: Path
+) -> list["Source"]:
+    """The sources of these names, or all of them."""
+    unknown = [name for name in names or [] if name not in known]
+    if unknown or not known:
+        raise CommandError(
+            f"no source is called {', '.join(unknown) or 'anything'}; known: "
+            f"{', '.join(known) or 'none'}. Declare it in {declared_in}",
+            code=2,
+        )
+    return [known[name] for name in names or known]
+
+
+@plan_app.command("refresh")
+def plan_refresh(
+    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
+    past: Annotated[
+        bool, typer.Option("--history", help="Earlier refreshes: planned beside actual.")
+    ] = False,
+    accept_deletions: Annotated[
+        bool, typer.Option("--accept-deletions", help="As for the refresh.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a refresh would read, compute, ask of models and delete, and how long it takes."""
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.operations import plan_of
+    from rag_assets.plans import rendering
+    from rag_assets.plans.history import history
+    from rag_assets.sources.catalog import catalog
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    if past:
+        entries = history(store)
+        if as_json:
+            print(json.dumps(entries, indent=1))  # noqa: T201 - a script reads it
+        elif not entries:
+            raise CommandError("no refresh was recorded yet; run `rag refresh`")
+        else:
+            out.print(rendering.history_table(entries[-10:]))
+        return
+    chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
+    partitions = [key for one in chosen for key in one.partitions]
+    plan, _ = plan_of(settings, partitions, accept_deletions=accept_deletions)
+    if as_json:
+        print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
+        return
+    out.print(rendering.totals_table(plan))
+    if len(plan.partitions) > 1:
+        out.print(rendering.partitions_table(plan))
+    for line in rendering.remarks(plan):
+        out.print(line, markup=False)
 
 
 @app.command()
@@ -151,6 +204,34 @@ def generations(as_json: JsonFlag = False) -> None:
         shown = "-" if recall is None else f"{recall:.3f}"
         table.add_row(g.id, g.created_at, *figures, shown, "live" if g.id == live_id else "")
     out.print(table)
+
+
+@app.command()
+def upkeep(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Merge small fragments; delete versions that no reader, rollback or run needs any more."""
+    from dataclasses import asdict
+
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.lake.upkeep import tend
+
+    tell = err_say if as_json else say
+    done = tend(LakeStore(load_settings().lake_uri), dry_run=dry_run, tell=tell)
+    if as_json:
+        print(json.dumps({**asdict(done), "bytes_freed": done.bytes_freed}, indent=1))  # noqa: T201
+        return
+    for generation_id, why in done.kept.items():
+        say(f"{generation_id} stays: {why}")
+    for generation_id in done.expired:
+        say(f"{generation_id} {'would expire' if dry_run else 'expired'}")
+    tended = "would be tended" if dry_run else "tended"
+    left = f"; {done.n_left} are left to the next upkeep" if done.n_left else ""
+    freed = f"{done.bytes_freed / 1e6:,.1f} MB freed"
+    say(f"{done.n_looked} tables looked at, {len(done.tables)} {tended}, {freed}{left}")
 
 
 @app.command()
@@ -301,6 +382,60 @@ def bench_documents(
 
     tell = err_say if as_json else say
     documents.run(part or list(documents.PARTS), load_settings().eval_data, tell, show)
+
+
+@bench_app.command("scale")
+def bench_scale(
+    documents: Annotated[
+        str, typer.Option(help="Sizes, comma between them; a million takes days on two cores.")
+    ] = "1000,10000",
+    folder: Annotated[
+        Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
+    from rag_assets.benchmarks import documents as shown
+    from rag_assets.benchmarks import scale
+
+    sizes = [size.strip() for size in documents.split(",")]
+    if not all(size.isdecimal() for size in sizes):
+        raise CommandError(f"expected numbers such as 1000,10000; got {documents!r}", code=2)
+    settings = load_settings()
+    target = (folder or settings.home / "bench" / "scale").absolute()
+    target.mkdir(parents=True, exist_ok=True)
+    window = scale.embedder_window(settings.cache)
+    tell = err_say if as_json else say
+    measured = scale.measure([int(size) for size in sizes], target, window, tell)
+    if as_json:
+        print(shown.as_json(measured))  # noqa: T201 - a script reads it
+    else:
+        out.print(f"\n{shown.markdown(measured)}\n", markup=False)
+
+
+@bench_app.command("refresh")
+def bench_refresh(
+    pages: Annotated[
+        int | None, typer.Option(min=20, help="A sample of so many pages; default: all.")
+    ] = None,
+    pages_from: Annotated[
+        Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
+    from rag_assets.benchmarks import documents, refresh
+    from rag_assets.models.profiles import active_profile
+    from rag_assets.operations import borrowed_engines
+
+    settings, profile = load_settings(), active_profile()
+    tell = err_say if as_json else say
+    with borrowed_engines(settings, tell, ["embedder"]):
+        measured = refresh.measure(settings, profile, tell, n_pages=pages, pages_from=pages_from)
+    if as_json:
+        print(documents.as_json(measured))  # noqa: T201 - a script reads it
+    else:
+        out.print(f"\n{documents.markdown(measured)}\n", markup=False)
 
 
 # Processes

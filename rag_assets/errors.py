@@ -2,7 +2,7 @@
 
 ::
 
-    LakeError            lake.store           the lake cannot be read or written as asked
+    LakeError            lake.errors          the lake cannot be read or written as asked
     ModelsError          models.errors        profiles, weights, engines, requests to them
     SourceError          sources.declaration  a source is declared wrongly or cannot be listed
     SourceShrunkError    sources.declaration  one that lists far less than it held: a person decides
@@ -13,6 +13,7 @@
     DataError            evaluations.datasets evaluation data is not there, or not of its form
     AnswererError        serving.client       the answerer refused, or is down
     StackError           stack                a process did not start
+    SettingsError        settings             a variable has a value that means nothing
     BenchmarkError       benchmarks.findings  data or a library that a benchmark needs is missing
     CommandError         here                 a command cannot do what was asked
 """

@@ -1,7 +1,7 @@
 """Dagster's instance: PostgreSQL where a URL is set, SQLite in the checkout where none is.
 
-``dagster.yaml`` names ``EnvironmentStorage``. So ``dagster dev`` in the checkout, which keeps its
-temporary home elsewhere, sees the same runs as the command line does.
+``dagster.yaml`` names ``EnvironmentStorage`` and ``EnvironmentRunLauncher``. So ``dagster dev`` in
+the checkout, which keeps its temporary home elsewhere, sees the same runs as the command line does.
 """
 
 import os
@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.launcher import RunLauncher
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from rag_assets.execution import is_clustered
 from rag_assets.settings import CHECKOUT, load_settings
 
 
@@ -37,6 +40,26 @@ class EnvironmentStorage(DagsterStorage, ConfigurableClass):
         from dagster_postgres import DagsterPostgresStorage
 
         return DagsterPostgresStorage(settings.postgres_url, inst_data=inst_data)
+
+
+class EnvironmentRunLauncher(RunLauncher, ConfigurableClass):
+    """Where runs go, chosen by ``RAG_RUN_LAUNCHER``."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """No configuration: the environment decides."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401 - not an instance of this class, as the base has it, but the choice
+        """The launcher, with nothing between Dagster and it."""
+        if not is_clustered():
+            return DefaultRunLauncher(inst_data)
+        from rag_assets.on_ray import RayLauncher  # Ray comes with the extra "ray"
+
+        return RayLauncher(load_settings(), inst_data)
 
 
 def dagster_environment() -> dict[str, str]:

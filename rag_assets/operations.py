@@ -1,14 +1,22 @@
 """What commands do: pull weights, borrow engines, refresh and hot-load, evaluate."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rag_assets import stack
 from rag_assets.errors import CommandError
-from rag_assets.models.profiles import active_profile
+from rag_assets.models.errors import NotPulledError
+from rag_assets.models.profiles import ROLES, Role, active_profile
 from rag_assets.models.weights import pull
 from rag_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from rag_assets.plans.plan import RefreshPlan
+    from rag_assets.plans.stages import Models
+    from rag_assets.running import JobRun
 
 Tell = Callable[[str], None]
 
@@ -27,9 +35,11 @@ def pull_weights(settings: Settings, tell: Tell) -> None:
 
 
 @contextmanager
-def borrowed_engines(settings: Settings, tell: Tell) -> Iterator[None]:
+def borrowed_engines(
+    settings: Settings, tell: Tell, roles: Sequence[Role] = ROLES
+) -> Iterator[None]:
     """Engines for the time of a command; those that run already are used and left running."""
-    started = stack.start_engines(settings, active_profile(), tell)
+    started = stack.start_engines(settings, active_profile(), tell, roles)
     try:
         yield
     finally:
@@ -70,6 +80,85 @@ def evaluate(
         raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {said}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    plan: "RefreshPlan"
+    models: "Models"
+    seconds: float
+
+
+def plan_of(
+    settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
+) -> tuple["RefreshPlan", "Models"]:
+    """What a refresh of these partitions would do; nothing is written, no engine is asked.
+
+    Raises:
+        NotPulledError: the embedder's tokenizer is not in the cache.
+    """
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.plans.planning import plan_refresh
+    from rag_assets.plans.stages import models_of
+    from rag_assets.sources.catalog import catalog, source_name
+
+    models = models_of(active_profile(), settings.cache)
+    store = LakeStore(settings.lake_uri)
+    known = catalog(settings.sources_file, store)
+    sources = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
+    plan = plan_refresh(
+        store, sources, models, partitions=partitions, accept_deletions=accept_deletions
+    )
+    return plan, models
+
+
+def _planned(
+    settings: Settings, partitions: Sequence[str], tell: Tell, accept_deletions: bool
+) -> _Planned | None:
+    from rag_assets.plans.rendering import sentence
+
+    began = time.monotonic()
+    try:
+        plan, models = plan_of(settings, partitions, accept_deletions=accept_deletions)
+    except NotPulledError:
+        return None  # the stage that needs the weights says so
+    tell(sentence(plan))
+    return _Planned(plan, models, time.monotonic() - began)
+
+
+def _record(
+    settings: Settings,
+    planned: _Planned,
+    runs: Sequence["JobRun"],
+    engines_s: float,
+    total_s: float,
+) -> None:
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.plans.history import RunFigures, record_refresh
+
+    figures = [RunFigures(run.run_id, run.what, run.figures, run.seconds) for run in runs]
+    record_refresh(
+        LakeStore(settings.lake_uri),
+        planned.plan,
+        planned.models,
+        figures,
+        engines_s=engines_s,
+        plan_s=planned.seconds,
+        total_s=total_s,
+    )
+
+
+def refresh_roles(settings: Settings, partitions: Sequence[str]) -> list[Role]:
+    """The engines that a refresh asks: the embedder, and the small model if a source is enriched.
+
+    The large model it never asks, and loading that takes longest.
+    """
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.sources.catalog import catalog, source_name
+
+    known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
+    enriched = any(known[source_name(partition)].enrich for partition in partitions)
+    return ["embedder", "slm"] if enriched else ["embedder"]
+
+
 def refresh_and_load(
     settings: Settings, partitions: Sequence[str], tell: Tell, *, accept_deletions: bool = False
 ) -> None:
@@ -86,13 +175,22 @@ def refresh_and_load(
             others was published; if not, the live index is as it was.
     """
     # Dagster is imported here, so that pulling weights does not wait for it.
+    from rag_assets.execution import is_clustered
     from rag_assets.instance import open_instance
     from rag_assets.running import has_work, refresh_partitions
 
+    planned = _planned(settings, partitions, tell, accept_deletions)
     needed = has_work(settings, partitions, accept_deletions=accept_deletions)
-    engines = borrowed_engines(settings, tell) if needed else nullcontext()
+    needed = needed or (planned is not None and planned.plan.needs_models)
+    needed = needed and not is_clustered()  # runs ask the engines of the node that they are on
+    roles = refresh_roles(settings, partitions)
+    engines = borrowed_engines(settings, tell, roles) if needed else nullcontext()
+    began = time.monotonic()
     with engines, open_instance() as instance:
+        engines_s = time.monotonic() - began if needed else 0.0
         runs = refresh_partitions(instance, partitions, tell, accept_deletions=accept_deletions)
+        if planned is not None:
+            _record(settings, planned, runs, engines_s, time.monotonic() - began)
     failed = [run for run in runs if not run.succeeded]
     if runs[-1].succeeded:
         stack.hot_load(settings, tell)

@@ -12,6 +12,7 @@ import psutil
 from dagster import DagsterEventType, EventLogEntry
 
 from rag_assets.definitions import defs
+from rag_assets.execution import PROCESS, is_clustered
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engine_state import is_same_process
@@ -22,7 +23,6 @@ from rag_assets.sources.listing import states
 from rag_assets.sources.resource import corpus_partitions
 
 Tell = Callable[[str], None]
-PROCESS = "rag/process"  # tag: pid of the executing process, and when that began
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -36,6 +36,8 @@ class JobRun:
     summaries: dict[str, str] = field(default_factory=dict)  # asset -> its summary
     texts: dict[str, dict[str, str]] = field(default_factory=dict)  # asset -> its Markdown entries
     errors: list[str] = field(default_factory=list)
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)  # asset -> its numbers
+    seconds: dict[str, float] = field(default_factory=dict)  # step that succeeded -> its time
 
 
 def refresh_partitions(
@@ -48,9 +50,10 @@ def refresh_partitions(
     """Run ``refresh_job`` for these partitions, one run each.
 
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
-    and publish one index for all of them. A source that cannot be read, or lists far less than it
-    held (unless ``accept_deletions``), stays as it is stored and the others go on; any other
-    failure ends it.
+    and publish one index for all of them. On a cluster they run beside one another, and a run of
+    its own indexes and publishes; see ``distributing``. A source that cannot be read, or lists far
+    less than it held (unless ``accept_deletions``), stays as it is stored and the others go on; any
+    other failure ends it.
     """
     _close_dead_runs(instance)
     instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
@@ -60,6 +63,13 @@ def refresh_partitions(
     keys = job.asset_layer.executable_asset_keys
     partitioned = [key for key in keys if graph.get(key).partitions_def == corpus_partitions]
     accepted = {"ops": {"source_files": {"config": {"accept_deletions": True}}}}
+    config = accepted if accept_deletions else None
+    if is_clustered():
+        from rag_assets.distributing import refresh_on_cluster  # it needs this module
+
+        return refresh_on_cluster(
+            instance, job, partitions, tell, partitioned=partitioned, run_config=config
+        )
     runs = []
     for position, partition in enumerate(partitions):
         is_last = position == len(partitions) - 1
@@ -69,7 +79,7 @@ def refresh_partitions(
             tell,
             selection=None if is_last else partitioned,
             partition=partition,
-            run_config=accepted if accept_deletions else None,
+            run_config=config,
             tags={"source": source_name(partition)},
         )
         runs.append(run)
@@ -108,7 +118,7 @@ def _run(
     tags: Mapping[str, str] | None = None,
 ) -> JobRun:
     run = JobRun(str(uuid.uuid4()), partition or job.name)
-    instance.add_event_listener(run.run_id, lambda entry: _heard(entry, run, tell))
+    instance.add_event_listener(run.run_id, lambda entry: heard(entry, run, tell))
     result = job.execute_in_process(
         instance=instance,
         partition_key=partition,
@@ -131,7 +141,7 @@ def _close_dead_runs(instance: dg.DagsterInstance) -> None:
             instance.report_run_failed(run, f"process {pid} was killed")
 
 
-def _heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
+def heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
     """Turn Dagster's events into the few lines that a person at a terminal wants."""
     event = entry.dagster_event
     if event is None:
@@ -151,6 +161,12 @@ def _heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
             for label, value in materialization.metadata.items()
             if isinstance(value, dg.MarkdownMetadataValue)
         }
+        run.figures[name] = {
+            label: value.value
+            for label, value in materialization.metadata.items()
+            if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
+            and value.value is not None
+        }
         if rows is not None:  # what changed is in the asset's log line
             tell(f"  {name} has {rows.value} rows")
     elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -158,6 +174,8 @@ def _heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
         tell(f"  check {check.check_name}: {'passed' if check.passed else 'FAILED'}")
         if not check.passed:
             run.errors.append(f"check {check.check_name} failed: {check.description}")
+    elif event.event_type == DagsterEventType.STEP_SUCCESS:
+        run.seconds[event.step_key or ""] = event.step_success_data.duration_ms / 1000
     elif event.event_type == DagsterEventType.STEP_FAILURE:
         failure = event.step_failure_data
         error = failure.error.cause or failure.error if failure.error else None

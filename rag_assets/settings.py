@@ -13,6 +13,13 @@ RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback    8461 (``models.profiles`` reads it)
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
 RAG_EVAL_DATA         public evaluation sets, not of the project ``../shared/data`` beside it
+RAG_RUN_LAUNCHER      where runs go: ``default`` (here), ``ray`` ``default``
+RAG_EXECUTOR          where a run's steps go: ``in-process``,    ``in-process``
+                      ``multiprocess``, ``ray``; `rag refresh`
+                      without a cluster is always in-process
+RAG_RAY_ADDRESS       Ray's job server (its dashboard)           ``http://127.0.0.1:8265``
+RAG_RUNS_AT_ONCE      runs that `rag refresh` keeps on a         4
+                      cluster; as many as it has cores
 ===================== ========================================== ================================
 """
 
@@ -21,6 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(Exception):
+    """A variable has a value that means nothing; the message names those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,10 @@ class Settings:
     answerer_port: int
     ui_port: int
     eval_data: Path
+    run_launcher: str = "default"
+    executor: str = "in-process"
+    ray_address: str = "http://127.0.0.1:8265"
+    runs_at_once: int = 4
 
     @property
     def sources_file(self) -> Path:
@@ -72,4 +87,8 @@ def load_settings() -> Settings:
         answerer_port=int(env.get("RAG_ANSWERER_PORT") or 8460),
         ui_port=int(env.get("RAG_UI_PORT") or 3000),
         eval_data=Path(env.get("RAG_EVAL_DATA") or CHECKOUT.parent / "shared" / "data").absolute(),
+        run_launcher=env.get("RAG_RUN_LAUNCHER") or "default",
+        executor=env.get("RAG_EXECUTOR") or "in-process",
+        ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
+        runs_at_once=int(env.get("RAG_RUNS_AT_ONCE") or 4),
     )

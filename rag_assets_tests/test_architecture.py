@@ -13,11 +13,12 @@ PACKAGE = Path(__file__).parent.parent / "rag_assets"
 # ground: they know nobody, not even one another.
 ROOMS = [
     "lake", "models", "sources", "documents", "duplicates", "sections", "chunks", "embeddings",
-    "enrichments", "index", "answers", "evaluations", "serving", "benchmarks",
+    "enrichments", "index", "plans", "answers", "evaluations", "serving", "benchmarks",
+    "deploy",
 ]  # fmt: skip
 DAGSTER_FILES = {
     "assets.py", "checks.py", "jobs.py", "sensors.py", "schedules.py", "resource.py",
-    "definitions.py", "instance.py", "running.py",
+    "definitions.py", "instance.py", "running.py", "execution.py", "on_ray.py", "distributing.py",
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IN_ROOMS = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ROOMS]

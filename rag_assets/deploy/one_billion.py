@@ -1,0 +1,208 @@
+"""The arithmetic of a billion documents, from unit costs that were measured.
+
+``python -m rag_assets.deploy.one_billion [DOCUMENTS]`` prints the tables; those for a billion stand
+in ``one_billion.md`` beside this file, with what would break first. Change a unit cost here, run it
+with ``--write``, and every figure follows.
+
+Unit costs are of two cores without a GPU (``benchmarks/README.md``, ``evaluations/README.md``). One
+of None was not measured, and what would need it is shown as "?", not guessed.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BILLION = 1_000_000_000
+DOCUMENT = Path(__file__).with_name("one_billion.md")
+MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
+
+CHUNKS_A_DOCUMENT = 7.8  # 1,169 HTML pages, 256-token chunks: 9,100; the sample corpus has 7.3
+SECTIONS_A_DOCUMENT = 6.8  # the sample corpus
+MAX_PARTITIONS = 100_000  # of one asset, Dagster's own advice
+STAGES_A_RUN = 6
+EVENTS_A_STEP = 12  # rows of Dagster's event log: start, log lines, check, materialisation, success
+RUN_START_S = 10.0  # of a Ray job that imports Dagster and Lance, on the machine of the tests
+
+DIMENSION = 384
+HNSW_BYTES = 20 * 2 * 4  # 20 neighbours a node, twice that on the lowest level, 4 bytes each
+PQ_BYTES = DIMENSION // 16 * 4  # 96 sub-vectors of 4 numbers, one byte each
+ROW_ID_BYTES = 8
+SERVER_BYTES = 512 * 2**30 * 0.75  # of a 512 GB server, what an index may take
+MINHASH_BYTES = 128 * 4  # a document's signature
+
+EMBED_CHUNKS_A_S = 136 / 2  # a core: both give 136, bf16, feasibility.md's machine (AMX)
+SLM_CORE_S = 1.4 * 2  # a document: 1.4 s on both cores
+SLM_PROMPT_TOKENS, SLM_ANSWER_TOKENS = 350, 140  # caps of the excerpt and of the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a stage costs; bytes are Arrow's in memory, before Lance's encoding.
+
+    Attributes:
+        name: of the stage.
+        rows: a document.
+        row_bytes: mean of the sample corpus.
+        core_s: a document; None: not measured yet (``rag bench scale`` will).
+        inputs_a_commit: the stage's ``batch_inputs``, counted in ``rows`` of the stage before.
+        inputs: a document, of that stage before.
+    """
+
+    name: str
+    rows: float
+    row_bytes: float
+    core_s: float | None
+    inputs_a_commit: int
+    inputs: float = 1.0
+
+
+STAGES = (
+    Stage("source_files", 1, 341, None, 64),
+    Stage("documents", 1, 3443, 2 / 49, 64),  # 49 HTML pages/s in two processes
+    Stage("sections", SECTIONS_A_DOCUMENT, 770, None, 256),
+    Stage("chunks", CHUNKS_A_DOCUMENT, 779, None, 512, SECTIONS_A_DOCUMENT),
+    Stage(
+        "embeddings", CHUNKS_A_DOCUMENT, 1910, CHUNKS_A_DOCUMENT / EMBED_CHUNKS_A_S, 512,
+        CHUNKS_A_DOCUMENT,
+    ),
+    Stage("enrichments", 1, 600, SLM_CORE_S, 16),  # bytes by its schema, not measured
+    # From here on one process over all partitions.
+    Stage("duplicates", 0.08, 188, 1 / 1586, 1_000_000),  # texts to pairs, 1,586 documents/s
+    Stage("chunk_index", CHUNKS_A_DOCUMENT, 1910 + 779, CHUNKS_A_DOCUMENT * 2 * 55 / 1e5, 100_000),
+)  # fmt: skip  # chunk_index: IVF_HNSW_SQ of 100,000 vectors took 55 s on two cores
+
+RAW_BYTES = 4134  # a source file of the sample corpus; web pages with scripts are far larger
+
+
+def n_partitions(n_documents: int) -> int:
+    """Buckets of one source: the largest power of two within Dagster's limit, 1,000 a bucket."""
+    wanted = max(n_documents // 1000, 1)
+    return int(2 ** math.floor(math.log2(min(wanted, MAX_PARTITIONS))))
+
+
+def stages_table(n_documents: int) -> str:
+    """Rows, bytes, core-hours and commits of a first build, a line a stage."""
+    lines = []
+    for stage in STAGES:
+        hours = None if stage.core_s is None else n_documents * stage.core_s / 3600
+        commits = math.ceil(n_documents * stage.inputs / stage.inputs_a_commit)
+        lines.append((
+            stage.name,
+            _count(n_documents * stage.rows),
+            _size(n_documents * stage.rows * stage.row_bytes),
+            "?" if hours is None else f"{hours:,.0f}",
+            _count(commits),
+        ))  # fmt: skip
+    lines.append(("raw bytes", _count(n_documents), _size(n_documents * RAW_BYTES), "-", "-"))
+    return _markdown(("stage", "rows", "bytes", "core-hours", "commits"), lines)
+
+
+def dagster_table(n_documents: int) -> str:
+    """What Dagster and the lake's bookkeeping carry for one refresh of everything."""
+    partitions = n_partitions(n_documents)
+    events = partitions * STAGES_A_RUN * EVENTS_A_STEP
+    per_partition = sum(stage.inputs / stage.inputs_a_commit for stage in STAGES[:STAGES_A_RUN]) * (
+        n_documents / partitions
+    )
+    return _markdown(
+        ("what", "how many"),
+        [
+            ("partitions", f"{partitions:,} (advice: at most {MAX_PARTITIONS:,})"),
+            ("documents a partition", f"{n_documents / partitions:,.0f}"),
+            ("commits a partition, six tables", f"{per_partition:,.0f}"),
+            ("runs' start, core-hours", f"{partitions * RUN_START_S / 3600:,.0f}"),
+            ("rows in Dagster's event log", _count(events)),
+            ("files of raw bytes", _count(n_documents)),
+        ],
+    )
+
+
+def index_table(n_documents: int) -> str:
+    """Bytes of the vector index in each form, and the servers whose memory holds it."""
+    vectors = n_documents * CHUNKS_A_DOCUMENT
+    forms = (
+        ("float32, as stored", DIMENSION * 4),
+        ("IVF_HNSW_SQ", DIMENSION + HNSW_BYTES + ROW_ID_BYTES),
+        ("IVF_PQ, 4 numbers a byte", PQ_BYTES + ROW_ID_BYTES),
+    )
+    return _markdown(
+        ("form", "bytes a vector", "bytes", "servers of 512 GB"),
+        [
+            (name, str(size), _size(vectors * size), str(math.ceil(vectors * size / SERVER_BYTES)))
+            for name, size in forms
+        ],
+    )
+
+
+def models_table(n_documents: int) -> str:
+    """What embedder, small model and duplicates ask for."""
+    chunks = n_documents * CHUNKS_A_DOCUMENT
+    return _markdown(
+        ("what", "how much"),
+        [
+            ("chunks to embed", _count(chunks)),
+            ("embedding on CPU, core-hours", f"{chunks / EMBED_CHUNKS_A_S / 3600:,.0f}"),
+            ("embedding, GPU-hours for each 1,000 chunks/s", f"{chunks / 1000 / 3600:,.0f}"),
+            ("small model, prompt tokens at most", _count(n_documents * SLM_PROMPT_TOKENS)),
+            ("small model, answer tokens at most", _count(n_documents * SLM_ANSWER_TOKENS)),
+            ("small model on CPU, core-hours", f"{n_documents * SLM_CORE_S / 3600:,.0f}"),
+            ("MinHash signatures in one memory", _size(n_documents * MINHASH_BYTES)),
+        ],
+    )
+
+
+def tables(n_documents: int) -> str:
+    """All tables as Markdown."""
+    parts = (
+        ("First build, by stage", stages_table),
+        ("Bookkeeping of a refresh of everything", dagster_table),
+        ("Vector index", index_table),
+        ("Models and duplicates", models_table),
+    )
+    return "\n\n".join(f"### {title}\n\n{table(n_documents)}" for title, table in parts)
+
+
+def written(text: str) -> str:
+    """The document's text with its tables made anew."""
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{tables(BILLION)}\n{MARKS[1]}{after}"
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _scaled(value: float, units: Sequence[str]) -> str:
+    step = 0
+    while value >= 1000 and step < len(units) - 1:
+        value, step = value / 1000, step + 1
+    shown = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{shown} {units[step]}".strip()
+
+
+def _count(value: float) -> str:
+    return _scaled(value, ("", "thousand", "M", "B", "T"))
+
+
+def _size(value: float) -> str:
+    return _scaled(value, ("bytes", "kB", "MB", "GB", "TB", "PB"))
+
+
+def main() -> None:
+    """Print the tables, or write them into the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("documents", type=int, nargs="?", default=BILLION)
+    parser.add_argument("--write", action="store_true", help="into one_billion.md, for a billion")
+    chosen = parser.parse_args()
+    if chosen.write:
+        DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8")), "utf-8")
+    else:
+        print(tables(chosen.documents))  # noqa: T201 - what it is for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Where runs and their steps execute, chosen by environment (see ``settings``), not by code.
+
+``RAG_RUN_LAUNCHER`` says where a **run** goes: ``default`` is a process of this machine, ``ray`` a
+Ray job on the cluster at ``RAG_RAY_ADDRESS``. ``RAG_EXECUTOR`` says where the **steps** of a run
+go: into its own process, into processes beside it, or each into a Ray job of its own.
+
+The unit of distribution is a partition's run: launcher ``ray`` with executor ``in-process`` is one
+Ray job a partition, six stages in one process. A Ray job costs seconds to start, and a step of an
+unchanged partition less than one, so the executor ``ray`` pays only for partitions of hours.
+"""
+
+import dagster as dg
+
+from rag_assets.settings import SettingsError, load_settings
+
+PROCESS = "rag/process"  # tag of a run in the command's own process: its pid, and when that began
+EXECUTORS = ("in-process", "multiprocess", "ray")
+LAUNCHERS = ("default", "ray")
+
+
+def chosen_executor() -> dg.ExecutorDefinition:
+    """The executor that ``RAG_EXECUTOR`` names.
+
+    Raises:
+        SettingsError: it names none.
+    """
+    chosen = load_settings().executor
+    if chosen == "in-process":
+        return dg.in_process_executor
+    if chosen == "multiprocess":
+        return dg.multiprocess_executor
+    if chosen == "ray":
+        from rag_assets.on_ray import step_executor  # Ray comes with the extra "ray"
+
+        return step_executor()
+    raise SettingsError(
+        f"expected RAG_EXECUTOR to be one of {', '.join(EXECUTORS)}; got {chosen!r}"
+    )
+
+
+def is_clustered() -> bool:
+    """Whether runs go to a cluster.
+
+    Raises:
+        SettingsError: ``RAG_RUN_LAUNCHER`` names no launcher.
+    """
+    chosen = load_settings().run_launcher
+    if chosen not in LAUNCHERS:
+        raise SettingsError(
+            f"expected RAG_RUN_LAUNCHER to be one of {', '.join(LAUNCHERS)}; got {chosen!r}"
+        )
+    return chosen != "default"

@@ -1,0 +1,67 @@
+"""The fake embedder behind HTTP, as an engine's state file would name it; for other processes."""
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+
+from rag_assets.models.engine_state import EngineState, write_states
+from rag_assets.models.profiles import load_profile
+from rag_assets_tests.fakes import FakeEmbedder
+
+
+@contextmanager
+def embedding_server(state_dir: Path) -> Iterator[Event]:
+    """Serve the cpu profile's embedder; yields the gate before which requests wait, now open."""
+    spec = load_profile("cpu").spec("embedder")
+    model = FakeEmbedder(dimension=spec.dimension or 0, max_tokens=10_000)
+    gate = Event()
+    gate.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            inputs = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["input"]
+            texts = [" ".join(map(str, ids)) for ids in inputs]  # a token a word
+            gate.wait()
+            rows = [
+                {"index": n, "embedding": b64encode(row.astype("<f4").tobytes()).decode()}
+                for n, row in enumerate(model.embed(texts))
+            ]
+            body = json.dumps({"data": rows}).encode()
+            try:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:  # who asked was killed meanwhile
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    port = server.server_address[1]
+    state = EngineState(
+        "embedder", os.getpid(), os.getpgid(0), port, f"http://127.0.0.1:{port}", spec.model_id,
+        spec.served_name, spec.revision, "cpu", psutil.Process().create_time(),
+    )  # fmt: skip
+    state_dir.mkdir(parents=True, exist_ok=True)
+    write_states(state_dir, [state])
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield gate
+    finally:
+        gate.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,144 @@
+"""``rag plan refresh``, and what ``rag refresh`` leaves for it; real Dagster, faked models."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from typer.testing import CliRunner
+
+from rag_assets import operations, running
+from rag_assets.cli import app
+from rag_assets.errors import CommandError
+from rag_assets.lake.resource import LakeResource
+from rag_assets.plans import stages
+from rag_assets.plans.history import history
+from rag_assets.settings import load_settings
+from rag_assets.sources.resource import SourcesResource
+from rag_assets_tests.evaluations.test_assets import ASSETS, CHECKS, FakeModels
+from rag_assets_tests.plans.test_planning import given_pages, models_of
+from rag_assets_tests.world import World
+
+
+@pytest.fixture
+def installation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The whole line over the world's folder; engines are never started."""
+    declared = tmp_path / "sources.yaml"
+    entry = {"name": "docs", "kind": "folder", "where": str(world.root)}
+    declared.write_text(json.dumps({"sources": [entry]}))
+
+    def line() -> dg.Definitions:
+        return dg.Definitions(
+            ASSETS,
+            asset_checks=CHECKS,
+            jobs=[dg.define_asset_job("refresh_job", selection="*")],
+            resources={
+                "store": LakeResource(uri=world.store.uri),
+                "sources": SourcesResource(file=str(declared)),
+                "models": FakeModels(),
+            },
+        )
+
+    for name, value in {
+        "RAG_HOME": str(tmp_path), "RAG_LAKE": world.store.uri, "DAGSTER_HOME": "",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RAG_POSTGRES_URL", raising=False)
+    monkeypatch.setattr(running, "defs", line)
+    monkeypatch.setattr(running, "has_work", lambda *_, **__: False)
+    monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
+    monkeypatch.setattr(operations.stack, "hot_load", lambda *_: None)
+    monkeypatch.setattr(stages, "models_of", lambda *_: models_of(world))
+    return world
+
+
+def rag(*arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result.output
+
+
+def test_a_refresh_is_recorded_beside_its_plan(installation: World) -> None:
+    given_pages(installation)
+    told: list[str] = []
+    operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+    assert told[0].startswith("planned: 3 files to read")
+    (first,) = history(installation.store)
+    for stage in ("source_files", "documents"):
+        assert first["stages"][stage]["estimated"]["new"] == 3
+        assert first["stages"][stage]["actual"]["new"] == 3
+    files = first["stages"]["source_files"]
+    assert files["estimated"]["n_bytes"] == files["actual"]["n_bytes"] > 0
+    described = first["stages"]["enrichments"]["actual"]
+    assert described["calls"] == 3
+    assert described["tokens_in"] > described["tokens_out"] > 0
+    texts = {row["embedded_hash"] for row in installation.store.rows("chunks", "docs.0")}
+    assert first["stages"]["embeddings"]["actual"]["calls"] == len(texts)
+    n_indexed = len(installation.store.rows("chunk_index"))
+    assert first["stages"]["chunk_index"]["actual"]["changed"] == n_indexed > 0
+    assert all(figures["actual"]["seconds"] > 0 for figures in first["stages"].values()
+               if figures["actual"])  # fmt: skip
+
+    operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+    second = history(installation.store)[-1]
+    for stage, figures in second["stages"].items():
+        for name in ("new", "changed", "gone", "calls"):
+            assert figures["actual"].get(name, 0) == figures["estimated"][name] == 0, stage
+    assert "this installation" in rag("plan", "refresh")
+    shown = rag("plan", "refresh", "--history")
+    assert "source_files" in shown
+    assert "3 -> 3" in shown
+
+
+def test_models_are_started_for_a_new_embedder(
+    installation: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(installation, 1)
+    installation.stages()
+    started: list[object] = []
+    monkeypatch.setattr(operations.stack, "start_engines", lambda *_: started.append(1))
+    monkeypatch.setattr(
+        stages,
+        "models_of",
+        lambda *_: replace(models_of(installation), embedder=("fake/embedder", "2")),
+    )
+
+    def stop(*_: object, **__: object) -> None:
+        raise CommandError("far enough")
+
+    monkeypatch.setattr(running, "refresh_partitions", stop)
+    with pytest.raises(CommandError, match="far enough"):
+        operations.refresh_and_load(load_settings(), ["docs.0"], lambda _: None)
+    assert started == [1]
+
+
+def test_a_plan_for_a_person(installation: World) -> None:
+    given_pages(installation)
+    shown = rag("plan", "refresh")
+    for words in ("source_files", "source changed 3", "~22", "engines", "published", "in all about",
+                  "0 of 1 partitions have nothing to do"):  # fmt: skip
+        assert words in shown, shown
+    assert not list(Path(installation.store.uri).rglob("*.lance"))
+
+
+def test_a_plan_for_a_script(installation: World) -> None:
+    given_pages(installation)
+    installation.stages()
+    os.unlink(installation.root / "1.md")
+    record = json.loads(rag("plan", "refresh", "docs", "--json"))
+    totals = {one["stage"]: one for one in record["totals"]}
+    assert (totals["source_files"]["gone"], totals["embeddings"]["gone"]) == (1, 4)
+    assert record["partitions"][0]["partition"] == "docs.0"
+    assert record["seconds"] > 0
+
+
+def test_an_unknown_source_and_an_empty_history(installation: World) -> None:
+    for arguments, words in [
+        (["plan", "refresh", "dox"], "no source is called dox"),
+        (["plan", "refresh", "--history"], "no refresh was recorded yet"),
+    ]:
+        result = CliRunner().invoke(app, arguments)
+        assert isinstance(result.exception, CommandError)
+        assert words in str(result.exception)

@@ -1,0 +1,93 @@
+"""Where runs and steps go is the environment's choice, and the instance of the checkout follows."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.dagster_run import DagsterRunStatus
+
+from rag_assets.definitions import defs
+from rag_assets.execution import PROCESS, chosen_executor, is_clustered
+from rag_assets.instance import open_instance
+from rag_assets.settings import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", "")  # restored after the test, whatever it sets
+    for name in ("RAG_POSTGRES_URL", "RAG_EXECUTOR", "RAG_RUN_LAUNCHER", "RAG_RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [("", "in_process"), ("in-process", "in_process"), ("multiprocess", "multiprocess")],
+)
+def test_executor_by_name(chosen: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_EXECUTOR", chosen)
+    assert chosen_executor().name == name
+    assert defs().get_repository_def().get_job("refresh_job").executor_def.name == name
+
+
+def test_executor_on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dagster_ray")
+    monkeypatch.setenv("RAG_EXECUTOR", "ray")
+    assert defs().get_repository_def().get_job("refresh_job").executor_def.name == "ray"
+
+
+def test_a_name_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_EXECUTOR", "celery")
+    with pytest.raises(SettingsError, match="in-process, multiprocess, ray; got 'celery'"):
+        chosen_executor()
+    monkeypatch.setenv("RAG_RUN_LAUNCHER", "rya")
+    with pytest.raises(SettingsError, match="default, ray; got 'rya'"):
+        is_clustered()
+
+
+def test_runs_stay_here_by_default() -> None:
+    with open_instance() as instance:
+        assert isinstance(instance.run_launcher, DefaultRunLauncher)
+
+
+def test_on_ray_only_what_may_be_anywhere_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dagster_ray")
+    monkeypatch.setenv("RAG_RUN_LAUNCHER", "ray")
+    monkeypatch.setenv("RAG_RAY_ADDRESS", "http://127.0.0.1:1")  # nobody is asked
+    with open_instance() as instance:
+        from rag_assets.on_ray import RayLauncher
+
+        launcher = instance.run_launcher
+        assert isinstance(launcher, RayLauncher)
+        launched = []
+        monkeypatch.setattr(launcher._home, "launch_run", lambda context: launched.append(context))
+        monkeypatch.setattr(launcher, "_launch_ray_job", lambda *_: pytest.fail("went to Ray"))
+        run = instance.create_run_for_job(answerer_job, status=DagsterRunStatus.NOT_STARTED)
+        instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type]
+        assert [context.dagster_run.run_id for context in launched] == [run.run_id]
+        local = instance.create_run_for_job(refresh_job, tags={PROCESS: "1 2.0"})
+        assert launcher.check_run_worker_health(local).status == WorkerStatus.RUNNING
+
+
+@dg.op
+def nothing() -> None:
+    """Does nothing."""
+
+
+@dg.job
+def answerer_job() -> None:
+    nothing()
+
+
+@dg.job
+def refresh_job() -> None:
+    nothing()
+
+
+def test_dead_runs_begin_again_and_failed_ones_do_not() -> None:
+    with open_instance() as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
