@@ -1,0 +1,487 @@
+"""``rag bench scale``: what a document costs when there are ten times as many.
+
+For each size a corpus is written (``synthetic``), declared as a folder with about
+``DOCUMENTS_A_BUCKET`` documents a bucket, and brought through stages 1 to 6 into a lake of its own.
+Every stage runs in a process of its own, as in the product, over all its partitions; seconds are
+counted in it, without its start. Then nothing is changed; 1 % in as few partitions as hold so many;
+1 % spread over all partitions; and all stages run again each time.
+
+A size that is finished is kept in the folder and not measured again; one that was cut off is begun
+anew.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from rag_assets.benchmarks import synthetic
+from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
+from rag_assets.chunks import cut
+from rag_assets.documents import normalise
+from rag_assets.duplicates import collapse
+from rag_assets.embeddings import embed
+from rag_assets.index import build
+from rag_assets.lake.delta import Report
+from rag_assets.lake.identity import text_hash
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.profiles import active_profile
+from rag_assets.models.tokens import Tokenizer
+from rag_assets.models.weights import model_dir, require_pulled
+from rag_assets.sections import structure
+from rag_assets.sources import ingest
+from rag_assets.sources.declaration import Source
+
+SEED = 20_261
+DOCUMENTS_A_BUCKET = 1000
+DIMENSION = 384  # of the vectors, like MiniLM's
+MOST_A_DOUBLING = 1.1
+MOST_RSS = 2 * 2**30
+CHANGED_SHARE = 0.01
+RUN = "bench-scale"
+STAGES = ("source_files", "documents", "duplicates", "sections", "chunks", "embeddings", "index")
+PHASES = ("built", "nothing changed", "1 % changed, few partitions", "1 % changed, all partitions")
+
+
+class StandIn:
+    """In place of the embedder: a unit vector drawn from the text's hash; costs next to nothing.
+
+    What an embedder takes is measured elsewhere and is linear; a million documents would keep
+    it busy for days.
+    """
+
+    model_id = "stand-in/drawn-from-the-text"
+    revision = "1"
+    dimension = DIMENSION
+    max_tokens = 10**9
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of ``texts``, (n, DIMENSION) float32, each of length 1."""
+        drawn = [
+            np.random.default_rng(int(text_hash(text), 16)).standard_normal(DIMENSION)
+            for text in texts
+        ]
+        vectors = np.array(drawn, dtype=np.float32).reshape(-1, DIMENSION)
+        unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+    def count(self, text: str) -> int:
+        """Nothing is ever too long for it."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The real embedder's tokenizer: where it lies, its name, and what fits."""
+
+    folder: Path
+    identity: str
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A stage of a refresh, for a process of its own."""
+
+    stage: str
+    lake: str
+    source: Source
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a stage took.
+
+    Attributes:
+        seconds: by the clock.
+        cpu_s: of processor, children included.
+        rss: peak resident bytes of the process.
+        rss_child: of its largest child; 0 without children.
+        n_written: rows inserted or replaced.
+    """
+
+    seconds: float
+    cpu_s: float
+    n_written: int
+    rss: int = 0
+    rss_child: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """All that was measured of one size."""
+
+    n_documents: int
+    n_buckets: int
+    n_changed: Mapping[str, int]  # by phase
+    costs: Mapping[str, Mapping[str, Cost]]  # by phase and stage
+    n_rows: Mapping[str, int]  # by table, as built
+    n_bytes: Mapping[str, int]  # of files, by table, after all phases; and of raw
+
+
+Launch = Callable[[Job], Cost]
+
+
+def run_stage(job: Job) -> Cost:
+    """Run a stage over all its partitions, in this process; without its peak memory."""
+    store = LakeStore(job.lake)
+    work = _works(job, store)[job.stage]
+    started, before = time.perf_counter(), os.times()
+    n_written = work()
+    after = os.times()
+    return Cost(time.perf_counter() - started, sum(after[:4]) - sum(before[:4]), n_written)
+
+
+def _works(job: Job, store: LakeStore) -> Mapping[str, Callable[[], int]]:
+    """Stage -> what runs it and gives the number of rows written."""
+    names = job.source.partitions
+
+    def by_partition(refresh: Callable[[str], Report]) -> Callable[[], int]:
+        return lambda: sum(refresh(name).n_written for name in names)
+
+    def cut_all() -> int:
+        tokenizer = Tokenizer.from_dir(job.window.folder)
+        return sum(
+            cut.cut_chunks(
+                store,
+                name,
+                counter=tokenizer,
+                tokenizer_id=job.window.identity,
+                max_tokens=job.window.max_tokens,
+                run_id=RUN,
+            ).n_written
+            for name in names
+        )
+
+    def ingest_all() -> int:
+        with ingest.looked(store, job.source, names) as look:
+            return sum(
+                ingest.ingest(store, job.source, name, run_id=RUN, look=look).n_written
+                for name in names
+            )
+
+    def index() -> int:
+        identity = {"model_id": StandIn.model_id, "revision": StandIn.revision}
+        return build.build_index(
+            store, dimension=DIMENSION, models={"embedder": identity}, run_id=RUN
+        ).n_upserted
+
+    return {
+        "source_files": ingest_all,
+        "documents": by_partition(lambda p: normalise.normalise_documents(store, p, run_id=RUN)),
+        "duplicates": lambda: collapse.collapse_duplicates(store).changed,
+        "sections": by_partition(lambda p: structure.structure_documents(store, p, run_id=RUN)),
+        "chunks": cut_all,
+        "embeddings": by_partition(
+            lambda p: embed.embed_chunks(store, p, embedder=StandIn(), run_id=RUN)
+        ),
+        "index": index,
+    }
+
+
+def in_a_process(job: Job) -> Cost:
+    """Run a stage in a process of its own, and watch its memory.
+
+    Raises:
+        BenchmarkError: the process died; what it printed says why.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_send_cost, args=(there, job))
+    process.start()
+    there.close()
+    peaks = _Peaks(psutil.Process(process.pid))
+    peaks.start()
+    try:
+        cost: Cost = here.recv()
+    except EOFError as error:
+        raise BenchmarkError(f"stage {job.stage} died; its own words stand above") from error
+    finally:
+        peaks.stop()
+        process.join()
+    return replace(cost, rss=peaks.own, rss_child=peaks.child)
+
+
+def _send_cost(pipe: Connection, job: Job) -> None:
+    pipe.send(run_stage(job))
+
+
+class _Peaks(threading.Thread):
+    """Samples resident bytes of a process and of its largest child, ten times a second."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self._process = process
+        self._stopped = threading.Event()
+        self.own = self.child = 0
+
+    def run(self) -> None:
+        while not self._stopped.wait(0.1):
+            try:
+                self.own = max(self.own, self._process.memory_info().rss)
+                for child in self._process.children(recursive=True):
+                    self.child = max(self.child, child.memory_info().rss)
+            except psutil.NoSuchProcess:  # a child that ended in between, or all
+                continue
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def embedder_window(cache: Path) -> Window:
+    """The active profile's embedder, whose tokenizer cuts the chunks.
+
+    Raises:
+        NotPulledError: its weights are not in the cache.
+    """
+    spec = active_profile().spec("embedder")
+    require_pulled(spec, cache)
+    folder = model_dir(spec, cache)
+    n_special = Tokenizer.from_dir(folder).n_special
+    return Window(folder, f"{spec.model_id}@{spec.revision}", spec.max_model_len - n_special)
+
+
+def measure(
+    sizes: Sequence[int], folder: Path, window: Window, say: Say, launch: Launch = in_a_process
+) -> Part:
+    """Measure all sizes, the smallest first.
+
+    Args:
+        sizes: numbers of documents, 100 or more each.
+        folder: where corpora and lakes are made (about 60 kB a document), and results are kept.
+        window: of the real embedder.
+        say: told lines of progress.
+        launch: runs a stage.
+
+    Raises:
+        BenchmarkError: a size is too small, or a stage died.
+    """
+    if not sizes or min(sizes) < round(1 / CHANGED_SHARE):
+        raise BenchmarkError(f"expected sizes of 100 documents or more, got {list(sizes)}")
+    measured = []
+    for n_documents in sorted(set(sizes)):
+        kept = folder / f"{n_documents}.json"
+        if kept.is_file():
+            say(f"{n_documents:,} documents: kept in {kept}; remove it to measure again")
+            measured.append(_from_json(kept.read_text()))
+            continue
+        measured.append(_measure_size(n_documents, folder / str(n_documents), window, say, launch))
+        kept.write_text(json.dumps(asdict(measured[-1]), indent=1))
+        shutil.rmtree(folder / str(n_documents))
+    return _part(measured)
+
+
+def _from_json(text: str) -> Size:
+    values = json.loads(text)
+    costs = {
+        phase: {stage: Cost(**cost) for stage, cost in of.items()}
+        for phase, of in values.pop("costs").items()
+    }
+    return Size(**values, costs=costs)
+
+
+def n_buckets(n_documents: int) -> int:
+    """Buckets of a source: the power of two that gives about ``DOCUMENTS_A_BUCKET`` each."""
+    return int(2 ** max(0, round(math.log2(n_documents / DOCUMENTS_A_BUCKET))))
+
+
+def _measure_size(n_documents: int, folder: Path, window: Window, say: Say, launch: Launch) -> Size:
+    shutil.rmtree(folder, ignore_errors=True)
+    corpus, buckets = folder / "corpus", n_buckets(n_documents)
+    source = Source(name="scale", kind="folder", where=str(corpus), buckets=buckets)
+    store = LakeStore(str(folder / "lake"))
+    costs: dict[str, dict[str, Cost]] = {}
+    n_changed: dict[str, int] = {}
+    n_rows: dict[str, int] = {}
+    for phase in PHASES:
+        started = time.perf_counter()
+        n_changed[phase] = _change(phase, n_documents, source)
+        took = time.perf_counter() - started
+        say(f"{n_documents:,} documents, {phase}: {n_changed[phase]:,} written in {took:.0f} s")
+        costs[phase] = {}
+        for stage in STAGES:
+            cost = costs[phase][stage] = launch(Job(stage, store.uri, source, window))
+            say(f"  {stage}: {cost.seconds:.1f} s, {cost.n_written:,} rows, {_mb(cost.rss)}")
+        if phase == PHASES[0]:
+            n_rows = _rows_by_table(store)
+    return Size(n_documents, buckets, n_changed, costs, n_rows, _bytes_by_table(folder / "lake"))
+
+
+def _change(phase: str, n_documents: int, source: Source) -> int:
+    """Bring the corpus into the phase's state; how many documents were written."""
+    corpus, everything = Path(source.where), range(n_documents)
+    n_to_change = round(n_documents * CHANGED_SHARE)
+    if phase == PHASES[0]:
+        return sum(1 for _ in synthetic.write(corpus, SEED, everything))
+    if phase == PHASES[1]:
+        return 0
+    if phase == PHASES[2]:  # those whose bucket is lowest, until there are enough
+        ranked = sorted(everything, key=lambda n: (_bucket(source, n), n))
+        numbers = sorted(ranked[:n_to_change])
+        revision = 1
+    else:
+        numbers = list(everything[:: round(1 / CHANGED_SHARE)])[:n_to_change]
+        revision = 2
+    for number in numbers:
+        for _ in synthetic.write(corpus, SEED, range(number, number + 1), revision=revision):
+            pass
+    return len(numbers)
+
+
+def _bucket(source: Source, number: int) -> int:
+    uri = f"{source.name}:{synthetic.path_of(SEED, number)}"
+    return int(source.partition_of(uri).rpartition(".")[2])
+
+
+def _rows_by_table(store: LakeStore) -> dict[str, int]:
+    found = {}
+    for name in ("documents", "rejected_documents", "duplicates", "sections", "chunks",
+                 "embeddings", "chunk_index"):  # fmt: skip
+        tables = (store.table(name, partition) for partition in store.partitions(name))
+        found[name] = sum(table.count_rows() for table in tables if table is not None)
+    return found
+
+
+def _bytes_by_table(lake: Path) -> dict[str, int]:
+    folders = [*sorted((lake / "tables").iterdir()), lake / "raw", lake / "records"]
+    return {
+        folder.name: sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        for folder in folders
+    }
+
+
+def _part(sizes: Sequence[Size]) -> Part:
+    return Part(
+        name="scale",
+        title="Cost per document over the corpus's size",
+        tables=[
+            *(_size_table(size) for size in sizes),
+            *([_growth_table(sizes)] if len(sizes) > 1 else []),
+            _refresh_table(sizes),
+        ],
+        goals=_goals(sizes),
+        notes=[
+            f"Vectors are a stand-in ({StandIn.model_id}): unit vectors drawn from the texts' "
+            "hashes. What an embedder takes is not in these figures.",
+            "Documents are synthetic (see rag_assets/benchmarks/synthetic.py), seed "
+            f"{SEED}; formats Markdown, HTML and text.",
+            "Growth is of processor seconds: the clock's depend on what else runs on the machine.",
+            "Start-up of the processes is not counted; peak memory is sampled every 0.1 s.",
+        ],
+    )
+
+
+def _size_table(size: Size) -> Table:
+    rows = []
+    for stage, cost in size.costs[PHASES[0]].items():
+        per_document = cost.cpu_s / size.n_documents * 1000
+        rows.append(
+            [stage, f"{cost.seconds:.1f}", f"{cost.cpu_s:.1f}", f"{per_document:.2f}",
+             f"{cost.n_written:,}", _mb(cost.rss), _mb(cost.rss_child)]
+        )  # fmt: skip
+    disk = ", ".join(f"{name} {_mb(n)}" for name, n in size.n_bytes.items())
+    counts = ", ".join(f"{name} {n:,}" for name, n in size.n_rows.items())
+    return Table(
+        f"{size.n_documents:,} documents in {size.n_buckets} buckets, built "
+        f"(rows: {counts}; on disk at the end: {disk})",
+        ["stage", "s", "processor s", "processor ms a document", "rows written", "peak memory",
+         "largest child"],
+        rows,
+    )  # fmt: skip
+
+
+def _cpu_per_document(size: Size, stage: str | None) -> float:
+    """Processor seconds a document of a stage, None for all, as built."""
+    costs = size.costs[PHASES[0]]
+    some = costs.values() if stage is None else [costs[stage]]
+    return sum(cost.cpu_s for cost in some) / size.n_documents
+
+
+def per_doubling(small: Size, large: Size, stage: str | None) -> float:
+    """By what a document's cost is multiplied when the corpus doubles; 1 is a straight line."""
+    ratio = _cpu_per_document(large, stage) / max(_cpu_per_document(small, stage), 1e-9)
+    return float(ratio ** (1 / math.log2(large.n_documents / small.n_documents)))
+
+
+def _growth_table(sizes: Sequence[Size]) -> Table:
+    columns = ["stage", *(f"ms at {size.n_documents:,}" for size in sizes)]
+    columns += [f"{a.n_documents:,} to {b.n_documents:,}" for a, b in pairwise(sizes)]
+    rows = [
+        [
+            stage or "all",
+            *(f"{_cpu_per_document(size, stage) * 1000:.2f}" for size in sizes),
+            *(f"{per_doubling(a, b, stage):.3f}" for a, b in pairwise(sizes)),
+        ]
+        for stage in [*STAGES, None]
+    ]
+    return Table("Processor ms a document, and its growth per doubling", columns, rows)
+
+
+def _refresh_table(sizes: Sequence[Size]) -> Table:
+    rows = []
+    for size in sizes:
+        built = sum(cost.seconds for cost in size.costs[PHASES[0]].values())
+        for phase in PHASES[1:]:
+            costs = size.costs[phase]
+            seconds = sum(cost.seconds for cost in costs.values())
+            slowest = max(costs, key=lambda stage: costs[stage].seconds)
+            rows.append(
+                [f"{size.n_documents:,}", phase, str(size.n_changed[phase]), f"{seconds:.1f}",
+                 f"{sum(cost.cpu_s for cost in costs.values()):.1f}", f"{seconds / built:.2%}",
+                 f"{slowest} {costs[slowest].seconds:.1f} s"]
+            )  # fmt: skip
+    return Table(
+        "Refreshes of all partitions",
+        ["documents", "what changed", "documents changed", "s", "processor s", "of the build",
+         "slowest stage"],
+        rows,
+    )  # fmt: skip
+
+
+def _goals(sizes: Sequence[Size]) -> list[Goal]:
+    goals = []
+    for small, large in pairwise(sizes):
+        growth = {stage: per_doubling(small, large, stage) for stage in STAGES}
+        steepest = max(growth, key=lambda stage: growth[stage])
+        total = per_doubling(small, large, None)
+        goals.append(
+            Goal(
+                f"a document's cost grows by at most {MOST_A_DOUBLING} per doubling, "
+                f"{small.n_documents:,} to {large.n_documents:,}",
+                f"{total:.3f}; steepest stage {steepest} {growth[steepest]:.3f}",
+                total <= MOST_A_DOUBLING,
+            )
+        )
+    peaks = {
+        (size.n_documents, phase, stage): max(cost.rss, cost.rss_child)
+        for size in sizes
+        for phase, costs in size.costs.items()
+        for stage, cost in costs.items()
+    }
+    at = max(peaks, key=lambda key: peaks[key])
+    goals.append(
+        Goal(
+            "no process holds 2 GB",
+            f"{_mb(peaks[at])} ({at[2]}, {at[1]}, {at[0]:,} documents)",
+            peaks[at] < MOST_RSS,
+        )
+    )
+    return goals
+
+
+def _mb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB"
