@@ -22,8 +22,8 @@ CHUNKS_A_DOCUMENT = 7.8  # 1,169 HTML pages, 256-token chunks: 9,100; the sample
 SECTIONS_A_DOCUMENT = 6.8  # the sample corpus
 MAX_PARTITIONS = 100_000  # of one asset, Dagster's own advice
 STAGES_A_RUN = 6
-EVENTS_A_STEP = 12  # rows of Dagster's event log: start, log lines, check, materialisation, success
-RUN_START_S = 10.0  # of a Ray job that imports Dagster and Lance, on the machine of the tests
+EVENTS_A_STEP = 12  # estimate: start, log lines, check, materialisation, success
+RUN_START_S = 10.0  # estimate, of a Ray job that imports Dagster and Lance
 
 DIMENSION = 384
 HNSW_BYTES = 20 * 2 * 4  # 20 neighbours a node, twice that on the lowest level, 4 bytes each

@@ -58,8 +58,8 @@ DEFAULTS: Mapping[str, Rate] = {
     # 507 tokens a prompt on average over the sample; answers have at most 140, 100 is assumed.
     "enrichments": Rate(52, 73.0, tokens_in=52 * 507, tokens_out=52 * 100, where=_SAMPLE),
     "duplicates": Rate(194, 0.12, where=_PAGES),
-    "chunk_index": Rate(338, 0.37, where=_PAGES),
-    "index_evaluation": Rate(1, 2.0, where=_SAMPLE),
+    "chunk_index": Rate(338, 0.37, where=f"{PUBLISHED}: the sample, same processor as for pages"),
+    "index_evaluation": Rate(1, 2.0, where=f"{PUBLISHED}: assumed"),
     "engines": Rate(1, 37.0, idle_seconds=0.0, where=_SAMPLE),
 }
 
