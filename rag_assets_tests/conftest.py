@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
 from rag_assets.models.engine_state import running_engines
@@ -22,6 +23,13 @@ def _sigint_is_heard() -> None:
     """As ``rag`` does: in the background SIGINT is ignored, and Dagster copies that to SIGTERM."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_of_another_test() -> Iterator[None]:
+    """A run that is cut off leaves its instance's storage behind, and Dagster asks the dead one."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @dataclass(frozen=True, slots=True)

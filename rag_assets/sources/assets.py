@@ -12,6 +12,7 @@ from rag_assets.sources import ingest
 from rag_assets.sources.catalog import source_name
 from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
+from rag_assets.sources.retirement import retire_partitions
 
 HELD = "source_lists_what_it_held"
 MAX_NOTICES = 50
@@ -50,7 +51,8 @@ def source_files(
 
     The bytes are kept under their hash, so that every later stage can be recomputed without
     the source. A source that cannot be listed fails the run and deletes nothing; one that lists
-    far less than it held fails its check, and nothing is written until a person agrees.
+    far less than it held fails its check, and nothing is written until a person agrees. Partitions
+    that a source has no longer, because it was given fewer buckets, are emptied.
     """
     notices: list[str] = []
     looks: dict[str, ingest.Look] = {}
@@ -78,6 +80,10 @@ def source_files(
             yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
             raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
         notices += [text for look in looks.values() for text in look.listing.notices]
+    for key in {source_name(key): key for key in context.partition_keys}.values():
+        for retired in retire_partitions(store.client, sources.of_partition(key, store.client)):
+            context.instance.delete_dynamic_partition(str(corpus_partitions.name), retired)
+            context.log.info(f"{retired} belongs to its source no more; it was emptied")
     for text in notices[:MAX_NOTICES]:
         context.log.warning(text)
     shown = "\n".join(f"- {text}" for text in notices[:MAX_NOTICES]) or "none"

@@ -27,7 +27,7 @@ def test_another_format_is_another_model(bench: Bench) -> None:
     lab = bench.lab()
     spec = lab.profile.spec("llm")
     fake = ScriptedChat("llm", model)
-    for served in (spec, in_format(spec, "bf16"), in_format(spec, "w4a16"), spec):
+    for served in (*(in_format(spec, one) for one in ("bf16", "w8a8", "w4a16")), spec):
         lab.metered(fake, served).complete(ASK, max_tokens=4)  # type: ignore[arg-type]
     assert len(fake.calls) == 3
     lab.metered(fake, spec, apart=" alone").complete(ASK, max_tokens=4)  # type: ignore[arg-type]

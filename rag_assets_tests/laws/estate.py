@@ -35,6 +35,7 @@ from rag_assets.sections import structure
 from rag_assets.serving.promotion import promote
 from rag_assets.sources import ingest
 from rag_assets.sources.declaration import Source
+from rag_assets.sources.retirement import retire_partitions
 from rag_assets_tests.fakes import FakeChat, count_words
 from rag_assets_tests.world import LABELS, WordCounter
 
@@ -202,6 +203,7 @@ def refresh_partition(
     done["source_files", partition] = ingest.ingest(
         store, source, partition, run_id=run_id, accept_deletions=True
     )
+    retire_partitions(store, source)
     done["documents", partition] = normalise.normalise_documents(store, partition, run_id=run_id)
     done["sections", partition] = structure.structure_documents(store, partition, run_id=run_id)
     done["chunks", partition] = cut.cut_chunks(

@@ -364,6 +364,7 @@ def test_the_command_publishes_the_others_and_fails(
     ingest(world.store, Source("a", "folder", str(world.root.parent / "a")), "a.0", run_id="r")
     loaded: list[object] = []
     monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
+    monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     with pytest.raises(CommandError, match=r"(?s)docs\.0 failed, the other sources are up .*none"):
         operations.refresh_and_load(load_settings(), ["a.0", "docs.0"], lambda text: None)
     assert small_line == ["a.0", "index"]

@@ -1,0 +1,28 @@
+"""What to do with partitions that a source has no longer: its number of buckets was lowered."""
+
+from rag_assets.lake.store import LakeStore
+from rag_assets.sources import ingest
+from rag_assets.sources.catalog import source_name
+from rag_assets.sources.declaration import Source
+
+
+def retire_partitions(store: LakeStore, source: Source) -> list[str]:
+    """Empty the partitions that this source had and has not now; returns those that held rows.
+
+    Their files stand in other partitions now. Tables are emptied from the last stage to the first:
+    a partition whose retirement was killed still has files, and is retired by the next refresh.
+    """
+    retired = []
+    for partition in store.partitions(ingest.TABLE.name):
+        if source_name(partition) != source.name or partition in source.partitions:
+            continue
+        first = store.table(ingest.TABLE.name, partition)
+        if first is None or first.count_rows() == 0:
+            continue
+        for stage in store.folders("tables"):
+            table = store.table(stage, partition)
+            if table is not None and stage != ingest.TABLE.name:
+                table.delete("true")
+        first.delete("true")
+        retired.append(partition)
+    return retired
