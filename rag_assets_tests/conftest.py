@@ -18,6 +18,11 @@ from rag_assets.models.weights import cache_root, pull
 TEST_PORT_BASE = 8561
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Engine tests last: the engines take 16 GB, and other tests start clusters of their own."""
+    items.sort(key=lambda item: item.get_closest_marker("engines") is not None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _sigint_is_heard() -> None:
     """As ``rag`` does: in the background SIGINT is ignored, and Dagster copies that to SIGTERM."""

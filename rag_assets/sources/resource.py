@@ -1,5 +1,6 @@
 """The catalogue of sources as a Dagster resource, and the partitions that it implies."""
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,8 @@ from rag_assets.sources.catalog import Source, SourceError, catalog, source_name
 
 # A partition is <source>.<bucket>; never a document: Dagster's own limit is 100,000 an asset.
 corpus_partitions = dg.DynamicPartitionsDefinition(name="corpus")
+# Beta in 1.13, and said six times at every start of a command; what we use of it is tested.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 # A run takes some 5 s to start and each of its partitions some 0.1 s at the least: 4,096 partitions
 # are 64 runs instead of 4,096. More at once would cost more when one of them fails.
 PARTITIONS_PER_RUN = 64
