@@ -33,6 +33,9 @@ FILES = [
     "notices/2024-02-lissmar-linkspan.txt", "archive/copy-of-lissmar-linkspan-notice.txt",
     "notices/2024-12-draft.txt", "archive/timetable-1998-scan.pdf", "archive/fares-2003.txt",
 ]  # fmt: skip
+# Of a sentence that no other document resembles: which of two the small model picks is measured by
+# `rag evaluate`, not asserted here.
+EDITED = "How many seats does the Half Deck cafe on MV Alder have?"
 STAGES = ["source_files", "documents", "rejected_documents", "sections", "chunks", "embeddings",
           "enrichments"]  # fmt: skip
 
@@ -251,7 +254,7 @@ def test_add_edit_delete_change_what_they_must_and_hot_load_fails_no_request(
         for row in world.store.rows("chunk_index", columns=["chunk_id", "uri", "row_hash"])
     }
     alder = world.corpus / "vessels" / "alder.html"
-    alder.write_text(alder.read_text().replace("<td>42</td>", "<td>57</td>"))
+    alder.write_text(alder.read_text().replace("has 58 seats", "has 73 seats"))
     (world.corpus / "vessels" / "tern.html").unlink()
     (world.corpus / "new.md").write_text(
         "# Lamp oil\n\nThe lighthouse on Utgrund burns 3.5 litres of lamp oil in a night.\n"
@@ -294,7 +297,7 @@ def test_add_edit_delete_change_what_they_must_and_hot_load_fails_no_request(
         if before.get(key) != after.get(key)
     }
     assert touched == {"docs:vessels/alder.html", "docs:vessels/tern.html", "docs:new.md"}
-    assert "57" in answerer.ask("How many cars can MV Alder carry?")["answer"]
+    assert "73" in answerer.ask(EDITED)["answer"]
     oil = answerer.ask("How much lamp oil does the lighthouse on Utgrund burn in a night?")
     assert "3.5" in oil["answer"]
     gone = answerer.ask("Which company built HSC Tern?")
@@ -308,13 +311,13 @@ def test_rollback_brings_the_old_answer_back_and_a_refresh_does_not_undo_it(
     rolled = world.rag("rollback")
     assert rolled.returncode == 0, rolled.stderr
     assert "hot-loaded" in rolled.stdout
-    assert "42" in answerer.ask("How many cars can MV Alder carry?")["answer"]
+    assert "58" in answerer.ask(EDITED)["answer"]
     world.refresh(instance)
     pointer = generations.live(world.store)
     assert pointer is not None
     assert pointer.generation_id != newest
     assert world.rag("rollback", newest).returncode == 0
-    assert "57" in answerer.ask("How many cars can MV Alder carry?")["answer"]
+    assert "73" in answerer.ask(EDITED)["answer"]
 
 
 @pytest.mark.postgres

@@ -149,15 +149,14 @@ class ParsingWorker:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
-        if self._process is None:
+        process, self._process = self._process, None  # another thread may close it, too
+        if process is None:
             return None
-        self._process.join(0.5)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        code = self._process.exitcode
-        self._process = None
-        return code
+        process.join(0.5)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        return process.exitcode
 
     def _started(self) -> Connection:
         if self._pipe is None or self._process is None or not self._process.is_alive():
