@@ -374,14 +374,21 @@ def bench_documents(
             f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
         )
 
-    def show(measured: "Part") -> None:
-        if as_json:
-            print(documents.as_json(measured))  # noqa: T201 - a script reads it
-        else:
-            out.print(f"\n{documents.markdown(measured)}\n", markup=False)
-
     tell = err_say if as_json else say
-    documents.run(part or list(documents.PARTS), load_settings().eval_data, tell, show)
+    chosen = part or list(documents.PARTS)
+    documents.run(
+        chosen, load_settings().eval_data, tell, lambda measured: show_part(measured, as_json)
+    )
+
+
+def show_part(measured: "Part", as_json: bool) -> None:
+    """The tables and goals of one part of a benchmark."""
+    from rag_assets.benchmarks import documents
+
+    if as_json:
+        print(documents.as_json(measured))  # noqa: T201 - a script reads it
+    else:
+        out.print(f"\n{documents.markdown(measured)}\n", markup=False)
 
 
 @bench_app.command("scale")
@@ -395,7 +402,6 @@ def bench_scale(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
-    from rag_assets.benchmarks import documents as shown
     from rag_assets.benchmarks import scale
 
     sizes = [size.strip() for size in documents.split(",")]
@@ -407,10 +413,7 @@ def bench_scale(
     window = scale.embedder_window(settings.cache)
     tell = err_say if as_json else say
     measured = scale.measure([int(size) for size in sizes], target, window, tell)
-    if as_json:
-        print(shown.as_json(measured))  # noqa: T201 - a script reads it
-    else:
-        out.print(f"\n{shown.markdown(measured)}\n", markup=False)
+    show_part(measured, as_json)
 
 
 @bench_app.command("refresh")
@@ -424,7 +427,7 @@ def bench_refresh(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
-    from rag_assets.benchmarks import documents, refresh
+    from rag_assets.benchmarks import refresh
     from rag_assets.models.profiles import active_profile
     from rag_assets.operations import borrowed_engines
 
@@ -432,10 +435,7 @@ def bench_refresh(
     tell = err_say if as_json else say
     with borrowed_engines(settings, tell, ["embedder"]):
         measured = refresh.measure(settings, profile, tell, n_pages=pages, pages_from=pages_from)
-    if as_json:
-        print(documents.as_json(measured))  # noqa: T201 - a script reads it
-    else:
-        out.print(f"\n{documents.markdown(measured)}\n", markup=False)
+    show_part(measured, as_json)
 
 
 # Processes
