@@ -167,7 +167,7 @@ def plan_refresh(
         return
     chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
     partitions = [key for one in chosen for key in one.partitions]
-    plan, _ = plan_of(settings, partitions, accept_deletions=accept_deletions)
+    plan = plan_of(settings, partitions, accept_deletions=accept_deletions).plan
     if as_json:
         print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
         return

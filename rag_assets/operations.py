@@ -14,9 +14,11 @@ from rag_assets.models.weights import pull
 from rag_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from rag_assets.lake.store import LakeStore
     from rag_assets.plans.plan import RefreshPlan
     from rag_assets.plans.stages import Models
     from rag_assets.running import JobRun
+    from rag_assets.sources.declaration import Source
 
 Tell = Callable[[str], None]
 
@@ -81,15 +83,19 @@ def evaluate(
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
+class Planned:
+    """A plan, what it was made for, and the seconds that making it took."""
+
     plan: "RefreshPlan"
+    store: "LakeStore"
+    sources: Sequence["Source"]
     models: "Models"
     seconds: float
 
 
 def plan_of(
     settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
-) -> tuple["RefreshPlan", "Models"]:
+) -> Planned:
     """What a refresh of these partitions would do; nothing is written, no engine is asked.
 
     Raises:
@@ -100,6 +106,7 @@ def plan_of(
     from rag_assets.plans.stages import models_of
     from rag_assets.sources.catalog import catalog, source_name
 
+    began = time.monotonic()
     models = models_of(active_profile(), settings.cache)
     store = LakeStore(settings.lake_uri)
     known = catalog(settings.sources_file, store)
@@ -107,36 +114,28 @@ def plan_of(
     plan = plan_refresh(
         store, sources, models, partitions=partitions, accept_deletions=accept_deletions
     )
-    return plan, models
+    return Planned(plan, store, sources, models, time.monotonic() - began)
 
 
 def _planned(
     settings: Settings, partitions: Sequence[str], tell: Tell, accept_deletions: bool
-) -> _Planned | None:
+) -> Planned | None:
     from rag_assets.plans.rendering import sentence
 
-    began = time.monotonic()
     try:
-        plan, models = plan_of(settings, partitions, accept_deletions=accept_deletions)
+        planned = plan_of(settings, partitions, accept_deletions=accept_deletions)
     except NotPulledError:
         return None  # the stage that needs the weights says so
-    tell(sentence(plan))
-    return _Planned(plan, models, time.monotonic() - began)
+    tell(sentence(planned.plan))
+    return planned
 
 
-def _record(
-    settings: Settings,
-    planned: _Planned,
-    runs: Sequence["JobRun"],
-    engines_s: float,
-    total_s: float,
-) -> None:
-    from rag_assets.lake.store import LakeStore
+def _record(planned: Planned, runs: Sequence["JobRun"], engines_s: float, total_s: float) -> None:
     from rag_assets.plans.history import RunFigures, record_refresh
 
-    figures = [RunFigures(run.run_id, run.what, run.figures, run.seconds) for run in runs]
+    figures = [RunFigures(run.run_id, run.partitions, run.figures, run.seconds) for run in runs]
     record_refresh(
-        LakeStore(settings.lake_uri),
+        planned.store,
         planned.plan,
         planned.models,
         figures,
@@ -164,6 +163,8 @@ def refresh_and_load(
 ) -> None:
     """Refresh partitions and hot-load what came of it; engines are started only if needed.
 
+    Where the plan and every stage find all up to date, nothing is run.
+
     Args:
         settings: places.
         partitions: keys, ``<source>.<bucket>``.
@@ -174,14 +175,23 @@ def refresh_and_load(
         CommandError: a run failed. If it was a source's that could not be read, the index of the
             others was published; if not, the live index is as it was.
     """
-    # Dagster is imported here, so that pulling weights does not wait for it.
-    from rag_assets.execution import is_clustered
-    from rag_assets.instance import open_instance
-    from rag_assets.running import has_work, refresh_partitions
+    from rag_assets.lake.generations import live
+    from rag_assets.plans.standing import standing
 
     planned = _planned(settings, partitions, tell, accept_deletions)
-    needed = has_work(settings, partitions, accept_deletions=accept_deletions)
-    needed = needed or (planned is not None and planned.plan.needs_models)
+    if planned is not None:
+        stands = standing(planned.store, planned.sources, planned.plan, planned.models)
+        if stands is not None:
+            held = f"{stands.counts['documents']:,} documents, {stands.counts['chunks']:,} chunks"
+            tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
+            stack.hot_load(settings, tell)
+            return
+    # Dagster is imported here, so that what needs no run does not wait for it.
+    from rag_assets.execution import is_clustered
+    from rag_assets.instance import open_instance
+    from rag_assets.running import refresh_partitions
+
+    needed = planned is None or planned.plan.needs_engines or live(planned.store) is None
     needed = needed and not is_clustered()  # runs ask the engines of the node that they are on
     roles = refresh_roles(settings, partitions)
     engines = borrowed_engines(settings, tell, roles) if needed else nullcontext()
@@ -190,7 +200,7 @@ def refresh_and_load(
         engines_s = time.monotonic() - began if needed else 0.0
         runs = refresh_partitions(instance, partitions, tell, accept_deletions=accept_deletions)
         if planned is not None:
-            _record(settings, planned, runs, engines_s, time.monotonic() - began)
+            _record(planned, runs, engines_s, time.monotonic() - began)
     failed = [run for run in runs if not run.succeeded]
     if runs[-1].succeeded:
         stack.hot_load(settings, tell)

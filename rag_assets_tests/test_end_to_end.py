@@ -18,7 +18,8 @@ from dagster import DagsterInstance
 from rag_assets.instance import open_instance
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.running import JobRun, has_work, refresh_partitions
+from rag_assets.operations import plan_of
+from rag_assets.running import JobRun, refresh_partitions
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines
@@ -155,7 +156,7 @@ def test_a_second_run_writes_nothing_and_says_so(
     world: World, refreshed: JobRun, instance: DagsterInstance
 ) -> None:
     before, live = world.versions(), generations.live(world.store)
-    assert not has_work(load_settings(), ["docs.0"])
+    assert plan_of(load_settings(), ["docs.0"]).plan.is_empty
     run = world.refresh(instance)
     assert world.versions() == before
     assert generations.live(world.store) == live
@@ -259,7 +260,7 @@ def test_add_edit_delete_change_what_they_must_and_hot_load_fails_no_request(
     (world.corpus / "new.md").write_text(
         "# Lamp oil\n\nThe lighthouse on Utgrund burns 3.5 litres of lamp oil in a night.\n"
     )
-    assert has_work(load_settings(), ["docs.0"])
+    assert plan_of(load_settings(), ["docs.0"]).plan.needs_engines
     failures: list[str] = []
     served: set[str] = set()
     stop = threading.Event()

@@ -61,13 +61,9 @@ class CollapseReport:
 def collapse_duplicates(store: LakeStore) -> CollapseReport:
     """Group all documents of all partitions; write only what changed."""
     opened = open_documents(store)
-    made_from = {
-        "code": f"{CODE_VERSION}/{signatures.VERSION}",
-        "documents": {name: state_of(table) for name, table in opened.items()},
-    }
+    made_from = _made_from(opened)
     state = store.get_record(STATE) or {}
-    have_all = all(store.table(name) is not None for name in (ALIASES, RELATED))
-    if have_all and state.get("made_from") == made_from:
+    if _have_all(store) and state.get("made_from") == made_from:
         report = CollapseReport(**state["report"])
         return replace(report, changed=0, n_verified=0, n_read=0)
     is_same_code = state.get("made_from", {}).get("code") == made_from["code"]
@@ -75,6 +71,23 @@ def collapse_duplicates(store: LakeStore) -> CollapseReport:
     report = _collapse(store, opened, _known_pairs(store) if is_same_code else None)
     store.put_record(STATE, {"made_from": made_from, "report": asdict(report)})
     return report
+
+
+def is_current(store: LakeStore) -> bool:
+    """Whether collapsing would find nothing changed; reads what a run reads to find that out."""
+    made_from = (store.get_record(STATE) or {}).get("made_from")
+    return _have_all(store) and made_from == _made_from(open_documents(store))
+
+
+def _made_from(opened: Mapping[str, Table]) -> dict[str, Any]:
+    return {
+        "code": f"{CODE_VERSION}/{signatures.VERSION}",
+        "documents": {name: state_of(table) for name, table in opened.items()},
+    }
+
+
+def _have_all(store: LakeStore) -> bool:
+    return all(store.table(name) is not None for name in (ALIASES, RELATED))
 
 
 def _known_pairs(store: LakeStore) -> pa.Table | None:

@@ -88,16 +88,14 @@ def build_index(
         index_table(table)  # a killed build left rows that every look for others would scan
     aliases = _aliases(store)
     known = _known_inputs(table) if before is None else before.inputs
-    partitions = store.partitions(normalise.TABLE.name)
-    names = [*partitions, *sorted(known.keys() - set(partitions))]
-    inputs, owners = _all_inputs(store, names, aliases)
-    moved = {name for name, now in inputs.items() if _depends_on(known.get(name, {})) != now}
+    inputs, owners = _all_inputs(store, known, aliases)
+    moved = _moved(inputs, known)
     if before is not None and moved:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in moved}
         generations.put_candidate(store, replace(before, inputs=known | forgotten))
     writer = _Writer(store, table, dimension)
     waiting = set()
-    for done, partition in enumerate(names):
+    for done, partition in enumerate(list(inputs)):
         now = _update(store, writer, partition, aliases, owners) if partition in moved else None
         if now is not None:
             inputs[partition] |= now
@@ -106,7 +104,7 @@ def build_index(
         if now is None and partition in moved:
             waiting.add(partition)
         if progress is not None:
-            progress(done + 1, len(names))
+            progress(done + 1, len(inputs))
     for partition in waiting:
         inputs[partition] = inputs[partition] | _leave(writer, partition, owners, waiting)
     writer.flush()
@@ -135,6 +133,16 @@ def build_index(
     )
     generations.put_candidate(store, generation)
     return BuildReport(generation, True, writer.n_added, writer.n_gone, _n_unindexed(table))
+
+
+def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a build with these models would find nothing changed."""
+    table = store.table(INDEX)
+    before = None if table is None else _candidate(store, table)
+    if before is None or before.models != models:
+        return False
+    inputs, _ = _all_inputs(store, before.inputs, _aliases(store))
+    return not _moved(inputs, before.inputs)
 
 
 class _Owners:
@@ -263,11 +271,15 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
 
 
 def _all_inputs(
-    store: LakeStore, partitions: Sequence[str], aliases: _Aliases
+    store: LakeStore, known: Iterable[str], aliases: _Aliases
 ) -> tuple[dict[str, dict[str, str]], _Owners]:
-    """What the partitions' index rows depend on, and where their documents belong."""
+    """What all partitions' index rows depend on, and where their documents belong.
+
+    Those that the index knows and the lake no longer has come last.
+    """
+    partitions = store.partitions(normalise.TABLE.name)
     inputs, ids = {}, {}
-    for name in partitions:
+    for name in [*partitions, *sorted(set(known) - set(partitions))]:
         hashes = upstream_hashes(store, normalise.TABLE, name)
         inputs[name] = _inputs(store, name, aliases, hashes)
         ids[name] = np.array([_id_hash(key) for key in hashes], dtype=np.uint64)
@@ -276,6 +288,13 @@ def _all_inputs(
         if elsewhere := owners.elsewhere(name):
             of["elsewhere"] = value_hash(sorted(elsewhere))
     return inputs, owners
+
+
+def _moved(
+    inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]
+) -> set[str]:
+    """Partitions whose rows may have to change."""
+    return {name for name, now in inputs.items() if _depends_on(known.get(name, {})) != now}
 
 
 def _depends_on(known: Mapping[str, str]) -> dict[str, str]:

@@ -133,6 +133,13 @@ class Profile:
             )
         return self.roles[role]
 
+    def identities(self) -> dict[str, dict[str, str]]:
+        """Role -> model id and revision, for a generation's manifest."""
+        return {
+            role: {"model_id": spec.model_id, "revision": spec.revision}
+            for role, spec in self.roles.items()
+        }
+
 
 Served = TypeVar("Served", ModelSpec, Profile)
 

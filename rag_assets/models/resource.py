@@ -61,7 +61,4 @@ class ModelsResource(dg.ConfigurableResource):
 
     def identities(self) -> dict[str, dict[str, str]]:
         """Role -> model id and revision, for a generation's manifest."""
-        return {
-            role: {"model_id": spec.model_id, "revision": spec.revision}
-            for role, spec in self.loaded_profile.roles.items()
-        }
+        return self.loaded_profile.identities()

@@ -88,9 +88,18 @@ class RefreshPlan:
         return [_sum(name, plans) for name, plans in by_name.items()] + list(self.whole)
 
     @property
-    def needs_models(self) -> bool:
-        """Whether a model is asked anything."""
-        return any(stage.calls for stage in self.totals)
+    def needs_engines(self) -> bool:
+        """Whether a model may be asked: by a stage, or by the gate of the index that comes of it.
+
+        A partition with a problem asks none: its run stops. Of a web source nobody knows before.
+        """
+        unasked = any(partition.note for partition in self.partitions)
+        return unasked or any(stage.has_work for stage in self.totals)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no stage of a partition has work, as far as listings and lineage tell."""
+        return not self.needs_engines and not any(one.problem for one in self.partitions)
 
     @property
     def seconds(self) -> float:

@@ -29,6 +29,7 @@ class Models:
         embedder: model id and revision.
         dimension: floats in a vector.
         slm: model id and revision.
+        identities: of all roles, as a generation's manifest names them.
     """
 
     tokenizer_id: str
@@ -36,6 +37,7 @@ class Models:
     embedder: tuple[str, str]
     dimension: int
     slm: tuple[str, str]
+    identities: Mapping[str, Mapping[str, str]]
 
 
 def models_of(profile: Profile, cache: Path) -> Models:
@@ -52,6 +54,7 @@ def models_of(profile: Profile, cache: Path) -> Models:
         embedder=(embedder.model_id, embedder.revision),
         dimension=embedder.dimension or 0,
         slm=(slm.model_id, slm.revision),
+        identities=profile.identities(),
     )
 
 

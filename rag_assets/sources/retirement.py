@@ -12,17 +12,25 @@ def retire_partitions(store: LakeStore, source: Source) -> list[str]:
     Their files stand in other partitions now. Tables are emptied from the last stage to the first:
     a partition whose retirement was killed still has files, and is retired by the next refresh.
     """
-    retired = []
-    for partition in store.partitions(ingest.TABLE.name):
-        if source_name(partition) != source.name or partition in source.partitions:
-            continue
-        first = store.table(ingest.TABLE.name, partition)
-        if first is None or first.count_rows() == 0:
-            continue
+    retired = partitions_to_retire(store, source)
+    for partition in retired:
         for stage in store.folders("tables"):
             table = store.table(stage, partition)
             if table is not None and stage != ingest.TABLE.name:
                 table.delete("true")
-        first.delete("true")
-        retired.append(partition)
+        first = store.table(ingest.TABLE.name, partition)
+        if first is not None:
+            first.delete("true")
     return retired
+
+
+def partitions_to_retire(store: LakeStore, source: Source) -> list[str]:
+    """Partitions that hold rows of this source and that it has not now."""
+    return [
+        partition
+        for partition in store.partitions(ingest.TABLE.name)
+        if source_name(partition) == source.name
+        and partition not in source.partitions
+        and (table := store.table(ingest.TABLE.name, partition)) is not None
+        and table.count_rows() > 0
+    ]

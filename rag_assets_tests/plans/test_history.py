@@ -44,7 +44,7 @@ def run(partition: str = "docs.0") -> RunFigures:
     counted = {"model_calls": 3, "prompt_tokens": 300, "completion_tokens": 60}
     return RunFigures(
         run_id="r",
-        partition=partition,
+        partitions=[partition],
         metadata={
             **partitioned,
             "rejected_documents": {"new": 2},
@@ -79,7 +79,7 @@ def test_what_runs_tell_is_summed_by_stage(store: LakeStore) -> None:
 def test_a_step_that_failed_is_no_measurement(store: LakeStore) -> None:
     whole = run()
     failed = RunFigures(
-        "r", "docs.0", whole.metadata, {"source_files": 1.0, "index_evaluation": 2.0}
+        "r", ["docs.0"], whole.metadata, {"source_files": 1.0, "index_evaluation": 2.0}
     )
     assert list(actual_figures(store, [failed], engines_s=0.1)) == ["source_files"]
 

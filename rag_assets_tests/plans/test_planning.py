@@ -34,6 +34,9 @@ def models_of(world: World) -> Models:
         embedder=(world.embedder.model_id, world.embedder.revision),
         dimension=world.embedder.dimension,
         slm=(world.chat.model_id, world.chat.revision),
+        identities={
+            "embedder": {"model_id": world.embedder.model_id, "revision": world.embedder.revision}
+        },
     )
 
 

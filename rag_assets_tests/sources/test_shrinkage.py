@@ -10,13 +10,16 @@ from typer.testing import CliRunner
 from rag_assets import operations, running
 from rag_assets.cli import app
 from rag_assets.errors import CommandError
+from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
+from rag_assets.plans import stages
 from rag_assets.settings import load_settings
 from rag_assets.sources.assets import HELD, source_files
 from rag_assets.sources.declaration import Source, SourceShrunkError, WebOptions
 from rag_assets.sources.ingest import has_shrunk, ingest, n_stored
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
+from rag_assets_tests.plans.test_planning import models_of
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.world import World
 
@@ -225,13 +228,14 @@ def test_no_engine_is_started_for_a_refresh_that_will_stop(
     for n in range(6):
         world.write(f"{n}.md", f"text {n}")
     refresh(world)
+    world.stages()
     settings = load_settings()
-    assert running.has_work(settings, ["docs.0"])  # nothing is live yet
-    monkeypatch.setattr(running, "live", lambda store: "some generation")
-    assert not running.has_work(settings, ["docs.0"])
+    monkeypatch.setattr(stages, "models_of", lambda *_: models_of(world))
+    assert not operations.plan_of(settings, ["docs.0"]).plan.needs_engines
     leave(world, 1)
-    assert not running.has_work(settings, ["docs.0"])
-    assert running.has_work(settings, ["docs.0"], accept_deletions=True)
+    assert not operations.plan_of(settings, ["docs.0"]).plan.needs_engines
+    accepted = operations.plan_of(settings, ["docs.0"], accept_deletions=True)
+    assert accepted.plan.needs_engines
 
 
 def test_command_says_what_the_check_says_and_passes_the_answer_on(
@@ -241,7 +245,7 @@ def test_command_says_what_the_check_says_and_passes_the_answer_on(
         world.write(f"{n}.md", f"text {n}")
     refresh(world)
     leave(world, 1)
-    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    monkeypatch.setattr(generations, "live", lambda store: "some generation")
     told: list[str] = []
     loaded: list[object] = []
     monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
@@ -360,7 +364,7 @@ def test_the_command_publishes_the_others_and_fails(
     world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.root.rmdir()
-    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    monkeypatch.setattr(generations, "live", lambda store: "some generation")
     ingest(world.store, Source("a", "folder", str(world.root.parent / "a")), "a.0", run_id="r")
     loaded: list[object] = []
     monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
@@ -374,7 +378,7 @@ def test_the_command_publishes_the_others_and_fails(
 def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
     world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "live", lambda store: "some generation")
+    monkeypatch.setattr(stages, "models_of", lambda *_: models_of(world))
     world.root.rmdir()
-    assert not running.has_work(load_settings(), ["docs.0"])
-    assert running.has_work(load_settings(), ["docs.0", "a.0"])
+    assert not operations.plan_of(load_settings(), ["docs.0"]).plan.needs_engines
+    assert operations.plan_of(load_settings(), ["docs.0", "a.0"]).plan.needs_engines
