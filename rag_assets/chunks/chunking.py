@@ -18,6 +18,7 @@ slice is counted anew, and cut again should it exceed the window.
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,21 +86,36 @@ def chunk_sections(
     Raises:
         ValueError: a header leaves less than half of the window.
     """
+    rooms = [max_tokens - section.header.n_tokens for section in sections]
+    if min(rooms, default=max_tokens) < max_tokens / 2:
+        raise ValueError(
+            f"expected headers that leave at least half of {max_tokens} tokens, got one that "
+            f"leaves {min(rooms)}"
+        )
     found: list[list[Chunk]] = []
-    for group in _groups(sections):
-        rooms = [max_tokens - section.header.n_tokens for section in group]
-        if min(rooms) < max_tokens / 2:
-            raise ValueError(
-                f"expected headers that leave at least half of {max_tokens} tokens, got one that "
-                f"leaves {min(rooms)}"
-            )
-        sizes = measure([section.text for section in group], rooms, counter)
-        cutters = [
-            _Cutter(section, of, room, max_tokens)
-            for section, of, room in zip(group, sizes, rooms, strict=True)
-        ]
+    for cutters in _measured(sections, counter, max_tokens):
         found += _exact(cutters, counter, max_tokens)
     return found
+
+
+def _measured(
+    sections: Sequence[Section], counter: Counter, max_tokens: int
+) -> Iterator[list["_Cutter"]]:
+    """A group at a time; while one is cut, a thread tokenises the next, outside of the GIL."""
+
+    def measured(group: Sequence[Section]) -> list[_Cutter]:
+        rooms = [max_tokens - section.header.n_tokens for section in group]
+        sizes = measure([section.text for section in group], rooms, counter)
+        return [_Cutter(*of, max_tokens) for of in zip(group, sizes, rooms, strict=True)]
+
+    with ThreadPoolExecutor(1) as thread:
+        ahead: Future[list[_Cutter]] | None = None
+        for group in _groups(sections):
+            before, ahead = ahead, thread.submit(measured, group)
+            if before is not None:
+                yield before.result()
+        if ahead is not None:
+            yield ahead.result()
 
 
 def _groups(sections: Sequence[Section]) -> Iterator[list[Section]]:

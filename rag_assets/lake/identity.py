@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import xxhash
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 def bytes_hash(data: bytes) -> str:
     """xxh3_128 of raw bytes, 32 hex digits."""
@@ -29,7 +31,7 @@ def value_hash(value: object) -> str:
     Raises:
         TypeError: the value holds something JSON has no form for.
     """
-    return text_hash(json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+    return text_hash(_JSON.encode(value))
 
 
 def row_id(kind: str, *parts: object) -> str:
