@@ -260,7 +260,10 @@ def scan(
 
 
 def batches(
-    table: Table, *, columns: Sequence[str], batch_size: int = 1024
+    table: Table, *, columns: Sequence[str], where: str | None = None, batch_size: int = 1024
 ) -> Iterator[pa.RecordBatch]:
-    """The table's rows in record batches of at most ``batch_size``, in bounded memory."""
-    yield from table.search().select(list(columns)).to_batches(batch_size)
+    """Rows that satisfy ``where`` in record batches of at most ``batch_size``."""
+    query = table.search()
+    if where is not None:
+        query = query.where(where)
+    yield from query.select(list(columns)).to_batches(batch_size)

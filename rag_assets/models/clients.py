@@ -7,9 +7,10 @@ import base64
 import math
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -129,16 +130,24 @@ class Embedder(Protocol):
 
 
 class HttpChatModel:
-    """A ChatModel behind ``/v1/chat/completions``; thread-safe."""
+    """A ChatModel behind ``/v1/chat/completions``; thread-safe.
 
-    def __init__(self, spec: ModelSpec, tokenizer: Tokenizer, url: str) -> None:
+    Its tokenizer takes half a second to load, so it is loaded when first used: a refresh with
+    nothing to describe never does.
+    """
+
+    def __init__(self, spec: ModelSpec, tokenizer: Callable[[], Tokenizer], url: str) -> None:
         self.name: ChatRole = "llm" if spec.role == "llm" else "slm"
         self.model_id = spec.model_id
         self.revision = spec.revision
         self.max_model_len = spec.max_model_len
         self._served_name = spec.served_name
-        self._tokenizer = tokenizer
+        self._load_tokenizer = tokenizer
         self._http = _Http(spec.role, url)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return self._load_tokenizer()
 
     def complete(
         self,
@@ -319,11 +328,11 @@ def connect(
             f"{state.served_name} (profile {state.profile}), profile {profile.name} wants "
             f"{spec.model_id} as {spec.served_name}; run `rag down`, then `rag up`"
         )
-    tokenizer = Tokenizer.from_dir(require_pulled(spec, cache_dir))
+    folder = require_pulled(spec, cache_dir)
     url = spec.url if state is None else state.url
     if role == "embedder":
-        return HttpEmbedder(spec, tokenizer, url)
-    return HttpChatModel(spec, tokenizer, url)
+        return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
+    return HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
 
 
 def unavailable(role: Role, where: str) -> EngineUnavailableError:

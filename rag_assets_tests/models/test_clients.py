@@ -92,7 +92,7 @@ def words() -> Tokenizer:
 
 @pytest.fixture
 def chat(server: Server, words: Tokenizer) -> HttpChatModel:
-    return HttpChatModel(CHAT, words, server.url)
+    return HttpChatModel(CHAT, lambda: words, server.url)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_nobody_there_says_how_to_start(server: Server, words: Tokenizer) -> Non
     unused = Server()
     unused.close()
     with pytest.raises(EngineUnavailableError, match=r"role slm at http.*; start .* `rag up`"):
-        HttpChatModel(CHAT, words, unused.url).complete(USER, max_tokens=5)
+        HttpChatModel(CHAT, lambda: words, unused.url).complete(USER, max_tokens=5)
 
 
 def packed(vector: list[float]) -> str:
