@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 
 import trafilatura
-from lxml.etree import ParserError, XPath, _Element
+from lxml.etree import ParserError, XPath, _Element, strip_tags
 from lxml.html import HTMLParser, document_fromstring
 from trafilatura.settings import Document
 
@@ -37,6 +37,7 @@ _SIDE = re.compile(
 )
 _TAGS = {"list": "ul", "row": "tr", "cell": "td", "lb": "br", "quote": "blockquote"}
 _HEADING = re.compile("h[1-6]")
+_INLINE = ("a", "b", "code", "em", "i", "span", "strong", "var")
 _SHOWN = XPath(".//text()[not(parent::script or parent::style or parent::noscript)]")
 
 # It logs each page that it discards; here that is the fall-back's cue, or a rejection.
@@ -54,6 +55,8 @@ def read_html(data: bytes) -> Extracted:
     """
     text, encoding = decode(data)
     tree = _parsed(text)
+    for code in tree.findall(".//code"):
+        strip_tags(code, *_INLINE)  # trafilatura moves what is marked in code to another place
     links = {" ".join("".join(link.itertext()).split()) for link in tree.iter("a")}
     blocks = _main_content(tree, links) if len(text) <= LARGE else []
     blocks = blocks or blocks_of(_body(tree), skip=_AROUND) or blocks_of(tree, skip=INVISIBLE)

@@ -93,6 +93,14 @@ def texts(body: str) -> str:
     return "\n".join(block.text for block in read_html(page_of(body)).blocks)
 
 
+def test_what_is_marked_in_code_stays_in_it() -> None:
+    rows = '<em class="replaceable"><code>rows</code></em>'
+    said = f"The tag is <code>FETCH {rows}</code> where {rows} is the number of rows."
+    page = f"<article><h1>T</h1><p>{PARAGRAPH}</p><p>{said}</p><p>Again: {said}</p></article>"
+    texts = [block.text for block in read_html(page.encode()).blocks]
+    assert texts[-1] == "Again: The tag is FETCH rows where rows is the number of rows."
+
+
 def test_code_within_a_sentence_stays_in_it() -> None:
     body = f"<article><h1>T</h1><p>{PARAGRAPH}</p><p>Call <code>go()</code> before you leave.</p>"
     blocks = read_html(page_of(body)).blocks
