@@ -1,4 +1,9 @@
-"""Refresh on a cluster: a run per partition at once, then one run that indexes and publishes.
+"""Refresh on a cluster: runs over partitions at once, then one run that indexes and publishes.
+
+A run holds one partition while there are few, so that all nodes have work and a dead one costs
+little. There are few as long as each of the runs at once has at most ``RUNS_A_SLOT`` after one
+another; beyond that a run takes a range of them, up to ``PARTITIONS_PER_RUN``, as it costs seconds
+to start.
 
 The command launches runs through the instance's run launcher, follows their events and ends with
 them; killed, it leaves them running, and the next refresh waits for their locks. A run whose node
@@ -23,8 +28,15 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 from rag_assets.running import JobRun, Tell, heard
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import source_name
+from rag_assets.sources.resource import (
+    PARTITIONS_PER_RUN,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
 
 POLL_S = 1.0
+RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the time at most
 LAUNCHES = 3  # of one partition's run; a third dead node is no accident
 PLACE = ("rag_assets.definitions", "defs")  # where a node finds the job
 
@@ -35,7 +47,6 @@ class _Launched:
 
     run: JobRun
     selection: frozenset[dg.AssetKey]
-    partition: str | None
     run_config: Mapping[str, Any]
     n_launches: int = 0
     cursor: str | None = None  # events up to here were told
@@ -61,19 +72,22 @@ def refresh_on_cluster(
         run_config: of each partition's run.
 
     Returns:
-        One run a partition and, if none failed by itself, the one that published. A failure that
+        One run a range and, if none failed by itself, the one that published. A failure that
         ended the refresh stands last.
     """
     cluster = _Cluster(instance, job, tell)
+    runs_at_once = load_settings().runs_at_once
     waiting = deque(
-        _Launched(JobRun("", key), frozenset(partitioned), key, run_config or {})
-        for key in partitions
+        _Launched(JobRun("", range_name(keys), keys), frozenset(partitioned), run_config or {})
+        for keys in partition_ranges(
+            instance, partitions, at_most=partitions_per_run(len(partitions), runs_at_once)
+        )
     )
     flying: list[_Launched] = []
     done: list[JobRun] = []
     broken: list[JobRun] = []
     while flying or (waiting and not broken):
-        while waiting and not broken and len(flying) < load_settings().runs_at_once:
+        while waiting and not broken and len(flying) < runs_at_once:
             flying.append(cluster.launch(waiting.popleft()))
         time.sleep(POLL_S)
         for one in [one for one in flying if cluster.has_ended(one)]:
@@ -82,11 +96,16 @@ def refresh_on_cluster(
             (broken if is_broken else done).append(one.run)
     if not broken and any(run.succeeded for run in done):
         whole = frozenset(job.asset_layer.executable_asset_keys) - frozenset(partitioned)
-        last = cluster.launch(_Launched(JobRun("", job.name), whole, None, {}))
+        last = cluster.launch(_Launched(JobRun("", job.name), whole, {}))
         while not cluster.has_ended(last):
             time.sleep(POLL_S)
         done.append(last.run)
     return done + broken
+
+
+def partitions_per_run(n_partitions: int, runs_at_once: int) -> int:
+    """How many partitions a run takes on a cluster; see the module."""
+    return min(max(n_partitions // (runs_at_once * RUNS_A_SLOT), 1), PARTITIONS_PER_RUN)
 
 
 class _Cluster:
@@ -107,9 +126,11 @@ class _Cluster:
         one.run.run_id = str(uuid.uuid4())
         one.n_launches += 1
         one.cursor = None
-        tags = {}
-        if one.partition is not None:
-            tags = {PARTITION_NAME_TAG: one.partition, "source": source_name(one.partition)}
+        tags = range_tags(one.run.partitions)
+        if len(one.run.partitions) == 1:
+            tags[PARTITION_NAME_TAG] = one.run.partitions[0]
+        if one.run.partitions:
+            tags["source"] = source_name(one.run.partitions[0])
         self._instance.create_run_for_job(
             self._job.get_subset(asset_selection=one.selection),
             run_id=one.run.run_id,
@@ -140,7 +161,7 @@ class _Cluster:
         one.run.errors.append(f"the worker of run {one.run.run_id} died: {health.msg}")
         if one.n_launches == LAUNCHES:
             return True
-        one.run.errors.clear()
+        one.run = JobRun(one.run.run_id, one.run.what, one.run.partitions)
         self.launch(one)
         return False
 

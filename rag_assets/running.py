@@ -3,6 +3,7 @@
 import logging
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +14,15 @@ from dagster import DagsterEventType, EventLogEntry
 
 from rag_assets.definitions import defs
 from rag_assets.execution import PROCESS, is_clustered
-from rag_assets.lake.generations import live
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.resource import SUMMED
 from rag_assets.models.engine_state import is_same_process
-from rag_assets.settings import Settings
-from rag_assets.sources import ingest
-from rag_assets.sources.catalog import Source, SourceError, catalog, source_name
-from rag_assets.sources.listing import states
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.catalog import source_name
+from rag_assets.sources.resource import (
+    corpus_partitions,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
 
 Tell = Callable[[str], None]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -31,12 +33,14 @@ class JobRun:
     """What one run of a job did."""
 
     run_id: str
-    what: str  # its partition, or the job's name
+    what: str  # its partition or range of partitions, or the job's name
+    partitions: tuple[str, ...] = ()
     succeeded: bool = False
     summaries: dict[str, str] = field(default_factory=dict)  # asset -> its summary
     texts: dict[str, dict[str, str]] = field(default_factory=dict)  # asset -> its Markdown entries
     errors: list[str] = field(default_factory=list)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)  # asset -> its numbers
+    n_heard: Counter[str] = field(default_factory=Counter)  # asset -> materialisations
     seconds: dict[str, float] = field(default_factory=dict)  # step that succeeded -> its time
 
 
@@ -47,7 +51,7 @@ def refresh_partitions(
     *,
     accept_deletions: bool = False,
 ) -> list[JobRun]:
-    """Run ``refresh_job`` for these partitions, one run each.
+    """Run ``refresh_job`` for these partitions, a range of them a run; see ``partition_ranges``.
 
     All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
     and publish one index for all of them. On a cluster they run beside one another, and a run of
@@ -56,7 +60,6 @@ def refresh_partitions(
     other failure ends it.
     """
     _close_dead_runs(instance)
-    instance.add_dynamic_partitions(str(corpus_partitions.name), list(partitions))
     repository = defs().get_repository_def()
     job = repository.get_job("refresh_job")
     graph = repository.asset_graph
@@ -71,16 +74,19 @@ def refresh_partitions(
             instance, job, partitions, tell, partitioned=partitioned, run_config=config
         )
     runs = []
-    for position, partition in enumerate(partitions):
-        is_last = position == len(partitions) - 1
+    ranges = partition_ranges(instance, partitions)
+    for position, found in enumerate(ranges):
+        is_last = position == len(ranges) - 1
+        if len(ranges) > 1:
+            tell(f"run {position + 1} of {len(ranges)}: {range_name(found)}")
         run = _run(
             instance,
             job,
             tell,
             selection=None if is_last else partitioned,
-            partition=partition,
+            partitions=found,
             run_config=config,
-            tags={"source": source_name(partition)},
+            tags={"source": source_name(found[0]), **range_tags(found)},
         )
         runs.append(run)
         if not run.succeeded and "source_files" in run.summaries:
@@ -113,15 +119,16 @@ def _run(
     tell: Tell,
     *,
     selection: Sequence[dg.AssetKey] | None,
-    partition: str | None = None,
+    partitions: tuple[str, ...] = (),
     run_config: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> JobRun:
-    run = JobRun(str(uuid.uuid4()), partition or job.name)
+    what = range_name(partitions) if partitions else job.name
+    run = JobRun(str(uuid.uuid4()), what, partitions)
     instance.add_event_listener(run.run_id, lambda entry: heard(entry, run, tell))
     result = job.execute_in_process(
         instance=instance,
-        partition_key=partition,
+        partition_key=partitions[0] if len(partitions) == 1 else None,
         asset_selection=selection,
         run_id=run.run_id,
         run_config={**QUIET, **(run_config or {})},
@@ -154,21 +161,24 @@ def heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
         materialization = event.step_materialization_data.materialization
         name = materialization.asset_key.to_user_string()
         summary = materialization.metadata.get("summary")
-        rows = materialization.metadata.get("dagster/row_count")
         run.summaries[name] = "" if summary is None else str(summary.value)
         run.texts[name] = {
             label: str(value.value)
             for label, value in materialization.metadata.items()
             if isinstance(value, dg.MarkdownMetadataValue)
         }
-        run.figures[name] = {
-            label: value.value
-            for label, value in materialization.metadata.items()
-            if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
-            and value.value is not None
-        }
-        if rows is not None:  # what changed is in the asset's log line
-            tell(f"  {name} has {rows.value} rows")
+        known = run.figures.setdefault(name, {})
+        for label, value in materialization.metadata.items():
+            if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue) and (
+                value.value is not None
+            ):
+                so_far = known.get(label, 0) if label in SUMMED else 0
+                known[label] = so_far + value.value
+        run.n_heard[name] += 1
+        # Of a range every partition has an event, and what changed is in the asset's log line.
+        is_whole = materialization.partition is None or run.n_heard[name] == len(run.partitions)
+        if is_whole and "dagster/row_count" in known:
+            tell(f"  {name} has {known['dagster/row_count']} rows")
     elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
         tell(f"  check {check.check_name}: {'passed' if check.passed else 'FAILED'}")
@@ -180,37 +190,3 @@ def heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
         failure = event.step_failure_data
         error = failure.error.cause or failure.error if failure.error else None
         run.errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
-
-
-def has_work(
-    settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
-) -> bool:
-    """Whether models may be needed: a listing differs from what is stored, or nothing is live.
-
-    Reads listings only, and of a web source nothing, as only asking for its pages would tell. A
-    change of code or model shows later, in the stages; a run that needs an engine which does not
-    run then fails with a sentence that says so.
-    """
-    store = LakeStore(settings.lake_uri)
-    if live(store) is None:
-        return True
-    known = catalog(settings.sources_file, store)
-    chosen = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
-    return any(_has_changed(store, source, accept_deletions) for source in chosen)
-
-
-def _has_changed(store: LakeStore, source: Source, accept_deletions: bool) -> bool:
-    if source.kind == "web":
-        return True
-    try:
-        listed = states(source)
-    except SourceError:
-        return False  # its run says so, and needs no engine for that
-    if not accept_deletions and ingest.has_shrunk(ingest.n_stored(store, source), len(listed)):
-        return False  # it stops at its check
-    stored = {
-        row["uri"]: row["input_hash"]
-        for partition in source.partitions
-        for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
-    }
-    return listed != stored

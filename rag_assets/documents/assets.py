@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from rag_assets.documents import normalise
+from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.resource import (
     LakeResource,
     markdown_table,
@@ -45,13 +46,14 @@ def normalised_documents(
     context: dg.AssetExecutionContext, store: LakeResource
 ) -> Iterator[dg.MaterializeResult]:
     """Read what is new or changed, in a worker process that a bad file may crash."""
-    reports = refresh_partitions(
-        context,
-        "files read",
-        lambda partition, progress: normalise.normalise_documents(
-            store.client, partition, run_id=context.run.run_id, progress=progress
-        ),
-    )
+    with ParsingPool() as pool:  # its workers start when there is work for them
+        reports = refresh_partitions(
+            context,
+            "files read",
+            lambda partition, progress: normalise.normalise_documents(
+                store.client, partition, run_id=context.run.run_id, progress=progress, pool=pool
+            ),
+        )
     languages: Counter[str] = Counter()
     media_types: Counter[str] = Counter()
     flagged: list[tuple[str, str]] = []

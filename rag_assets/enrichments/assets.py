@@ -28,6 +28,7 @@ def enrichments(
 ) -> dg.MaterializeResult:
     """Document type, topics, entities, summary and a question, by constrained output."""
     slm = MeteredChat(models.slm)
+    source_of = sources.of_partitions(context.partition_keys, store.client)
     reports = refresh_partitions(
         context,
         "documents described",
@@ -36,7 +37,7 @@ def enrichments(
             partition,
             model=slm,
             run_id=context.run.run_id,
-            wanted=sources.of_partition(partition, store.client).enrich,
+            wanted=source_of[partition].enrich,
             progress=progress,
         ),
     )

@@ -17,7 +17,7 @@ from lancedb.table import Table
 
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import LINEAGE_NAMES
-from rag_assets.lake.store import LakeError, LakeStore, quoted
+from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 
 Compute = Callable[[Sequence[str]], Mapping[str, pa.Table]]
 Progress = Callable[[int, int], None]
@@ -145,7 +145,7 @@ def refresh(
     with store.locked(f"{tables[-1].name}.{partition}"):
         opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
         inputs = upstream()
-        stored = _stored(store, tables, partition)
+        stored = _stored(opened.values())
         again = {key: ("", "") for key in retry if key in stored}
         delta = diff(inputs, stored | again, fingerprint)
         todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
@@ -169,7 +169,7 @@ def refresh(
             for table in tables:
                 n_deleted += _delete(opened[table.name], f"input_id IN ({quoted(ids)})")
         counts = (len(todo), n_written, n_deleted)
-        return _report(store, tables, partition, delta, counts)
+        return _report(opened, tables, partition, delta, counts)
 
 
 def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -177,13 +177,9 @@ def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield ids[start : start + size]
 
 
-def _stored(
-    store: LakeStore, tables: Sequence[StageTable], partition: str
-) -> dict[str, tuple[str, str]]:
+def _stored(opened: Iterable[Table]) -> dict[str, tuple[str, str]]:
     columns = ["input_id", "input_hash", "fingerprint"]
-    return origins(
-        row for table in tables for row in store.rows(table.name, partition, columns=columns)
-    )
+    return origins(row for table in opened for row in scan(table, columns=columns).to_pylist())
 
 
 def origins(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
@@ -277,7 +273,7 @@ def _delete(opened: Table, where: str) -> int:
 
 
 def _report(
-    store: LakeStore,
+    opened: Mapping[str, Table],
     tables: Sequence[StageTable],
     partition: str,
     delta: Delta,
@@ -285,14 +281,13 @@ def _report(
 ) -> Report:
     n_rows, versions, content = {}, {}, []
     for table in tables:
-        rows = store.rows(table.name, partition, columns=[table.key, "row_hash"])
+        rows = scan(opened[table.name], columns=[table.key, "row_hash"]).to_pylist()
         if len({row[table.key] for row in rows}) != len(rows):
             raise LakeError(
                 f"{table.name}/{partition} holds rows with the same {table.key}, which no refresh "
                 "leaves behind; remove the partition's tables and refresh again"
             )
-        opened = store.table(table.name, partition)
         n_rows[table.name] = len(rows)
-        versions[table.name] = 0 if opened is None else opened.version
+        versions[table.name] = int(opened[table.name].version)
         content += [(f"{table.name}/{row[table.key]}", row["row_hash"]) for row in rows]
     return Report(delta, n_rows, *counts, data_version(content), versions)

@@ -23,6 +23,7 @@ ENGINES_RAN_S = 2.0  # engines that ran already are found in less; to start them
 
 # Stage -> the Dagster steps that it is made of, where their names differ.
 STEPS = {"documents": ["normalised_documents"], GATE: ["index_evaluation", "live_index"]}
+GLOBAL_STAGES = ("duplicates", build.INDEX, GATE)  # look at all partitions at once
 WITH_MODEL = ("embeddings", "enrichments")
 
 
@@ -32,13 +33,13 @@ class RunFigures:
 
     Attributes:
         run_id: its id.
-        partition: its partition; "" if it held global stages only.
+        partitions: its partitions; none if it held global stages only.
         metadata: asset -> numbers of its materialisation's metadata.
         seconds: step -> how long it took, of those that succeeded.
     """
 
     run_id: str
-    partition: str
+    partitions: Sequence[str]
     metadata: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -61,7 +62,9 @@ def actual_figures(
             steps = STEPS.get(asset, [asset])
             if asset not in DEFAULTS or not all(step in run.seconds for step in steps):
                 continue
-            figures = {**_translated(asset, said, run), "n_runs": 1.0}
+            # A run over a range does as often as it has partitions what a stage does without work.
+            n_runs = 1 if asset in GLOBAL_STAGES else len(run.partitions)
+            figures = {**_translated(asset, said, run), "n_runs": float(n_runs)}
             figures["seconds"] = sum(run.seconds[step] for step in steps)
             if asset == ingest.TABLE.name:
                 figures["n_bytes"] = _bytes_read(store, run)
@@ -96,8 +99,13 @@ def _translated(asset: str, said: Mapping[str, float], run: RunFigures) -> dict[
 
 def _bytes_read(store: LakeStore, run: RunFigures) -> float:
     where = f"run_id = {quoted([run.run_id])}"
-    rows = store.rows(ingest.TABLE.name, run.partition, columns=["size"], where=where)
-    return float(sum(row["size"] for row in rows))
+    return float(
+        sum(
+            row["size"]
+            for partition in run.partitions
+            for row in store.rows(ingest.TABLE.name, partition, columns=["size"], where=where)
+        )
+    )
 
 
 def record_refresh(

@@ -9,7 +9,6 @@ from pydantic import Field
 from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.sources import ingest
-from rag_assets.sources.catalog import source_name
 from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
 from rag_assets.sources.retirement import retire_partitions
@@ -56,11 +55,12 @@ def source_files(
     """
     notices: list[str] = []
     looks: dict[str, ingest.Look] = {}
+    source_of = sources.of_partitions(context.partition_keys, store.client)
     with ExitStack() as stack:
 
         def one(partition: str, progress: Progress) -> Report:
-            source = sources.of_partition(partition, store.client)
-            mine = [key for key in context.partition_keys if source_name(key) == source.name]
+            source = source_of[partition]
+            mine = [key for key, its in source_of.items() if its is source]
             if len(mine) > 1 and source.name not in looks:
                 looks[source.name] = stack.enter_context(ingest.looked(store.client, source, mine))
             return ingest.ingest(
@@ -80,8 +80,8 @@ def source_files(
             yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
             raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
         notices += [text for look in looks.values() for text in look.listing.notices]
-    for key in {source_name(key): key for key in context.partition_keys}.values():
-        for retired in retire_partitions(store.client, sources.of_partition(key, store.client)):
+    for source in {source.name: source for source in source_of.values()}.values():
+        for retired in retire_partitions(store.client, source):
             context.instance.delete_dynamic_partition(str(corpus_partitions.name), retired)
             context.log.info(f"{retired} belongs to its source no more; it was emptied")
     for text in notices[:MAX_NOTICES]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh
-from rag_assets.lake.identity import bytes_hash
+from rag_assets.lake.identity import bytes_hash, value_hash
 from rag_assets.lake.schemas import SOURCE_FILES, stage_rows
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources.declaration import Source, SourceShrunkError
@@ -28,6 +29,8 @@ TABLE = StageTable(
 # nothing. Below 5 files the rule would stop ordinary work on a handful.
 MIN_STOOD = 5
 SHRUNK_SHARE = 0.2
+COUNTS = "counts"
+MIN_KEPT = 64  # partitions of a source; fewer are counted in less time than a listing saves
 
 
 def fingerprint() -> str:
@@ -144,12 +147,38 @@ def has_shrunk(n_stood: int, n_listed: int) -> bool:
 
 
 def n_stored(store: LakeStore, source: Source) -> int:
-    """Files of the source, all partitions of it, that were read and are stored."""
-    return sum(
-        table.count_rows("problem IS NULL")
-        for partition in set(source.partitions) & set(store.partitions(TABLE.name))
-        if (table := store.table(TABLE.name, partition)) is not None
-    )
+    """Files of the source, all partitions of it, that were read and are stored.
+
+    To open 4,096 tables takes 8 s, and every run asks. So what was counted is kept in the record
+    ``counts/<source>`` beside the names of the table's manifests, which every commit changes; one
+    listing tells which tables are to be counted anew.
+    """
+    known: dict[str, list[Any]] = store.get_record(f"{COUNTS}/{source.name}") or {}
+    counts: dict[str, list[Any]] = {}
+    for partition, manifests in _manifests(store, source).items():
+        if known.get(partition, [None])[0] != manifests:
+            table = store.table(TABLE.name, partition)
+            n_rows = 0 if table is None else table.count_rows("problem IS NULL")
+            counts[partition] = [manifests, n_rows]
+        else:
+            counts[partition] = known[partition]
+    if len(counts) >= MIN_KEPT and counts != known:
+        store.put_record(f"{COUNTS}/{source.name}", counts)
+    return sum(int(n_rows) for _, n_rows in counts.values())
+
+
+def _manifests(store: LakeStore, source: Source) -> dict[str, str]:
+    """Partition -> hash of the names of its table's manifests, of the source's that have one."""
+    declared = set(source.partitions)
+    if len(declared) < MIN_KEPT:
+        return dict.fromkeys(sorted(declared & set(store.partitions(TABLE.name))), "")
+    names: dict[str, list[str]] = {}
+    for file in store.files(f"tables/{TABLE.name}", recursive=True):
+        folder, _, name = str(file.path).rpartition("/_versions/")
+        partition = folder.rpartition("/")[2].removesuffix(".lance")
+        if name and partition in declared:
+            names.setdefault(partition, []).append(name)
+    return {partition: value_hash(found) for partition, found in names.items()}
 
 
 def _version(store: LakeStore, partition: str) -> int:

@@ -1,9 +1,14 @@
 """The catalogue of sources as a Dagster resource, and the partitions that it implies."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 from pydantic import Field
 
 from rag_assets.lake.store import LakeStore
@@ -20,6 +25,60 @@ PARTITIONS_PER_RUN = 64
 corpus_backfills = dg.BackfillPolicy.multi_run(max_partitions_per_run=PARTITIONS_PER_RUN)
 
 
+def partition_ranges(
+    instance: dg.DagsterInstance, partitions: Iterable[str], at_most: int = PARTITIONS_PER_RUN
+) -> list[tuple[str, ...]]:
+    """Register partitions with an instance and group them into ranges, a run for each."""
+    keys = list(dict.fromkeys(partitions))
+    instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
+    return ranges(keys, instance.get_dynamic_partitions(str(corpus_partitions.name)), at_most)
+
+
+def ranges(
+    partitions: Sequence[str], registered: Sequence[str], at_most: int
+) -> list[tuple[str, ...]]:
+    """Group partitions into ranges.
+
+    Dagster takes a range of dynamic partitions to be whatever was registered from its start to its
+    end, so a range here holds keys that follow one another there, and those of one source only: a
+    source that cannot be read stops nobody else.
+
+    Args:
+        partitions: keys; sources come in the order in which they are first named.
+        registered: all keys, as Dagster lists them.
+        at_most: keys a range.
+    """
+    place = {key: n for n, key in enumerate(registered)}
+    named = {name: n for n, name in enumerate(dict.fromkeys(map(source_name, partitions)))}
+    found: list[list[str]] = []
+    for key in sorted(partitions, key=lambda key: (named[source_name(key)], place[key])):
+        last = found[-1] if found else []
+        if (
+            0 < len(last) < at_most
+            and place[key] == place[last[-1]] + 1
+            and source_name(key) == source_name(last[-1])
+        ):
+            last.append(key)
+        else:
+            found.append([key])
+    return [tuple(keys) for keys in found]
+
+
+def range_name(keys: Sequence[str]) -> str:
+    """What a person calls the partitions of a range: its one key, or ``docs.0 to docs.63``."""
+    return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+
+
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """Tags that make a run one over this range; none of a single key, which Dagster takes as such.
+
+    They are those of a backfill's runs, and there is no other way to ask for a range.
+    """
+    if len(keys) < 2:
+        return {}
+    return {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+
+
 class SourcesResource(dg.ConfigurableResource):
     """Declared sources, bound under the key ``sources``; the file is read at every use."""
 
@@ -29,17 +88,18 @@ class SourcesResource(dg.ConfigurableResource):
         """All sources by name: declared ones, and those added to this lake."""
         return catalog(Path(self.file) if self.file else load_settings().sources_file, store)
 
-    def of_partition(self, partition: str, store: LakeStore) -> Source:
-        """The source that a partition belongs to.
+    def of_partitions(self, partitions: Sequence[str], store: LakeStore) -> dict[str, Source]:
+        """The source that each partition belongs to; the catalogue is read once for all of them.
 
         Raises:
-            SourceError: it is declared nowhere (any more), or not with that many buckets.
+            SourceError: one is declared nowhere (any more), or not with that many buckets.
         """
         known = self.catalog(store)
-        source = known.get(source_name(partition))
-        if source is None or partition not in source.partitions:
-            raise SourceError(
-                f"partition {partition} belongs to no declared source; known: "
-                f"{', '.join(known) or 'none'}. Declare it in sources.yaml"
-            )
-        return source
+        sources = {key: source for source in known.values() for key in source.partitions}
+        for partition in partitions:
+            if partition not in sources:
+                raise SourceError(
+                    f"partition {partition} belongs to no declared source; known: "
+                    f"{', '.join(known) or 'none'}. Declare it in sources.yaml"
+                )
+        return {partition: sources[partition] for partition in partitions}

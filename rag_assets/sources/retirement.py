@@ -26,11 +26,12 @@ def retire_partitions(store: LakeStore, source: Source) -> list[str]:
 
 def partitions_to_retire(store: LakeStore, source: Source) -> list[str]:
     """Partitions that hold rows of this source and that it has not now."""
+    kept = set(source.partitions)
     return [
         partition
         for partition in store.partitions(ingest.TABLE.name)
         if source_name(partition) == source.name
-        and partition not in source.partitions
+        and partition not in kept
         and (table := store.table(ingest.TABLE.name, partition)) is not None
         and table.count_rows() > 0
     ]

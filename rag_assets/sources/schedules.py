@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from rag_assets.sources.catalog import Source
-from rag_assets.sources.jobs import refresh_job
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.sources.jobs import refresh_job, refresh_requests
 
 
 def refresh_schedules(sources: Iterable[Source]) -> list[dg.ScheduleDefinition]:
@@ -23,13 +22,8 @@ def _schedule(source: Source, cron: str) -> dg.ScheduleDefinition:
         description=f"Refresh source {source.name} ({source.where}).",
     )
     def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        context.instance.add_dynamic_partitions(str(corpus_partitions.name), source.partitions)
+        # Several requests of one tick need keys.
         tick = context.scheduled_execution_time.isoformat()
-        for partition in source.partitions:
-            yield dg.RunRequest(
-                run_key=f"{partition}/{tick}",  # several requests of one tick need keys
-                partition_key=partition,
-                tags={"source": source.name},
-            )
+        yield from refresh_requests(context.instance, source, tick)
 
     return refresh

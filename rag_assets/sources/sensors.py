@@ -12,7 +12,7 @@ from rag_assets.lake.resource import LakeResource
 from rag_assets.models.engine_state import running_engines
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import Source, SourceError
-from rag_assets.sources.jobs import refresh_job
+from rag_assets.sources.jobs import refresh_job, refresh_requests
 from rag_assets.sources.listing import source_state
 from rag_assets.sources.resource import SourcesResource, corpus_partitions
 
@@ -30,7 +30,7 @@ LOOK_S = 30.0  # for all remote sources, side by side
 def source_changed_sensor(
     context: dg.SensorEvaluationContext, store: LakeResource, sources: SourcesResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One run per partition of each changed source; the listing is compared, no file is read.
+    """Runs over all partitions of each changed source; the listing is compared, no file is read.
 
     A run key holds a counter beside the state: a folder that goes back to a state seen before has
     changed all the same, and Dagster runs no key twice. Folders and archives on this machine are
@@ -68,7 +68,7 @@ def source_changed_sensor(
             continue
         if state != before["state"]:
             cursor[name] = {"state": state, "n": before["n"] + 1, **looked}
-            requests += _requests(source, before["n"] + 1, state)
+            requests += refresh_requests(context.instance, source, f"{before['n'] + 1}/{state}")
     for problem in problems:
         context.log.error(problem)
     if not requests:
@@ -99,10 +99,3 @@ def _looked_at(source: Source) -> Future[str]:
 
     threading.Thread(target=look, daemon=True).start()
     return answer
-
-
-def _requests(source: Source, n: int, state: str) -> list[dg.RunRequest]:
-    return [
-        dg.RunRequest(run_key=f"{key}/{n}/{state}", partition_key=key, tags={"source": source.name})
-        for key in source.partitions
-    ]

@@ -63,12 +63,20 @@ def tick(
 def requested(result: dg.SensorResult | dg.SkipReason) -> list[str | None]:
     if isinstance(result, dg.SkipReason):
         return []
-    return [request.partition_key for request in result.run_requests or []]
+    return [asked_for(request) for request in result.run_requests or []]
+
+
+def asked_for(request: dg.RunRequest) -> str | None:
+    """The partition of a request, or its range as ``first:last``."""
+    if request.partition_key is not None:
+        return request.partition_key
+    ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+    return ":".join(ends)
 
 
 def test_each_changed_source_is_refreshed_once(home: Path, instance: dg.DagsterInstance) -> None:
     first = tick(home, instance, None)
-    assert requested(first) == ["a.0", "a.1", "b-b.0"]
+    assert requested(first) == ["a.0:a.1", "b-b.0"]
     partitions = instance.get_dynamic_partitions(str(corpus_partitions.name))
     assert sorted(partitions) == ["a.0", "a.1", "b-b.0"]
     assert isinstance(first, dg.SensorResult)
@@ -176,7 +184,7 @@ def test_a_store_that_does_not_answer_costs_the_others_nothing(
     monkeypatch.setattr(sensors, "LOOK_S", 0.3, raising=False)
     first = tick(home, instance, None)
     over.set()
-    assert requested(first) == ["a.0", "a.1", "b-b.0", "n.0"]
+    assert requested(first) == ["a.0:a.1", "b-b.0", "n.0"]
     assert isinstance(first, dg.SensorResult)
     assert json.loads(first.cursor or "")["m"]["at"] > 0  # asked again in a quarter of an hour
 
@@ -204,5 +212,15 @@ def test_schedule_of_a_source_with_a_cron(home: Path) -> None:
     ):
         data = schedule.evaluate_tick(context)
     requests = data.run_requests or []
-    assert [request.partition_key for request in requests] == ["a.0", "a.1"]
-    assert len({request.run_key for request in requests}) == 2
+    assert [asked_for(request) for request in requests] == ["a.0:a.1"]
+    assert requests[0].tags["source"] == "a"
+
+
+def test_4096_partitions_are_64_requests(home: Path, instance: dg.DagsterInstance) -> None:
+    (home / "sources.yaml").write_text(DECLARED.replace("buckets: 2", "buckets: 4096"))
+    first = tick(home, instance, None)
+    assert isinstance(first, dg.SensorResult)
+    asked = requested(first)
+    assert asked[:2] == ["a.0:a.63", "a.64:a.127"]
+    assert asked[-2:] == ["a.4032:a.4095", "b-b.0"]
+    assert len(asked) == len({request.run_key for request in first.run_requests or []}) == 65

@@ -382,3 +382,27 @@ def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
     world.root.rmdir()
     assert not operations.plan_of(load_settings(), ["docs.0"]).plan.needs_engines
     assert operations.plan_of(load_settings(), ["docs.0", "a.0"]).plan.needs_engines
+
+
+# Counts that are kept
+
+
+def test_kept_counts_are_as_good_as_counting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_assets.sources.ingest.MIN_KEPT", 2)
+    for n in range(12):
+        world.write(f"{n}.md", f"text {n}")
+    source = Source("docs", "folder", str(world.root), buckets=4)
+    others = Source("other", "folder", str(world.root), buckets=4)
+    assert n_stored(world.store, source) == 0
+    for partition in source.partitions:
+        ingest(world.store, source, partition, run_id="r")
+    assert n_stored(world.store, source) == 12
+    asked = world.store.table
+    monkeypatch.setattr(world.store, "table", lambda *_: pytest.fail("counted anew"))
+    assert n_stored(world.store, source) == 12
+    monkeypatch.setattr(world.store, "table", asked)
+    table = asked("source_files", source.partition_of("docs:3.md"))
+    assert table is not None
+    table.delete("uri = 'docs:3.md'")
+    assert n_stored(world.store, source) == 11
+    assert n_stored(world.store, others) == 0
