@@ -4,7 +4,8 @@ For each size a corpus is written (``synthetic``), declared as a folder with abo
 ``DOCUMENTS_A_BUCKET`` documents a bucket, and brought through stages 1 to 6 into a lake of its own.
 Every stage runs in a process of its own, as in the product, over all its partitions; seconds are
 counted in it, without its start. Then nothing is changed; 1 % in as few partitions as hold so many;
-1 % spread over all partitions; and all stages run again each time.
+1 % spread over all partitions; and all stages run again each time. At the end the lake is tended
+as ``rag upkeep`` does, without its limit of time.
 
 A size that is finished is kept in the folder and not measured again; one that was cut off is begun
 anew.
@@ -37,6 +38,7 @@ from rag_assets.index import build
 from rag_assets.lake.delta import Report
 from rag_assets.lake.identity import text_hash
 from rag_assets.lake.store import LakeStore
+from rag_assets.lake.upkeep import tend
 from rag_assets.models.profiles import active_profile
 from rag_assets.models.tokens import Tokenizer
 from rag_assets.models.weights import model_dir, require_pulled
@@ -52,6 +54,7 @@ MOST_RSS = 2 * 2**30
 CHANGED_SHARE = 0.01
 RUN = "bench-scale"
 STAGES = ("source_files", "documents", "duplicates", "sections", "chunks", "embeddings", "index")
+UPKEEP = "upkeep"
 PHASES = ("built", "nothing changed", "1 % changed, few partitions", "1 % changed, all partitions")
 
 
@@ -127,9 +130,10 @@ class Size:
     n_documents: int
     n_buckets: int
     n_changed: Mapping[str, int]  # by phase
-    costs: Mapping[str, Mapping[str, Cost]]  # by phase and stage
+    costs: Mapping[str, Mapping[str, Cost]]  # by phase and stage; upkeep is a phase of one stage
     n_rows: Mapping[str, int]  # by table, as built
     n_bytes: Mapping[str, int]  # of files, by table, after all phases; and of raw
+    n_bytes_tended: Mapping[str, int]  # likewise after the upkeep
 
 
 Launch = Callable[[Job], Cost]
@@ -189,6 +193,7 @@ def _works(job: Job, store: LakeStore) -> Mapping[str, Callable[[], int]]:
             lambda p: embed.embed_chunks(store, p, embedder=StandIn(), run_id=RUN)
         ),
         "index": index,
+        UPKEEP: lambda: len(tend(store, budget_s=math.inf).tables),
     }
 
 
@@ -318,7 +323,12 @@ def _measure_size(n_documents: int, folder: Path, window: Window, say: Say, laun
             say(f"  {stage}: {cost.seconds:.1f} s, {cost.n_written:,} rows, {_mb(cost.rss)}")
         if phase == PHASES[0]:
             n_rows = _rows_by_table(store)
-    return Size(n_documents, buckets, n_changed, costs, n_rows, _bytes_by_table(folder / "lake"))
+    n_bytes = _bytes_by_table(folder / "lake")
+    cost = launch(Job(UPKEEP, store.uri, source, window))
+    costs[UPKEEP] = {UPKEEP: cost}
+    say(f"{n_documents:,} documents, upkeep: {cost.seconds:.1f} s, {_mb(cost.rss)}")
+    n_bytes_tended = _bytes_by_table(folder / "lake")
+    return Size(n_documents, buckets, n_changed, costs, n_rows, n_bytes, n_bytes_tended)
 
 
 def _change(phase: str, n_documents: int, source: Source) -> int:
@@ -372,6 +382,8 @@ def _part(sizes: Sequence[Size]) -> Part:
             *(_size_table(size) for size in sizes),
             *([_growth_table(sizes)] if len(sizes) > 1 else []),
             _refresh_table(sizes),
+            _upkeep_table(sizes),
+            _bytes_table(sizes),
         ],
         goals=_goals(sizes),
         notes=[
@@ -393,11 +405,9 @@ def _size_table(size: Size) -> Table:
             [stage, f"{cost.seconds:.1f}", f"{cost.cpu_s:.1f}", f"{per_document:.2f}",
              f"{cost.n_written:,}", _mb(cost.rss), _mb(cost.rss_child)]
         )  # fmt: skip
-    disk = ", ".join(f"{name} {_mb(n)}" for name, n in size.n_bytes.items())
     counts = ", ".join(f"{name} {n:,}" for name, n in size.n_rows.items())
     return Table(
-        f"{size.n_documents:,} documents in {size.n_buckets} buckets, built "
-        f"(rows: {counts}; on disk at the end: {disk})",
+        f"{size.n_documents:,} documents in {size.n_buckets} buckets, built (rows: {counts})",
         ["stage", "s", "processor s", "processor ms a document", "rows written", "peak memory",
          "largest child"],
         rows,
@@ -450,6 +460,40 @@ def _refresh_table(sizes: Sequence[Size]) -> Table:
          "slowest stage"],
         rows,
     )  # fmt: skip
+
+
+def _upkeep_table(sizes: Sequence[Size]) -> Table:
+    rows = []
+    for size in sizes:
+        cost = size.costs[UPKEEP][UPKEEP]
+        rows.append(
+            [f"{size.n_documents:,}", f"{cost.seconds:.1f}", f"{cost.cpu_s:.1f}",
+             f"{cost.cpu_s / size.n_documents * 1000:.2f}", f"{cost.n_written:,}", _mb(cost.rss)]
+        )  # fmt: skip
+    return Table(
+        "Upkeep after all refreshes",
+        ["documents", "s", "processor s", "processor ms a document", "tables merged",
+         "peak memory"],
+        rows,
+    )  # fmt: skip
+
+
+def _bytes_table(sizes: Sequence[Size]) -> Table:
+    """Size a document, before upkeep and after it; upkeep keeps the versions of the last day."""
+    rows = []
+    for name in [*sizes[0].n_bytes, None]:
+        row = [name or "all"]
+        for size in sizes:
+            for of in (size.n_bytes, size.n_bytes_tended):
+                n_bytes = sum(of.values()) if name is None else of.get(name, 0)
+                row.append(f"{n_bytes / size.n_documents / 1000:.2f}")
+        rows.append(row)
+    columns = [
+        f"{size.n_documents:,}, {when}" for size in sizes for when in ("refreshed", "tended")
+    ]
+    return Table(
+        "kB on disk a document, with the versions of the last day", ["table", *columns], rows
+    )
 
 
 def _goals(sizes: Sequence[Size]) -> list[Goal]:

@@ -17,7 +17,7 @@ A document that another one contains need not share bands with it. Both hold the
 shingle hashes, though (the sketch, one shingle in 32), so these are its keys.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import numpy as np
@@ -27,6 +27,9 @@ MIN_SKETCH = 4  # sampled hashes; about 130 shingles: with fewer a sample says n
 MIN_SHARED = 2  # sampled hashes; one in common is a turn of phrase
 # A hash in more documents is boilerplate. It would tie each of n pages to all others: n**2 pairs.
 MOST_HOLDERS = 64
+# Sorting all sketches at once would take three times their size beside them.
+_SHARES = 8
+_SHARE_SHIFT = np.uint64(40)  # away from the low bits, which are 0 in all of them
 
 
 class Postings:
@@ -65,11 +68,20 @@ class Postings:
     @classmethod
     def of_sketches(cls, keys: np.ndarray, owners: np.ndarray, n_owners: int) -> Self:
         """Of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
-        by_key, sizes = _by_key(keys, owners)
-        is_telling = sizes <= MOST_HOLDERS
-        kept, sizes = by_key[np.repeat(is_telling, sizes)], sizes[is_telling]
-        postings = cls(n_owners, [_shared(kept, sizes)])
-        postings.n_keys = np.bincount(kept, minlength=n_owners)
+        n_keys = np.zeros(n_owners, dtype=np.int64)
+        shares = (keys >> _SHARE_SHIFT).astype(np.uint8) % _SHARES
+
+        def lists() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for share in range(_SHARES):
+                is_mine = shares == share
+                by_key, sizes = _by_key(keys[is_mine], owners[is_mine])
+                is_telling = sizes <= MOST_HOLDERS
+                kept = by_key[np.repeat(is_telling, sizes)]
+                np.add(n_keys, np.bincount(kept, minlength=n_owners), out=n_keys)
+                yield _shared(kept, sizes[is_telling])
+
+        postings = cls(n_owners, lists())
+        postings.n_keys = n_keys
         return postings
 
     def owners(self) -> np.ndarray:

@@ -25,7 +25,7 @@ def fingerprint(model_id: str, revision: str) -> str:
 
 def cache_key(embedded_hash: str, model: str) -> str:
     """Where the cache keeps a text's vector; ``model`` is the stage's fingerprint."""
-    return value_hash([embedded_hash, model])
+    return cache.key_of(embedded_hash, model)
 
 
 def table(dimension: int) -> StageTable:

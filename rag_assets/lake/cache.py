@@ -14,11 +14,17 @@ import pyarrow as pa
 from lancedb.index import BTree
 from lancedb.table import Table
 
+from rag_assets.lake.identity import value_hash
 from rag_assets.lake.schemas import CACHE
 from rag_assets.lake.store import LakeStore, quoted
 
 MOST_UNINDEXED = 50_000  # rows; their keys are 1.6 MB, which a look reads in some milliseconds
 UNINDEXED_SHARE = 1 / 8  # of more rows; so each key is indexed nine times at most, on average
+
+
+def key_of(content: str, made_by: str) -> str:
+    """Key of what was made of a content, both by their hashes; ``made_by`` is a fingerprint."""
+    return value_hash([content, made_by])
 
 
 def lookup(store: LakeStore, name: str, keys: Sequence[str]) -> dict[str, bytes]:

@@ -28,6 +28,9 @@ def upkeep(
             "tables_tended": len(done.tables),
             "tables_left_to_the_next": done.n_left,
             "bytes_freed": done.bytes_freed,
+            "raw_files_deleted": done.swept.n_deleted,
+            "raw_files_put_aside": done.swept.n_aside,
+            "cache_rows_deleted": done.swept.n_cached,
             "generations_expired": len(done.expired),
             "generations_kept": dg.MetadataValue.md(
                 markdown_table(("generation", "why"), list(done.kept.items()))

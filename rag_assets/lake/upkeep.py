@@ -7,8 +7,11 @@ the lock of the live pointer, manifest first: one that was killed there is found
 and its tag is taken off by the next. Cleaning twice, at once, or beside a refresh does no harm:
 Lance refuses one of two commits that touch the same fragments, and upkeep is the one to give way.
 
+Caches are swept before the tables are tended, raw bytes after it, see ``lake.sweeping``.
+
 Work is bounded. A table is opened only if it has more than ``MAX_VERSIONS`` versions, which one
-listing of a folder tells. No table is begun after ``budget_s``; the next upkeep goes on there.
+listing of a folder tells. No table is begun after ``budget_s``, nor a folder of raw bytes; the
+next upkeep goes on there.
 Memory: LanceDB's ``optimize`` took 150 MB and 0.9 bytes a byte of the rows that it merges (measured
 at 100,000 to 400,000 rows of 2.3 kB); fragments of a million rows it leaves as they are.
 """
@@ -16,14 +19,15 @@ at 100,000 to 400,000 rows of 2.3 kB); fragments of a million rows it leaves as 
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lancedb.table import Table
 
-from rag_assets.lake import generations, readers
+from rag_assets.lake import generations, readers, sweeping
 from rag_assets.lake.store import LakeStore
+from rag_assets.lake.sweeping import Swept
 
 ROLLBACK_WINDOW = 10  # generations; each may keep a copy of the index, as merging rewrites it
 KEEP_VERSIONS_FOR = timedelta(days=1)  # of stage tables; a run may read one for so long
@@ -68,6 +72,7 @@ class Upkeep:
         tables: that were merged and cleaned.
         n_looked: tables that were looked at.
         n_left: tables that the time did not suffice for; the next upkeep begins with them.
+        swept: raw bytes and cached values that nothing referred to.
     """
 
     kept: dict[str, str] = field(default_factory=dict)
@@ -75,11 +80,13 @@ class Upkeep:
     tables: list[TableUpkeep] = field(default_factory=list)
     n_looked: int = 0
     n_left: int = 0
+    swept: Swept = field(default_factory=Swept)
 
     @property
     def bytes_freed(self) -> int:
         """Bytes of files deleted, less those of files written."""
-        return sum(table.size_bytes[0] - table.size_bytes[1] for table in self.tables)
+        of_tables = sum(table.size_bytes[0] - table.size_bytes[1] for table in self.tables)
+        return of_tables + self.swept.bytes_deleted
 
 
 def tend(
@@ -90,7 +97,7 @@ def tend(
     now: datetime | None = None,
     tell: Tell | None = None,
 ) -> Upkeep:
-    """Tend every table of the lake.
+    """Tend every table of the lake, and sweep what nothing refers to.
 
     Args:
         store: the lake.
@@ -103,7 +110,9 @@ def tend(
     until = time.monotonic() + budget_s
     done = Upkeep()
     _expire(store, done, now, dry_run=dry_run)
-    pending = _tables(store)
+    place = store.get_record(PLACE) or {}
+    n_cached = _sweep_caches(store, now, until, dry_run=dry_run, tell=tell)
+    pending = _tables(store, str(place.get("next", "")))
     while pending and time.monotonic() < until:
         stage, partition = pending.pop(0)
         done.n_looked += 1
@@ -117,9 +126,38 @@ def tend(
                 if tell is not None:
                     tell(sentence(tended))
     done.n_left = len(pending)
+    first = str(place.get("raw", ""))
+    swept = sweeping.sweep_blobs(store, now=now, until=until, first=first, dry_run=dry_run)
+    done.swept = replace(swept, n_cached=n_cached)
+    if tell is not None:
+        tell(swept_sentence(done.swept))
     if not dry_run:
-        store.put_record(PLACE, {"next": "/".join(pending[0]) if pending else ""})
+        following = "/".join(pending[0]) if pending else ""
+        store.put_record(PLACE, {"next": following, "raw": swept.next_folder})
     return done
+
+
+def _sweep_caches(
+    store: LakeStore, now: datetime, until: float, *, dry_run: bool, tell: Tell | None
+) -> int:
+    """Rows taken out of all caches; a commit beside another one's is left to the next upkeep."""
+    n_rows = 0
+    for name in sweeping.CACHES:
+        try:
+            n_rows += sweeping.sweep_cache(store, name, now=now, until=until, dry_run=dry_run)
+        except (RuntimeError, OSError, ValueError) as error:  # as Lance and LanceDB raise them
+            if tell is not None:
+                tell(sentence(_untended(name, error)))
+    return n_rows
+
+
+def swept_sentence(swept: Swept) -> str:
+    """What was swept, for a log line."""
+    return (
+        f"raw bytes: {swept.n_deleted} files deleted ({swept.bytes_deleted / 1e6:,.1f} MB), "
+        f"{swept.n_aside} put aside, {swept.n_back} brought back; "
+        f"caches: {swept.n_cached} rows deleted"
+    )
 
 
 def sentence(table: TableUpkeep) -> str:
@@ -133,10 +171,9 @@ def sentence(table: TableUpkeep) -> str:
     )
 
 
-def _tables(store: LakeStore) -> list[tuple[str, str]]:
+def _tables(store: LakeStore, first: str) -> list[tuple[str, str]]:
     """All tables, beginning where the upkeep before ended."""
     found = [(s, p) for s in store.folders("tables") for p in store.partitions(s)]
-    first = str((store.get_record(PLACE) or {}).get("next", ""))
     return sorted(found, key=lambda table: ("/".join(table) < first, table))
 
 

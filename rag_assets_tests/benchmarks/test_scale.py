@@ -10,7 +10,7 @@ from tokenizers import models, pre_tokenizers
 
 from rag_assets.benchmarks import scale, synthetic
 from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.benchmarks.scale import PHASES, STAGES, Cost, Job, Size, Window
+from rag_assets.benchmarks.scale import PHASES, STAGES, UPKEEP, Cost, Job, Size, Window
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.world import read_in_process
@@ -31,8 +31,8 @@ def size(n_documents: int, cpu_s: float, rss: int = 0, **other: float) -> Size:
     costs: Mapping[str, Cost] = {
         stage: Cost(1.0, other.get(stage, cpu_s), 0, rss) for stage in STAGES
     }
-    phases = dict.fromkeys(PHASES, costs)
-    return Size(n_documents, 1, dict.fromkeys(PHASES, 0), phases, {}, {"raw": 1})
+    phases = {**dict.fromkeys(PHASES, costs), UPKEEP: {UPKEEP: Cost(1.0, cpu_s, 0, rss)}}
+    return Size(n_documents, 1, dict.fromkeys(PHASES, 0), phases, {}, {"raw": 3000}, {"raw": 2000})
 
 
 def test_a_straight_line_has_growth_one() -> None:
@@ -54,6 +54,12 @@ def test_goals_are_missed_by_what_misses_them() -> None:
     assert [goal.reached for goal in crooked] == [False, True]
     assert "steepest stage index 2.000" in crooked[0].measured
     assert not scale._goals([size(100, 1.0, rss=2**31)])[-1].reached
+
+
+def test_bytes_are_told_a_document() -> None:
+    table = scale._bytes_table([size(1, 1.0), size(2, 1.0)])
+    assert table.rows == [["raw", "3.00", "2.00", "1.50", "1.00"],
+                          ["all", "3.00", "2.00", "1.50", "1.00"]]  # fmt: skip
 
 
 def test_buckets_grow_with_the_corpus() -> None:
@@ -85,6 +91,7 @@ def test_all_stages_and_changes_at_a_small_size(
         for phase, costs in measured.costs.items()
     }
     built, nothing, few, spread = (written[phase] for phase in PHASES)
+    assert written[UPKEEP] == {UPKEEP: 1}  # the index: each build makes several versions of it
     assert (built["source_files"], built["documents"]) == (100, 100)
     assert built["chunks"] == built["embeddings"] == measured.n_rows["chunks"]
     assert built["index"] == measured.n_rows["chunk_index"] > 0
@@ -94,7 +101,7 @@ def test_all_stages_and_changes_at_a_small_size(
         assert 0 < changed["index"] < 20
     assert not (folder / "100").exists()
     titles = [table.title for table in part.tables]
-    assert titles[-1] == "Refreshes of all partitions"
+    assert titles[1:3] == ["Refreshes of all partitions", "Upkeep after all refreshes"]
     assert any(scale.StandIn.model_id in note for note in part.notes)
     said.clear()
     again = scale.measure([100], folder, window, said.append, launch=_never)

@@ -1,0 +1,199 @@
+"""Sweeping: remove raw bytes and cached vectors that no row of the lake refers to any more.
+
+Both only once they are older than a day: a refresh writes what it has read or embedded before the
+rows that refer to it.
+
+**Raw bytes** go in two steps, as a refresh may find bytes kept already, and refer to them in the
+moment in which they go. First they are put aside under a name that no refresh looks for: one that
+comes later writes them anew. What was referred to in between is brought back, at the end of the
+same sweep or by the next one; a day later the rest is deleted.
+
+**A cached vector** that goes too early costs no more than to be made again. Its age is that of the
+newest version of the cache, a day old or more, that has it. Labels of the small model are not
+swept: each took seconds to make and holds some 300 bytes, and to know which are needed all
+documents would have to be read.
+
+Memory: 8 bytes a hash that is referred to.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import xxhash
+from lancedb.table import Table
+
+from rag_assets.lake.cache import key_of
+from rag_assets.lake.store import LakeStore, batches, quoted
+
+KEEP_FOR = timedelta(days=1)
+RAW = "raw"
+ASIDE = ".aside"  # ending of the names of bytes that are put aside
+REFERRING = ("source_files", "documents", "rejected_documents")  # by ``raw_hash``
+# Cache -> stage and its column that, with the fingerprint, makes the key.
+CACHES: Mapping[str, tuple[str, str]] = {"embedding_cache": ("embeddings", "embedded_hash")}
+KEYS_A_COMMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was swept, or of a dry run would be.
+
+    Attributes:
+        n_aside: raw files put aside.
+        n_back: raw files brought back.
+        n_deleted: raw files deleted for good.
+        bytes_deleted: their sizes.
+        n_cached: rows taken out of caches.
+        next_folder: of raw bytes, which the time did not suffice for; "" if it did.
+    """
+
+    n_aside: int = 0
+    n_back: int = 0
+    n_deleted: int = 0
+    bytes_deleted: int = 0
+    n_cached: int = 0
+    next_folder: str = ""
+
+
+class _Hashes:
+    """A set of 128-bit hashes by half of each; by chance it may say that it has one more."""
+
+    def __init__(self, halves: Iterator[np.ndarray]) -> None:
+        self._sorted = np.unique(np.concatenate([np.zeros(0, np.uint64), *halves]))
+
+    def have(self, names: list[str]) -> np.ndarray:
+        """Whether each is in the set, (n,) bool."""
+        halves = _halves(names)
+        at = np.searchsorted(self._sorted, halves)
+        found: np.ndarray = at < len(self._sorted)
+        found[found] = self._sorted[at[found]] == halves[found]
+        return found
+
+
+def _halves(names: list[str]) -> np.ndarray:
+    return np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], dtype=np.uint64)
+
+
+def sweep_blobs(
+    store: LakeStore, *, now: datetime, until: float, first: str = "", dry_run: bool = False
+) -> Swept:
+    """Sweep the raw bytes.
+
+    Args:
+        store: the lake.
+        now: when this is.
+        until: of ``time.monotonic``; no folder is begun after it.
+        first: folder to begin with, where the sweep before ended.
+        dry_run: look only.
+    """
+    folders = [name for name in store.folders(RAW) if name >= first]
+    referred = _referred(store) if folders else _Hashes(iter(()))
+    n_aside = n_back = n_deleted = bytes_deleted = 0
+    aside: list[str] = []
+    next_folder = ""
+    for folder in folders:
+        if time.monotonic() >= until:
+            next_folder = folder
+            break
+        files = store.files(f"{RAW}/{folder}")
+        names = {file.base_name for file in files}
+        digests = [file.base_name.removesuffix(ASIDE) for file in files]
+        for file, digest, is_kept in zip(files, digests, referred.have(digests), strict=True):
+            is_aside = file.base_name.endswith(ASIDE)
+            if is_kept:
+                if is_aside:
+                    n_back += 1
+                    if not dry_run:
+                        _bring_back(store, digest)
+            elif now - file.mtime < KEEP_FOR:
+                continue
+            elif is_aside or digest.startswith("."):  # half a file, of a writer that was killed
+                n_deleted, bytes_deleted = n_deleted + 1, bytes_deleted + int(file.size)
+                if not dry_run:
+                    store.remove(f"{RAW}/{folder}/{file.base_name}")
+            elif digest + ASIDE not in names:  # else the one aside goes first
+                n_aside += 1
+                aside.append(digest)
+                if not dry_run:
+                    store.put_blob(digest + ASIDE, store.get_blob(digest))
+                    store.remove(f"{RAW}/{folder}/{digest}")
+    if aside and not dry_run:
+        needed = _referred(store).have(aside)
+        for digest in np.array(aside)[needed].tolist():
+            _bring_back(store, digest)
+            n_aside, n_back = n_aside - 1, n_back + 1
+    return Swept(n_aside, n_back, n_deleted, bytes_deleted, next_folder=next_folder)
+
+
+def _bring_back(store: LakeStore, digest: str) -> None:
+    store.put_blob(digest, store.get_blob(digest + ASIDE))
+    store.remove(f"{RAW}/{digest[:2]}/{digest}{ASIDE}")
+
+
+def _referred(store: LakeStore) -> _Hashes:
+    """Hashes of raw bytes that a row names."""
+
+    def halves() -> Iterator[np.ndarray]:
+        for stage in REFERRING:
+            for partition in store.partitions(stage):
+                rows = store.read(stage, partition, columns=["raw_hash"])
+                if rows is not None:
+                    yield _halves(rows["raw_hash"].to_pylist())
+
+    return _Hashes(halves())
+
+
+def sweep_cache(
+    store: LakeStore, name: str, *, now: datetime, until: float, dry_run: bool = False
+) -> int:
+    """Take rows that nothing refers to out of the cache ``name``; how many there were.
+
+    Args:
+        store: the lake.
+        name: of ``CACHES``.
+        now: when this is.
+        until: of ``time.monotonic``; no commit is begun after it.
+        dry_run: look only.
+    """
+    table, stood = store.table(name), store.table(name)
+    if table is None or stood is None:
+        return 0
+    versions = table.list_versions()
+    old = [v["version"] for v in versions if now - v["timestamp"].astimezone() >= KEEP_FOR]
+    if not old:
+        return 0
+    stood.checkout(max(old))
+    stage, column = CACHES[name]
+    referred = _Hashes(
+        _halves([key_of(*made_from) for made_from in rows])
+        for partition in store.partitions(stage)
+        for rows in [_made_from(store, stage, partition, column)]
+    )
+    n_gone = 0
+    gone: list[str] = []
+    for batch in batches(stood, columns=["key"], batch_size=KEYS_A_COMMIT):
+        keys = batch["key"].to_pylist()
+        gone += np.array(keys, dtype=object)[~referred.have(keys)].tolist()
+        if len(gone) >= KEYS_A_COMMIT:
+            n_gone += _forget(table, gone, dry_run=dry_run)
+            gone = []
+        if time.monotonic() >= until:
+            break
+    return n_gone + _forget(table, gone, dry_run=dry_run)
+
+
+def _forget(table: Table, keys: list[str], *, dry_run: bool) -> int:
+    where = f"key IN ({quoted(keys)})"
+    n_rows = int(table.count_rows(where)) if keys else 0
+    if n_rows and not dry_run:
+        table.delete(where)
+    return n_rows
+
+
+def _made_from(store: LakeStore, stage: str, partition: str, column: str) -> list[tuple[str, str]]:
+    """(hash of what went in, fingerprint) of each row."""
+    rows = store.rows(stage, partition, columns=[column, "fingerprint"])
+    return [(row[column], row["fingerprint"]) for row in rows]
