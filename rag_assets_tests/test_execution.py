@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.launcher import WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.dagster_run import DagsterRunStatus
@@ -36,6 +37,42 @@ def test_executor_on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dagster_ray")
     monkeypatch.setenv("RAG_EXECUTOR", "ray")
     assert defs().get_repository_def().get_job("refresh_job").executor_def.name == "ray"
+
+
+def test_what_talks_to_the_answerer_stays_in_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dagster_ray")
+    from rag_assets.on_ray import StepsOnRay, step_executor
+
+    monkeypatch.setenv("RAG_EXECUTOR", "ray")
+    monkeypatch.setattr(StepsOnRay, "__init__", lambda *_: None)  # else it asks for the cluster
+    repository = defs().get_repository_def()
+    chosen = {}
+    with open_instance() as instance:
+        for name in ("refresh_job", "ask_job", "evaluate_job"):
+            job = InMemoryJob(repository.get_job(name))
+            context = dg.InitExecutorContext(job, step_executor, {}, instance)
+            chosen[name] = type(step_executor.executor_creation_fn(context)).__name__
+    assert chosen == {
+        "refresh_job": "StepsOnRay",
+        "ask_job": "InProcessExecutor",
+        "evaluate_job": "InProcessExecutor",
+    }
+
+
+@pytest.mark.parametrize(("executor", "cpus"), [("", 1), ("ray", None)])
+def test_a_run_that_waits_for_its_steps_holds_no_core(
+    executor: str, cpus: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else as many runs as there are cores would wait for one another for ever."""
+    pytest.importorskip("dagster_ray")
+    monkeypatch.setenv("RAG_RUN_LAUNCHER", "ray")
+    monkeypatch.setenv("RAG_EXECUTOR", executor)
+    with open_instance() as instance:
+        launcher = instance.run_launcher
+        assert launcher.num_cpus == cpus  # type: ignore[attr-defined]
+        sent = launcher.env_vars  # type: ignore[attr-defined]
+    assert f"RAG_EXECUTOR={executor or 'in-process'}" in sent  # a node may have another
+    assert not any("POSTGRES" in name or "AWS" in name for name in sent)  # Ray shows them
 
 
 def test_a_name_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ MAX_PARTITIONS = 100_000  # of one asset, Dagster's own advice
 STAGES_A_RUN = 6
 EVENTS_A_STEP = 12  # estimate: start, log lines, check, materialisation, success
 RUN_START_S = 10.0  # estimate, of a Ray job that imports Dagster and Lance
+PARTITIONS_A_RUN = 64  # at most; ``sources.resource.PARTITIONS_PER_RUN``
 
 DIMENSION = 384
 HNSW_BYTES = 20 * 2 * 4  # 20 neighbours a node, twice that on the lowest level, 4 bytes each
@@ -102,6 +103,7 @@ def stages_table(n_documents: int) -> str:
 def dagster_table(n_documents: int) -> str:
     """What Dagster and the lake's bookkeeping carry for one refresh of everything."""
     partitions = n_partitions(n_documents)
+    runs = math.ceil(partitions / PARTITIONS_A_RUN)
     events = partitions * STAGES_A_RUN * EVENTS_A_STEP
     per_partition = sum(stage.inputs / stage.inputs_a_commit for stage in STAGES[:STAGES_A_RUN]) * (
         n_documents / partitions
@@ -112,7 +114,8 @@ def dagster_table(n_documents: int) -> str:
             ("partitions", f"{partitions:,} (advice: at most {MAX_PARTITIONS:,})"),
             ("documents a partition", f"{n_documents / partitions:,.0f}"),
             ("commits a partition, six tables", f"{per_partition:,.0f}"),
-            ("runs' start, core-hours", f"{partitions * RUN_START_S / 3600:,.0f}"),
+            (f"runs of at most {PARTITIONS_A_RUN} partitions", f"{runs:,}"),
+            ("runs' start, core-hours", f"{runs * RUN_START_S / 3600:,.1f}"),
             ("rows in Dagster's event log", _count(events)),
             ("files of raw bytes", _count(n_documents)),
         ],
