@@ -31,7 +31,8 @@ demo: $(READY)
 
 test: $(READY) check
 	$(BIN)/rag models pull
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not engines' -n auto --maxprocesses 4 --dist loadscope
+	$(BIN)/python -m pytest -m engines
 
 check: $(READY)
 	$(BIN)/ruff check .
