@@ -17,6 +17,7 @@ from rag_assets.models.weights import cache_root, pull
 from rag_assets_tests.servers import postgres_server
 
 TEST_PORT_BASE = 8561
+os.environ.pop("COLUMNS", None)  # xdist sets it, and rich would hold every test's output to it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
