@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rag_assets.models.tokens import Encoding
 
-CALL_CHARS = 100_000  # handed over in one call: some 25,000 tokens; the next is tokenised meanwhile
+CALL_CHARS = 300_000  # handed over in one call: some 75,000 tokens; the next is tokenised meanwhile
 SEGMENT_CHARS = 50_000  # many segments a call, so that no core waits for one long text
 WHITE_SPACE = " \n\t"  # of the signs that part words, those that every tokenizer takes as such
 _GAP = re.compile(f"[{WHITE_SPACE}]")
