@@ -86,12 +86,6 @@ def chunk_sections(
     Raises:
         ValueError: a header leaves less than half of the window.
     """
-    rooms = [max_tokens - section.header.n_tokens for section in sections]
-    if min(rooms, default=max_tokens) < max_tokens / 2:
-        raise ValueError(
-            f"expected headers that leave at least half of {max_tokens} tokens, got one that "
-            f"leaves {min(rooms)}"
-        )
     found: list[list[Chunk]] = []
     for cutters in _measured(sections, counter, max_tokens):
         found += _exact(cutters, counter, max_tokens)
@@ -105,6 +99,11 @@ def _measured(
 
     def measured(group: Sequence[Section]) -> list[_Cutter]:
         rooms = [max_tokens - section.header.n_tokens for section in group]
+        if min(rooms) < max_tokens / 2:
+            raise ValueError(
+                f"expected headers that leave at least half of {max_tokens} tokens, got one that "
+                f"leaves {min(rooms)}"
+            )
         sizes = measure([section.text for section in group], rooms, counter)
         return [_Cutter(*of, max_tokens) for of in zip(group, sizes, rooms, strict=True)]
 

@@ -251,19 +251,20 @@ def scan(
     table: Table, *, columns: Sequence[str] | None = None, where: str | None = None
 ) -> pa.Table:
     """All rows of an open table that satisfy ``where``, in ``columns``."""
-    query = table.search()
-    if where is not None:
-        query = query.where(where)
-    if columns is not None:
-        query = query.select(list(columns))
-    return query.to_arrow()
+    return _query(table, columns, where).to_arrow()
 
 
 def batches(
     table: Table, *, columns: Sequence[str], where: str | None = None, batch_size: int = 1024
 ) -> Iterator[pa.RecordBatch]:
     """Rows that satisfy ``where`` in record batches of at most ``batch_size``."""
+    yield from _query(table, columns, where).to_batches(batch_size)
+
+
+def _query(  # LanceDB names no type for what its builder gives
+    table: Table, columns: Sequence[str] | None, where: str | None
+) -> Any:  # noqa: ANN401
     query = table.search()
     if where is not None:
         query = query.where(where)
-    yield from query.select(list(columns)).to_batches(batch_size)
+    return query if columns is None else query.select(list(columns))
