@@ -175,6 +175,7 @@ def refresh_and_load(
         CommandError: a run failed. If it was a source's that could not be read, the index of the
             others was published; if not, the live index is as it was.
     """
+    from rag_assets.documents.worker import start_ahead
     from rag_assets.lake.generations import live
     from rag_assets.plans.standing import standing
 
@@ -186,6 +187,8 @@ def refresh_and_load(
             tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
             stack.hot_load(settings, tell)
             return
+        if settings.run_launcher == "default":  # they are read here, not on a cluster's nodes
+            start_ahead(planned.plan.to_compute("documents"))  # beside the import of Dagster
     # Dagster is imported here, so that what needs no run does not wait for it.
     from rag_assets.execution import is_clustered
     from rag_assets.instance import open_instance

@@ -3,6 +3,9 @@
 Workers are kept and fed. One that dies, exceeds its time or has grown is replaced. What a
 worker that had read other documents before could not finish is tried once more by a fresh one, as
 what the others left behind may have been the reason.
+
+A worker needs 2 s of a core until it has read its first page. Whoever knows that there will be
+files to read may ``start_ahead`` and do something else meanwhile.
 """
 
 import multiprocessing
@@ -10,10 +13,12 @@ import os
 import pickle
 import resource
 import signal
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -57,9 +62,7 @@ class ParsingWorker:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        # spawn, not fork: Lance and Arrow run threads, and a forked copy of their locks hangs
-        self._context = multiprocessing.get_context("spawn")
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._n_read = 0  # by the process that runs now
         self._is_stopped = False
@@ -161,19 +164,21 @@ class ParsingWorker:
     def _started(self) -> Connection:
         if self._pipe is None or self._process is None or not self._process.is_alive():
             self.close()
-            self._pipe, theirs = self._context.Pipe()
-            self._process = self._context.Process(
-                target=_serve, args=(theirs, self._limits), daemon=True
-            )
-            self._process.start()
-            theirs.close()
-            self._wait_until_ready(self._pipe)
+            try:
+                self._process, self._pipe = _ahead[self._limits].popleft()
+                n_answers = 2  # that it is ready, and to the page that it was started with
+            except IndexError:  # none was started ahead, or another thread took it
+                self._process, self._pipe = _launched(self._limits)
+                n_answers = 1
+            self._wait_until_ready(self._pipe, n_answers)
         return self._pipe
 
-    def _wait_until_ready(self, pipe: Connection) -> None:
+    def _wait_until_ready(self, pipe: Connection, n_answers: int) -> None:
         try:
-            if pipe.poll(START_S):
+            while n_answers and pipe.poll(START_S):
                 pipe.recv()
+                n_answers -= 1
+            if not n_answers:
                 return
             why = f"did not start in {START_S:.0f} s"
         except (EOFError, OSError):
@@ -186,7 +191,7 @@ class ParsingPool:
     """As many workers as cores, started when there is work for them; a context manager."""
 
     def __init__(self, n_workers: int | None = None, limits: Limits | None = None) -> None:
-        n_workers = n_workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+        n_workers = n_workers or _most_workers()
         self._workers = [ParsingWorker(limits) for _ in range(n_workers)]
         self._idle: SimpleQueue[ParsingWorker] = SimpleQueue()
         for worker in reversed(self._workers):
@@ -227,6 +232,37 @@ class ParsingPool:
             return error
         finally:
             self._idle.put(worker)
+
+
+_ahead: defaultdict[Limits, deque[tuple[BaseProcess, Connection]]] = defaultdict(deque)
+# Makes a worker load trafilatura and what tells languages; readers of other formats load faster.
+_FIRST_PAGE = b"<!doctype html><title>First</title><main><p>" + b"A page to begin with. " * 10
+
+
+def start_ahead(n_files: int, limits: Limits | None = None) -> None:
+    """Start as many workers as ``n_files`` will want, for the next pool; it does not wait for them.
+
+    Those that nobody takes end with this process.
+    """
+    limits = limits or Limits()
+    for _ in range(min(n_files, _most_workers())):
+        process, pipe = _launched(limits)
+        pipe.send((_FIRST_PAGE, "first.html"))
+        _ahead[limits].append((process, pipe))
+
+
+def _launched(limits: Limits) -> tuple[BaseProcess, Connection]:
+    # spawn, not fork: Lance and Arrow run threads, and a forked copy of their locks hangs
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, limits), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _most_workers() -> int:
+    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
 def _death(code: int | None) -> str:

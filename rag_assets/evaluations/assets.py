@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from rag_assets.evaluations.cases import Case, load_cases
-from rag_assets.evaluations.gate import Verdict, applicable, case_key, draw_canaries, judge, measure
+from rag_assets.evaluations.gate import (
+    Verdict,
+    applicable,
+    asked_vectors,
+    case_key,
+    draw_canaries,
+    judge,
+    measure,
+)
 from rag_assets.evaluations.lab import Lab, Request
 from rag_assets.evaluations.registry import SUITES
 from rag_assets.evaluations.statistics import SEED
@@ -75,10 +84,10 @@ def evaluate_candidate(
 ) -> Verdict:
     """Measure the candidate, and beside it the live generation on the same questions."""
     asked, canaries = applicable(store, cases), draw_canaries(store)
-    reader = IndexReader(store, candidate)
+    embed = partial(asked_vectors, store, embedder)
     live = generations.live_generation(store)
-    measured = measure(reader, embedder, asked, canaries)
-    beside = None if live is None else measure(IndexReader(store, live), embedder, asked, [])
+    measured = measure(IndexReader(store, candidate), embed, asked, canaries)
+    beside = None if live is None else measure(IndexReader(store, live), embed, asked, [])
     return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
 
 

@@ -10,9 +10,13 @@ Two measures, both without a language model and both fast:
 
 A question counts only while all its documents exist: one deleted at the source on purpose
 must not keep the refreshed index from going live.
+
+Most canaries are those of the last refresh, so what is asked keeps its vector in the lake's cache,
+under a key of the gate's own: it never reads a vector that the index was made of. Upkeep sweeps
+these, so a day later the embedder is asked anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,8 +25,10 @@ import numpy as np
 from rag_assets.chunks import cut
 from rag_assets.chunks.chunking import embedded_text
 from rag_assets.documents import normalise
+from rag_assets.embeddings.embed import vectors
 from rag_assets.evaluations.cases import Case
 from rag_assets.index.search import Hit, IndexReader
+from rag_assets.lake.identity import text_hash, value_hash
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.models.clients import Embedder
 
@@ -99,18 +105,31 @@ def draw_canaries(store: LakeStore) -> list[Canary]:
     return canaries
 
 
+def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
+    """Vectors of what the gate asks, (dimension,) float32 each; what it asked before is kept.
+
+    Raises:
+        EngineUnavailableError: texts are new and the embedder does not answer.
+    """
+    model = value_hash(["gate", embedder.model_id, embedder.revision])
+    found = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
+    return [found[text_hash(text)] for text in texts]
+
+
 def measure(
-    reader: IndexReader, embedder: Embedder, cases: Sequence[Case], canaries: Sequence[Canary]
+    reader: IndexReader,
+    embed: Callable[[Sequence[str]], Sequence[np.ndarray]],
+    cases: Sequence[Case],
+    canaries: Sequence[Canary],
 ) -> Measured:
     """Ask an index the golden questions and the canaries."""
-    texts = [case.question for case in cases] + [canary.embedded for canary in canaries]
-    vectors = embedder.embed(texts) if texts else np.empty((0, embedder.dimension), np.float32)
+    asked = embed([case.question for case in cases] + [canary.embedded for canary in canaries])
     recalls: dict[str, float] = {}
-    for case, vector in zip(cases, vectors, strict=False):
+    for case, vector in zip(cases, asked, strict=False):
         found = _documents(reader, case.question, vector)
         recalls[case_key(case)] = sum(uri in found for uri in case.uris) / len(case.uris)
     missed = []
-    for canary, vector in zip(canaries, vectors[len(cases) :], strict=True):
+    for canary, vector in zip(canaries, asked[len(cases) :], strict=True):
         hits = reader.search(canary.text, vector, limit=TOP_CHUNKS)
         if not any(_is_canary(hit, canary) for hit in hits):
             missed.append(canary.chunk_id)

@@ -87,6 +87,10 @@ class RefreshPlan:
                 by_name.setdefault(stage.stage, []).append(stage)
         return [_sum(name, plans) for name, plans in by_name.items()] + list(self.whole)
 
+    def to_compute(self, stage: str) -> int:
+        """Inputs of ``stage`` to compute, of all partitions."""
+        return sum(plan.to_compute for plan in self.totals if plan.stage == stage)
+
     @property
     def needs_engines(self) -> bool:
         """Whether a model may be asked: by a stage, or by the gate of the index that comes of it.

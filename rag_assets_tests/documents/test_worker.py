@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -212,6 +213,37 @@ def test_a_file_that_cannot_be_loaded_is_an_error_of_the_caller(strange: None) -
 
     with ParsingPool(1) as pool, pytest.raises(OSError, match="blob is missing"):
         list(pool.read_all([(gone, "a")]))
+
+
+def test_workers_started_ahead_are_taken_by_the_next_who_want_some(strange: None) -> None:
+    mine = Limits(timeout_s=50)
+    worker.start_ahead(1, mine)
+    ((process, _),) = worker._ahead[mine]
+    with ParsingWorker() as other, ParsingWorker(mine) as first, ParsingWorker(mine) as second:
+        assert other.read(b"pid", "a").text != str(process.pid)  # its limits are others
+        assert first.read(b"pid", "a").text == str(process.pid)
+        assert second.read(b"pid", "a").text != str(process.pid)
+    assert not process.is_alive()
+
+
+def test_no_more_workers_are_started_ahead_than_there_are_files_or_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launched: list[Limits] = []
+    ours, theirs = multiprocessing.Pipe()
+
+    def launch(limits: Limits) -> tuple[None, Connection]:
+        launched.append(limits)
+        return None, ours
+
+    monkeypatch.setattr(worker, "MAX_WORKERS", 1)
+    monkeypatch.setattr(worker, "_launched", launch)
+    monkeypatch.setattr(worker, "_ahead", defaultdict(deque))
+    worker.start_ahead(0)
+    assert launched == []
+    worker.start_ahead(5)
+    assert launched == [Limits()]
+    assert theirs.poll()  # it has been given a page
 
 
 def test_real_reader_behind_the_real_worker() -> None:

@@ -6,6 +6,7 @@ import pytest
 from rag_assets.evaluations.assets import evaluate_candidate
 from rag_assets.evaluations.cases import Case
 from rag_assets.evaluations.gate import (
+    N_CANARIES,
     Canary,
     Measured,
     applicable,
@@ -16,7 +17,7 @@ from rag_assets.evaluations.gate import (
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.generations import Generation
-from rag_assets_tests.world import World
+from rag_assets_tests.world import CountingEmbedder, World
 
 WORDS = [
     "anchor", "buoy", "compass", "deck", "engine", "funnel", "galley", "hull", "island", "jetty",
@@ -74,6 +75,17 @@ def test_equal_candidate_passes(harbour: World) -> None:
     assert len(verdict.reasons) == 1
 
 
+def test_what_was_asked_before_is_not_embedded_again(harbour: World) -> None:
+    candidate = spoiled(harbour, "not at all")
+    first, again, other = CountingEmbedder(), CountingEmbedder(), CountingEmbedder(revision="2")
+    once = evaluate_candidate(harbour.store, candidate, first, CASES)
+    assert len(first.asked) == len(CASES) + N_CANARIES
+    assert evaluate_candidate(harbour.store, candidate, again, CASES) == once
+    assert again.asked == []
+    evaluate_candidate(harbour.store, candidate, other, CASES)
+    assert sorted(other.asked) == sorted(first.asked)
+
+
 @pytest.mark.parametrize("how", ["half of the chunks", "shuffled vectors"])
 def test_spoiled_candidate_is_refused(harbour: World, how: str) -> None:
     verdict = evaluate_candidate(harbour.store, spoiled(harbour, how), harbour.embedder, CASES)
@@ -122,7 +134,7 @@ def test_all_documents_of_a_question_count(harbour: World) -> None:
     assert candidate is not None
     both = Case("both", "multi", "anchor", (), ("docs:anchor.md", "docs:absent.md"))
     reader = IndexReader(harbour.store, candidate)
-    assert measure(reader, harbour.embedder, [both], []).recall == 0.5
+    assert measure(reader, harbour.embedder.embed, [both], []).recall == 0.5
     assert applicable(harbour.store, [both, replace(both, uris=())]) == []
 
 
@@ -130,7 +142,7 @@ def test_equal_ids_of_two_sources_are_two_questions(harbour: World) -> None:
     candidate = generations.live_generation(harbour.store)
     assert candidate is not None
     cases = [case("anchor"), case("anchor", source="other")]
-    found = measure(IndexReader(harbour.store, candidate), harbour.embedder, cases, [])
+    found = measure(IndexReader(harbour.store, candidate), harbour.embedder.embed, cases, [])
     assert found.recall_by_case == {"docs/anchor": 1.0, "other/anchor": 0.0}
 
 
@@ -164,7 +176,7 @@ def test_lost_chunk_is_a_missed_canary(harbour: World) -> None:
     live = generations.live_generation(harbour.store)
     assert live is not None
     canaries = [*draw_canaries(harbour.store)[:1], Canary("chk_lost", "xyzzy", "xyzzy")]
-    found = measure(IndexReader(harbour.store, live), harbour.embedder, [], canaries)
+    found = measure(IndexReader(harbour.store, live), harbour.embedder.embed, [], canaries)
     assert (found.canaries_found, found.missed_canaries) == (0.5, ["chk_lost"])
 
 
