@@ -404,16 +404,37 @@ def bench_scale(
     """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
     from rag_assets.benchmarks import scale
 
-    sizes = [size.strip() for size in documents.split(",")]
-    if not all(size.isdecimal() for size in sizes):
-        raise CommandError(f"expected numbers such as 1000,10000; got {documents!r}", code=2)
-    settings = load_settings()
+    sizes, settings = _sizes(documents), load_settings()
     target = (folder or settings.home / "bench" / "scale").absolute()
     target.mkdir(parents=True, exist_ok=True)
     window = scale.embedder_window(settings.cache)
     tell = err_say if as_json else say
-    measured = scale.measure([int(size) for size in sizes], target, window, tell)
-    show_part(measured, as_json)
+    show_part(scale.measure(sizes, target, window, tell), as_json)
+
+
+@bench_app.command("vectors")
+def bench_vectors(
+    rows: Annotated[
+        str, typer.Option(help="Sizes, comma between them; 1.5 kB of memory a row.")
+    ] = "60000",
+    folder: Annotated[
+        Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure kinds of vector index: to make, to keep up to date, to search, and what they find."""
+    from rag_assets.benchmarks import vectors
+
+    target = (folder or load_settings().home / "bench" / "vectors").absolute()
+    tell = err_say if as_json else say
+    show_part(vectors.measure(_sizes(rows), target, tell), as_json)
+
+
+def _sizes(given: str) -> list[int]:
+    sizes = [size.strip() for size in given.split(",")]
+    if not all(size.isdecimal() for size in sizes):
+        raise CommandError(f"expected numbers such as 1000,10000; got {given!r}", code=2)
+    return [int(size) for size in sizes]
 
 
 @bench_app.command("refresh")
