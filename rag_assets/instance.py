@@ -19,6 +19,10 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from rag_assets.execution import is_clustered
 from rag_assets.settings import CHECKOUT, load_settings
 
+# The partitions of a run's range have an event each, and PostgreSQL takes so many in one statement:
+# source_files of 64 partitions took 7.6 s instead of 19. SQLite has no such statement.
+EVENT_BATCH = 1000
+
 
 class EnvironmentStorage(DagsterStorage, ConfigurableClass):
     """Run, event and schedule storage, chosen by ``RAG_POSTGRES_URL``."""
@@ -39,6 +43,8 @@ class EnvironmentStorage(DagsterStorage, ConfigurableClass):
             return DagsterSqliteStorage(str(settings.dagster_home), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
+        # Every process that opens the instance comes here, runs that Dagster launched as well.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENT_BATCH))
         return DagsterPostgresStorage(settings.postgres_url, inst_data=inst_data)
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from rag_assets.instance import open_instance
+from rag_assets.sources.resource import range_tags
 
 
 @pytest.fixture
@@ -56,6 +57,37 @@ def test_postgres_where_a_url_is_set(
         assert run.is_success
         assert again.get_dynamic_partitions("corpus") == ["docs.0"]
     assert not (home / "dagster" / "history").exists()
+
+
+@dg.asset(
+    partitions_def=dg.StaticPartitionsDefinition(["a", "b", "c"]),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def parted() -> None:
+    """Has three partitions."""
+
+
+@pytest.mark.postgres
+def test_events_of_a_range_go_to_postgres_in_one_statement(
+    home: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setenv("RAG_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "restored after the test")
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
+    sizes: list[int] = []
+    with open_instance() as instance:
+        monkeypatch.setattr(
+            instance.event_log_storage,
+            "store_event_batch",
+            lambda events, store=instance.event_log_storage.store_event_batch: (
+                sizes.append(len(events)),
+                store(events),
+            ),
+        )
+        tags = range_tags(["a", "c"])
+        assert dg.materialize([parted], instance=instance, tags=tags).success
+        assert instance.get_materialized_partitions(dg.AssetKey("parted")) == {"a", "b", "c"}
+    assert sizes == [3, 3]  # that they are planned, and that they came
 
 
 def test_dagster_cli_in_the_checkout_sees_the_same_runs(home: Path) -> None:
