@@ -416,7 +416,7 @@ def bench_scale(
 def bench_vectors(
     rows: Annotated[
         str, typer.Option(help="Sizes, comma between them; 1.5 kB of memory a row.")
-    ] = "60000",
+    ] = "60000,300000",
     folder: Annotated[
         Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
     ] = None,

@@ -502,10 +502,10 @@ def index_table(table: Table) -> None:
 
 
 def vector_index() -> IvfSq:
-    """Vectors of a byte a number, in groups of which a search reads the nearest 20.
+    """Vectors of a byte a number, in groups of which a search reads the nearest.
 
-    With a graph in each group (IVF_HNSW_SQ) a search is no faster, and the index takes 20 to 40
-    times as long to make and again to rewrite: ``rag bench vectors``.
+    With a graph in each group (IVF_HNSW_SQ) a search is no faster, finds less, and the index takes
+    sixty times as long to make and forty times to rewrite: ``rag bench vectors``.
     """
     return IvfSq(distance_type="cosine")
 
