@@ -32,6 +32,7 @@ from rag_assets.benchmarks import synthetic
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
+from rag_assets.documents.worker import ParsingPool
 from rag_assets.duplicates import collapse
 from rag_assets.embeddings import embed
 from rag_assets.index import build
@@ -177,6 +178,13 @@ def _works(job: Job, store: LakeStore) -> Mapping[str, Callable[[], int]]:
                 for name in names
             )
 
+    def normalise_all() -> int:
+        with ParsingPool() as pool:
+            return sum(
+                normalise.normalise_documents(store, name, run_id=RUN, pool=pool).n_written
+                for name in names
+            )
+
     def index() -> int:
         identity = {"model_id": StandIn.model_id, "revision": StandIn.revision}
         return build.build_index(
@@ -185,7 +193,7 @@ def _works(job: Job, store: LakeStore) -> Mapping[str, Callable[[], int]]:
 
     return {
         "source_files": ingest_all,
-        "documents": by_partition(lambda p: normalise.normalise_documents(store, p, run_id=RUN)),
+        "documents": normalise_all,
         "duplicates": lambda: collapse.collapse_duplicates(store).changed,
         "sections": by_partition(lambda p: structure.structure_documents(store, p, run_id=RUN)),
         "chunks": cut_all,
