@@ -6,7 +6,7 @@ search.
 
 The vectors lie as those of passages do: ``N_TOPICS`` directions, and every vector between two of
 them with noise of half its length. Questions are drawn in the same way. Evenly spread vectors would
-have no near ones at all, and would be kinder to a graph than to groups.
+have no near ones at all.
 """
 
 import shutil
@@ -75,7 +75,7 @@ def measure(sizes: Sequence[int], folder: Path, say: Say) -> Part:
 
     Args:
         sizes: rows, ``N_CANDIDATES`` / ``CHANGED_SHARE`` or more each.
-        folder: for the tables, which are removed afterwards.
+        folder: for the table of the moment, which is removed afterwards.
         say: told lines of progress.
 
     Raises:
@@ -89,10 +89,10 @@ def measure(sizes: Sequence[int], folder: Path, say: Say) -> Part:
         for kind in [EXACT, *KINDS]:
             if kind == GRAPH and n_rows > MOST_FOR_A_GRAPH:
                 continue
-            found.append(_measure(n_rows, kind, folder))
+            found.append(_measure(n_rows, kind, folder / "table"))
             one = found[-1]
             say(f"{n_rows:,} rows, {kind}: made in {one.made_s:.1f} s of processor time")
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder / "table", ignore_errors=True)
     return _part(found)
 
 

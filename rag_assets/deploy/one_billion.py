@@ -4,8 +4,7 @@
 in ``one_billion.md`` beside this file, with what would break first. Change a unit cost here, run it
 with ``--write``, and every figure follows.
 
-Unit costs are of two cores without a GPU (``benchmarks/README.md``, ``evaluations/README.md``). One
-of None was not measured, and what would need it is shown as "?", not guessed.
+Unit costs are of two cores without a GPU (``benchmarks/README.md``, ``evaluations/README.md``).
 """
 
 import argparse
@@ -27,15 +26,22 @@ RUN_START_S = 10.0  # estimate, of a Ray job that imports Dagster and Lance
 PARTITIONS_A_RUN = 64  # at most; ``sources.resource.PARTITIONS_PER_RUN``
 
 DIMENSION = 384
-HNSW_BYTES = 20 * 2 * 4  # 20 neighbours a node, twice that on the lowest level, 4 bytes each
 PQ_BYTES = DIMENSION // 16 * 4  # 96 sub-vectors of 4 numbers, one byte each
 ROW_ID_BYTES = 8
+GROUP_ROWS = 8192  # LanceDB's, of the vector index
+CORE_FLOPS = 50e9  # estimate, of comparing vectors in float32
+TEXT_INDEX_CORE_S = 8 / 40_000  # a chunk, whenever any row has changed
 SERVER_BYTES = 512 * 2**30 * 0.75  # of a 512 GB server, what an index may take
 MINHASH_BYTES = 128 * 4  # a document's signature
 
 EMBED_CHUNKS_A_S = 136 / 2  # a core: both give 136, bf16, feasibility.md's machine (AMX)
 SLM_CORE_S = 1.4 * 2  # a document: 1.4 s on both cores
 SLM_PROMPT_TOKENS, SLM_ANSWER_TOKENS = 350, 140  # caps of the excerpt and of the answer
+
+
+# ``rag bench scale``, 10,000 documents: processor seconds for one of 4.8 sections and 11.2 chunks.
+SOURCE_FILES_S, SECTIONS_S, CHUNKS_S, INDEX_S = 0.00097, 0.00248, 0.00509, 0.00300
+OF_ITS_CHUNKS = CHUNKS_A_DOCUMENT / 11.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Stage:
         name: of the stage.
         rows: a document.
         row_bytes: mean of the sample corpus.
-        core_s: a document; None: not measured yet (``rag bench scale`` will).
+        core_s: a document.
         inputs_a_commit: the stage's ``batch_inputs``, counted in ``rows`` of the stage before.
         inputs: a document, of that stage before.
     """
@@ -54,16 +60,16 @@ class Stage:
     name: str
     rows: float
     row_bytes: float
-    core_s: float | None
+    core_s: float
     inputs_a_commit: int
     inputs: float = 1.0
 
 
 STAGES = (
-    Stage("source_files", 1, 341, None, 64),
+    Stage("source_files", 1, 341, SOURCE_FILES_S, 64),
     Stage("documents", 1, 3443, 2 / 49, 64),  # 49 HTML pages/s in two processes
-    Stage("sections", SECTIONS_A_DOCUMENT, 770, None, 256),
-    Stage("chunks", CHUNKS_A_DOCUMENT, 779, None, 512, SECTIONS_A_DOCUMENT),
+    Stage("sections", SECTIONS_A_DOCUMENT, 770, SECTIONS_S, 256),
+    Stage("chunks", CHUNKS_A_DOCUMENT, 779, CHUNKS_S * OF_ITS_CHUNKS, 512, SECTIONS_A_DOCUMENT),
     Stage(
         "embeddings", CHUNKS_A_DOCUMENT, 1910, CHUNKS_A_DOCUMENT / EMBED_CHUNKS_A_S, 512,
         CHUNKS_A_DOCUMENT,
@@ -71,8 +77,8 @@ STAGES = (
     Stage("enrichments", 1, 600, SLM_CORE_S, 16),  # bytes by its schema, not measured
     # From here on one process over all partitions.
     Stage("duplicates", 0.08, 188, 1 / 1586, 1_000_000),  # texts to pairs, 1,586 documents/s
-    Stage("chunk_index", CHUNKS_A_DOCUMENT, 1910 + 779, CHUNKS_A_DOCUMENT * 2 * 55 / 1e5, 100_000),
-)  # fmt: skip  # chunk_index: IVF_HNSW_SQ of 100,000 vectors took 55 s on two cores
+    Stage("chunk_index", CHUNKS_A_DOCUMENT, 1910 + 779, INDEX_S * OF_ITS_CHUNKS, 100_000),
+)  # fmt: skip
 
 RAW_BYTES = 4134  # a source file of the sample corpus; web pages with scripts are far larger
 
@@ -87,13 +93,12 @@ def stages_table(n_documents: int) -> str:
     """Rows, bytes, core-hours and commits of a first build, a line a stage."""
     lines = []
     for stage in STAGES:
-        hours = None if stage.core_s is None else n_documents * stage.core_s / 3600
         commits = math.ceil(n_documents * stage.inputs / stage.inputs_a_commit)
         lines.append((
             stage.name,
             _count(n_documents * stage.rows),
             _size(n_documents * stage.rows * stage.row_bytes),
-            "?" if hours is None else f"{hours:,.0f}",
+            f"{n_documents * stage.core_s / 3600:,.0f}",
             _count(commits),
         ))  # fmt: skip
     lines.append(("raw bytes", _count(n_documents), _size(n_documents * RAW_BYTES), "-", "-"))
@@ -127,7 +132,7 @@ def index_table(n_documents: int) -> str:
     vectors = n_documents * CHUNKS_A_DOCUMENT
     forms = (
         ("float32, as stored", DIMENSION * 4),
-        ("IVF_HNSW_SQ", DIMENSION + HNSW_BYTES + ROW_ID_BYTES),
+        ("IVF_SQ, a byte a number, as made", DIMENSION + ROW_ID_BYTES),
         ("IVF_PQ, 4 numbers a byte", PQ_BYTES + ROW_ID_BYTES),
     )
     return _markdown(
@@ -139,8 +144,8 @@ def index_table(n_documents: int) -> str:
     )
 
 
-def models_table(n_documents: int) -> str:
-    """What embedder, small model and duplicates ask for."""
+def whole_table(n_documents: int) -> str:
+    """What models, duplicates and the index ask for, whatever the partitions."""
     chunks = n_documents * CHUNKS_A_DOCUMENT
     return _markdown(
         ("what", "how much"),
@@ -152,6 +157,11 @@ def models_table(n_documents: int) -> str:
             ("small model, answer tokens at most", _count(n_documents * SLM_ANSWER_TOKENS)),
             ("small model on CPU, core-hours", f"{n_documents * SLM_CORE_S / 3600:,.0f}"),
             ("MinHash signatures in one memory", _size(n_documents * MINHASH_BYTES)),
+            ("text index written anew, core-hours", f"{chunks * TEXT_INDEX_CORE_S / 3600:,.0f}"),
+            (
+                f"vectors compared with the centres of groups of {GROUP_ROWS:,}, core-hours",
+                f"{chunks**2 / GROUP_ROWS * 2 * DIMENSION / CORE_FLOPS / 3600:,.0f}",
+            ),
         ],
     )
 
@@ -162,7 +172,7 @@ def tables(n_documents: int) -> str:
         ("First build, by stage", stages_table),
         ("Bookkeeping of a refresh of everything", dagster_table),
         ("Vector index", index_table),
-        ("Models and duplicates", models_table),
+        ("Models, duplicates, indexes", whole_table),
     )
     return "\n\n".join(f"### {title}\n\n{table(n_documents)}" for title, table in parts)
 

@@ -13,7 +13,8 @@ def test_each_kind_is_made_changed_and_compared_with_an_exact_search(
     monkeypatch.setattr(vectors, "DIMENSION", 16)
     monkeypatch.setattr(vectors, "N_QUESTIONS", 5)
     said: list[str] = []
-    (table,) = vectors.measure([5000], tmp_path / "vectors", said.append).tables
+    (tmp_path / "kept.txt").write_text("of a person who names a folder in use")
+    (table,) = vectors.measure([5000], tmp_path, said.append).tables
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [row["index"] for row in rows] == [vectors.EXACT, *vectors.KINDS]
     exact, ours, graph = rows
@@ -22,7 +23,7 @@ def test_each_kind_is_made_changed_and_compared_with_an_exact_search(
     assert float(ours["recall after the updates"]) > 0.9  # what changed is found in its new place
     assert (exact["MB"], len(said)) == ("0.0", 3)
     assert 0 < float(ours["MB"]) < float(graph["MB"])
-    assert not (tmp_path / "vectors").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
 
 
 def test_drawn_vectors_have_length_one() -> None:
