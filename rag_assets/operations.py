@@ -175,8 +175,7 @@ def refresh_and_load(
         CommandError: a run failed. If it was a source's that could not be read, the index of the
             others was published; if not, the live index is as it was.
     """
-    from rag_assets.documents.worker import start_ahead
-    from rag_assets.lake.generations import live
+    from rag_assets.documents.worker import started_ahead
     from rag_assets.plans.standing import standing
 
     planned = _planned(settings, partitions, tell, accept_deletions)
@@ -187,11 +186,24 @@ def refresh_and_load(
             tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
             stack.hot_load(settings, tell)
             return
-        if settings.run_launcher == "default":  # they are read here, not on a cluster's nodes
-            start_ahead(planned.plan.to_compute("documents"))  # beside the import of Dagster
+    n_files = 0
+    if planned is not None and settings.run_launcher == "default":  # else they are read elsewhere
+        n_files = planned.plan.to_compute("documents")
+    with started_ahead(n_files):  # beside the import of Dagster
+        _run_and_load(settings, partitions, tell, planned, accept_deletions)
+
+
+def _run_and_load(
+    settings: Settings,
+    partitions: Sequence[str],
+    tell: Tell,
+    planned: Planned | None,
+    accept_deletions: bool,
+) -> None:
     # Dagster is imported here, so that what needs no run does not wait for it.
     from rag_assets.execution import is_clustered
     from rag_assets.instance import open_instance
+    from rag_assets.lake.generations import live
     from rag_assets.running import refresh_partitions
 
     needed = planned is None or planned.plan.needs_engines or live(planned.store) is None

@@ -5,7 +5,7 @@ worker that had read other documents before could not finish is tried once more 
 what the others left behind may have been the reason.
 
 A worker needs 2 s of a core until it has read its first page. Whoever knows that there will be
-files to read may ``start_ahead`` and do something else meanwhile.
+files to read has workers ``started_ahead`` and does something else meanwhile.
 """
 
 import multiprocessing
@@ -16,6 +16,7 @@ import signal
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -239,16 +240,24 @@ _ahead: defaultdict[Limits, deque[tuple[BaseProcess, Connection]]] = defaultdict
 _FIRST_PAGE = b"<!doctype html><title>First</title><main><p>" + b"A page to begin with. " * 10
 
 
-def start_ahead(n_files: int, limits: Limits | None = None) -> None:
-    """Start as many workers as ``n_files`` will want, for the next pool; it does not wait for them.
+@contextmanager
+def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
+    """As many workers as ``n_files`` want, for the pools of the body; it does not wait for them.
 
-    Those that nobody takes end with this process.
+    Those that nobody took end with the body.
     """
     limits = limits or Limits()
     for _ in range(min(n_files, _most_workers())):
         process, pipe = _launched(limits)
         pipe.send((_FIRST_PAGE, "first.html"))
         _ahead[limits].append((process, pipe))
+    try:
+        yield
+    finally:
+        for process, pipe in _ahead.pop(limits, ()):
+            pipe.close()
+            process.kill()
+            process.join()
 
 
 def _launched(limits: Limits) -> tuple[BaseProcess, Connection]:

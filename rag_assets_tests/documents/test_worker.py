@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -217,13 +218,25 @@ def test_a_file_that_cannot_be_loaded_is_an_error_of_the_caller(strange: None) -
 
 def test_workers_started_ahead_are_taken_by_the_next_who_want_some(strange: None) -> None:
     mine = Limits(timeout_s=50)
-    worker.start_ahead(1, mine)
-    ((process, _),) = worker._ahead[mine]
-    with ParsingWorker() as other, ParsingWorker(mine) as first, ParsingWorker(mine) as second:
+    with (
+        worker.started_ahead(1, mine),
+        ParsingWorker() as other,
+        ParsingWorker(mine) as first,
+        ParsingWorker(mine) as second,
+    ):
+        ((process, _),) = worker._ahead[mine]
         assert other.read(b"pid", "a").text != str(process.pid)  # its limits are others
         assert first.read(b"pid", "a").text == str(process.pid)
         assert second.read(b"pid", "a").text != str(process.pid)
     assert not process.is_alive()
+
+
+def test_workers_that_nobody_took_are_ended(strange: None) -> None:
+    with worker.started_ahead(1):
+        ((process, _),) = worker._ahead[Limits()]
+        assert process.is_alive()
+    assert not process.is_alive()
+    assert not worker._ahead[Limits()]
 
 
 def test_no_more_workers_are_started_ahead_than_there_are_files_or_cores(
@@ -232,17 +245,19 @@ def test_no_more_workers_are_started_ahead_than_there_are_files_or_cores(
     launched: list[Limits] = []
     ours, theirs = multiprocessing.Pipe()
 
-    def launch(limits: Limits) -> tuple[None, Connection]:
+    def launch(limits: Limits) -> tuple[BaseProcess, Connection]:
         launched.append(limits)
-        return None, ours
+        process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+        process.start()
+        return process, ours
 
     monkeypatch.setattr(worker, "MAX_WORKERS", 1)
     monkeypatch.setattr(worker, "_launched", launch)
     monkeypatch.setattr(worker, "_ahead", defaultdict(deque))
-    worker.start_ahead(0)
-    assert launched == []
-    worker.start_ahead(5)
-    assert launched == [Limits()]
+    with worker.started_ahead(0):
+        assert launched == []
+    with worker.started_ahead(5):
+        assert launched == [Limits()]
     assert theirs.poll()  # it has been given a page
 
 
