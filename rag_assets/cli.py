@@ -7,20 +7,19 @@ Exit codes: 0 done; 1 failed, with a sentence on standard error; 2 the request i
 import json
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from rag_assets.benchmarks.commands import bench_app
+from rag_assets.console import JsonFlag, err, out, say, teller
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from rag_assets.benchmarks.findings import Part
     from rag_assets.sources.catalog import Source
 
 app = typer.Typer(
@@ -31,15 +30,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-bench_app = typer.Typer(
-    help="What a stage costs, beside the libraries it uses.", no_args_is_help=True
-)
 app.add_typer(bench_app, name="bench")
 plan_app = typer.Typer(help="What a command would do and take.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
 def main() -> None:
@@ -70,20 +63,6 @@ def main() -> None:
         err.print(str(error), markup=False)
         status = getattr(error, "status", 0)
         sys.exit(2 if 400 <= status < 500 else 1)
-
-
-def say(text: str) -> None:
-    """A line of progress, with the time since the command began."""
-    out.print(f"[dim]{time.monotonic() - _BEGAN:6.1f}s[/dim] ", end="")
-    out.print(text, markup=False)
-
-
-def err_say(text: str) -> None:
-    """The same on standard error, where standard output is for a script."""
-    err.print(f"{time.monotonic() - _BEGAN:6.1f}s {text}", markup=False)
-
-
-_BEGAN = time.monotonic()
 
 
 # Corpus
@@ -219,8 +198,8 @@ def upkeep(
     from rag_assets.lake.store import LakeStore
     from rag_assets.lake.upkeep import tend
 
-    tell = err_say if as_json else say
-    done = tend(LakeStore(load_settings().lake_uri), dry_run=dry_run, tell=tell)
+    store = LakeStore(load_settings().lake_uri)
+    done = tend(store, dry_run=dry_run, tell=teller(as_json))
     if as_json:
         print(json.dumps({**asdict(done), "bytes_freed": done.bytes_freed}, indent=1))  # noqa: T201
         return
@@ -356,107 +335,6 @@ def show_suite(name: str, texts: Mapping[str, str]) -> None:
     out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
     if "comparisons" in texts:
         out.print(texts["comparisons"], markup=False)
-
-
-@bench_app.command("documents")
-def bench_documents(
-    part: Annotated[
-        list[str] | None, typer.Option(help="One or several of its parts; default: all.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure readers, outcomes, duplicates and quality over the public evaluation data."""
-    from rag_assets.benchmarks import documents
-
-    unknown = [name for name in part or [] if name not in documents.PARTS]
-    if unknown:
-        raise CommandError(
-            f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
-        )
-
-    tell = err_say if as_json else say
-    chosen = part or list(documents.PARTS)
-    documents.run(
-        chosen, load_settings().eval_data, tell, lambda measured: show_part(measured, as_json)
-    )
-
-
-def show_part(measured: "Part", as_json: bool) -> None:
-    """The tables and goals of one part of a benchmark."""
-    from rag_assets.benchmarks import documents
-
-    if as_json:
-        print(documents.as_json(measured))  # noqa: T201 - a script reads it
-    else:
-        out.print(f"\n{documents.markdown(measured)}\n", markup=False)
-
-
-@bench_app.command("scale")
-def bench_scale(
-    documents: Annotated[
-        str, typer.Option(help="Sizes, comma between them; a million takes days on two cores.")
-    ] = "1000,10000",
-    folder: Annotated[
-        Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
-    from rag_assets.benchmarks import scale
-
-    sizes, settings = _sizes(documents), load_settings()
-    target = (folder or settings.home / "bench" / "scale").absolute()
-    target.mkdir(parents=True, exist_ok=True)
-    window = scale.embedder_window(settings.cache)
-    tell = err_say if as_json else say
-    show_part(scale.measure(sizes, target, window, tell), as_json)
-
-
-@bench_app.command("vectors")
-def bench_vectors(
-    rows: Annotated[
-        str, typer.Option(help="Sizes, comma between them; 1.5 kB of memory a row.")
-    ] = "60000,300000",
-    folder: Annotated[
-        Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure kinds of vector index: to make, to keep up to date, to search, and what they find."""
-    from rag_assets.benchmarks import vectors
-
-    target = (folder or load_settings().home / "bench" / "vectors").absolute()
-    tell = err_say if as_json else say
-    show_part(vectors.measure(_sizes(rows), target, tell), as_json)
-
-
-def _sizes(given: str) -> list[int]:
-    sizes = [size.strip() for size in given.split(",")]
-    if not all(size.isdecimal() for size in sizes):
-        raise CommandError(f"expected numbers such as 1000,10000; got {given!r}", code=2)
-    return [int(size) for size in sizes]
-
-
-@bench_app.command("refresh")
-def bench_refresh(
-    pages: Annotated[
-        int | None, typer.Option(min=20, help="A sample of so many pages; default: all.")
-    ] = None,
-    pages_from: Annotated[
-        Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
-    from rag_assets.benchmarks import refresh
-    from rag_assets.models.profiles import active_profile
-    from rag_assets.operations import borrowed_engines
-
-    settings, profile = load_settings(), active_profile()
-    tell = err_say if as_json else say
-    with borrowed_engines(settings, tell, ["embedder"]):
-        measured = refresh.measure(settings, profile, tell, n_pages=pages, pages_from=pages_from)
-    show_part(measured, as_json)
 
 
 # Processes

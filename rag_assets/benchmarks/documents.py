@@ -1,8 +1,6 @@
-"""``rag bench documents``: which parts there are, and what is printed of them."""
+"""``rag bench documents``: which parts there are."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -39,30 +37,3 @@ def run(parts: Sequence[str], data: Path, say: Say, show: Callable[[Part], None]
         say(f"part {name}")
         measure: Callable[[Path, Say], Part] = getattr(import_module(module), function)
         show(measure(data, say))
-
-
-def markdown(part: Part) -> str:
-    """A part as it is printed: tables, notes, goals."""
-    lines = [f"## {part.name}: {part.title}"]
-    for table in part.tables:
-        lines += ["", table.title, ""]
-        lines += ["| " + " | ".join(table.columns) + " |", "|---" * len(table.columns) + "|"]
-        lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows]
-    if part.notes:
-        lines += ["", *(f"- {note}" for note in part.notes)]
-    if part.goals:
-        lines += ["", "| goal | measured | reached |", "|---|---|---|"]
-        lines += [
-            f"| {_cell(g.aim)} | {_cell(g.measured)} | {'yes' if g.reached else '**no**'} |"
-            for g in part.goals
-        ]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def as_json(part: Part) -> str:
-    """A part as one line of JSON."""
-    return json.dumps(asdict(part), ensure_ascii=False)

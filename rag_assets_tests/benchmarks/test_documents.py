@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rag_assets.benchmarks import documents
+from rag_assets.benchmarks import documents, findings
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Table
 from rag_assets.cli import app
 
@@ -24,11 +24,11 @@ def test_parts_exist_and_are_named_as_they_are_asked_for() -> None:
 
 
 def test_a_missed_goal_is_shown_as_missed() -> None:
-    text = documents.markdown(PART)
+    text = findings.markdown(PART)
     assert "| ours\\|fast | 10.0 |" in text
     assert "| at least 20 times | 10.0 times | **no** |" in text
     assert "| all tables | 3 of 3 | yes |" in text
-    assert json.loads(documents.as_json(PART))["goals"][0]["reached"] is False
+    assert json.loads(findings.as_json(PART))["goals"][0]["reached"] is False
 
 
 def test_missing_data_is_a_sentence(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from rag_assets.benchmarks import documents, refresh
+from rag_assets.benchmarks import findings, refresh
 from rag_assets.benchmarks.findings import BenchmarkError
 from rag_assets.benchmarks.pages import copied, edit, fetched, unique_sentences
 from rag_assets.benchmarks.peers import environment
@@ -202,5 +202,5 @@ def test_a_deleted_page_that_is_found_is_a_missed_goal() -> None:
 def test_an_arm_that_is_missing_is_said_and_the_rest_is_shown() -> None:
     part = report(runs_of(floor=100.0, ours=110.0), {"floor": 1.0, "ours": 1.0}, 100, ["why"])
     assert {"why", "LlamaIndex was not measured."} <= set(part.notes)
-    assert "LlamaIndex" not in documents.markdown(part).partition("- Floor:")[0]
-    assert json.loads(documents.as_json(part))["name"] == "refresh"
+    assert "LlamaIndex" not in findings.markdown(part).partition("- Floor:")[0]
+    assert json.loads(findings.as_json(part))["name"] == "refresh"

@@ -1,0 +1,113 @@
+"""``rag bench``: its commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_assets.benchmarks import findings
+from rag_assets.console import JsonFlag, out, teller
+from rag_assets.errors import CommandError
+from rag_assets.settings import load_settings
+
+bench_app = typer.Typer(
+    help="What a stage costs, beside the libraries it uses.", no_args_is_help=True
+)
+
+
+@bench_app.command("documents")
+def bench_documents(
+    part: Annotated[
+        list[str] | None, typer.Option(help="One or several of its parts; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure readers, outcomes, duplicates and quality over the public evaluation data."""
+    from rag_assets.benchmarks import documents
+
+    unknown = [name for name in part or [] if name not in documents.PARTS]
+    if unknown:
+        raise CommandError(
+            f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
+        )
+
+    chosen, data = part or list(documents.PARTS), load_settings().eval_data
+    documents.run(chosen, data, teller(as_json), lambda measured: show_part(measured, as_json))
+
+
+@bench_app.command("scale")
+def bench_scale(
+    documents: Annotated[
+        str, typer.Option(help="Sizes, comma between them; a million takes ten hours and 200 GB.")
+    ] = "1000,10000",
+    folder: Annotated[
+        Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
+    from rag_assets.benchmarks import scale
+
+    window = scale.embedder_window(load_settings().cache)
+    measured = scale.measure(_sizes(documents), _folder(folder, "scale"), window, teller(as_json))
+    show_part(measured, as_json)
+
+
+@bench_app.command("vectors")
+def bench_vectors(
+    rows: Annotated[
+        str, typer.Option(help="Sizes, comma between them; 1.5 kB of memory a row.")
+    ] = "60000,300000",
+    folder: Annotated[
+        Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure kinds of vector index: to make, to keep up to date, to search, and what they find."""
+    from rag_assets.benchmarks import vectors
+
+    measured = vectors.measure(_sizes(rows), _folder(folder, "vectors"), teller(as_json))
+    show_part(measured, as_json)
+
+
+@bench_app.command("refresh")
+def bench_refresh(
+    pages: Annotated[
+        int | None, typer.Option(min=20, help="A sample of so many pages; default: all.")
+    ] = None,
+    pages_from: Annotated[
+        Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
+    from rag_assets.benchmarks import refresh
+    from rag_assets.models.profiles import active_profile
+    from rag_assets.operations import borrowed_engines
+
+    settings, profile, tell = load_settings(), active_profile(), teller(as_json)
+    with borrowed_engines(settings, tell, ["embedder"]):
+        measured = refresh.measure(settings, profile, tell, n_pages=pages, pages_from=pages_from)
+    show_part(measured, as_json)
+
+
+def show_part(measured: findings.Part, as_json: bool) -> None:
+    """The tables and goals of one part of a benchmark."""
+    if as_json:
+        print(findings.as_json(measured))  # noqa: T201 - a script reads it
+    else:
+        out.print(f"\n{findings.markdown(measured)}\n", markup=False)
+
+
+def _sizes(given: str) -> list[int]:
+    sizes = [size.strip() for size in given.split(",")]
+    if not all(size.isdecimal() for size in sizes):
+        raise CommandError(f"expected numbers such as 1000,10000; got {given!r}", code=2)
+    return [int(size) for size in sizes]
+
+
+def _folder(given: Path | None, name: str) -> Path:
+    """Where a benchmark keeps what it makes; it exists."""
+    folder = (given or load_settings().home / "bench" / name).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
