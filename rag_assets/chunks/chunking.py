@@ -75,8 +75,10 @@ def floor_of(max_tokens: int) -> int:
 
 def chunk_sections(
     sections: Sequence[Section], counter: Counter, *, max_tokens: int
-) -> list[list[Chunk]]:
+) -> Iterator[list[Chunk]]:
     """Chunks of each section, in order; between them lies white space only.
+
+    What the caller does with some of them is done while the next are tokenised.
 
     Args:
         sections: any number; they are tokenised together.
@@ -86,10 +88,8 @@ def chunk_sections(
     Raises:
         ValueError: a header leaves less than half of the window.
     """
-    found: list[list[Chunk]] = []
     for cutters in _measured(sections, counter, max_tokens):
-        found += _exact(cutters, counter, max_tokens)
-    return found
+        yield from _exact(cutters, counter, max_tokens)
 
 
 def _measured(

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from rag_assets.models.errors import ModelRequestError, NotPulledError
 
+_FEW = 8  # texts; sent to all cores they would wait for whatever another thread tokenises there
 _ADDITIVE = ("BertNormalizer", "BertPreTokenizer", "WordPiece")  # see Tokenizer.is_additive
 
 
@@ -67,6 +68,8 @@ class Tokenizer:
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """``count`` of each text, on all cores."""
+        if len(texts) < _FEW:
+            return [self.count(text) for text in texts]
         batch = self._rust.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(encoding) for encoding in batch]
 

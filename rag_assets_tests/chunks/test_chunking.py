@@ -121,10 +121,10 @@ def test_cap_kept_nothing_lost_same_twice(
     counter: Counter, given_sections: list[list[extraction.Block]], header: str, max_tokens: int
 ) -> None:
     sections = [section(blocks, header, counter) for blocks in given_sections]
-    found = chunk_sections(sections, counter, max_tokens=max_tokens)
-    assert chunk_sections(sections, counter, max_tokens=max_tokens) == found
+    found = list(chunk_sections(sections, counter, max_tokens=max_tokens))
+    assert list(chunk_sections(sections, counter, max_tokens=max_tokens)) == found
     for one, chunks in zip(sections, found, strict=True):
-        assert chunk_sections([one], counter, max_tokens=max_tokens) == [chunks]
+        assert list(chunk_sections([one], counter, max_tokens=max_tokens)) == [chunks]
         position = 0
         for chunk in chunks:
             assert position <= chunk.start < chunk.end
@@ -294,11 +294,11 @@ def test_one_word_of_ten_thousand_characters(counter: Counter) -> None:
 
 def test_header_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least half of 10 tokens, got one that leaves 3"):
-        chunk_sections([section(blocks("a"), words(7))], WordCounter(), max_tokens=10)
+        next(chunk_sections([section(blocks("a"), words(7))], WordCounter(), max_tokens=10))
 
 
 def test_no_sections_no_chunks() -> None:
-    assert chunk_sections([], WordCounter(), max_tokens=10) == []
+    assert not list(chunk_sections([], WordCounter(), max_tokens=10))
 
 
 def test_only_what_does_not_follow_is_counted_anew(minilm: Tokenizer) -> None:
@@ -311,10 +311,10 @@ def test_only_what_does_not_follow_is_counted_anew(minilm: Tokenizer) -> None:
 
     counter = Watched()
     counter.counted = []
-    chunk_sections([section(blocks(words(90)), "T")], counter, max_tokens=WINDOW)
+    list(chunk_sections([section(blocks(words(90)), "T")], counter, max_tokens=WINDOW))
     assert counter.counted == []  # all cuts are at white space
     counter.is_additive = False
-    chunk_sections([section(blocks(words(40)), "T")], counter, max_tokens=WINDOW)
+    list(chunk_sections([section(blocks(words(40)), "T")], counter, max_tokens=WINDOW))
     assert counter.counted == [f"T\n{words(31)}", f"T\n{words(9)}"]
 
 
