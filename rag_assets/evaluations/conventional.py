@@ -28,8 +28,9 @@ from rag_assets.chunks.chunking import embedded_text
 from rag_assets.documents import normalise
 from rag_assets.documents.decoding import decode
 from rag_assets.embeddings import embed
-from rag_assets.index.build import EMBEDDINGS, INDEX, index_table
+from rag_assets.index.build import EMBEDDINGS, INDEX
 from rag_assets.index.search import IndexReader
+from rag_assets.index.search_indexes import index_table
 from rag_assets.lake import generations
 from rag_assets.lake.delta import StageTable, upstream_hashes
 from rag_assets.lake.generations import Generation

@@ -2,17 +2,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
-from lancedb.table import Table
 
 from rag_assets.documents import normalise
 from rag_assets.index import build
 from rag_assets.index.build import BuildReport, count_unindexed
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
-from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.lake.store import LakeError
 from rag_assets.sources import ingest
 from rag_assets_tests.world import World
 
@@ -399,83 +396,3 @@ def test_partition_that_waits_leaves_documents_to_the_one_they_moved_to(world: W
     assert table is not None
     assert len(rows(world)) == table.count_rows() == built.generation.counts["chunks"] == 6
     assert {row["partition"] for row in rows(world).values()} == {"docs.0", "docs.1"}
-
-
-def numbered(numbers: range) -> pa.Table:
-    """Rows of an index with vectors of four floats, whose words name their number."""
-    drawn = np.random.default_rng(numbers.start).standard_normal((len(numbers), 4))
-    rows = [
-        {"chunk_id": f"c{n}", "search_text": f"word{n}", "vector": vector}
-        for n, vector in zip(numbers, drawn.tolist(), strict=True)
-    ]
-    schema = pa.schema(
-        [("chunk_id", pa.string()), ("partition", pa.string()), ("section_id", pa.string()),
-         ("document_id", pa.string()), ("search_text", pa.string()),
-         ("vector", pa.list_(pa.float32(), 4))]
-    )  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=schema)
-
-
-def unindexed(table: Table) -> dict[str, int]:
-    return {
-        index.columns[0]: table.index_stats(index.name).num_unindexed_rows
-        for index in table.list_indices()
-    }
-
-
-@pytest.mark.parametrize("min_rows_for_ann", [100, 10_000])
-def test_few_new_rows_rewrite_no_others(
-    store: LakeStore, monkeypatch: pytest.MonkeyPatch, min_rows_for_ann: int
-) -> None:
-    monkeypatch.setattr(build, "MIN_ROWS_FOR_ANN", min_rows_for_ann)
-    monkeypatch.setattr(build, "MOST_FILES", 3)
-    first = numbered(range(300))
-    table = store.open_or_create("chunk_index", "all", first.schema)
-    table.add(first)
-    build.index_table(table)
-    columns = {*build.SCALAR_INDEXES, *(["vector"] if min_rows_for_ann == 100 else [])}
-    assert unindexed(table) == dict.fromkeys(columns, 0)
-
-    def data_files() -> set[str]:
-        return {file.base_name for file in store.files("tables/chunk_index/all.lance/data")}
-
-    n_files, n_written = [], []
-    for n in range(300, 320, 5):
-        before = data_files()
-        table.delete(f"chunk_id = 'c{n - 300}'")
-        table.add(numbered(range(n, n + 5)))
-        build.index_table(table)
-        n_written.append(len(data_files() - before))
-        assert unindexed(table) == dict.fromkeys(columns, 0)
-        if "vector" in columns:
-            n_files.append(build._n_vector_files(table))
-        (hit,) = table.search(f"word{n + 4}", query_type="fts").to_list()
-        assert hit["chunk_id"] == f"c{n + 4}"
-    if "vector" in columns:  # when its files are joined, so are the fragments, in the next build
-        assert (n_files, n_written) == ([2, 3, 1, 2], [1, 1, 1, 2])
-    else:
-        assert n_written == [1, 1, 1, 1]
-
-
-def test_index_that_was_killed_on_the_way_is_finished(
-    store: LakeStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = numbered(range(30))
-    table = store.open_or_create("chunk_index", "all", first.schema)
-    table.add(first)
-    build.index_table(table)
-    table.add(numbered(range(30, 40)))
-    scalar = build._scalar_index
-
-    def die(column: str) -> object:
-        if column == "document_id":
-            raise KeyboardInterrupt
-        return scalar(column)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(build, "_scalar_index", die)
-        with pytest.raises(KeyboardInterrupt):
-            build.index_table(table)
-    assert unindexed(table)["document_id"] == 10
-    build.index_table(table)
-    assert unindexed(table) == dict.fromkeys(build.SCALAR_INDEXES, 0)
