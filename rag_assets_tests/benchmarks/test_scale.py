@@ -8,9 +8,10 @@ import pytest
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
-from rag_assets.benchmarks import scale, synthetic
+from rag_assets.benchmarks import scale, scale_report, synthetic
 from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.benchmarks.scale import PHASES, STAGES, UPKEEP, Cost, Job, Size, Window
+from rag_assets.benchmarks.scale import Job, Window
+from rag_assets.benchmarks.scale_report import PHASES, STAGES, UPKEEP, Cost, Size
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.world import read_in_process
@@ -37,27 +38,27 @@ def size(n_documents: int, cpu_s: float, rss: int = 0, **other: float) -> Size:
 
 def test_a_straight_line_has_growth_one() -> None:
     small, large = size(100, 1.0), size(800, 8.0)
-    assert scale.per_doubling(small, large, "chunks") == pytest.approx(1)
-    assert scale.per_doubling(small, large, None) == pytest.approx(1)
+    assert scale_report.per_doubling(small, large, "chunks") == pytest.approx(1)
+    assert scale_report.per_doubling(small, large, None) == pytest.approx(1)
 
 
 def test_a_square_doubles_with_each_doubling() -> None:
     small, large = size(100, 1.0), size(800, 8.0, index=64.0)
-    assert scale.per_doubling(small, large, "index") == pytest.approx(2)
-    assert scale.per_doubling(small, large, "chunks") == pytest.approx(1)
+    assert scale_report.per_doubling(small, large, "index") == pytest.approx(2)
+    assert scale_report.per_doubling(small, large, "chunks") == pytest.approx(1)
 
 
 def test_goals_are_missed_by_what_misses_them() -> None:
-    straight = scale._goals([size(100, 1.0), size(800, 8.0)])
+    straight = scale_report._goals([size(100, 1.0), size(800, 8.0)])
     assert [goal.reached for goal in straight] == [True, True]
-    crooked = scale._goals([size(100, 1.0), size(800, 8.0, index=64.0)])
+    crooked = scale_report._goals([size(100, 1.0), size(800, 8.0, index=64.0)])
     assert [goal.reached for goal in crooked] == [False, True]
     assert "steepest stage index 2.000" in crooked[0].measured
-    assert not scale._goals([size(100, 1.0, rss=2**31)])[-1].reached
+    assert not scale_report._goals([size(100, 1.0, rss=2**31)])[-1].reached
 
 
 def test_bytes_are_told_a_document() -> None:
-    table = scale._bytes_table([size(1, 1.0), size(2, 1.0)])
+    table = scale_report._bytes_table([size(1, 1.0), size(2, 1.0)])
     assert table.rows == [["raw", "3.00", "2.00", "1.50", "1.00"],
                           ["all", "3.00", "2.00", "1.50", "1.00"]]  # fmt: skip
 
