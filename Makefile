@@ -74,4 +74,4 @@ lock:
 	done
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis data/lake data/dagster data/run data/evaluations
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis data/lake data/dagster data/run data/evaluations data/bench

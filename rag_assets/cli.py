@@ -105,11 +105,17 @@ def named_sources(
     known: Mapping[str, "Source"], names: list[str] | None, declared_in: Path
 ) -> list["Source"]:
     """The sources of these names, or all of them."""
-    unknown = [name for name in names or [] if name not in known]
-    if unknown or not known:
+    if not known:
         raise CommandError(
-            f"no source is called {', '.join(unknown) or 'anything'}; known: "
-            f"{', '.join(known) or 'none'}. Declare it in {declared_in}",
+            f"no source is declared: write {declared_in} (README: Your own documents), or run "
+            "`rag refresh --path FOLDER`",
+            code=2,
+        )
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise CommandError(
+            f"no source is called {', '.join(unknown)}; known: {', '.join(known)}. Declare it in "
+            f"{declared_in}",
             code=2,
         )
     return [known[name] for name in names or known]
@@ -209,8 +215,8 @@ def upkeep(
         say(f"{generation_id} {'would expire' if dry_run else 'expired'}")
     tended = "would be tended" if dry_run else "tended"
     left = f"; {done.n_left} are left to the next upkeep" if done.n_left else ""
-    freed = f"{done.bytes_freed / 1e6:,.1f} MB freed"
-    say(f"{done.n_looked} tables looked at, {len(done.tables)} {tended}, {freed}{left}")
+    freed = "" if dry_run else f", {done.bytes_freed / 1e6:,.1f} MB freed"
+    say(f"{done.n_looked} tables looked at, {len(done.tables)} {tended}{freed}{left}")
 
 
 @app.command()

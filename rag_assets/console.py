@@ -1,4 +1,4 @@
-"""What the commands print with: answers on standard output, progress beside them."""
+"""What the commands print with: standard output, and standard error where a script reads that."""
 
 import time
 from collections.abc import Callable

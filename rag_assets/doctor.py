@@ -50,7 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         profile = active_profile()
     except ModelsError as error:
-        return [*findings, Finding("bad", "profile", str(error), "set RAG_PROFILE")]
+        return [*findings, Finding("bad", "profile", str(error), "correct that variable")]
     findings += _weights(settings, profile)
     findings += _storage(settings)
     findings += _lake(settings)
@@ -122,6 +122,9 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     except SourceError as error:
         yield Finding("bad", "sources", str(error), f"correct {settings.sources_file}")
         return
+    if not known:
+        remedy = f"declare one in {settings.sources_file}, or run `rag refresh --path FOLDER`"
+        yield Finding("note", "sources", "none declared", remedy)
     for name, source in known.items():
         there = is_there(source)
         yield _either(there, f"source {name}", source.where, "correct 'where' in sources.yaml")

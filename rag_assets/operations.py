@@ -96,7 +96,7 @@ class Planned:
 def plan_of(
     settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
 ) -> Planned:
-    """What a refresh of these partitions would do; nothing is written, no engine is asked.
+    """What a refresh of these partitions would do; no row is written, no engine is asked.
 
     Raises:
         NotPulledError: the embedder's tokenizer is not in the cache.

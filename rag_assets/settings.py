@@ -1,4 +1,6 @@
-"""Where things are: the only module that reads the environment.
+"""Where things are, by the environment.
+
+The room ``models``, which knows nobody, reads its own variables by itself, RAG_CACHE among them.
 
 ===================== ========================================== ================================
 variable              meaning                                    default
@@ -7,10 +9,11 @@ RAG_HOME              folder with ``sources.yaml`` and the state ``data/`` of th
 RAG_STATE             state and logs of running processes        ``<home>/run``
 RAG_LAKE              folder or object-store URI of the lake     ``<home>/lake``
 RAG_CACHE             model weights                              ``~/.cache/rag_assets``
-RAG_PROFILE           model profile                              ``cpu``
+RAG_PROFILE           model profile; read by ``models``          ``cpu``
 RAG_POSTGRES_URL      Dagster's storage; unset means SQLite      unset
 RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
-RAG_ENGINE_PORT_BASE  first of three engine ports, loopback    8461 (``models.profiles`` reads it)
+RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
+                      read by ``models``
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
 RAG_EVAL_DATA         public evaluation sets, not of the project ``../shared/data`` beside it
 RAG_RUN_LAUNCHER      where runs go: ``default`` (here), ``ray`` ``default``
@@ -24,10 +27,13 @@ RAG_RUNS_AT_ONCE      runs that `rag refresh` keeps on a         4
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+EXECUTORS = ("in-process", "multiprocess", "ray")
+LAUNCHERS = ("default", "ray")
 
 
 class SettingsError(Exception):
@@ -42,7 +48,6 @@ class Settings:
     state: Path
     lake_uri: str
     cache: Path
-    profile: str
     postgres_url: str | None
     answerer_port: int
     ui_port: int
@@ -74,7 +79,11 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Settings from the environment, with the defaults of the module's table."""
+    """Settings from the environment, with the defaults of the module's table.
+
+    Raises:
+        SettingsError: a variable has a value that means nothing.
+    """
     env = os.environ
     home = Path(env.get("RAG_HOME") or CHECKOUT / "data").absolute()
     return Settings(
@@ -82,13 +91,26 @@ def load_settings() -> Settings:
         state=Path(env.get("RAG_STATE") or home / "run").absolute(),
         lake_uri=env.get("RAG_LAKE") or str(home / "lake"),
         cache=Path(env.get("RAG_CACHE") or Path.home() / ".cache" / "rag_assets"),
-        profile=env.get("RAG_PROFILE") or "cpu",
         postgres_url=env.get("RAG_POSTGRES_URL") or None,
-        answerer_port=int(env.get("RAG_ANSWERER_PORT") or 8460),
-        ui_port=int(env.get("RAG_UI_PORT") or 3000),
+        answerer_port=_whole(env, "RAG_ANSWERER_PORT", 8460, least=0),
+        ui_port=_whole(env, "RAG_UI_PORT", 3000, least=0),
         eval_data=Path(env.get("RAG_EVAL_DATA") or CHECKOUT.parent / "shared" / "data").absolute(),
-        run_launcher=env.get("RAG_RUN_LAUNCHER") or "default",
-        executor=env.get("RAG_EXECUTOR") or "in-process",
+        run_launcher=_one_of(env, "RAG_RUN_LAUNCHER", LAUNCHERS),
+        executor=_one_of(env, "RAG_EXECUTOR", EXECUTORS),
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
-        runs_at_once=int(env.get("RAG_RUNS_AT_ONCE") or 4),
+        runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
     )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    given = env.get(name) or str(default)
+    if not given.isdecimal() or int(given) < least:
+        raise SettingsError(f"expected {name} to be a whole number from {least} on; got {given!r}")
+    return int(given)
+
+
+def _one_of(env: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    given = env.get(name) or known[0]
+    if given not in known:
+        raise SettingsError(f"expected {name} to be one of {', '.join(known)}; got {given!r}")
+    return given

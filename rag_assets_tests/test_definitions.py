@@ -12,6 +12,8 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.definitions import defs
+from rag_assets.plans.rates import DEFAULTS
+from rag_assets.plans.stages import Models, stages
 
 GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
 
@@ -67,6 +69,13 @@ def test_refresh_job_holds_all_seven_stages() -> None:
     names = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
     assets = snapshot()["assets"]
     assert names == {name for name in assets if assets[name]["group"] != "evaluations"}
+
+
+def test_plans_know_all_partitioned_stages() -> None:
+    known = stages(Models("words", 60, ("embedder", "1"), 4, ("slm", "1"), {}))
+    partitioned = {name for name, asset in snapshot()["assets"].items() if asset["partitioned"]}
+    assert {table.name for stage in known for table in stage.tables} == partitioned
+    assert {stage.name for stage in known} <= DEFAULTS.keys()
 
 
 def test_all_checks_block() -> None:

@@ -11,7 +11,7 @@ from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
 
 bench_app = typer.Typer(
-    help="What a stage costs, beside the libraries it uses.", no_args_is_help=True
+    help="What stages, refreshes and indexes cost, beside other libraries.", no_args_is_help=True
 )
 
 
@@ -48,15 +48,16 @@ def bench_scale(
     """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
     from rag_assets.benchmarks import scale
 
+    sizes = _sizes(documents, scale.LEAST)
     window = scale.embedder_window(load_settings().cache)
-    measured = scale.measure(_sizes(documents), _folder(folder, "scale"), window, teller(as_json))
+    measured = scale.measure(sizes, _folder(folder, "scale"), window, teller(as_json))
     show_part(measured, as_json)
 
 
 @bench_app.command("vectors")
 def bench_vectors(
     rows: Annotated[
-        str, typer.Option(help="Sizes, comma between them; 1.5 kB of memory a row.")
+        str, typer.Option(help="Sizes, comma between them; 6 kB of memory a row.")
     ] = "60000,300000",
     folder: Annotated[
         Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
@@ -66,7 +67,8 @@ def bench_vectors(
     """Measure kinds of vector index: to make, to keep up to date, to search, and what they find."""
     from rag_assets.benchmarks import vectors
 
-    measured = vectors.measure(_sizes(rows), _folder(folder, "vectors"), teller(as_json))
+    sizes = _sizes(rows, vectors.LEAST)
+    measured = vectors.measure(sizes, _folder(folder, "vectors"), teller(as_json))
     show_part(measured, as_json)
 
 
@@ -99,10 +101,12 @@ def show_part(measured: findings.Part, as_json: bool) -> None:
         out.print(f"\n{findings.markdown(measured)}\n", markup=False)
 
 
-def _sizes(given: str) -> list[int]:
+def _sizes(given: str, least: int) -> list[int]:
     sizes = [size.strip() for size in given.split(",")]
-    if not all(size.isdecimal() for size in sizes):
-        raise CommandError(f"expected numbers such as 1000,10000; got {given!r}", code=2)
+    if not all(size.isdecimal() and int(size) >= least for size in sizes):
+        raise CommandError(
+            f"expected numbers from {least} on, such as 1000,10000; got {given!r}", code=2
+        )
     return [int(size) for size in sizes]
 
 

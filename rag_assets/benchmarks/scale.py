@@ -2,10 +2,10 @@
 
 For each size a corpus is written (``synthetic``), declared as a folder with about
 ``DOCUMENTS_A_BUCKET`` documents a bucket, and brought through stages 1 to 6 into a lake of its own.
-Every stage runs in a process of its own, as in the product, over all its partitions; seconds are
-counted in it, without its start. Then nothing is changed; 1 % in as few partitions as hold so many;
-1 % spread over all partitions; and all stages run again each time. At the end the lake is tended
-as ``rag upkeep`` does, without its limit of time.
+Every stage runs in a process of its own over all its partitions, so that its memory is its own;
+seconds are counted in it, without its start. Then nothing is changed; 1 % in as few partitions as
+hold so many; 1 % spread over all partitions; and all stages run again each time. At the end the
+lake is tended as ``rag upkeep`` does, without its limit of time.
 
 A size that is finished is kept in the folder and not measured again; one that was cut off is begun
 anew.
@@ -51,6 +51,7 @@ SEED = 20_261
 DOCUMENTS_A_BUCKET = 1000
 DIMENSION = 384  # of the vectors, like MiniLM's
 CHANGED_SHARE = 0.01
+LEAST = 100  # documents, of which that share is one
 RUN = "bench-scale"
 
 
@@ -245,8 +246,8 @@ def measure(
     """Measure all sizes, the smallest first.
 
     Args:
-        sizes: numbers of documents, 100 or more each.
-        folder: where corpora and lakes are made (about 60 kB a document), and results are kept.
+        sizes: numbers of documents, ``LEAST`` or more each.
+        folder: where corpora and lakes are made (about 200 kB a document), and results are kept.
         window: of the real embedder.
         say: told lines of progress.
         launch: runs a stage.
@@ -254,8 +255,8 @@ def measure(
     Raises:
         BenchmarkError: a size is too small, or a stage died.
     """
-    if not sizes or min(sizes) < round(1 / CHANGED_SHARE):
-        raise BenchmarkError(f"expected sizes of 100 documents or more, got {list(sizes)}")
+    if not sizes or min(sizes) < LEAST:
+        raise BenchmarkError(f"expected sizes of {LEAST} documents or more, got {list(sizes)}")
     measured = []
     for n_documents in sorted(set(sizes)):
         kept = folder / f"{n_documents}.json"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from rag_assets.benchmarks.findings import BenchmarkError, Part, Say, Table
 from rag_assets.index.build import BATCH_ROWS
-from rag_assets.index.search import N_CANDIDATES, N_GROUPS, REFINE
+from rag_assets.index.search import N_CANDIDATES, REFINE, nearest
 from rag_assets.index.search_indexes import vector_index
 
 SEED = 20_261
@@ -34,6 +34,7 @@ DIMENSION = 384  # of the vectors, like MiniLM's
 N_TOPICS = 4000
 NOISE = 0.5  # length of what is added to a vector of length 1
 CHANGED_SHARE = 0.01
+LEAST = round(N_CANDIDATES / CHANGED_SHARE)  # rows: that share is then as many as are asked for
 N_CHANGES = 2  # the first may join what the table was written in
 N_QUESTIONS = 200
 OURS = "IVF_SQ (the product's)"
@@ -75,16 +76,15 @@ def measure(sizes: Sequence[int], folder: Path, say: Say) -> Part:
     """Measure all kinds at all sizes.
 
     Args:
-        sizes: rows, ``N_CANDIDATES`` / ``CHANGED_SHARE`` or more each.
+        sizes: rows, ``LEAST`` or more each.
         folder: for the table of the moment, which is removed afterwards.
         say: told lines of progress.
 
     Raises:
         BenchmarkError: a size is too small.
     """
-    least = round(N_CANDIDATES / CHANGED_SHARE)
-    if not sizes or min(sizes) < least:
-        raise BenchmarkError(f"expected sizes of {least:,} rows or more, got {list(sizes)}")
+    if not sizes or min(sizes) < LEAST:
+        raise BenchmarkError(f"expected sizes of {LEAST:,} rows or more, got {list(sizes)}")
     found = []
     for n_rows in sorted(set(sizes)):
         for kind in [EXACT, *KINDS]:
@@ -156,12 +156,10 @@ def _searched(table: LanceTable, stored: Vectors, questions: Vectors) -> tuple[f
     n_found, taken = 0, []
     for question in questions:
         began = time.perf_counter()
-        query = table.search(question, vector_column_name="vector").distance_type("cosine")
-        query = query.nprobes(N_GROUPS).refine_factor(REFINE)
-        hits = query.select(["number"]).limit(N_CANDIDATES).to_list()
+        hits = nearest(table, question, N_CANDIDATES).select(["number"]).to_list()
         taken.append((time.perf_counter() - began) * 1000)
-        nearest = np.argpartition(-(stored @ question), N_CANDIDATES)[:N_CANDIDATES]
-        n_found += len(set(nearest.tolist()) & {hit["number"] for hit in hits})
+        best = np.argpartition(-(stored @ question), N_CANDIDATES)[:N_CANDIDATES]
+        n_found += len(set(best.tolist()) & {hit["number"] for hit in hits})
     return n_found / (N_CANDIDATES * len(questions)), statistics.median(taken)
 
 

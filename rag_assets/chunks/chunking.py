@@ -81,7 +81,7 @@ def chunk_sections(
     What the caller does with some of them is done while the next are tokenised.
 
     Args:
-        sections: any number; they are tokenised together.
+        sections: any number; they are tokenised in groups.
         counter: the embedder's tokenizer.
         max_tokens: of header and text, special tokens not counted.
 
@@ -118,7 +118,7 @@ def _measured(
 
 
 def _groups(sections: Sequence[Section]) -> Iterator[list[Section]]:
-    """As many as one call of the tokenizer takes."""
+    """As many as one call of the tokenizer takes (``measure`` cuts longer ones into several)."""
     group: list[Section] = []
     n_chars = 0
     for section in sections:

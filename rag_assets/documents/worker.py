@@ -13,7 +13,7 @@ import os
 import pickle
 import resource
 import signal
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -165,13 +165,10 @@ class ParsingWorker:
     def _started(self) -> Connection:
         if self._pipe is None or self._process is None or not self._process.is_alive():
             self.close()
-            try:
-                self._process, self._pipe = _ahead[self._limits].popleft()
-                n_answers = 2  # that it is ready, and to the page that it was started with
-            except IndexError:  # none was started ahead, or another thread took it
-                self._process, self._pipe = _launched(self._limits)
-                n_answers = 1
-            self._wait_until_ready(self._pipe, n_answers)
+            taken = _taken(self._limits)
+            self._process, self._pipe = taken or _launched(self._limits)
+            # It says that it is ready; one started ahead answers to its first page, too.
+            self._wait_until_ready(self._pipe, 2 if taken else 1)
         return self._pipe
 
     def _wait_until_ready(self, pipe: Connection, n_answers: int) -> None:
@@ -235,7 +232,7 @@ class ParsingPool:
             self._idle.put(worker)
 
 
-_ahead: defaultdict[Limits, deque[tuple[BaseProcess, Connection]]] = defaultdict(deque)
+_ahead: dict[Limits, deque[tuple[BaseProcess, Connection]]] = {}
 # Makes a worker load trafilatura and what tells languages; readers of other formats load faster.
 _FIRST_PAGE = b"<!doctype html><title>First</title><main><p>" + b"A page to begin with. " * 10
 
@@ -250,7 +247,7 @@ def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
     for _ in range(min(n_files, _most_workers())):
         process, pipe = _launched(limits)
         pipe.send((_FIRST_PAGE, "first.html"))
-        _ahead[limits].append((process, pipe))
+        _ahead.setdefault(limits, deque()).append((process, pipe))
     try:
         yield
     finally:
@@ -258,6 +255,20 @@ def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
             pipe.close()
             process.kill()
             process.join()
+
+
+def _taken(limits: Limits) -> tuple[BaseProcess, Connection] | None:
+    """A worker that was started ahead and lives; None if there is none (any more)."""
+    waiting = _ahead.get(limits, deque())
+    while waiting:
+        try:
+            process, pipe = waiting.popleft()
+        except IndexError:  # another thread took the last one
+            break
+        if process.is_alive():
+            return process, pipe
+        pipe.close()
+    return None
 
 
 def _launched(limits: Limits) -> tuple[BaseProcess, Connection]:

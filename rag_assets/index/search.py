@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from lancedb.query import MatchQuery
+from lancedb.query import LanceVectorQueryBuilder, MatchQuery
 from lancedb.table import Table
 
 from rag_assets.index.fusion import reciprocal_rank_fusion
@@ -62,6 +62,12 @@ class Hit:
     score: float
     similarity: float | None
     bm25: float | None
+
+
+def nearest(table: Table, vector: np.ndarray, n: int) -> LanceVectorQueryBuilder:
+    """The query for the ``n`` rows nearest to ``vector``, (d,) floats, by cosine."""
+    query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+    return query.nprobes(N_GROUPS).refine_factor(REFINE).limit(n)
 
 
 class IndexReader:
@@ -125,11 +131,9 @@ class IndexReader:
     def _by_vector(
         self, vector: np.ndarray, where: str | None, n_candidates: int
     ) -> list[dict[str, Any]]:
-        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine")
+        query = nearest(self._table, vector, n_candidates).select([*COLUMNS, "_distance"])
         if where is not None:
             query = query.where(where, prefilter=True)
-        query = query.select([*COLUMNS, "_distance"]).limit(n_candidates)
-        query = query.nprobes(N_GROUPS).refine_factor(REFINE)
         found: list[dict[str, Any]] = query.to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])

@@ -7,7 +7,7 @@ from lancedb.table import Table
 
 MIN_ROWS_FOR_ANN = 50_000  # below it an exact scan takes less than 100 ms and loses nothing
 # The text index last: by what it lacks, a build that was killed on the way is known.
-SCALAR_INDEXES = ("chunk_id", "section_id", "document_id", "partition", "search_text")
+COLUMN_INDEXES = ("chunk_id", "section_id", "document_id", "partition", "search_text")
 MOST_FILES = 32  # of the vector index, each searched; a build adds one, making it anew joins them
 
 
@@ -30,9 +30,9 @@ def index_table(table: Table) -> None:
     has_vectors, is_behind = "vector" in existing, n_unindexed(table) > 0
     if is_behind and has_vectors:
         table.optimize(cleanup_older_than=timedelta(days=3650))  # cleaning up is not its task here
-    for column in SCALAR_INDEXES:
+    for column in COLUMN_INDEXES:
         if column not in existing or (is_behind and not has_vectors):
-            table.create_index(column, config=_scalar_index(column), replace=True)
+            table.create_index(column, config=_column_index(column), replace=True)
     if has_vectors:
         is_due = is_behind and _n_vector_files(table) > MOST_FILES
     else:
@@ -45,12 +45,12 @@ def vector_index() -> IvfSq:
     """Vectors of a byte a number, in groups of which a search reads the nearest.
 
     With a graph in each group (IVF_HNSW_SQ) a search is no faster, finds less, and the index takes
-    sixty times as long to make and forty times to rewrite: ``rag bench vectors``.
+    sixty times as long to make and eighty times to rewrite: ``rag bench vectors``.
     """
     return IvfSq(distance_type="cosine")
 
 
-def _scalar_index(column: str) -> BTree | FTS:
+def _column_index(column: str) -> BTree | FTS:
     return FTS(with_position=False) if column == "search_text" else BTree()
 
 

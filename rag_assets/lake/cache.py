@@ -1,7 +1,7 @@
 """Results of model calls by what went into them: the same text is never embedded or read twice.
 
-Append-only and shared by all partitions. Two writers may store the same key: the values
-are equal by construction, so whichever is read will do.
+Shared by all partitions; refreshes only append, and upkeep takes out what nothing refers to. Two
+writers may store the same key: the values are equal by construction, so whichever is read will do.
 
 Keys are found through a scalar index. Without one every look would read all keys, and the looks of
 a refresh grow with the corpus as the keys do: 20,000 keys of 11 million each time, at a million

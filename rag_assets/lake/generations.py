@@ -115,7 +115,7 @@ def live_generation(store: LakeStore) -> Generation | None:
 
 
 def publish(store: LakeStore, generation: Generation) -> Live:
-    """Keep the manifest for ever, pin its index version, make it live.
+    """Keep the manifest until upkeep expires it, pin its index version, make it live.
 
     Hold the lock ``LIVE`` around this and around what made you decide for it.
     """

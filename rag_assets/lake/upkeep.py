@@ -49,7 +49,8 @@ class TableUpkeep:
 
     Attributes:
         name: ``<stage>/<partition>``.
-        versions: how many, before and after; of a dry run, before twice; with a problem, 0.
+        versions: how many, before and after; of a dry run before twice: Lance does not tell what
+            merging would free; with a problem, 0.
         fragments: likewise.
         size_bytes: likewise.
         problem: why it is left to the next upkeep; "" if it is not.
@@ -124,13 +125,13 @@ def tend(
             if tended is not None:
                 done.tables.append(tended)
                 if tell is not None:
-                    tell(sentence(tended))
+                    tell(sentence(tended, dry_run=dry_run))
     done.n_left = len(pending)
     first = str(place.get("raw", ""))
     swept = sweeping.sweep_blobs(store, now=now, until=until, first=first, dry_run=dry_run)
     done.swept = replace(swept, n_cached=n_cached)
     if tell is not None:
-        tell(swept_sentence(done.swept))
+        tell(swept_sentence(done.swept, dry_run=dry_run))
     if not dry_run:
         following = "/".join(pending[0]) if pending else ""
         store.put_record(PLACE, {"next": following, "raw": swept.next_folder})
@@ -151,19 +152,25 @@ def _sweep_caches(
     return n_rows
 
 
-def swept_sentence(swept: Swept) -> str:
-    """What was swept, for a log line."""
+def swept_sentence(swept: Swept, *, dry_run: bool = False) -> str:
+    """What was swept, or would be, for a log line."""
+    to_be = "to be " if dry_run else ""
     return (
-        f"raw bytes: {swept.n_deleted} files deleted ({swept.bytes_deleted / 1e6:,.1f} MB), "
-        f"{swept.n_aside} put aside, {swept.n_back} brought back; "
-        f"caches: {swept.n_cached} rows deleted"
+        f"raw bytes: {swept.n_deleted} files {to_be}deleted ({swept.bytes_deleted / 1e6:,.1f} MB), "
+        f"{swept.n_aside} {to_be}put aside, {swept.n_back} {to_be}brought back; "
+        f"caches: {swept.n_cached} rows {to_be}deleted"
     )
 
 
-def sentence(table: TableUpkeep) -> str:
-    """What was done to a table, for a log line."""
+def sentence(table: TableUpkeep, *, dry_run: bool = False) -> str:
+    """What was done to a table, or would be, for a log line."""
     if table.problem:
         return f"{table.name}: left to the next upkeep ({table.problem})"
+    if dry_run:
+        return (
+            f"{table.name}: {table.fragments[0]} fragments and {table.versions[0]} versions "
+            f"({table.size_bytes[0] / 1e6:,.1f} MB) to be merged and cleaned"
+        )
     freed = (table.size_bytes[0] - table.size_bytes[1]) / 1e6
     return (
         f"{table.name}: {table.fragments[0]} -> {table.fragments[1]} fragments, "

@@ -97,32 +97,6 @@ class Tokenizer:
             token.lstrip or token.rstrip or any(map(str.isspace, token.content)) for token in added
         )
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Half-open character spans of the tokens, in order.
-
-        A character that takes several tokens (an emoji, say) repeats its span.
-        """
-        return list(self._encode(text).offsets)
-
-    def truncate(self, text: str, n_tokens: int) -> str:
-        """The longest prefix that has at most ``n_tokens`` tokens, counted as a text of its own.
-
-        Raises:
-            ValueError: ``n_tokens`` is negative.
-        """
-        if n_tokens < 0:
-            raise ValueError(f"n_tokens must not be negative, got {n_tokens}")
-        spans = self.offsets(text)
-        if len(spans) <= n_tokens:
-            return text
-        # cut where the first token that is too many begins: no character is torn apart
-        while n_tokens > 0:
-            prefix = text[: spans[n_tokens][0]]
-            if self.count(prefix) <= n_tokens:  # a cut can change how its neighbourhood splits
-                return prefix
-            n_tokens -= 1
-        return ""
-
     def count_chat(self, messages: Sequence[Mapping[str, str]], *, thinking: bool = False) -> int:
         """Tokens of the prompt made of ``messages``, the opening of the answer included.
 

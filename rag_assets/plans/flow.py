@@ -15,6 +15,7 @@ from rag_assets.lake.delta import origins
 from rag_assets.lake.store import LakeStore
 from rag_assets.plans.stages import Stage
 
+NEW_AT_SOURCE = "new at source"
 CHANGED_AT_SOURCE = "source changed"
 UNFINISHED = "earlier refresh unfinished"
 UNREAD = "could not be read before"
@@ -161,7 +162,9 @@ def _cause(stage: Stage, made_from: tuple[str, str] | None, digest: str, why: Wh
     if made_from == (digest, stage.fingerprint):
         return None
     if made_from is None or made_from[0] != digest:
-        return CHANGED_AT_SOURCE if stage.upstream is None else UNFINISHED
+        if stage.upstream is not None:
+            return UNFINISHED
+        return NEW_AT_SOURCE if made_from is None else CHANGED_AT_SOURCE
     return why(stage, made_from[1])
 
 

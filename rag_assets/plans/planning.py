@@ -1,4 +1,4 @@
-"""Plan a refresh: read listings and the lake's lineage columns, write nothing, ask no model."""
+"""Plan a refresh: read listings and the lake's lineage columns, write no row, ask no model."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
@@ -274,14 +274,14 @@ class Planner:
 
     def _whole(self, name: str, *, new: int = 0, changed: int = 0, gone: int = 0) -> StagePlan:
         rate: Rate = self.rates[name]
-        counts = ("changed", "gone", "new")
+        counts = {"changed": changed, "gone": gone, "new": new}
         return StagePlan(
             stage=name,
             new=new,
             changed=changed,
             gone=gone,
             seconds=rate.idle_seconds + (new + changed) * rate.seconds_per_unit,
-            estimated=(*counts, "seconds") if new or changed or gone else ("seconds",),
+            estimated=(*(kind for kind, n in counts.items() if n), "seconds"),
         )
 
     def _count(self, name: str) -> int:

@@ -3,28 +3,27 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from rag_assets.plans.plan import PartitionPlan, RefreshPlan, StagePlan
 
 ROWS_SHOWN = 30
-UNITS = (
-    ("source_files", "files"), ("documents", "files"), ("sections", "documents"),
-    ("chunks", "sections"), ("embeddings", "chunks"), ("enrichments", "documents"),
-    ("duplicates", "documents"), ("chunk_index", "rows"), ("index_evaluation", "runs"),
-    ("engines", "starts"),
-)  # fmt: skip
 
 
 def totals_table(plan: RefreshPlan) -> Table:
-    """One row a stage, summed over partitions."""
-    table = Table("stage", "of", title="what a refresh would do", title_justify="left")
-    for name in ("new", "changed", "delete", "unchanged", "ask model", "tokens", "read", "time"):
+    """One row a stage, summed over partitions: what becomes of its inputs; fits 80 columns."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+        title="what a refresh would do",
+        title_justify="left",
+    )
+    table.add_column("stage", no_wrap=True)
+    for name in ("new", "changed", "delete", "unchanged", "ask model", "tokens", "time"):
         table.add_column(name, justify="right")
-    table.add_column("because")
-    units = dict(UNITS)
     for stage in plan.totals:
-        table.add_row(stage.stage, units.get(stage.stage, ""), *_cells(stage), _causes(stage))
+        table.add_row(stage.stage, *_cells(stage))
     return table
 
 
@@ -37,7 +36,6 @@ def _cells(stage: StagePlan) -> list[str]:
         *(_number(stage, name) for name in ("new", "changed", "gone", "unchanged")),
         _number(stage, "calls") if stage.stage in ("embeddings", "enrichments") else "-",
         tokens,
-        size(stage.n_bytes) if stage.stage == "source_files" else "-",
         duration(stage.seconds),
     ]
 
@@ -45,10 +43,6 @@ def _cells(stage: StagePlan) -> list[str]:
 def _number(stage: StagePlan, name: str) -> str:
     value = getattr(stage, name)
     return f"~{value:,}" if name in stage.estimated else f"{value:,}"
-
-
-def _causes(stage: StagePlan) -> str:
-    return "; ".join(f"{cause} {n:,}" for cause, n in stage.causes.items())
 
 
 def partitions_table(plan: RefreshPlan) -> Table:
@@ -82,8 +76,14 @@ def _seconds(partition: PartitionPlan) -> float:
 
 
 def remarks(plan: RefreshPlan) -> list[str]:
-    """What no table says: sources that would stop, pages that were not asked for, the rates."""
+    """What no table says: why, how much is read, what nobody knows, and where rates are from."""
     lines = [
+        f"{stage.stage}: {', '.join(f'{cause} {n:,}' for cause, n in stage.causes.items())}"
+        + (f" ({size(stage.n_bytes)} to read)" if stage.n_bytes else "")
+        for stage in plan.totals
+        if stage.causes
+    ]
+    lines += [
         f"{one.partition}: {text}"
         for one in plan.partitions
         for text in (one.problem, one.note)
@@ -93,10 +93,15 @@ def remarks(plan: RefreshPlan) -> list[str]:
     for stage, where in plan.rates.items():
         by_place.setdefault(where, []).append(stage)
     lines += [f"rates of {', '.join(names)}: {where}" for where, names in by_place.items()]
-    n_idle = sum(not any(stage.has_work for stage in one.stages) for one in plan.partitions)
+    n_mute = sum(bool(one.problem or one.note) for one in plan.partitions)
+    n_idle = sum(
+        not (one.problem or one.note or any(stage.has_work for stage in one.stages))
+        for one in plan.partitions
+    )
+    unknown = f", of {n_mute:,} it is not known" if n_mute else ""
     lines.append(
         f"in all about {duration(plan.seconds)}; {n_idle:,} of {len(plan.partitions):,} partitions "
-        "have nothing to do. ~ marks averages and upper bounds"
+        f"have nothing to do{unknown}. ~ marks averages and upper bounds"
     )
     return lines
 

@@ -2,7 +2,6 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -236,7 +235,15 @@ def test_workers_that_nobody_took_are_ended(strange: None) -> None:
         ((process, _),) = worker._ahead[Limits()]
         assert process.is_alive()
     assert not process.is_alive()
-    assert not worker._ahead[Limits()]
+    assert not worker._ahead
+
+
+def test_a_worker_that_died_waiting_is_passed_over(strange: None) -> None:
+    with worker.started_ahead(1), ParsingWorker() as reader:
+        ((process, _),) = worker._ahead[Limits()]
+        process.kill()
+        process.join()
+        assert reader.read(b"pid", "a").text.isdecimal()
 
 
 def test_no_more_workers_are_started_ahead_than_there_are_files_or_cores(
@@ -253,7 +260,7 @@ def test_no_more_workers_are_started_ahead_than_there_are_files_or_cores(
 
     monkeypatch.setattr(worker, "MAX_WORKERS", 1)
     monkeypatch.setattr(worker, "_launched", launch)
-    monkeypatch.setattr(worker, "_ahead", defaultdict(deque))
+    monkeypatch.setattr(worker, "_ahead", {})
     with worker.started_ahead(0):
         assert launched == []
     with worker.started_ahead(5):

@@ -134,7 +134,7 @@ class Bench:
         home.mkdir(parents=True, exist_ok=True)
         return Settings(
             home=home, state=home / "run", lake_uri=str(home / "lake"), cache=home / "cache",
-            profile="cpu", postgres_url=None, answerer_port=0, ui_port=0, eval_data=self.data,
+            postgres_url=None, answerer_port=0, ui_port=0, eval_data=self.data,
         )  # fmt: skip
 
     def lab(

@@ -39,7 +39,7 @@ def test_few_new_rows_rewrite_no_others(
     table = store.open_or_create("chunk_index", "all", first.schema)
     table.add(first)
     search_indexes.index_table(table)
-    columns = {*search_indexes.SCALAR_INDEXES, *(["vector"] if min_rows_for_ann == 100 else [])}
+    columns = {*search_indexes.COLUMN_INDEXES, *(["vector"] if min_rows_for_ann == 100 else [])}
     assert unindexed(table) == dict.fromkeys(columns, 0)
 
     def data_files() -> set[str]:
@@ -71,7 +71,7 @@ def test_index_that_was_killed_on_the_way_is_finished(
     table.add(first)
     search_indexes.index_table(table)
     table.add(numbered(range(30, 40)))
-    scalar = search_indexes._scalar_index
+    scalar = search_indexes._column_index
 
     def die(column: str) -> object:
         if column == "document_id":
@@ -79,9 +79,9 @@ def test_index_that_was_killed_on_the_way_is_finished(
         return scalar(column)
 
     with monkeypatch.context() as patch:
-        patch.setattr(search_indexes, "_scalar_index", die)
+        patch.setattr(search_indexes, "_column_index", die)
         with pytest.raises(KeyboardInterrupt):
             search_indexes.index_table(table)
     assert unindexed(table)["document_id"] == 10
     search_indexes.index_table(table)
-    assert unindexed(table) == dict.fromkeys(search_indexes.SCALAR_INDEXES, 0)
+    assert unindexed(table) == dict.fromkeys(search_indexes.COLUMN_INDEXES, 0)

@@ -151,7 +151,7 @@ def test_models_are_started_for_a_new_embedder(
 def test_a_plan_for_a_person(installation: World) -> None:
     given_pages(installation)
     shown = rag("plan", "refresh")
-    for words in ("source_files", "source changed 3", "~22", "engines", "published", "in all about",
+    for words in ("source_files", "new at source 3", "~22", "engines", "published", "in all about",
                   "0 of 1 partitions have nothing to do"):  # fmt: skip
         assert words in shown, shown
     assert not list(Path(installation.store.uri).rglob("*.lance"))

@@ -81,7 +81,7 @@ def test_fresh_source(world: World) -> None:
     files = planned["source_files"]
     assert counts(files) == {"new": 3, "changed": 0, "gone": 0, "unchanged": 0}
     assert files.n_bytes == sum(path.stat().st_size for path in world.root.iterdir())
-    assert files.causes == {flow.CHANGED_AT_SOURCE: 3}
+    assert files.causes == {flow.NEW_AT_SOURCE: 3}
     assert counts(planned["documents"])["new"] == 3
     assert "new" not in planned["documents"].estimated
     for name in ("sections", "chunks", "embeddings"):
