@@ -36,14 +36,19 @@ from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
+from rag_assets.sections import structure
 from rag_assets.sources import ingest
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 INDEX = "chunk_index"
 EMBEDDINGS = "embeddings"
+# That a partition's rows follow from.
+TABLES = (ingest.TABLE.name, normalise.REJECTED.name, normalise.TABLE.name, structure.TABLE.name,
+          cut.TABLE.name, EMBEDDINGS, enrich.TABLE.name)  # fmt: skip
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
 FEW_VECTORS = 1000  # are looked up; of more, all of a partition are read
+LOOKS = 3  # at a partition that others write to meanwhile
 _FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
 
 
@@ -78,13 +83,16 @@ def build_index(
         run_id: of the Dagster run.
         progress: called with (partitions done, partitions).
     """
+    before = generations.candidate(store)
+    if before is not None and store.table(INDEX) is None:  # its index was removed, by a person
+        emptied = replace(before, index_version=0, data_version="", inputs={})
+        generations.put_candidate(store, emptied)
     table = store.open_or_create(INDEX, "all", chunk_index(dimension))
     before = _candidate(store, table)
     if table.count_rows() and (before is None or not all(before.inputs.values())):
         index_table(table)  # a killed build left rows that every look for others would scan
-    aliases = _aliases(store)
     known = _known_inputs(table) if before is None else before.inputs
-    inputs, owners = _all_inputs(store, known, aliases)
+    inputs, owners, aliases = _all_inputs(store, known)
     moved = _moved(inputs, known)
     if before is not None and moved:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in moved}
@@ -137,7 +145,7 @@ def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> boo
     before = None if table is None else _candidate(store, table)
     if before is None or before.models != models:
         return False
-    inputs, _ = _all_inputs(store, before.inputs, _aliases(store))
+    inputs, _, _ = _all_inputs(store, before.inputs)
     return not _moved(inputs, before.inputs)
 
 
@@ -267,12 +275,14 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
 
 
 def _all_inputs(
-    store: LakeStore, known: Iterable[str], aliases: _Aliases
-) -> tuple[dict[str, dict[str, str]], _Owners]:
-    """What all partitions' index rows depend on, and where their documents belong.
+    store: LakeStore, known: Iterable[str]
+) -> tuple[dict[str, dict[str, str]], _Owners, _Aliases]:
+    """What all partitions' index rows depend on, where documents belong, and which are copies.
 
-    Those that the index knows and the lake no longer has come last.
+    Partitions that the index knows and the lake no longer has come last. A copy whose canonical is
+    gone, and that was not grouped anew yet, is none: its text would be in no row.
     """
+    aliases = _aliases(store)
     partitions = store.partitions(normalise.TABLE.name)
     inputs, ids = {}, {}
     for name in [*partitions, *sorted(set(known) - set(partitions))]:
@@ -283,7 +293,15 @@ def _all_inputs(
     for name, of in inputs.items():
         if elsewhere := owners.elsewhere(name):
             of["elsewhere"] = value_hash(sorted(elsewhere))
-    return inputs, owners
+    orphans: dict[str, list[str]] = {}
+    for copy, canonical in aliases.canonical_of.items():
+        if owners.of(canonical) is None and (partition := owners.of(copy)) is not None:
+            orphans.setdefault(partition, []).append(copy)
+    for name, copies in orphans.items():
+        inputs[name]["orphans"] = value_hash(sorted(copies))
+        for copy in copies:
+            del aliases.canonical_of[copy]
+    return inputs, owners, aliases
 
 
 def _moved(
@@ -329,6 +347,33 @@ def _update(
     on this partition, or failed half-way. Its rows would be old text under new titles; the run that
     finishes it will build the index again.
     """
+    for _ in range(LOOKS):
+        versions = _versions(store, partition)
+        found = _compared(store, writer, partition, aliases, owners)
+        if _versions(store, partition) == versions:  # else other runs' tables were read, in part
+            break
+    else:
+        return None
+    if found is None:
+        return None
+    writer.replace(partition, found.stale, found.n_gone, found.fresh)
+    return found.figures
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """Between a partition's rows in the index and those that should be there."""
+
+    stale: Sequence[str]  # chunk ids
+    n_gone: int
+    fresh: Iterator[pa.Table]
+    figures: dict[str, str]
+
+
+def _compared(
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: _Owners
+) -> _Difference | None:
+    """None where the partition is not settled."""
     is_there = store.table(normalise.TABLE.name, partition) is not None
     if is_there and not is_settled(store, partition):
         return None
@@ -336,11 +381,11 @@ def _update(
     embedded = _embedded(store, partition)
     rows = {}
     for row, raw_hash, embedded_hash in _rows(store, partition, aliases, owners):
-        vector_of, vector_hash = embedded.get(row["chunk_id"], ("", ""))
+        vector_of, made_by = embedded.get(row["chunk_id"], ("", ""))
         modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
         if vector_of != embedded_hash or modified_at is None:
             return None
-        row["row_hash"] = value_hash([row, raw_hash, vector_hash])
+        row["row_hash"] = value_hash([row, raw_hash, embedded_hash, made_by])
         rows[row["chunk_id"]] = {**row, "modified_at": modified_at}
     fresh = [row for key, row in rows.items() if before.get(key) != row["row_hash"]]
     gone = sorted(before.keys() - rows.keys())
@@ -348,8 +393,14 @@ def _update(
     if vectors is None:  # deleted since they were counted
         return None
     replaced = [row["chunk_id"] for row in fresh if row["chunk_id"] in before]
-    writer.replace(partition, gone + replaced, len(gone), _tables(fresh, vectors, writer.schema))
-    return _figures(rows.values())
+    tables = _tables(fresh, vectors, writer.schema)
+    return _Difference(gone + replaced, len(gone), tables, _figures(rows.values()))
+
+
+def _versions(store: LakeStore, partition: str) -> list[int]:
+    """Of a partition's tables that its rows are made from; 0 of one that is not there."""
+    tables = (store.table(name, partition) for name in TABLES)
+    return [0 if table is None else int(table.version) for table in tables]
 
 
 def _leave(writer: _Writer, partition: str, owners: _Owners, waiting: Set[str]) -> dict[str, str]:
@@ -393,10 +444,10 @@ def _tables(
 
 
 def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
-    """Chunk id -> (hash of the text that was embedded, hash of that and the model)."""
-    columns = ["chunk_id", "embedded_hash", "row_hash"]
+    """Chunk id -> (hash of the text that was embedded, what made a vector of it)."""
+    columns = ["chunk_id", "embedded_hash", "fingerprint"]
     rows = store.rows(EMBEDDINGS, partition, columns=columns)
-    return {row["chunk_id"]: (row["embedded_hash"], row["row_hash"]) for row in rows}
+    return {row["chunk_id"]: (row["embedded_hash"], row["fingerprint"]) for row in rows}
 
 
 def _rows(

@@ -21,7 +21,6 @@ import fcntl
 import json
 import os
 import socket
-import tempfile
 import threading
 import time
 import uuid
@@ -33,7 +32,6 @@ from typing import Any
 import fsspec
 
 from rag_assets.lake.errors import LakeError
-from rag_assets.lake.identity import text_hash
 
 LEASE_S = 60.0  # a killed holder's work is taken up after this long; pauses are far shorter
 BEAT_S = 10.0  # five heartbeats may fail before anybody takes the holder for dead
@@ -41,9 +39,10 @@ POLL_S = 0.5  # one listing, 0.0005 cents at the price of S3, for each wait
 
 
 @contextmanager
-def machine_lock(uri: str, name: str) -> Iterator[None]:
-    """Hold ``name`` of the lake at ``uri`` against all processes of this machine."""
-    lock = Path(tempfile.gettempdir()) / f"rag-assets-{text_hash(uri)}-{name}.lock"
+def machine_lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold ``name`` of the lake in ``folder`` against all processes of this machine."""
+    lock = folder / "locks" / f"{name}.lock"  # where all who see the lake see it
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

@@ -5,7 +5,8 @@ Layout below the lake's URI (a folder, or any object store that LanceDB and Arro
     tables/<stage>/<partition>.lance   one Lance dataset per stage and partition
     raw/<ab>/<hash>                    source bytes, content-addressed
     records/<name>.json                manifests and pointers, each replaced in one atomic step
-    locks/<name>/<number>.json         leases; on an object store only, see ``lake.locks``
+    locks/<name>.lock                  who writes, in a folder; see ``lake.locks``
+    locks/<name>/<number>.json         leases, on an object store
 
 One dataset per partition means that two partitions never touch the same commit log: they can be
 written at once, from two processes or two hosts, with nothing to coordinate.
@@ -29,6 +30,7 @@ from rag_assets.lake.errors import LakeError as LakeError  # also importable fro
 from rag_assets.lake.locks import lease, machine_lock
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
+ASIDE = ".aside"  # ending of the names of raw bytes that a sweep has put aside
 
 
 def quoted(values: Sequence[str]) -> str:
@@ -120,8 +122,8 @@ class LakeStore:
         """
         if "://" in self.uri:
             hold = lease(self.uri, name)
-        else:  # by whatever path it is named
-            hold = machine_lock(str(Path(self.uri).resolve()), name)
+        else:
+            hold = machine_lock(Path(self._files[1]), name)
         with hold:
             yield
 
@@ -176,7 +178,10 @@ class LakeStore:
         Raises:
             FileNotFoundError: nothing is kept under that hash.
         """
-        return self._read(self._blob(digest))
+        try:
+            return self._read(self._blob(digest))
+        except FileNotFoundError:  # put aside while a row that names it was on its way
+            return self._read(self._blob(digest + ASIDE))
 
     # Records
 

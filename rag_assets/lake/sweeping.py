@@ -26,11 +26,10 @@ import xxhash
 from lancedb.table import Table
 
 from rag_assets.lake.cache import key_of
-from rag_assets.lake.store import LakeStore, batches, quoted
+from rag_assets.lake.store import ASIDE, LakeStore, batches, quoted
 
 KEEP_FOR = timedelta(days=1)
 RAW = "raw"
-ASIDE = ".aside"  # ending of the names of bytes that are put aside
 REFERRING = ("source_files", "documents", "rejected_documents")  # by ``raw_hash``
 # Cache -> stage and its column that, with the fingerprint, makes the key.
 CACHES: Mapping[str, tuple[str, str]] = {"embedding_cache": ("embeddings", "embedded_hash")}

@@ -257,7 +257,11 @@ def _index_age(store: LakeStore, now: datetime) -> timedelta:
     needed |= {candidate.index_version} if candidate is not None else set()
     times = {version["version"]: _when(version) for version in index.list_versions()}
     oldest = min((times[version] for version in needed if version in times), default=None)
-    return FOR_EVER if oldest is None else datetime.now(UTC) - oldest + MARGIN
+    if oldest is None:
+        return FOR_EVER
+    return (
+        max(datetime.now(UTC) - oldest, timedelta(0)) + MARGIN
+    )  # the clock may have been put back
 
 
 def _tended(

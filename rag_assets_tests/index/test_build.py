@@ -1,15 +1,18 @@
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rag_assets.documents import normalise
+from rag_assets.embeddings import embed
 from rag_assets.index import build
 from rag_assets.index.build import BuildReport, count_unindexed
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
-from rag_assets.lake.store import LakeError
+from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources import ingest
 from rag_assets_tests.world import World
 
@@ -165,7 +168,7 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
 
 
 def inputs(world: World) -> dict[str, str]:
-    found, _ = build._all_inputs(world.store, ["docs.0"], build._aliases(world.store))
+    found, _, _ = build._all_inputs(world.store, ["docs.0"])
     return found["docs.0"]
 
 
@@ -396,3 +399,89 @@ def test_partition_that_waits_leaves_documents_to_the_one_they_moved_to(world: W
     assert table is not None
     assert len(rows(world)) == table.count_rows() == built.generation.counts["chunks"] == 6
     assert {row["partition"] for row in rows(world).values()} == {"docs.0", "docs.1"}
+
+
+def test_vectors_of_another_code_version_replace_the_old_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("a.md", "the lighthouse")
+    world.refresh()
+    monkeypatch.setattr(embed, "CODE_VERSION", "another")
+    asked = world.embedder.embed
+    monkeypatch.setattr(world.embedder, "embed", lambda texts: -asked(texts), raising=False)
+    assert world.refresh().is_new
+    (stored,) = (row["vector"] for row in world.store.rows("embeddings", world.partition))
+    (indexed,) = (row["vector"] for row in world.store.rows("chunk_index"))
+    assert np.dot(stored, indexed) == pytest.approx(1)
+
+
+def test_what_another_run_writes_while_a_partition_is_read_is_not_mixed_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("a.md", "# Old\n\nthe old text")
+    world.refresh()
+    world.write("b.md", "the anchor")
+    world.stages()
+    settled, n_looks = build.is_settled, []
+
+    def overtaken(store: LakeStore, partition: str) -> bool:
+        found = settled(store, partition)
+        if not n_looks:  # between the look and the reading another run comes to its second stage
+            world.write("a.md", "# New\n\nthe new text")
+            ingest.ingest(store, world.source, partition, run_id="other")
+            normalise.normalise_documents(store, partition, run_id="other")
+        n_looks.append(found)
+        return found
+
+    monkeypatch.setattr(build, "is_settled", overtaken)
+    world.index()
+    assert n_looks == [True, False]
+    titles = {row["uri"]: row["title"] for row in world.store.rows("chunk_index")}
+    assert titles == {"docs:a.md": "Old"}
+    world.refresh()
+    assert set(rows(world)) == {"docs:a.md", "docs:b.md"}
+    assert rows(world)["docs:a.md"]["title"] == "New"
+
+
+def test_a_copy_answers_as_soon_as_its_canonical_is_gone(world: World) -> None:
+    text = "the lighthouse " + " ".join(f"word{n}" for n in range(60))
+    canonical = world.write("a.md", text)
+    world.write("deep/a-copy.md", text)
+    world.refresh()
+    assert set(rows(world)) == {"docs:a.md"}
+    canonical.unlink()
+    world.stages()
+    build.build_index(  # another partition's run, before anybody has grouped anew
+        world.store, dimension=world.embedder.dimension, models={}, run_id="other"
+    )
+    assert set(rows(world)) == {"docs:deep/a-copy.md"}
+    before = rows(world)
+    world.index()
+    assert rows(world) == before
+
+
+def test_an_index_that_was_removed_is_made_whole_though_its_rebuild_was_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(9):
+        world.write(f"{n}.md", f"the number {n}")
+    before = world.refresh().generation
+    shutil.rmtree(Path(world.store.uri) / "tables" / "chunk_index")
+    monkeypatch.setattr(build, "BATCH_ROWS", 1)
+    flush = build._Writer.flush
+
+    def die(writer: build._Writer) -> None:
+        flush(writer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build._Writer, "flush", die)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                world.index()
+    table = world.store.table("chunk_index")
+    assert table is not None
+    assert table.version > before.index_version  # it looks as if it came after that
+    built = world.index()
+    assert built.is_new
+    assert found(world, built, "number") == {f"docs:{n}.md" for n in range(9)}

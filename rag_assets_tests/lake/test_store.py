@@ -1,3 +1,4 @@
+import fcntl
 import os
 from pathlib import Path
 
@@ -110,6 +111,21 @@ def test_overwrite_replaces_in_one_commit(store: LakeStore) -> None:
     store.overwrite("all_of_it", pa.table({"key": ["a"], "n": [1]}, schema=SCHEMA))
     store.overwrite("all_of_it", pa.table({"key": ["b"], "n": [2]}, schema=SCHEMA))
     assert store.rows("all_of_it") == [{"key": "b", "n": 2}]
+
+
+def test_locks_are_where_all_who_see_the_lake_see_them(store: LakeStore, tmp_path: Path) -> None:
+    """Not in a folder for temporary files: services and containers have one each."""
+    held = Path(store.uri) / "locks" / "writers.lock"
+    with store.locked("writers"), held.open("w") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    by_another_path = tmp_path / "link"
+    by_another_path.symlink_to(store.uri)
+    with (
+        LakeStore(str(by_another_path)).locked("writers"),
+        held.open("w") as other,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_quotes_are_doubled() -> None:

@@ -66,6 +66,7 @@ def test_bytes_of_a_removed_document_go_in_two_steps(store: LakeStore, gone: str
     assert store.has_blob(gone)
     assert sweep(store) == Swept(n_aside=1)
     assert not store.has_blob(gone)
+    assert store.get_blob(gone) == b"gone"  # a row that names it may have been on its way
     assert sweep(store) == Swept()  # not before a day
     age(store, gone + sweeping.ASIDE)
     assert sweep(store, dry_run=True) == Swept(n_deleted=1, bytes_deleted=4)

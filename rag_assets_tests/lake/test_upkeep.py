@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -225,6 +226,21 @@ def test_without_time_the_next_upkeep_goes_on(
     assert tend(store, budget_s=1.5).n_left == 2
     assert tend(store, budget_s=100).n_left == 0
     assert seen == ["a", "b", "c", "a", "b"]
+
+
+def test_a_clock_that_was_put_back_stops_nothing(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = publish(store, "live")
+
+    class Back(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(days=2)
+
+    monkeypatch.setattr(upkeep, "datetime", Back)
+    assert not [table for table in tend(store).tables if table.problem]
+    assert texts(store, live) == {"live"}
 
 
 def test_a_dry_run_changes_nothing(store: LakeStore) -> None:
