@@ -4,7 +4,8 @@
 in ``one_billion.md`` beside this file, with what would break first. Change a unit cost here, run it
 with ``--write``, and every figure follows.
 
-Unit costs are of two cores without a GPU (``benchmarks/README.md``, ``evaluations/README.md``).
+Unit costs are of machines of two cores without a GPU (``benchmarks/README.md``,
+``evaluations/README.md``); that of embedding depends most on which: both are shown.
 """
 
 import argparse
@@ -32,16 +33,17 @@ GROUP_ROWS = 8192  # LanceDB's, of the vector index
 CORE_FLOPS = 50e9  # estimate, of comparing vectors in float32
 TEXT_INDEX_CORE_S = 8 / 40_000  # a chunk, whenever any row has changed
 SERVER_BYTES = 512 * 2**30 * 0.75  # of a 512 GB server, what an index may take
-MINHASH_BYTES = 128 * 4  # a document's signature
+GROUPING_BYTES = 1300  # a document in memory, at the peak of ``duplicates``
 
-EMBED_CHUNKS_A_S = 136 / 2  # a core: both give 136, bf16, feasibility.md's machine (AMX)
+EMBED_CHUNKS_A_S = 136 / 2  # a core of two that give 136: bfloat16, a Xeon with AMX
+EMBED_FLOAT32_CORE_S = 876.3 / 6777  # a chunk, on an EPYC without AVX-512: ``rag bench refresh``
 SLM_CORE_S = 1.4 * 2  # a document: 1.4 s on both cores
 SLM_PROMPT_TOKENS, SLM_ANSWER_TOKENS = 350, 140  # caps of the excerpt and of the answer
 
 
-# ``rag bench scale``, 10,000 documents: processor seconds for one of 4.8 sections and 11.2 chunks.
-SOURCE_FILES_S, SECTIONS_S, CHUNKS_S, INDEX_S = 0.00115, 0.00251, 0.00602, 0.00275
-OF_ITS_CHUNKS = CHUNKS_A_DOCUMENT / 11.2
+# ``rag bench scale``, 100,000 documents: processor seconds for one of 4.9 sections and 11.3 chunks.
+SOURCE_FILES_S, SECTIONS_S, CHUNKS_S, INDEX_S = 0.00101, 0.00235, 0.00507, 0.00254
+OF_ITS_SECTIONS, OF_ITS_CHUNKS = SECTIONS_A_DOCUMENT / 4.87, CHUNKS_A_DOCUMENT / 11.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Stage:
 STAGES = (
     Stage("source_files", 1, 341, SOURCE_FILES_S, 64),
     Stage("documents", 1, 3443, 2 / 49, 64),  # 49 HTML pages/s in two processes
-    Stage("sections", SECTIONS_A_DOCUMENT, 770, SECTIONS_S, 256),
+    Stage("sections", SECTIONS_A_DOCUMENT, 770, SECTIONS_S * OF_ITS_SECTIONS, 256),
     Stage("chunks", CHUNKS_A_DOCUMENT, 779, CHUNKS_S * OF_ITS_CHUNKS, 512, SECTIONS_A_DOCUMENT),
     Stage(
         "embeddings", CHUNKS_A_DOCUMENT, 1910, CHUNKS_A_DOCUMENT / EMBED_CHUNKS_A_S, 512,
@@ -76,7 +78,7 @@ STAGES = (
     ),
     Stage("enrichments", 1, 600, SLM_CORE_S, 16),  # bytes by its schema, not measured
     # From here on one process over all partitions.
-    Stage("duplicates", 0.08, 188, 1 / 1586, 1_000_000),  # texts to pairs, 1,586 documents/s
+    Stage("duplicates", 0.08, 188, 92 / 1_000_000, 1_000_000),  # a million made-up signatures
     Stage("chunk_index", CHUNKS_A_DOCUMENT, 1910 + 779, INDEX_S * OF_ITS_CHUNKS, 100_000),
 )  # fmt: skip
 
@@ -151,12 +153,19 @@ def whole_table(n_documents: int) -> str:
         ("what", "how much"),
         [
             ("chunks to embed", _count(chunks)),
-            ("embedding on CPU, core-hours", f"{chunks / EMBED_CHUNKS_A_S / 3600:,.0f}"),
+            (
+                "embedding on CPU with AMX, core-hours",
+                f"{chunks / EMBED_CHUNKS_A_S / 3600:,.0f}",
+            ),
+            (
+                "embedding on CPU without AVX-512, core-hours",
+                f"{chunks * EMBED_FLOAT32_CORE_S / 3600:,.0f}",
+            ),
             ("embedding, GPU-hours for each 1,000 chunks/s", f"{chunks / 1000 / 3600:,.0f}"),
             ("small model, prompt tokens at most", _count(n_documents * SLM_PROMPT_TOKENS)),
             ("small model, answer tokens at most", _count(n_documents * SLM_ANSWER_TOKENS)),
             ("small model on CPU, core-hours", f"{n_documents * SLM_CORE_S / 3600:,.0f}"),
-            ("MinHash signatures in one memory", _size(n_documents * MINHASH_BYTES)),
+            ("duplicates, in one memory", _size(n_documents * GROUPING_BYTES)),
             ("text index written anew, core-hours", f"{chunks * TEXT_INDEX_CORE_S / 3600:,.0f}"),
             (
                 f"vectors compared with the centres of groups of {GROUP_ROWS:,}, core-hours",

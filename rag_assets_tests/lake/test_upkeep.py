@@ -6,10 +6,9 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -235,8 +234,9 @@ def test_a_clock_that_was_put_back_stops_nothing(
 
     class Back(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) - timedelta(days=2)
+        def now(cls, tz: tzinfo | None = None) -> "Back":
+            then = datetime.now(tz) - timedelta(days=2)
+            return cls.fromtimestamp(then.timestamp(), tz)
 
     monkeypatch.setattr(upkeep, "datetime", Back)
     assert not [table for table in tend(store).tables if table.problem]
