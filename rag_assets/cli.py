@@ -132,7 +132,10 @@ def plan_refresh(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a refresh would read, compute, ask of models and delete, and how long it takes."""
+    """Say what a refresh would read, compute, ask of models and delete, and how long it takes.
+
+    A folder given to `rag refresh --path` is a source by name from then on.
+    """
     from rag_assets.lake.store import LakeStore
     from rag_assets.operations import plan_of
     from rag_assets.plans import rendering

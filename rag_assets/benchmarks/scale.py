@@ -261,7 +261,8 @@ def measure(
     for n_documents in sorted(set(sizes)):
         kept = folder / f"{n_documents}.json"
         if kept.is_file():
-            say(f"{n_documents:,} documents: kept in {kept}; remove it to measure again")
+            day = time.strftime("%Y-%m-%d", time.localtime(kept.stat().st_mtime))
+            say(f"{n_documents:,} documents: of {day}, kept in {kept}; remove it to measure again")
             measured.append(_from_json(kept.read_text()))
             continue
         measured.append(_measure_size(n_documents, folder / str(n_documents), window, say, launch))

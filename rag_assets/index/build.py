@@ -100,17 +100,17 @@ def build_index(
     writer = _Writer(store, table, dimension)
     waiting = set()
     for done, partition in enumerate(list(inputs)):
-        now = _update(store, writer, partition, aliases, owners) if partition in moved else None
-        if now is not None:
-            inputs[partition] |= now
+        if partition not in moved:
+            inputs[partition] = known[partition]
+        elif (figures := _update(store, writer, partition, aliases, owners)) is not None:
+            inputs[partition] |= figures
         else:
-            inputs[partition] = known.get(partition, {})
-        if now is None and partition in moved:
             waiting.add(partition)
         if progress is not None:
             progress(done + 1, len(inputs))
     for partition in waiting:
-        inputs[partition] = inputs[partition] | _leave(writer, partition, owners, waiting)
+        figures = _leave(writer, partition, owners, waiting)
+        inputs[partition] = {**known.get(partition, {}), **figures}
     writer.flush()
     index_table(table)
     version = data_version(
