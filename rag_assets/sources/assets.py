@@ -11,7 +11,7 @@ from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_res
 from rag_assets.sources import ingest
 from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
-from rag_assets.sources.retirement import retire_partitions
+from rag_assets.sources.retirement import partitions_to_retire, retire_partitions
 
 HELD = "source_lists_what_it_held"
 MAX_NOTICES = 50
@@ -81,9 +81,11 @@ def source_files(
             raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
         notices += [text for look in looks.values() for text in look.listing.notices]
     for source in {source.name: source for source in source_of.values()}.values():
-        for retired in retire_partitions(store.client, source):
+        for retired in partitions_to_retire(store.client, source):
+            # First: once it is emptied nobody would find it again.
             context.instance.delete_dynamic_partition(str(corpus_partitions.name), retired)
-            context.log.info(f"{retired} belongs to its source no more; it was emptied")
+            context.log.info(f"{retired} belongs to its source no more; it is emptied")
+        retire_partitions(store.client, source)
     for text in notices[:MAX_NOTICES]:
         context.log.warning(text)
     shown = "\n".join(f"- {text}" for text in notices[:MAX_NOTICES]) or "none"
