@@ -1,9 +1,11 @@
 """What every reader returns: a title and blocks of text in reading order."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class RejectedError(Exception):
@@ -12,7 +14,7 @@ class RejectedError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = well_formed(detail)  # it may quote the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,14 @@ class Span:
     start: int
     end: int
     page: int | None
+
+
+def well_formed(text: str) -> str:
+    """The text in a form that UTF-8, and so Arrow, can hold.
+
+    Formats that escape characters as UTF-16 (RTF, JSON) let a file write surrogates. A pair of
+    them becomes the character that it means, a lone one U+FFFD.
+    """
+    if _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -15,8 +15,8 @@ from rag_assets.documents.blocks import Block, Span
 
 SEPARATOR = "\n\n"  # between blocks
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f]")  # page breaks part words, too
-_SIGNS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b\ufeff\ud800-\udfff]")
-_SIGNS_OF_PROSE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b\ufeff\ud800-\udfff\xad]")
+_SIGNS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b\ufeff]")
+_SIGNS_OF_PROSE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b\ufeff\xad]")
 # An ASCII character composes with nothing before it, so such a run composes with nothing around it.
 _COMPOSABLE = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 _SPACE = re.compile(r"\s+")
@@ -44,7 +44,7 @@ class Cleaned:
 
 
 def clean_blocks(blocks: Iterable[Block]) -> Cleaned:
-    """The clean text of a reader's blocks."""
+    """The clean text of a reader's blocks, whose own texts are ``well_formed``."""
     parts: list[str] = []
     spans: list[Span] = []
     edits: list[Edit] = []
@@ -82,7 +82,7 @@ def clean_text(text: str, *, keep_layout: bool = False) -> tuple[str, list[Edit]
     edits: list[Edit] = []
     signs = _SIGNS if keep_layout else _SIGNS_OF_PROSE
     text, edits = _replaced(text, edits, _LINE_ENDS, lambda _: "\n")
-    text, edits = _replaced(text, edits, signs, _without_sign)
+    text, edits = _replaced(text, edits, signs, lambda _: "")
     if not unicodedata.is_normalized("NFC", text):  # after the signs: one may part an accent
         text, edits = _replaced(
             text, edits, _COMPOSABLE, lambda match: unicodedata.normalize("NFC", match[0])
@@ -98,10 +98,6 @@ def _is_folded(text: str) -> bool:
     """Whether folding would change nothing; False may also mean that it is not known. Quick."""
     lines = text.split("\n")
     return all(lines) and all(line == " ".join(line.split()) for line in lines)
-
-
-def _without_sign(match: re.Match[str]) -> str:
-    return "?" if "\ud800" <= match[0] <= "\udfff" else ""  # lone surrogates have no UTF-8 form
 
 
 def _folded(match: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 """Stage 2: from ``source_files`` to ``documents`` and ``rejected_documents``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from rag_assets.documents import ocr, signatures
 from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.reading import Document
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
 from rag_assets.lake.identity import row_id, text_hash
@@ -17,7 +18,7 @@ from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources import ingest
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.
@@ -70,8 +71,6 @@ def normalise_documents(
 def _read(
     store: LakeStore, partition: str, uris: Sequence[str], pool: ParsingPool
 ) -> Mapping[str, pa.Table]:
-    documents: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
     files = store.rows(
         ingest.TABLE.name,
         partition,
@@ -88,21 +87,36 @@ def _read(
     unreadable = [
         (file, RejectedError("unreadable", file["problem"])) for file in files if file["problem"]
     ]
-    for file, result in [*zip(readable, read, strict=True), *unreadable]:
+    return rows_of([*zip(readable, read, strict=True), *unreadable])
+
+
+def rows_of(
+    results: Iterable[tuple[Mapping[str, Any], Document | RejectedError]],
+) -> Mapping[str, pa.Table]:
+    """Rows by table name; a document that Arrow does not take is a rejected one.
+
+    Args:
+        results: each file, with its uri, hash and size, and what became of it.
+    """
+    documents = [stage_rows(DOCUMENTS, [])]
+    rejected: list[dict[str, Any]] = []
+    for file, result in results:
         origin = {"input_id": file["uri"], "uri": file["uri"], "raw_hash": file["raw_hash"]}
-        if isinstance(result, RejectedError):
-            why = {"reason": result.reason, "detail": result.detail}
-            rejected.append({**origin, "size": file["size"], **why})
-        else:
-            documents.append(
-                {
-                    **asdict(result),
-                    **origin,
-                    "document_id": document_id(file["uri"]),
-                    "text_hash": text_hash(result.text),
-                }
-            )
+        if isinstance(result, Document):
+            row = {
+                **asdict(result),
+                **origin,
+                "document_id": document_id(file["uri"]),
+                "text_hash": text_hash(result.text),
+            }
+            try:  # one by one: what one has must not stop its partition at every refresh
+                documents.append(stage_rows(DOCUMENTS, [row]))
+                continue
+            except (ValueError, OverflowError, pa.ArrowException) as error:
+                result = RejectedError("corrupt", f"what was read cannot be stored: {error}")
+        why = {"reason": result.reason, "detail": result.detail}
+        rejected.append({**origin, "size": file["size"], **why})
     return {
         REJECTED.name: stage_rows(REJECTED_DOCUMENTS, rejected),
-        TABLE.name: stage_rows(DOCUMENTS, documents),
+        TABLE.name: pa.concat_tables(documents),
     }

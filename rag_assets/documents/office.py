@@ -15,7 +15,7 @@ from lxml.etree import _Element
 from striprtf.striprtf import rtf_to_text
 
 from rag_assets.documents.archives import Archive, parsing
-from rag_assets.documents.blocks import Extracted
+from rag_assets.documents.blocks import Extracted, well_formed
 from rag_assets.documents.html_tree import blocks_of, tag_of
 from rag_assets.documents.media_types import DOCX
 from rag_assets.documents.metadata import iso_date, language_code, or_none
@@ -57,7 +57,8 @@ def read_rtf(data: bytes) -> Extracted:
     """
     source = _HEX_DATA.sub("", data.decode("latin-1"))  # RTF is ASCII and escapes the rest
     with parsing("RTF file"):
-        text = rtf_to_text(source, errors="replace")  # type: ignore[no-untyped-call]
+        # Two halves make a character before a title or the like is cut from the text.
+        text = well_formed(rtf_to_text(source, errors="replace"))  # type: ignore[no-untyped-call]
         blocks = text_blocks(_RTF_ROW.sub(_row, text))
     info = {key: text for key, text in _RTF_INFO.findall(source[:100_000]) if text.strip()}
     return Extracted(

@@ -1,11 +1,11 @@
 """Bytes to a normalised document: choose the reader, clean the text, find the language."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 
 import numpy as np
 
-from rag_assets.documents.blocks import RejectedError, Span
+from rag_assets.documents.blocks import Extracted, RejectedError, Span, well_formed
 from rag_assets.documents.cleaning import Edit, clean_blocks, clean_text
 from rag_assets.documents.quality import quality_flags
 from rag_assets.documents.readers import extract
@@ -47,7 +47,7 @@ def read_document(data: bytes, name: str) -> Document:
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
-    extracted = extract(data, name)
+    extracted = _well_formed(extract(data, name))
     cleaned = clean_blocks(extracted.blocks)
     text = cleaned.text
     if len(list(islice(filter(str.isalnum, text), MIN_LETTERS))) < MIN_LETTERS:
@@ -72,6 +72,14 @@ def read_document(data: bytes, name: str) -> Document:
         bands=bands(hashes),
         sketch=sketch(hashes),
     )
+
+
+def _well_formed(extracted: Extracted) -> Extracted:
+    """All that the reader said, offsets not yet counted, in a form that can be stored."""
+    said = {field.name: getattr(extracted, field.name) for field in fields(extracted)}
+    texts = {name: well_formed(text) for name, text in said.items() if isinstance(text, str)}
+    blocks = [replace(block, text=well_formed(block.text)) for block in extracted.blocks]
+    return Extracted(**{**said, **texts, "blocks": blocks})
 
 
 def _last_part(name: str) -> str:

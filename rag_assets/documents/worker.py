@@ -1,8 +1,10 @@
 """Parsing in processes of their own: a crash, an endless loop or a bomb costs one document.
 
-Workers are kept and fed. One that dies, exceeds its time or has grown is replaced. What a
-worker that had read other documents before could not finish is tried once more by a fresh one, as
-what the others left behind may have been the reason.
+Workers are kept and fed. One that dies, exceeds its time or has grown is replaced. A document
+on which a worker died is tried once more by a fresh one: what was read before may have been the
+reason, or somebody outside (the kernel short of memory, an operator), and a rejection stands until
+the file changes. Want of memory is tried again only where other documents had been read before,
+and what took too long never.
 
 A worker needs 2 s of a core until it has read its first page. Whoever knows that there will be
 files to read has workers ``started_ahead`` and does something else meanwhile.
@@ -93,7 +95,8 @@ class ParsingWorker:
         try:
             return self._read_once(data, name)
         except RejectedError as error:
-            if self._is_stopped or not (used_before and error.reason in ("crash", "memory")):
+            is_retried = error.reason == "crash" or (used_before and error.reason == "memory")
+            if self._is_stopped or not is_retried:
                 raise
         return self._read_once(data, name)
 

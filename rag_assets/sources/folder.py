@@ -71,8 +71,9 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
 
 
 def _found(source: Source, path: Path, relative: str) -> FoundFile:
-    # A name that is not UTF-8 keeps its odd bytes as "\\udcff", so that no two names become one.
-    uri = f"{source.name}:{relative.encode('utf-8', 'backslashreplace').decode()}"
+    # A byte that is not UTF-8 becomes \udcff and a backslash two, so that no two names become one.
+    escaped = relative.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+    uri = f"{source.name}:{escaped}"
     size = mtime_ns = 0
     problem = None
     try:

@@ -1,8 +1,16 @@
+import json
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from rag_assets.documents.normalise import document_id
+from rag_assets.documents import reading
+from rag_assets.documents.blocks import Block, Extracted, RejectedError, Span
+from rag_assets.documents.normalise import document_id, rows_of
+from rag_assets.documents.reading import read_document
 from rag_assets.lake.identity import text_hash
 from rag_assets.settings import CHECKOUT
 from rag_assets.sources import ingest
@@ -95,3 +103,55 @@ def test_sample_corpus_is_read_to_the_last_file(world: World) -> None:
     for document in world.store.rows("documents", world.partition):
         text = document["text"]
         assert all(text[b["start"] : b["end"]].strip() for b in document["blocks"])
+
+
+def test_a_file_with_half_a_surrogate_pair_stops_nobody(world: World) -> None:
+    world.write("good.md", "some text")
+    world.write("half.json", json.dumps({"text": "half an emoji \ud83d", "\ud83d": 1}))
+    world.write("whole.rtf", rb"{\rtf1\ansi an emoji \u-10179?\u-8704?\par}")
+    assert world.stages()["documents"].n_rows == {"rejected_documents": 0, "documents": 3}
+    assert world.stages()["documents"].is_noop
+    texts = {row["text"] for row in world.store.rows("documents", world.partition)}
+    assert texts == {"some text", "text: half an emoji \ufffd\n\ufffd: 1", "an emoji \U0001f600"}
+
+
+FILE = {"uri": "docs:a.md", "raw_hash": "0" * 32, "size": 9}
+ugly = st.text(st.characters(codec=None, exclude_categories=()) | st.sampled_from("\ud83d\ude00a"))
+perhaps = st.none() | ugly
+extracted = st.builds(
+    Extracted,
+    ugly,
+    st.lists(st.builds(Block, st.sampled_from(["paragraph", "code"]), ugly.map("abc".__add__)),
+             min_size=1, max_size=4),
+    ugly, perhaps, perhaps, perhaps, perhaps, perhaps, perhaps,
+)  # fmt: skip
+
+
+@given(extracted)
+@example(Extracted("\ud83d", [Block("code", "abc\ud83d")], "\ud83d", *["\ud83d"] * 6))
+def test_whatever_readers_say_can_be_stored(said: Extracted) -> None:
+    with patch.object(reading, "extract", return_value=said):
+        document = read_document(b"", "a.md")
+    made = rows_of([(FILE, document)])
+    assert made["rejected_documents"].num_rows == 0
+    (row,) = made["documents"].to_pylist()
+    assert all(row["text"][b["start"] : b["end"]].startswith("abc") for b in row["blocks"])
+
+
+@given(ugly)
+def test_whatever_a_rejection_says_can_be_stored(detail: str) -> None:
+    made = rows_of([(FILE, RejectedError("corrupt", detail))])
+    assert made["rejected_documents"].num_rows == 1
+
+
+def test_what_cannot_be_stored_costs_one_document() -> None:
+    good = read_document(b"some text", "a.md")
+    others = [{**FILE, "uri": f"docs:{name}.md"} for name in "bcd"]
+    odd = [replace(good, author="\ud83d"), replace(good, blocks=[Span("list", 2**40, 0, 4, None)])]
+    made = rows_of(zip([FILE, *others], [good, *odd, good], strict=True))
+    assert made["documents"]["uri"].to_pylist() == ["docs:a.md", "docs:d.md"]
+    rejected = made["rejected_documents"].to_pylist()
+    assert [(row["uri"], row["reason"]) for row in rejected] == [
+        ("docs:b.md", "corrupt"), ("docs:c.md", "corrupt"),
+    ]  # fmt: skip
+    assert all("cannot be stored" in row["detail"] for row in rejected)

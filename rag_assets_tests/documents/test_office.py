@@ -3,6 +3,7 @@ import pytest
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.office import read_docx, read_rtf
 from rag_assets.documents.opendocument import read_odf
+from rag_assets.documents.reading import read_document
 from rag_assets.documents.slides import read_pptx
 from rag_assets.documents.spreadsheet import read_spreadsheet
 from rag_assets_tests.documents import office_files as files
@@ -163,6 +164,13 @@ def test_rtf() -> None:
         ("paragraph", "a | b"),
     ]
     assert (found.title, found.author) == ("Safety", "Bo")
+
+
+def test_rtf_writes_what_lies_beyond_16_bits_in_two_halves() -> None:
+    read = read_document(
+        rb"{\rtf1\ansi Thanks \u-10179?\u-8704? and \u-10179? bye\par}", "mail.rtf"
+    )
+    assert read.text == "Thanks \U0001f600 and \ufffd bye"
 
 
 def test_pictures_in_rtf_are_skipped() -> None:

@@ -3,10 +3,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,17 @@ def strange_read(data: bytes, name: str) -> Document:
         if KEPT:
             os._exit(4)
         return document(str(os.getpid()))
+    if data.startswith(b"wait "):
+        with open(data.decode().split()[1], "ab") as begun:
+            begun.write(b"x")
+        time.sleep(600)
+    if data.startswith(b"killed "):  # from outside, as many times as this says
+        _, times, place = data.decode().split()
+        deaths = Path(place)
+        n_deaths = deaths.stat().st_size if deaths.exists() else 0
+        if n_deaths < int(times):
+            deaths.write_bytes(bytes(n_deaths + 1))
+            os.kill(os.getpid(), signal.SIGKILL)
     KEPT.append(b"\x01" * 2**29 if data == b"leak" else b"")
     return document("x" * 1000 if data == b"long" else str(os.getpid()), title=name)
 
@@ -102,6 +115,34 @@ def test_death_costs_one_document(reader: ParsingWorker, data: bytes, death: str
     error = reason_of(reader, data)
     assert (error.reason, death in error.detail) == ("crash", True)
     assert reader.read(b"x", "a").text != before
+
+
+def test_a_worker_killed_from_outside_costs_no_document(
+    reader: ParsingWorker, tmp_path: Path
+) -> None:
+    first = reader.read(f"killed 1 {tmp_path}/first".encode(), "a").text  # by its first document
+    assert reader.read(b"x", "a").text == first
+    assert reader.read(f"killed 1 {tmp_path}/later".encode(), "a").text != first
+
+
+def test_a_document_on_which_two_workers_die_is_rejected(
+    reader: ParsingWorker, tmp_path: Path
+) -> None:
+    error = reason_of(reader, f"killed 9 {tmp_path}/deaths".encode())
+    assert (error.reason, "signal SIGKILL" in error.detail) == ("crash", True)
+    assert (tmp_path / "deaths").stat().st_size == 2
+
+
+def test_a_stopped_worker_does_not_try_again(reader: ParsingWorker, tmp_path: Path) -> None:
+    reader.read(b"x", "a")
+    begun = tmp_path / "begun"
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(reason_of, reader, f"wait {begun}".encode())
+        while not (begun.exists() or reading.done()):
+            time.sleep(0.01)
+        reader.stop()
+        assert reading.result(30).reason == "crash"
+    assert begun.stat().st_size == 1
 
 
 def test_memory_is_bounded_and_the_next_document_gets_a_fresh_worker(

@@ -86,7 +86,9 @@ class History:
 
     def spoil(self) -> None:
         if self.some() != "none":
-            self.estate.write(self.some(), self.rng.choice([b"", b"%PDF-1.7 broken", b"\0\1\2\3"]))
+            half = rb"{\rtf1 Half of a surrogate pair, \u-10179? and nothing behind it.\par}"
+            odd = [b"", b"%PDF-1.7 broken", b"\0\1\2\3", half]
+            self.estate.write(self.some(), self.rng.choice(odd))
 
     def flag(self) -> None:
         self.estate.write(self.place(), "404 Not Found")

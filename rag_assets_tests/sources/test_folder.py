@@ -1,4 +1,5 @@
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from rag_assets.sources import found
 from rag_assets.sources.catalog import Source, SourceError
-from rag_assets.sources.folder import list_folder
+from rag_assets.sources.folder import FolderListing, list_folder
 from rag_assets.sources.listing import source_state
 
 
@@ -101,6 +102,27 @@ def test_names_that_are_not_utf8_stay_apart(source: Source) -> None:
         (Path(source.where) / os.fsdecode(name)).write_text("text")
     found = [uri for uri in uris(source) if uri.startswith("\\")]
     assert found == ["\\udcfe.md", "\\udcff.md"]
+
+
+def test_a_name_that_spells_such_a_byte_is_another(source: Source) -> None:
+    names = [b"bad\xff.md", rb"bad\udcff.md", b"bad\\\xff.md", rb"bad\\udcff.md"]
+    for name in names:
+        (Path(source.where) / os.fsdecode(name)).write_bytes(name)
+    found = [file for file in list_folder(source) if "bad" in file.uri]
+    assert sorted(FolderListing(source).read(file) for file in found) == sorted(names)
+    assert {os.fsencode(meant(file.uri.removeprefix("docs:"))) for file in found} == {*names}
+
+
+def meant(below: str) -> str:
+    """The name that the part of a uri behind the source's name stands for."""
+    return re.sub(
+        r"\\(?:\\|u(dc[0-9a-f]{2}))", lambda m: chr(int(m[1], 16)) if m[1] else "\\", below
+    )
+
+
+def test_uris_of_other_names_are_these_names(source: Source) -> None:
+    (Path(source.where) / "Fähre 100% 👩‍🚀 'a' & b.md").write_text("text")
+    assert "Fähre 100% 👩‍🚀 'a' & b.md" in uris(source)
 
 
 def test_state_changes_with_the_listing_only(source: Source) -> None:
