@@ -4,7 +4,8 @@ A stage's inputs are of four kinds before a refresh. Those that **stand** keep t
 anti-join that the refresh itself makes tells exactly what becomes of them. Those that **go** are
 known by name, and so is everything made of them. Those that are **redone** keep their name, but
 not surely their content: what they would change downstream is taken to be all of it, an upper
-bound. Those **added** are numbers only: as many as such inputs gave so far, on average.
+bound. Those **added** are numbers only: as many as such inputs gave so far, on average. What no
+figure says for certain is named in ``Work.estimated``; every other one is what a refresh reports.
 """
 
 from collections import Counter
@@ -31,13 +32,17 @@ class Rows:
         standing: key -> row hash.
         redone: key -> cause; they are computed anew and may come out otherwise, or not at all.
         added: cause -> number of rows to come, an expectation.
-        is_exact: whether ``redone`` keep their keys, and ``added`` is a count.
+        gone: keys of those that go.
+        is_exact: whether ``redone`` keep their keys, and nothing comes beside them.
+        moves: whether what stands may be computed all the same, and change, go or grow.
     """
 
     standing: dict[str, str] = field(default_factory=dict)
     redone: dict[str, str] = field(default_factory=dict)
     added: dict[str, float] = field(default_factory=dict)
+    gone: Set[str] = frozenset()
     is_exact: bool = True
+    moves: bool = False
 
 
 @dataclass(slots=True)
@@ -112,7 +117,7 @@ def work_on(
     """
     work = Work()
     redone: dict[str, str] = {}
-    added: dict[str, float] = {}
+    new: dict[str, str] = {}
     for key, digest in inputs.standing.items():
         cause = _cause(stage, stored.made_from.get(key), digest, why)
         if cause is None and key in retry:
@@ -127,13 +132,13 @@ def work_on(
             redone[key] = cause
         else:
             work.new += 1
-            added[cause] = added.get(cause, 0.0) + 1
+            new[key] = cause
     estimated = set()
     for key, cause in inputs.redone.items():
         made_from = stored.made_from.get(key)
         if made_from is None:
             work.new += 1
-            added[cause] = added.get(cause, 0.0) + 1
+            new[key] = cause
         else:
             work.changed += 1
             redone[key] = cause
@@ -145,15 +150,22 @@ def work_on(
     for cause, number in inputs.added.items():
         work.new += round(number)
         work.causes[cause] += round(number)
-        added[cause] = added.get(cause, 0.0) + number
-    work.gone = len(stored.made_from.keys() - inputs.standing.keys() - inputs.redone.keys())
-    if not inputs.is_exact:
-        estimated |= {"new"} if inputs.added or inputs.redone else set()
-        estimated |= {"gone"} if inputs.redone else set()
-    if moves:
+    gone = stored.made_from.keys() - inputs.standing.keys() - inputs.redone.keys()
+    work.gone = len(gone)
+    may_stay: Set[str] = frozenset()
+    if not inputs.is_exact and (inputs.added or inputs.redone):
+        estimated |= {"new", "changed", "gone"} if inputs.redone else {"new"}
+        may_stay = gone - inputs.gone  # left by an unfinished refresh; what comes may be the same
+        estimated |= {"changed", "gone", "unchanged"} if may_stay else set()
+    if moves or inputs.moves:
         estimated |= {"changed", "unchanged"}
+    if inputs.moves:
+        estimated |= {"new", "gone"}
     work.estimated = frozenset(estimated)
-    work.rows = _rows_after(stage, stored, inputs, redone, added, rows_per_input)
+    work.rows = _rows_after(stage, stored, inputs, redone, new, rows_per_input)
+    goes = gone - may_stay
+    work.rows.gone = {key for key, (input_id, _) in stored.rows.items() if input_id in goes}
+    work.rows.moves = moves or inputs.moves
     return work
 
 
@@ -173,21 +185,28 @@ def _rows_after(
     stored: Stored,
     inputs: Rows,
     redone: Mapping[str, str],
-    added: Mapping[str, float],
+    new: Mapping[str, str],
     rows_per_input: float,
 ) -> Rows:
+    """The stage's rows; ``redone`` and ``new`` are inputs that it computes -> cause."""
     stays = (inputs.standing.keys() | inputs.redone.keys()) - redone.keys()
     rows = Rows(is_exact=stage.one_row_an_input and inputs.is_exact)
+    without_row = {**redone, **new}
     for key, (input_id, row_hash) in stored.rows.items():
+        without_row.pop(input_id, None)
         if input_id in redone:
             rows.redone[key] = redone[input_id]
         elif input_id in stays:
             rows.standing[key] = row_hash
     if stage.one_row_an_input:
-        rows_per_input = 1.0
-    elif stored.made_from:
+        rows.redone |= without_row
+        rows.added = dict(inputs.added)
+        return rows
+    if stored.rows:
         rows_per_input = len(stored.rows) / len(stored.made_from)
-    rows.added = {cause: number * rows_per_input for cause, number in added.items()}
+    # Of what was rejected and is read again nobody knows whether a row will come of it.
+    for cause, number in [*Counter(without_row.values()).items(), *inputs.added.items()]:
+        rows.added[cause] = rows.added.get(cause, 0.0) + number * rows_per_input
     return rows
 
 

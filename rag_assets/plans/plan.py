@@ -49,7 +49,7 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class PartitionPlan:
-    """What a refresh would do to one partition.
+    """What a refresh would do to one partition; of one that its source has no longer, all goes.
 
     Attributes:
         partition: its key.

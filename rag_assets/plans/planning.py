@@ -1,6 +1,6 @@
 """Plan a refresh: read listings and the lake's lineage columns, write no row, ask no model."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from rag_assets.chunks import cut
@@ -9,8 +9,8 @@ from rag_assets.embeddings import embed
 from rag_assets.enrichments import enrich
 from rag_assets.index import build
 from rag_assets.lake.store import LakeStore, batches, quoted
-from rag_assets.plans.flow import Rows, Work, changed_parts, read_stored, work_on
-from rag_assets.plans.plan import PartitionPlan, RefreshPlan, StagePlan
+from rag_assets.plans.flow import Rows, Stored, Work, changed_parts, read_stored, work_on
+from rag_assets.plans.plan import FIGURES, PartitionPlan, RefreshPlan, StagePlan
 from rag_assets.plans.rates import Rate, load_rates
 from rag_assets.plans.stages import Models, Stage, stages
 from rag_assets.sections import structure
@@ -19,10 +19,13 @@ from rag_assets.sources import ingest
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile
 from rag_assets.sources.listing import opened
+from rag_assets.sources.retirement import partitions_to_retire
 
 FINGERPRINTS = "plans/fingerprints"  # record: fingerprint -> its parts
 ENGINES = "engines"
 GATE = "index_evaluation"
+DELTA = ("new", "changed", "gone")
+WITH_CACHE = {"embeddings": embed.CACHE, enrich.TABLE.name: enrich.CACHE}
 BATCH = 1000
 
 
@@ -60,13 +63,20 @@ class Planner:
         self.rates = load_rates(store)
         self._stages = stages(models)
         self._recorded: Mapping[str, Mapping[str, str]] = store.get_record(FINGERPRINTS) or {}
+        # What partitions planned so far put into the caches: keys, and whether others as well.
+        self._coming: dict[str, set[str]] = {name: set() for name in WITH_CACHE.values()}
+        self._others_come: set[str] = set()
 
     def source(
         self, source: Source, partitions: Sequence[str], accept_deletions: bool
     ) -> list[PartitionPlan]:
-        """Plans of these partitions; its listing is read once, and no file."""
+        """Plans of these partitions and of those that the source has no longer.
+
+        Its listing is read once, and no file.
+        """
         if source.kind == "web":
-            return [self._unasked(source, partition) for partition in partitions]
+            found = [self._unasked(source, partition) for partition in partitions]
+            return found + self._retired(source)
         try:
             with opened(source) as listing:
                 files = listing.files()
@@ -85,7 +95,13 @@ class Planner:
             of = source.partition_of(file.uri)
             if of in mine:
                 mine[of][file.uri] = file
-        return [PartitionPlan(p, self._planned(source, p, mine[p])) for p in partitions]
+        planned = [PartitionPlan(p, self._planned(source, p, mine[p])) for p in partitions]
+        return planned + self._retired(source)
+
+    def _retired(self, source: Source) -> list[PartitionPlan]:
+        """Plans of partitions from which everything goes."""
+        retired = partitions_to_retire(self.store, source)
+        return [PartitionPlan(p, self._chain(source, p, {}, {})) for p in retired]
 
     def _unasked(self, source: Source, partition: str) -> PartitionPlan:
         rows = self.store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
@@ -95,8 +111,8 @@ class Planner:
             f"{len(held):,} pages, and the plan takes them as they are"
         )
         planned = self._chain(source, partition, held, {})
-        unknown = ("new", "changed", "gone", "unchanged")
-        marked = [replace(one, estimated=sorted({*one.estimated, *unknown})) for one in planned]
+        self._others_come |= WITH_CACHE.keys()
+        marked = [replace(one, estimated=sorted({*FIGURES, "unchanged"})) for one in planned]
         return PartitionPlan(partition, marked, note=note)
 
     def _planned(
@@ -116,15 +132,18 @@ class Planner:
         unread = ingest.unread(self.store, partition, files)
         found = []
         for stage in self._stages:
-            inputs = rows[stage.upstream or ""]
+            inputs, stored = rows[stage.upstream or ""], read_stored(self.store, stage, partition)
             if stage.name == enrich.TABLE.name and not source.enrich:
                 inputs = Rows()
             moves = False
             if stage.name == structure.TABLE.name:
-                inputs, moves = self._with_boilerplate(partition, inputs)
+                inputs = self._with_boilerplate(partition, inputs)
+                moves = max(len(states), len(stored.made_from)) >= MIN_PAGES and _differ(
+                    inputs, stored
+                )
             work = work_on(
                 stage,
-                read_stored(self.store, stage, partition),
+                stored,
                 inputs,
                 self._why,
                 self.rates[stage.name].rows_per_input,
@@ -138,22 +157,14 @@ class Planner:
     def _why(self, stage: Stage, stored: str) -> str:
         return changed_parts(stage.parts, self._recorded.get(stored))
 
-    def _with_boilerplate(self, partition: str, inputs: Rows) -> tuple[Rows, bool]:
-        """The documents as ``sections`` takes them, and whether their boilerplate may change.
-
-        It follows from all documents of a partition, so it may as soon as any of them does.
-        """
+    def _with_boilerplate(self, partition: str, inputs: Rows) -> Rows:
+        """The documents as ``sections`` takes them."""
         left_out = structure.known_boilerplate(self.store, partition)
         standing = {
             key: structure.input_hash(digest, left_out.get(key))
             for key, digest in inputs.standing.items()
         }
-        table = self.store.table(normalise.TABLE.name, partition)
-        n_before = 0 if table is None else table.count_rows()
-        n_after = len(inputs.standing) + len(inputs.redone) + sum(inputs.added.values())
-        stand_all = len(inputs.standing) == n_before and not inputs.added
-        may_move = bool(standing) and not stand_all and max(n_before, n_after) >= MIN_PAGES
-        return replace(inputs, standing=standing), may_move
+        return replace(inputs, standing=standing)
 
     def _costed(
         self, stage: Stage, partition: str, work: Work, files: Mapping[str, FoundFile]
@@ -173,9 +184,13 @@ class Planner:
             n_tokens_in = round(calls * rate.tokens_in / max(rate.units, 1))
             n_tokens_out = round(calls * rate.tokens_out / max(rate.units, 1))
             estimated |= {"tokens_in", "tokens_out"}
-        if stage.name in ("embeddings", enrich.TABLE.name):
+        # A text that an earlier partition will bring need not be asked for again in this one.
+        if stage.name in WITH_CACHE:
             units = calls
-            estimated |= {"calls", "tokens_in"} if n_unknown else set()
+            others_come = bool(n_unknown) or not work.estimated.isdisjoint({"new", "changed"})
+            if others_come or (calls and stage.name in self._others_come):
+                estimated |= {"calls", "tokens_in", "tokens_out"}
+            self._others_come |= {stage.name} if others_come else set()
         return StagePlan(
             stage=stage.name,
             new=work.new,
@@ -194,7 +209,10 @@ class Planner:
     def _to_embed(
         self, stage: Stage, partition: str, chunk_ids: Sequence[str]
     ) -> tuple[int, int, float]:
-        """(texts that are not in the cache, their tokens, tokens of a chunk on average)."""
+        """(texts that are not in the cache, their tokens, tokens of a chunk on average).
+
+        Those of earlier partitions of this plan will be there.
+        """
         wanted, texts = set(chunk_ids), {}
         n_tokens, n_rows = 0, 0
         table = self.store.table(cut.TABLE.name, partition)
@@ -207,7 +225,7 @@ class Planner:
                     n_tokens, n_rows = n_tokens + size, n_rows + 1
                     if chunk_id in wanted:
                         texts[embed.cache_key(digest, stage.fingerprint)] = size
-        missing = texts.keys() - self._cached(embed.CACHE, texts.keys())
+        missing = self._missing(embed.CACHE, texts.keys())
         average = n_tokens / n_rows if n_rows else self.rates[cut.TABLE.name].tokens_per_row
         return len(missing), sum(texts[key] for key in missing), average
 
@@ -218,7 +236,14 @@ class Planner:
             ids = document_ids[start : start + BATCH]
             excerpts = enrich.read_excerpts(self.store, partition, ids)
             keys |= {enrich.cache_key(text, stage.fingerprint) for text in excerpts.values()}
-        return len(keys - self._cached(enrich.CACHE, keys))
+        return len(self._missing(enrich.CACHE, keys))
+
+    def _missing(self, name: str, keys: Set[str]) -> Set[str]:
+        """Those of the keys that a refresh will not find in the cache, but put there."""
+        missing = keys - self._coming[name]
+        missing -= self._cached(name, missing)
+        self._coming[name] |= missing
+        return missing
 
     def _cached(self, name: str, keys: Set[str]) -> set[str]:
         """Those of the keys that the cache holds; its keys are read once, its values not."""
@@ -245,11 +270,13 @@ class Planner:
         moved = any(one.has_work for one in documents)
         n_documents = self._count(normalise.TABLE.name) if moved else 0
         n_documents += sum(one.new for one in documents) - sum(one.gone for one in documents)
-        grouped = self._whole("duplicates", changed=n_documents if moved else 0)
+        unsure = ["changed"] if _may_work(documents) else []
+        grouped = self._whole("duplicates", unsure, changed=n_documents if moved else 0)
         index = self._index(embedded, enriched)
-        gate = self._whole(GATE, changed=int(index.has_work))
         calls = any(one.calls for one in [*embedded, *enriched]) or index.has_work
-        engines = self._whole(ENGINES, changed=int(calls))
+        unsure = ["changed"] if _may_work([*embedded, *enriched]) else []
+        gate = self._whole(GATE, unsure, changed=int(index.has_work))
+        engines = self._whole(ENGINES, unsure, changed=int(calls))
         return [grouped, index, gate, engines]
 
     def _index(self, embedded: Sequence[StagePlan], enriched: Sequence[StagePlan]) -> StagePlan:
@@ -257,8 +284,9 @@ class Planner:
         new, changed = sum(one.new for one in embedded), sum(one.changed for one in embedded)
         gone = sum(one.gone for one in embedded)
         relabelled = sum(one.changed for one in enriched)
+        unsure = DELTA if _may_work([*embedded, *enriched]) else ()
         if not (new or changed or gone or relabelled):
-            return self._whole(build.INDEX)
+            return self._whole(build.INDEX, unsure)
         n_chunks = self._count(cut.TABLE.name)
         n_documents = self._count(normalise.TABLE.name)
         index = self.store.table(build.INDEX)
@@ -267,23 +295,38 @@ class Planner:
         changed = max(changed, round(relabelled * n_chunks / max(n_documents, 1)))
         return self._whole(
             build.INDEX,
+            unsure,
             new=round(new * share),
             changed=round(changed * share),
             gone=round(gone * share),
         )
 
-    def _whole(self, name: str, *, new: int = 0, changed: int = 0, gone: int = 0) -> StagePlan:
+    def _whole(
+        self, name: str, unsure: Iterable[str], *, new: int = 0, changed: int = 0, gone: int = 0
+    ) -> StagePlan:
         rate: Rate = self.rates[name]
-        counts = {"changed": changed, "gone": gone, "new": new}
         return StagePlan(
             stage=name,
             new=new,
             changed=changed,
             gone=gone,
             seconds=rate.idle_seconds + (new + changed) * rate.seconds_per_unit,
-            estimated=(*(kind for kind, n in counts.items() if n), "seconds"),
+            estimated=sorted({*unsure, "seconds"}),
         )
 
     def _count(self, name: str) -> int:
         tables = (self.store.table(name, one) for one in self.store.partitions(name))
         return sum(table.count_rows() for table in tables if table is not None)
+
+
+def _differ(documents: Rows, stored: Stored) -> bool:
+    """Whether documents that stand are no longer, or not the only, ones that were cut.
+
+    Boilerplate follows from all documents of a partition, so it may change as soon as one does.
+    """
+    cut_before = {key: digest for key, (digest, _) in stored.made_from.items()}
+    return bool(documents.standing) and (bool(documents.added) or documents.standing != cut_before)
+
+
+def _may_work(plans: Iterable[StagePlan]) -> bool:
+    return any(one.has_work or not set(DELTA).isdisjoint(one.estimated) for one in plans)

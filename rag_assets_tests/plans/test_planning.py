@@ -21,6 +21,7 @@ from rag_assets.sources import ingest
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.found import FoundFile, UnreadableError
+from rag_assets.sources.retirement import retire_partitions
 from rag_assets_tests.world import World
 
 STAGES = ["source_files", "documents", "sections", "chunks", "embeddings", "enrichments"]
@@ -222,6 +223,44 @@ def test_another_small_model_is_asked_once_a_text(world: World) -> None:
     assert plan(world)["enrichments"].calls == 0
 
 
+def test_a_text_of_two_partitions_is_asked_for_once(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    for one in (world, other):
+        given_pages(one)
+        one.stages()
+        one.embedder.revision = one.chat.revision = "2"
+        one.embedder.asked.clear()
+        one.chat.calls.clear()
+    planned = plan_refresh(world.store, [world.source, other.source], models_of(world))
+    first, second = ({stage.stage: stage for stage in of.stages} for of in planned.partitions)
+    assert first["embeddings"].causes == second["embeddings"].causes
+    assert (second["embeddings"].changed, second["embeddings"].tokens_in) == (12, 0)
+    for found, one in ((first, world), (second, other)):
+        one.stages()
+        assert found["embeddings"].calls == len(one.embedder.asked)
+        assert found["enrichments"].calls == len(one.chat.calls)
+        assert "calls" not in found["embeddings"].estimated
+        assert "calls" not in found["enrichments"].estimated
+
+
+def test_a_new_file_may_bring_the_text_that_another_partition_needs(
+    world: World, tmp_path: Path
+) -> None:
+    other = World(tmp_path, world.store, "other")
+    given_pages(other, 1)
+    other.stages()
+    given_pages(world, 1)
+    other.embedder.revision = world.embedder.revision = "2"
+    planned = plan_refresh(world.store, [world.source, other.source], models_of(world))
+    embeddings = planned.partitions[1].stages[4]
+    world.stages()
+    other.embedder.asked.clear()
+    other.stages()
+    assert (embeddings.calls, other.embedder.asked) == (4, [])
+    assert {"calls", "tokens_in"} <= {*embeddings.estimated}
+    assert "changed" not in embeddings.estimated
+
+
 def test_labels_go_with_the_source_that_is_not_enriched_any_more(world: World) -> None:
     given_pages(world)
     world.stages()
@@ -249,6 +288,69 @@ def test_boilerplate_makes_sections_an_estimate(world: World) -> None:
     assert {"changed", "unchanged"} <= {*planned["sections"].estimated}
     assert "gone" not in planned["sections"].estimated
     exact_ones_hold(planned, world.stages())
+
+
+def test_boilerplate_that_moves_makes_all_after_it_an_estimate(world: World) -> None:
+    footer = "\n\nPrinted by the harbour office of the island."
+    for n in range(6):
+        world.write(f"{n}.md", f"# Page {n}\n\n{f'word{n} ' * 30}{footer if n < 4 else ''}")
+    world.stages()
+    world.write("6.md", f"# Page 6\n\n{'new ' * 30}{footer}")  # the fifth page that has it
+    planned = plan(world)
+    did = world.stages()
+    assert did["chunks"].delta.changed
+    assert did["embeddings"].delta.gone
+    for name in ("chunks", "embeddings"):
+        assert {*COUNTS} <= {*planned[name].estimated}
+    assert {"calls", "tokens_in"} <= {*planned["embeddings"].estimated}
+    assert {*COUNTS} & {*planned["enrichments"].estimated} == {"new"}
+    exact_ones_hold(planned, did)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_rejected_file_that_is_edited_may_become_a_document(world: World, others: int) -> None:
+    given_pages(world, others)
+    world.write("broken.md", b"\0\1\2\3")
+    world.stages()
+    world.write("broken.md", f"# Mended\n\n{'word ' * 30}")
+    planned = plan(world)
+    assert planned["documents"].changed == 1
+    for name in ("sections", "enrichments"):
+        assert planned[name].new == 1
+        assert planned[name].causes == {flow.CHANGED_AT_SOURCE: 1}
+    for name in STAGES[2:]:
+        assert "new" in planned[name].estimated
+    assert {"calls", "tokens_in"} <= {*planned["embeddings"].estimated}
+    did = world.stages()
+    assert len(did["embeddings"].delta.new) == 1
+    exact_ones_hold(planned, did)
+
+
+def test_a_document_that_becomes_a_rejected_file_is_no_exact_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(world)
+    world.stages()
+    world.write("0.md", b"\0\1\2\3")
+    monkeypatch.setattr(structure, "CODE_VERSION", "next")
+    planned = plan(world)["sections"]
+    did = world.stages()["sections"]
+    assert (planned.changed, len(did.delta.changed)) == (3, 2)
+    assert {"changed", "gone"} <= {*planned.estimated}
+
+
+def test_what_an_unfinished_refresh_left_may_be_what_comes(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    world.write("0.md", b"\0\1\2\3")
+    ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    normalise.normalise_documents(world.store, world.partition, run_id="r")
+    given_pages(world, 1)
+    planned = plan(world)
+    did = world.stages()
+    assert did["sections"].is_noop
+    assert {"new", "changed", "gone", "unchanged"} <= {*planned["sections"].estimated}
+    exact_ones_hold(planned, did)
 
 
 def test_boilerplate_found_earlier_is_part_of_the_input(world: World) -> None:
@@ -344,6 +446,29 @@ def test_buckets_are_planned_apart(world: World) -> None:
     assert sum(sizes) == 8
     (one,) = plan_refresh(world.store, [source], models_of(world), partitions=["docs.1"]).partitions
     assert (one.partition, one.stages[0].new) == ("docs.1", sizes[1])
+
+
+@pytest.mark.parametrize("kind", ["folder", "web"])
+def test_partitions_that_the_source_has_no_longer_are_emptied(world: World, kind: str) -> None:
+    given_pages(world, 8)
+    world.source = replace(world.source, buckets=2)
+    for partition in world.source.partitions:
+        world.partition = partition
+        world.stages()
+    stored = {name: world.store.rows(name, "docs.1", columns=["input_id"]) for name in STAGES}
+    n_inputs = {name: len({row["input_id"] for row in rows}) for name, rows in stored.items()}
+    source = replace(world.source, buckets=1, kind=kind)
+    _, retired = plan_refresh(
+        world.store, [source], models_of(world), partitions=["docs.0"]
+    ).partitions
+    assert retired.partition == "docs.1"
+    for stage in retired.stages:
+        n_gone = n_inputs[stage.stage]
+        assert counts(stage) == {"new": 0, "changed": 0, "gone": n_gone, "unchanged": 0}
+        assert list(stage.estimated) == ["seconds"]
+    assert n_inputs["embeddings"] > 0
+    assert retire_partitions(world.store, source) == ["docs.1"]
+    assert len(plan_refresh(world.store, [source], models_of(world)).partitions) == 1
 
 
 def test_the_cache_is_asked_in_one_go_where_there_is_much(
