@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -109,7 +109,8 @@ def additive(request: pytest.FixtureRequest) -> Counter:
 def section(
     blocks: Sequence[extraction.Block], header: str = "", counter: Counter | None = None
 ) -> Section:
-    cleaned = clean_blocks(blocks)
+    read = [replace(block, text=extraction.well_formed(block.text)) for block in blocks]
+    cleaned = clean_blocks(read)
     places = [asdict(span) for span in cleaned.blocks]
     (line,) = make_headers([(header, [])], counter or WordCounter(), 1000)
     return Section(cleaned.text, 0, places, line)

@@ -194,7 +194,7 @@ def test_what_is_no_folder_is_not_added(store: LakeStore, tmp_path: Path) -> Non
 def test_settings_come_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("RAG_LAKE", "RAG_PROFILE", "RAG_POSTGRES_URL"):
+    for name in ("RAG_LAKE", "RAG_POSTGRES_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAG_HOME", str(tmp_path))
     monkeypatch.setenv("RAG_ANSWERER_PORT", "9000")
@@ -202,4 +202,4 @@ def test_settings_come_from_the_environment(
     assert found.lake_uri == str(tmp_path / "lake")
     assert found.sources_file == tmp_path / "sources.yaml"
     assert found.answerer_url == "http://127.0.0.1:9000"
-    assert (found.profile, found.postgres_url) == ("cpu", None)
+    assert found.postgres_url is None
