@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 from lancedb.table import Table
 
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
+from rag_assets.index.owners import Owners, id_hash
 from rag_assets.index.search_indexes import index_table, n_unindexed
 from rag_assets.index.settled import is_settled
 from rag_assets.lake import generations
@@ -149,42 +149,6 @@ def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> boo
     return not _moved(inputs, before.inputs)
 
 
-class _Owners:
-    """Which partition a document belongs to: the last that holds it; 12 bytes a document.
-
-    While a source's buckets are split, documents stand in two partitions for a moment, and would
-    have the same chunks in the index twice.
-    """
-
-    def __init__(self, ids: Mapping[str, np.ndarray]) -> None:
-        """Partition -> hashes of its documents' ids, (n,) uint64."""
-        self._names = list(ids)
-        hashes = np.concatenate([np.zeros(0, np.uint64), *ids.values()])
-        numbers = np.repeat(np.arange(len(ids), dtype=np.int32), [len(of) for of in ids.values()])
-        order = np.argsort(hashes, kind="stable")
-        hashes, numbers = hashes[order], numbers[order]
-        is_last = np.append(hashes[1:] != hashes[:-1], np.ones(min(len(hashes), 1), dtype=bool))
-        self._hashes, self._numbers = hashes[is_last], numbers[is_last]
-        self._elsewhere: dict[str, set[int]] = {}
-        for digest, number in zip(hashes[~is_last], numbers[~is_last], strict=True):
-            self._elsewhere.setdefault(self._names[number], set()).add(int(digest))
-
-    def elsewhere(self, partition: str) -> set[int]:
-        """Hashes of the partition's documents that belong to another one."""
-        return self._elsewhere.get(partition, set())
-
-    def of(self, document_id: str) -> str | None:
-        """The document's partition, None of one that no partition holds."""
-        digest = np.uint64(_id_hash(document_id))
-        at = int(np.searchsorted(self._hashes, digest))
-        found = at < len(self._hashes) and self._hashes[at] == digest
-        return self._names[self._numbers[at]] if found else None
-
-
-def _id_hash(document_id: str) -> int:
-    return xxhash.xxh3_64_intdigest(document_id.encode())
-
-
 class _Writer:
     """Writes to the index in batches; what it holds back is at most ``BATCH_ROWS`` rows and ids.
 
@@ -276,7 +240,7 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
 
 def _all_inputs(
     store: LakeStore, known: Iterable[str]
-) -> tuple[dict[str, dict[str, str]], _Owners, _Aliases]:
+) -> tuple[dict[str, dict[str, str]], Owners, _Aliases]:
     """What all partitions' index rows depend on, where documents belong, and which are copies.
 
     Partitions that the index knows and the lake no longer has come last. A copy whose canonical is
@@ -288,8 +252,8 @@ def _all_inputs(
     for name in [*partitions, *sorted(set(known) - set(partitions))]:
         hashes = upstream_hashes(store, normalise.TABLE, name)
         inputs[name] = _inputs(store, name, aliases, hashes)
-        ids[name] = np.array([_id_hash(key) for key in hashes], dtype=np.uint64)
-    owners = _Owners(ids)
+        ids[name] = np.array([id_hash(key) for key in hashes], dtype=np.uint64)
+    owners = Owners(ids)
     for name, of in inputs.items():
         if elsewhere := owners.elsewhere(name):
             of["elsewhere"] = value_hash(sorted(elsewhere))
@@ -339,7 +303,7 @@ def _inputs(
 
 
 def _update(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: _Owners
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: Owners
 ) -> dict[str, str] | None:
     """Bring one partition's rows in the index up to date; returns their ``_figures``.
 
@@ -371,7 +335,7 @@ class _Difference:
 
 
 def _compared(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: _Owners
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: Owners
 ) -> _Difference | None:
     """None where the partition is not settled."""
     is_there = store.table(normalise.TABLE.name, partition) is not None
@@ -403,7 +367,7 @@ def _versions(store: LakeStore, partition: str) -> list[int]:
     return [0 if table is None else int(table.version) for table in tables]
 
 
-def _leave(writer: _Writer, partition: str, owners: _Owners, waiting: Set[str]) -> dict[str, str]:
+def _leave(writer: _Writer, partition: str, owners: Owners, waiting: Set[str]) -> dict[str, str]:
     """Leave a partition that waits as it is, but for documents that others have taken over."""
     rows = _standing(writer, partition)
     others = {partition, None, *waiting}
@@ -451,7 +415,7 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
 
 
 def _rows(
-    store: LakeStore, partition: str, aliases: _Aliases, owners: _Owners
+    store: LakeStore, partition: str, aliases: _Aliases, owners: Owners
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     """Rows that this partition should have, each with the hash of its file and of what is embedded.
 
@@ -464,7 +428,7 @@ def _rows(
         for row in store.rows(normalise.TABLE.name, partition, columns=columns)
         if row["document_id"] not in aliases.canonical_of
         and not row["flags"]
-        and _id_hash(row["document_id"]) not in elsewhere
+        and id_hash(row["document_id"]) not in elsewhere
     }
     labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
     modified = {

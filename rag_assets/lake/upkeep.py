@@ -259,9 +259,8 @@ def _index_age(store: LakeStore, now: datetime) -> timedelta:
     oldest = min((times[version] for version in needed if version in times), default=None)
     if oldest is None:
         return FOR_EVER
-    return (
-        max(datetime.now(UTC) - oldest, timedelta(0)) + MARGIN
-    )  # the clock may have been put back
+    # A clock that was put back makes no age negative.
+    return max(datetime.now(UTC) - oldest, timedelta(0)) + MARGIN
 
 
 def _tended(

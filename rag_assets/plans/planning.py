@@ -95,8 +95,11 @@ class Planner:
             of = source.partition_of(file.uri)
             if of in mine:
                 mine[of][file.uri] = file
-        planned = [PartitionPlan(p, self._planned(source, p, mine[p])) for p in partitions]
-        return planned + self._retired(source)
+        found = []
+        for partition, its in mine.items():
+            states = {uri: file.state for uri, file in its.items()}
+            found.append(PartitionPlan(partition, self._chain(source, partition, states, its)))
+        return found + self._retired(source)
 
     def _retired(self, source: Source) -> list[PartitionPlan]:
         """Plans of partitions from which everything goes."""
@@ -114,12 +117,6 @@ class Planner:
         self._others_come |= WITH_CACHE.keys()
         marked = [replace(one, estimated=sorted({*FIGURES, "unchanged"})) for one in planned]
         return PartitionPlan(partition, marked, note=note)
-
-    def _planned(
-        self, source: Source, partition: str, files: Mapping[str, FoundFile]
-    ) -> list[StagePlan]:
-        states = {uri: file.state for uri, file in files.items()}
-        return self._chain(source, partition, states, files)
 
     def _chain(
         self,

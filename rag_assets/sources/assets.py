@@ -81,11 +81,12 @@ def source_files(
             raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
         notices += [text for look in looks.values() for text in look.listing.notices]
     for source in {source.name: source for source in source_of.values()}.values():
-        for retired in partitions_to_retire(store.client, source):
-            # First: once it is emptied nobody would find it again.
-            context.instance.delete_dynamic_partition(str(corpus_partitions.name), retired)
-            context.log.info(f"{retired} belongs to its source no more; it is emptied")
-        retire_partitions(store.client, source)
+        retired = partitions_to_retire(store.client, source)
+        for partition in retired:  # first: once it is emptied nobody would find it again
+            context.instance.delete_dynamic_partition(str(corpus_partitions.name), partition)
+            context.log.info(f"{partition} belongs to its source no more; it is emptied")
+        if retired:
+            retire_partitions(store.client, source)
     for text in notices[:MAX_NOTICES]:
         context.log.warning(text)
     shown = "\n".join(f"- {text}" for text in notices[:MAX_NOTICES]) or "none"

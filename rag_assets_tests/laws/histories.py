@@ -135,15 +135,20 @@ class History:
     def change_code(self) -> None:
         self.estate.code[self.rng.choice(STAGES)] = self.rng.choice(["x", "y"])
 
-    def fail(self) -> None:
-        """A refresh that an exception ends before or after a random step."""
-        stop = self.rng.randrange(100)
+    def stopping(self, n_steps: int) -> Callable[[int, str], None]:
+        """For ``watched``: raises ``Interrupted`` at a random one of so many steps."""
+        stop = self.rng.randrange(n_steps)
 
         def at(instant: int, name: str) -> None:
             if instant == stop:
                 self.told.append(f"({name})")
                 raise Interrupted(name)
 
+        return at
+
+    def fail(self) -> None:
+        """A refresh that an exception ends before or after a random step."""
+        at = self.stopping(100)
         self.n_runs += 1
         try:
             with watched(at):

@@ -48,15 +48,8 @@ class Planned(History):
 
     def interrupt(self) -> None:
         """A refresh that an exception ends before or after a random step."""
-        stop = self.rng.randrange(60)
-
-        def at(instant: int, name: str) -> None:
-            if instant == stop:
-                self.told.append(f"({name})")
-                raise Interrupted(name)
-
         try:
-            with watched(at), surroundings(self.estate, Work()):
+            with watched(self.stopping(60)), surroundings(self.estate, Work()):
                 for source, partition in self.estate.partitions:
                     refresh_partition(self.store, self.estate, source, partition, "r", Work())
         except Interrupted:
