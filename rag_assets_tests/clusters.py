@@ -5,7 +5,7 @@ machine's cores, its disk and its loopback.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,8 @@ class TwoNodes:
         family = [psutil.Process(pid) for pid in own]
         family += [child for process in family for child in process.children(recursive=True)]
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # workers end when their raylet does
+                process.kill()
         psutil.wait_procs(family, timeout=10)
         self.worker = None
 
