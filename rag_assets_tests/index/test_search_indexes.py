@@ -63,25 +63,35 @@ def test_few_new_rows_rewrite_no_others(
         assert n_written == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("min_rows_for_ann", "dying"), [(10_000, "document_id"), (100, search_indexes.TEXT)]
+)
 def test_index_that_was_killed_on_the_way_is_finished(
-    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch, min_rows_for_ann: int, dying: str
 ) -> None:
-    first = numbered(range(30))
+    """Also after the text index was dropped, to be made anew."""
+    monkeypatch.setattr(search_indexes, "MIN_ROWS_FOR_ANN", min_rows_for_ann)
+    first = numbered(range(300))
     table = store.open_or_create("chunk_index", "all", first.schema)
     table.add(first)
     search_indexes.index_table(table)
-    table.add(numbered(range(30, 40)))
-    scalar = search_indexes._column_index
+    pinned = table.version
+    table.add(numbered(range(300, 310)))
+    make = search_indexes._column_index
 
     def die(column: str) -> object:
-        if column == "document_id":
+        if column == dying:
             raise KeyboardInterrupt
-        return scalar(column)
+        return make(column)
 
     with monkeypatch.context() as patch:
         patch.setattr(search_indexes, "_column_index", die)
         with pytest.raises(KeyboardInterrupt):
             search_indexes.index_table(table)
-    assert unindexed(table)["document_id"] == 10
+    assert unindexed(table).get(dying, 10) == 10
     search_indexes.index_table(table)
-    assert unindexed(table) == dict.fromkeys(search_indexes.COLUMN_INDEXES, 0)
+    vectors = ["vector"] if min_rows_for_ann == 100 else []
+    assert unindexed(table) == dict.fromkeys([*search_indexes.COLUMN_INDEXES, *vectors], 0)
+    table.checkout(pinned)  # readers saw none of that
+    assert search_indexes.n_unindexed(table) == 0
+    assert len(table.search("word7", query_type="fts").to_list()) == 1

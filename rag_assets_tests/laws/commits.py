@@ -20,6 +20,7 @@ STEPS: tuple[tuple[type, str], ...] = (
     (LanceTable, "add"),
     (LanceTable, "delete"),
     (LanceTable, "create_index"),
+    (LanceTable, "drop_index"),
     (LanceTable, "optimize"),
     (LanceMergeInsertBuilder, "execute"),
     (Tags, "create"),
