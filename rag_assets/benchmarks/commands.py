@@ -40,6 +40,9 @@ def bench_scale(
     documents: Annotated[
         str, typer.Option(help="Sizes, comma between them; a million takes ten hours and 200 GB.")
     ] = "1000,10000",
+    median_words: Annotated[
+        int, typer.Option(min=10, help="Length of documents; messages and tickets are shorter.")
+    ] = 528,
     folder: Annotated[
         Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
     ] = None,
@@ -50,7 +53,8 @@ def bench_scale(
 
     sizes = _sizes(documents, scale.LEAST)
     window = scale.embedder_window(load_settings().cache)
-    measured = scale.measure(sizes, _folder(folder, "scale"), window, teller(as_json))
+    own = _folder(folder, "scale")
+    measured = scale.measure(sizes, own, window, teller(as_json), median_words=median_words)
     show_part(measured, as_json)
 
 

@@ -104,10 +104,12 @@ class Job:
 NOTES = (
     f"Vectors are a stand-in ({StandIn.model_id}): unit vectors drawn from the texts' "
     "hashes. What an embedder takes is not in these figures.",
-    "Documents are synthetic (see rag_assets/benchmarks/synthetic.py), seed "
-    f"{SEED}; formats Markdown, HTML and text.",
     "Growth is of processor seconds: the clock's depend on what else runs on the machine.",
     "Start-up of the processes is not counted; peak memory is sampled every 0.1 s.",
+)
+_CORPUS = (
+    "Documents are synthetic (see rag_assets/benchmarks/synthetic.py), of {} words in the median, "
+    f"seed {SEED}; formats Markdown, HTML and text."
 )
 Launch = Callable[[Job], Cost]
 
@@ -241,7 +243,13 @@ def embedder_window(cache: Path) -> Window:
 
 
 def measure(
-    sizes: Sequence[int], folder: Path, window: Window, say: Say, launch: Launch = in_a_process
+    sizes: Sequence[int],
+    folder: Path,
+    window: Window,
+    say: Say,
+    *,
+    median_words: int = synthetic.MEDIAN_WORDS,
+    launch: Launch = in_a_process,
 ) -> Part:
     """Measure all sizes, the smallest first.
 
@@ -250,6 +258,7 @@ def measure(
         folder: where corpora and lakes are made (about 200 kB a document), and results are kept.
         window: of the real embedder.
         say: told lines of progress.
+        median_words: of a document.
         launch: runs a stage.
 
     Raises:
@@ -258,6 +267,8 @@ def measure(
     if not sizes or min(sizes) < LEAST:
         raise BenchmarkError(f"expected sizes of {LEAST} documents or more, got {list(sizes)}")
     measured = []
+    folder = folder / f"{median_words}-words"
+    folder.mkdir(exist_ok=True)
     for n_documents in sorted(set(sizes)):
         kept = folder / f"{n_documents}.json"
         if kept.is_file():
@@ -265,10 +276,11 @@ def measure(
             say(f"{n_documents:,} documents: of {day}, kept in {kept}; remove it to measure again")
             measured.append(_from_json(kept.read_text()))
             continue
-        measured.append(_measure_size(n_documents, folder / str(n_documents), window, say, launch))
+        own = folder / str(n_documents)
+        measured.append(_measure_size(n_documents, own, window, say, median_words, launch))
         kept.write_text(json.dumps(asdict(measured[-1]), indent=1))
-        shutil.rmtree(folder / str(n_documents))
-    return report(measured, NOTES)
+        shutil.rmtree(own)
+    return report(measured, (_CORPUS.format(median_words), *NOTES))
 
 
 def _from_json(text: str) -> Size:
@@ -285,7 +297,9 @@ def n_buckets(n_documents: int) -> int:
     return int(2 ** max(0, round(math.log2(n_documents / DOCUMENTS_A_BUCKET))))
 
 
-def _measure_size(n_documents: int, folder: Path, window: Window, say: Say, launch: Launch) -> Size:
+def _measure_size(
+    n_documents: int, folder: Path, window: Window, say: Say, median_words: int, launch: Launch
+) -> Size:
     shutil.rmtree(folder, ignore_errors=True)
     corpus, buckets = folder / "corpus", n_buckets(n_documents)
     source = Source(name="scale", kind="folder", where=str(corpus), buckets=buckets)
@@ -295,7 +309,7 @@ def _measure_size(n_documents: int, folder: Path, window: Window, say: Say, laun
     n_rows: dict[str, int] = {}
     for phase in PHASES:
         started = time.perf_counter()
-        n_changed[phase] = _change(phase, n_documents, source)
+        n_changed[phase] = _change(phase, n_documents, source, median_words)
         took = time.perf_counter() - started
         say(f"{n_documents:,} documents, {phase}: {n_changed[phase]:,} written in {took:.0f} s")
         costs[phase] = {}
@@ -312,25 +326,25 @@ def _measure_size(n_documents: int, folder: Path, window: Window, say: Say, laun
     return Size(n_documents, buckets, n_changed, costs, n_rows, n_bytes, n_bytes_tended)
 
 
-def _change(phase: str, n_documents: int, source: Source) -> int:
+def _change(phase: str, n_documents: int, source: Source, median_words: int) -> int:
     """Bring the corpus into the phase's state; how many documents were written."""
-    corpus, everything = Path(source.where), range(n_documents)
+    everything = range(n_documents)
     n_to_change = round(n_documents * CHANGED_SHARE)
+    revision = PHASES.index(phase) - 1
+    numbers: Sequence[int]
     if phase == PHASES[0]:
-        return sum(1 for _ in synthetic.write(corpus, SEED, everything))
-    if phase == PHASES[1]:
-        return 0
-    if phase == PHASES[2]:  # those whose bucket is lowest, until there are enough
+        numbers, revision = everything, 0
+    elif phase == PHASES[1]:
+        numbers = ()
+    elif phase == PHASES[2]:  # those whose bucket is lowest, until there are enough
         ranked = sorted(everything, key=lambda n: (_bucket(source, n), n))
         numbers = sorted(ranked[:n_to_change])
-        revision = 1
     else:
-        numbers = list(everything[:: round(1 / CHANGED_SHARE)])[:n_to_change]
-        revision = 2
-    for number in numbers:
-        for _ in synthetic.write(corpus, SEED, range(number, number + 1), revision=revision):
-            pass
-    return len(numbers)
+        numbers = everything[:: round(1 / CHANGED_SHARE)][:n_to_change]
+    made = synthetic.write(
+        Path(source.where), SEED, numbers, revision=revision, median_words=median_words
+    )
+    return sum(1 for _ in made)
 
 
 def _bucket(source: Source, number: int) -> int:

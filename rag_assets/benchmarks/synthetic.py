@@ -3,8 +3,9 @@
 Nobody has a million real documents in formats of their own beside a checkout, so these are made.
 What a stage's cost depends on is like in real sets; what is written is not language:
 
-* length: words are log-normal, ``mu`` 6.27 and ``sigma`` 0.89, as measured on the bodies of the
-  104 pages of html-zyte-articles (median 547 words; neardup-articles are all cut to about 262);
+* length: words are log-normal, median 528 (``mu`` 6.27) and ``sigma`` 0.89, as measured on the
+  bodies of the 104 pages of html-zyte-articles (their own median is 547 words; neardup-articles are
+  all cut to about 262). Another median can be asked for, as messages and tickets are shorter;
 * words: Zipf with exponent 0.9 (-0.88 and -0.91 fitted to ranks 10 to 2,000 of html-zyte-articles
   and neardup-articles) over a million invented words, short ones first, 4.6 letters on average
   (4.8 there). A tokenizer cuts them smaller than words it knows: there are more chunks a document;
@@ -17,14 +18,15 @@ What a stage's cost depends on is like in real sets; what is written is not lang
 """
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-MU, SIGMA = 6.27, 0.89
+MEDIAN_WORDS, SIGMA = 528, 0.89
 LONGEST = 20_000  # words; of a million draws two are above
 ZIPF = 0.9
 N_WORDS = 1_000_000
@@ -65,19 +67,22 @@ class Document:
     is_exact: bool
 
 
-def document(seed: int, number: int, *, revision: int = 0) -> Document:
+def document(
+    seed: int, number: int, *, revision: int = 0, median_words: int = MEDIAN_WORDS
+) -> Document:
     """Document ``number`` of the corpus ``seed``.
 
     Args:
         seed: names the corpus.
         number: from 0.
         revision: of its content; from 1 on three words are others, as after somebody's edit.
+        median_words: of the corpus's originals.
     """
     rng = np.random.default_rng([seed, number])
     kind = _kind(seed, number)
     copied = number if kind == "original" else _original(seed, number)
     layout = _layout(seed, copied)
-    ending, words = _ending(layout), _words(layout)
+    ending, words = _ending(layout), _words(layout, median_words)
     if kind == "near":
         words = _edited(words, rng, max(1, round(len(words) * EDITED_SHARE)))
     if revision:
@@ -94,10 +99,17 @@ def path_of(seed: int, number: int) -> str:
     return _path(number, _ending(_layout(seed, copied)))
 
 
-def write(folder: Path, seed: int, numbers: range, *, revision: int = 0) -> Iterator[Document]:
+def write(
+    folder: Path,
+    seed: int,
+    numbers: Iterable[int],
+    *,
+    revision: int = 0,
+    median_words: int = MEDIAN_WORDS,
+) -> Iterator[Document]:
     """Write documents below ``folder``, ``FILES_A_FOLDER`` a folder; each as soon as it is made."""
     for number in numbers:
-        made = document(seed, number, revision=revision)
+        made = document(seed, number, revision=revision, median_words=median_words)
         target = folder / made.path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(made.content, encoding="utf-8")
@@ -134,9 +146,9 @@ def _ending(layout: np.random.Generator) -> str:
     return str(layout.choice(ENDINGS, p=ENDING_SHARES))
 
 
-def _words(layout: np.random.Generator) -> np.ndarray:
+def _words(layout: np.random.Generator, median_words: int) -> np.ndarray:
     """Ranks of an original's words, (n,) int64."""
-    return _ranks(layout, int(np.clip(layout.lognormal(MU, SIGMA), 1, LONGEST)))
+    return _ranks(layout, int(np.clip(layout.lognormal(log(median_words), SIGMA), 1, LONGEST)))
 
 
 def _ranks(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_all_stages_and_changes_at_a_small_size(
     folder, said = tmp_path / "scale", list[str]()
     folder.mkdir()
     part = scale.measure([100], folder, window, said.append, launch=scale.run_stage)
-    measured = scale._from_json((folder / "100.json").read_text())
+    measured = scale._from_json((folder / "528-words" / "100.json").read_text())
     assert (measured.n_documents, measured.n_buckets) == (100, 2)
     assert measured.n_changed == dict(zip(PHASES, [100, 0, 1, 1], strict=True))
     written = {
@@ -100,7 +100,7 @@ def test_all_stages_and_changes_at_a_small_size(
     for changed in (few, spread):
         assert (changed["source_files"], changed["documents"]) == (1, 1)
         assert 0 < changed["index"] < 20
-    assert not (folder / "100").exists()
+    assert not (folder / "528-words" / "100").exists()
     titles = [table.title for table in part.tables]
     assert titles[1:3] == ["Refreshes of all partitions", "Upkeep after all refreshes"]
     assert any(scale.StandIn.model_id in note for note in part.notes)

@@ -26,10 +26,12 @@ def test_a_document_follows_from_seed_and_number_alone(corpus: list[synthetic.Do
     assert len({made.path for made in corpus}) == N
 
 
-def test_lengths_are_as_stated(corpus: list[synthetic.Document]) -> None:
-    logs = [math.log(made.n_words) for made in corpus]
-    # four standard errors
-    assert statistics.mean(logs) == pytest.approx(synthetic.MU, abs=4 * synthetic.SIGMA / N**0.5)
+@pytest.mark.parametrize("median_words", [synthetic.MEDIAN_WORDS, 60])
+def test_lengths_are_as_stated(median_words: int) -> None:
+    made = [synthetic.document(7, number, median_words=median_words) for number in range(N)]
+    logs = [math.log(of.n_words) for of in made]
+    standard_error = synthetic.SIGMA / N**0.5
+    assert statistics.mean(logs) == pytest.approx(math.log(median_words), abs=4 * standard_error)
     assert statistics.stdev(logs) == pytest.approx(synthetic.SIGMA, rel=4 / (2 * N) ** 0.5)
 
 
