@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,24 +92,22 @@ class World:
         target.write_bytes(text.encode() if isinstance(text, str) else text)
         return target
 
+    def steps(self, partition: str) -> dict[str, Callable[[], Report]]:
+        """The partitioned stages of a partition, in their order."""
+        tokenizer = {"counter": WordCounter(), "tokenizer_id": "words", "max_tokens": 60}
+        stages: dict[str, Callable[..., Report]] = {
+            "source_files": partial(ingest.ingest, self.store, self.source),
+            "documents": partial(normalise.normalise_documents, self.store),
+            "sections": partial(structure.structure_documents, self.store),
+            "chunks": partial(cut.cut_chunks, self.store, **tokenizer),
+            "embeddings": partial(embed.embed_chunks, self.store, embedder=self.embedder),
+            "enrichments": partial(enrich.enrich_documents, self.store, model=self.chat),
+        }
+        return {name: partial(run, partition, run_id="r") for name, run in stages.items()}
+
     def stages(self) -> dict[str, Report]:
         """Run the partitioned stages; what each of them did."""
-        store, partition = self.store, self.partition
-        return {
-            "source_files": ingest.ingest(store, self.source, partition, run_id="r"),
-            "documents": normalise.normalise_documents(store, partition, run_id="r"),
-            "sections": structure.structure_documents(store, partition, run_id="r"),
-            "chunks": cut.cut_chunks(
-                store,
-                partition,
-                counter=WordCounter(),
-                tokenizer_id="words",
-                max_tokens=60,
-                run_id="r",
-            ),
-            "embeddings": embed.embed_chunks(store, partition, embedder=self.embedder, run_id="r"),
-            "enrichments": enrich.enrich_documents(store, partition, model=self.chat, run_id="r"),
-        }
+        return {name: run() for name, run in self.steps(self.partition).items()}
 
     def index(self) -> build.BuildReport:
         """Run the stages that look at all partitions."""

@@ -9,6 +9,8 @@ from rag_assets.index import build
 from rag_assets.lake.resource import LakeResource, progress_log
 from rag_assets.models.resource import ModelsResource
 
+MAX_NAMED = 20  # partitions in a message
+
 
 @dg.asset(
     deps=[duplicates, embeddings, enrichments],
@@ -34,6 +36,11 @@ def chunk_index(
         if report.is_new
         else f"{generation.id} stands; nothing changed"
     )
+    if report.waiting:
+        context.log.warning(
+            f"{len(report.waiting)} partitions keep their rows until a run has finished them: "
+            f"{', '.join(report.waiting[:MAX_NAMED])}"
+        )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": generation.counts["chunks"],
@@ -43,6 +50,7 @@ def chunk_index(
             "rows_written": report.n_upserted,
             "rows_deleted": report.n_deleted,
             "rows_unindexed": report.n_unindexed,
+            "partitions_waiting": len(report.waiting),
             "lance_version": generation.index_version,
         },
         data_version=dg.DataVersion(generation.data_version),

@@ -10,16 +10,19 @@ none of that. Before the first commit, the candidate's record forgets what those
 built from: a build that is killed leaves them to be compared again, even if what moved them has
 been taken back by then.
 
-What a build costs follows from what moved. Of a partition that did not, its documents' ids and
+What a build costs follows from what changed. Of a partition that did not, its documents' ids and
 hashes are read, and its share of the index's data version stands in the record. A partition's rows
-are held in memory without their vectors; of the whole corpus 12 bytes a document are.
+are held in memory without their vectors.
+
+A partition waits, and keeps the rows that it had, while its tables do not fit together: a run is at
+work on it, or failed half-way. A source whose documents move, as it was given another number of
+buckets, waits as a whole until all have arrived.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from lancedb.table import Table
@@ -27,7 +30,6 @@ from lancedb.table import Table
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
-from rag_assets.index.owners import Owners, id_hash
 from rag_assets.index.search_indexes import index_table, n_unindexed
 from rag_assets.index.settled import is_settled
 from rag_assets.lake import generations
@@ -37,7 +39,9 @@ from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 from rag_assets.sections import structure
-from rag_assets.sources import ingest
+from rag_assets.sources import buckets, ingest
+from rag_assets.sources.buckets import Buckets
+from rag_assets.sources.catalog import source_name
 
 CODE_VERSION = "4"
 INDEX = "chunk_index"
@@ -61,6 +65,7 @@ class BuildReport:
     n_upserted: int
     n_deleted: int
     n_unindexed: int  # rows that the text index does not cover; must be 0
+    waiting: list[str]  # partitions that were left as they were
 
 
 def build_index(
@@ -92,51 +97,65 @@ def build_index(
     if table.count_rows() and (before is None or not all(before.inputs.values())):
         index_table(table)  # a killed build left rows that every look for others would scan
     known = _known_inputs(table) if before is None else before.inputs
-    inputs, owners, aliases = _all_inputs(store, known)
-    moved = _moved(inputs, known)
-    if before is not None and moved:
-        forgotten: dict[str, dict[str, str]] = {name: {} for name in moved}
+    moving = buckets.moving(store)
+    held = {name for name, of in moving.items() if not _can_follow(store, name, of)}
+    inputs, aliases = _all_inputs(store, known)
+    changed = _changed(inputs, known)
+    if before is not None and changed:
+        forgotten: dict[str, dict[str, str]] = {name: {} for name in changed}
         generations.put_candidate(store, replace(before, inputs=known | forgotten))
     writer = _Writer(store, table, dimension)
-    waiting = set()
+    waiting = []
     for done, partition in enumerate(list(inputs)):
-        if partition not in moved:
+        if partition not in changed:
             inputs[partition] = known[partition]
-        elif (figures := _update(store, writer, partition, aliases, owners)) is not None:
+        elif source_name(partition) not in held and (
+            figures := _update(store, writer, partition, aliases)
+        ):
             inputs[partition] |= figures
         else:
-            waiting.add(partition)
+            waiting.append(partition)
+            was_killed = before is not None and not known.get(partition, {"": ""})
+            figures = _leave(writer, partition, _version(store, before) if was_killed else None)
+            inputs[partition] = {**known.get(partition, {}), **figures}
         if progress is not None:
             progress(done + 1, len(inputs))
-    for partition in waiting:
-        figures = _leave(writer, partition, owners, waiting)
-        inputs[partition] = {**known.get(partition, {}), **figures}
     writer.flush()
     index_table(table)
+
+    def report(generation: Generation, *, is_new: bool) -> BuildReport:
+        return BuildReport(
+            generation, is_new, writer.n_added, writer.n_gone, n_unindexed(table), waiting
+        )
+
+    followed = {name: of for name, of in moving.items() if name not in held}
+    if before is not None and _is_torn(store, followed, held, waiting):
+        return report(before, is_new=False)  # a document may be in no row; the next build mends it
     version = data_version(
         (name, of["rows"]) for name, of in inputs.items() if of["n_chunks"] != "0"
     )
     made_by = {role: dict(model) for role, model in models.items()}
     if before is not None and (before.data_version, before.models) == (version, made_by):
-        same = replace(before, inputs=inputs)  # what it was built and judged as still holds
-        if same != before:
-            generations.put_candidate(store, same)
-        return BuildReport(same, False, writer.n_added, writer.n_gone, n_unindexed(table))
-    generation = Generation(
-        id=generations.next_id(store, version),
-        created_at=generations.now_iso(),
-        index_version=int(table.version),
-        data_version=version,
-        models=made_by,
-        counts={
-            counted: sum(int(of[f"n_{counted}"]) for of in inputs.values())
-            for counted in ("chunks", "documents")
-        },
-        inputs=inputs,
-        run_id=run_id,
-    )
-    generations.put_candidate(store, generation)
-    return BuildReport(generation, True, writer.n_added, writer.n_gone, n_unindexed(table))
+        generation = replace(before, inputs=inputs)  # what it was built and judged as still holds
+    else:
+        generation = Generation(
+            id=generations.next_id(store, version),
+            created_at=generations.now_iso(),
+            index_version=int(table.version),
+            data_version=version,
+            models=made_by,
+            counts={
+                counted: sum(int(of[f"n_{counted}"]) for of in inputs.values())
+                for counted in ("chunks", "documents")
+            },
+            inputs=inputs,
+            run_id=run_id,
+        )
+    if generation != before:
+        generations.put_candidate(store, generation)
+    for name, of in followed.items():
+        buckets.indexed(store, name, of)
+    return report(generation, is_new=before is None or generation.id != before.id)
 
 
 def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> bool:
@@ -145,8 +164,24 @@ def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> boo
     before = None if table is None else _candidate(store, table)
     if before is None or before.models != models:
         return False
-    inputs, _, _ = _all_inputs(store, before.inputs)
-    return not _moved(inputs, before.inputs)
+    inputs, _ = _all_inputs(store, before.inputs)
+    return not _changed(inputs, before.inputs)
+
+
+def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
+    """Whether all documents of a source that moves have arrived, and all stages followed."""
+    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
+    return buckets.have_arrived(store, name, of) and all(
+        is_settled(store, partition) for partition in partitions
+    )
+
+
+def _is_torn(
+    store: LakeStore, followed: Mapping[str, Buckets], held: Set[str], waiting: Iterable[str]
+) -> bool:
+    """Whether documents began to move while the partitions were read, one after the other."""
+    now = {name: of for name, of in buckets.moving(store).items() if name not in held}
+    return now != followed or not followed.keys().isdisjoint(map(source_name, waiting))
 
 
 class _Writer:
@@ -240,35 +275,31 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
 
 def _all_inputs(
     store: LakeStore, known: Iterable[str]
-) -> tuple[dict[str, dict[str, str]], Owners, _Aliases]:
-    """What all partitions' index rows depend on, where documents belong, and which are copies.
+) -> tuple[dict[str, dict[str, str]], _Aliases]:
+    """What all partitions' index rows depend on, and which documents are copies.
 
     Partitions that the index knows and the lake no longer has come last. A copy whose canonical is
     gone, and that was not grouped anew yet, is none: its text would be in no row.
     """
     aliases = _aliases(store)
     partitions = store.partitions(normalise.TABLE.name)
-    inputs, ids = {}, {}
+    inputs = {}
+    copies: dict[str, list[str]] = {}
+    gone = set(aliases.uris_of)
     for name in [*partitions, *sorted(set(known) - set(partitions))]:
         hashes = upstream_hashes(store, normalise.TABLE, name)
         inputs[name] = _inputs(store, name, aliases, hashes)
-        ids[name] = np.array([id_hash(key) for key in hashes], dtype=np.uint64)
-    owners = Owners(ids)
-    for name, of in inputs.items():
-        if elsewhere := owners.elsewhere(name):
-            of["elsewhere"] = value_hash(sorted(elsewhere))
-    orphans: dict[str, list[str]] = {}
-    for copy, canonical in aliases.canonical_of.items():
-        if owners.of(canonical) is None and (partition := owners.of(copy)) is not None:
-            orphans.setdefault(partition, []).append(copy)
-    for name, copies in orphans.items():
-        inputs[name]["orphans"] = value_hash(sorted(copies))
-        for copy in copies:
-            del aliases.canonical_of[copy]
-    return inputs, owners, aliases
+        copies[name] = sorted(hashes.keys() & aliases.canonical_of.keys())
+        gone -= hashes.keys()
+    for name, mine in copies.items():
+        if orphans := [copy for copy in mine if aliases.canonical_of[copy] in gone]:
+            inputs[name]["orphans"] = value_hash(orphans)
+            for copy in orphans:
+                del aliases.canonical_of[copy]
+    return inputs, aliases
 
 
-def _moved(
+def _changed(
     inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]
 ) -> set[str]:
     """Partitions whose rows may have to change."""
@@ -303,7 +334,7 @@ def _inputs(
 
 
 def _update(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: Owners
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases
 ) -> dict[str, str] | None:
     """Bring one partition's rows in the index up to date; returns their ``_figures``.
 
@@ -313,7 +344,7 @@ def _update(
     """
     for _ in range(LOOKS):
         versions = _versions(store, partition)
-        found = _compared(store, writer, partition, aliases, owners)
+        found = _compared(store, writer, partition, aliases)
         if _versions(store, partition) == versions:  # else other runs' tables were read, in part
             break
     else:
@@ -335,16 +366,16 @@ class _Difference:
 
 
 def _compared(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases, owners: Owners
+    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases
 ) -> _Difference | None:
     """None where the partition is not settled."""
     is_there = store.table(normalise.TABLE.name, partition) is not None
     if is_there and not is_settled(store, partition):
         return None
-    before = {row["chunk_id"]: row["row_hash"] for row in _standing(writer, partition)}
+    before = {row["chunk_id"]: row["row_hash"] for row in _standing(writer.stood, partition)}
     embedded = _embedded(store, partition)
     rows = {}
-    for row, raw_hash, embedded_hash in _rows(store, partition, aliases, owners):
+    for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
         vector_of, made_by = embedded.get(row["chunk_id"], ("", ""))
         modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
         if vector_of != embedded_hash or modified_at is None:
@@ -367,20 +398,40 @@ def _versions(store: LakeStore, partition: str) -> list[int]:
     return [0 if table is None else int(table.version) for table in tables]
 
 
-def _leave(writer: _Writer, partition: str, owners: Owners, waiting: Set[str]) -> dict[str, str]:
-    """Leave a partition that waits as it is, but for documents that others have taken over."""
-    rows = _standing(writer, partition)
-    others = {partition, None, *waiting}
-    lost = [row["chunk_id"] for row in rows if owners.of(row["document_id"]) not in others]
-    writer.replace(partition, lost, len(lost), iter(()))
-    left = set(lost)
-    return _figures(row for row in rows if row["chunk_id"] not in left)
+def _leave(writer: _Writer, partition: str, was: Table | None) -> dict[str, str]:
+    """Leave a partition that waits as it is, or as it ``was`` before a build that was killed."""
+    rows = _standing(writer.stood, partition)
+    if was is None:
+        return _figures(rows)
+    now = {row["chunk_id"]: row["row_hash"] for row in rows}
+    rows = _standing(was, partition)
+    then = {row["chunk_id"]: row["row_hash"] for row in rows}
+    stale = [key for key, row_hash in now.items() if then.get(key) != row_hash]
+    lost = [key for key, row_hash in then.items() if now.get(key) != row_hash]
+    writer.replace(partition, stale, len(now.keys() - then.keys()), _copied(was, partition, lost))
+    return _figures(rows)
 
 
-def _standing(writer: _Writer, partition: str) -> list[dict[str, Any]]:
-    """A partition's rows in the index as it was before this build."""
+def _copied(table: Table, partition: str, chunk_ids: Sequence[str]) -> Iterator[pa.Table]:
+    """These rows of a partition, whole."""
+    for start in range(0, len(chunk_ids), FEW_VECTORS):
+        ids = quoted(chunk_ids[start : start + FEW_VECTORS])
+        yield scan(table, where=f"partition = {quoted([partition])} AND chunk_id IN ({ids})")
+
+
+def _version(store: LakeStore, generation: Generation | None) -> Table | None:
+    """The index as a generation has it."""
+    table = store.table(INDEX)
+    if table is None or generation is None or not generation.index_version:
+        return None
+    table.checkout(generation.index_version)
+    return table
+
+
+def _standing(table: Table, partition: str) -> list[dict[str, Any]]:
+    """A partition's rows in a version of the index."""
     columns = ["chunk_id", "row_hash", "document_id"]
-    rows = scan(writer.stood, columns=columns, where=f"partition = {quoted([partition])}")
+    rows = scan(table, columns=columns, where=f"partition = {quoted([partition])}")
     found: list[dict[str, Any]] = rows.to_pylist()
     return found
 
@@ -415,20 +466,17 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
 
 
 def _rows(
-    store: LakeStore, partition: str, aliases: _Aliases, owners: Owners
+    store: LakeStore, partition: str, aliases: _Aliases
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     """Rows that this partition should have, each with the hash of its file and of what is embedded.
 
     They lack their vectors and their own hashes. ``modified_at`` is None where the file is gone.
     """
     columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
-    elsewhere = owners.elsewhere(partition)
     documents = {
         row["document_id"]: row
         for row in store.rows(normalise.TABLE.name, partition, columns=columns)
-        if row["document_id"] not in aliases.canonical_of
-        and not row["flags"]
-        and id_hash(row["document_id"]) not in elsewhere
+        if row["document_id"] not in aliases.canonical_of and not row["flags"]
     }
     labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
     modified = {

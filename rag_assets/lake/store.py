@@ -31,6 +31,8 @@ from rag_assets.lake.locks import lease, machine_lock
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
 ASIDE = ".aside"  # ending of the names of raw bytes that a sweep has put aside
+INDEX_CACHE_BYTES = 256 * 2**20
+METADATA_CACHE_BYTES = 64 * 2**20
 
 
 def quoted(values: Sequence[str]) -> str:
@@ -43,10 +45,24 @@ class LakeStore:
 
     Args:
         uri: folder path or object-store URI (``s3://bucket/prefix``).
+        shares_cache: keep what is read of indexes and metadata for all tables that are opened, up
+            to a limit. Otherwise each has a cache of its own, of up to 6 GB, and takes it along
+            when it is closed. To look up 512 of 600,000 keys in a table that was opened for it
+            takes 22 ms, and 130 where all pages of the index are read for each look.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, shares_cache: bool = True) -> None:
         self.uri = uri.rstrip("/")
+        self._shares_cache = shares_cache
+
+    @cached_property
+    def _session(self) -> lancedb.Session | None:
+        if not self._shares_cache:
+            return None
+        return lancedb.Session(
+            index_cache_size_bytes=INDEX_CACHE_BYTES,
+            metadata_cache_size_bytes=METADATA_CACHE_BYTES,
+        )
 
     @cached_property
     def _files(self) -> tuple[fs.FileSystem, str]:
@@ -69,7 +85,7 @@ class LakeStore:
     def _stage(self, stage: str) -> lancedb.DBConnection:
         _, root = self._files  # makes the folder, or says why it cannot
         base = self.uri if "://" in self.uri else root
-        return lancedb.connect(f"{base}/tables/{stage}")
+        return lancedb.connect(f"{base}/tables/{stage}", session=self._session)
 
     # Tables
 

@@ -16,10 +16,10 @@ from rag_assets.plans.stages import Models, Stage, stages
 from rag_assets.sections import structure
 from rag_assets.sections.boilerplate import MIN_PAGES
 from rag_assets.sources import ingest
+from rag_assets.sources.buckets import partitions_to_retire
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile
 from rag_assets.sources.listing import opened
-from rag_assets.sources.retirement import partitions_to_retire
 
 FINGERPRINTS = "plans/fingerprints"  # record: fingerprint -> its parts
 ENGINES = "engines"

@@ -9,8 +9,8 @@ from rag_assets.lake.generations import Generation
 from rag_assets.lake.store import LakeStore
 from rag_assets.plans.plan import RefreshPlan
 from rag_assets.plans.stages import Models
+from rag_assets.sources.buckets import partitions_to_retire
 from rag_assets.sources.declaration import Source
-from rag_assets.sources.retirement import partitions_to_retire
 
 
 def standing(

@@ -9,9 +9,9 @@ from pydantic import Field
 from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
 from rag_assets.sources import ingest
+from rag_assets.sources.buckets import partitions_to_retire, retire_partitions
 from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
-from rag_assets.sources.retirement import partitions_to_retire, retire_partitions
 
 HELD = "source_lists_what_it_held"
 MAX_NOTICES = 50

@@ -12,6 +12,7 @@ from rag_assets.lake.delta import Progress, Report, StageTable, refresh
 from rag_assets.lake.identity import bytes_hash, value_hash
 from rag_assets.lake.schemas import SOURCE_FILES, stage_rows
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.sources import buckets
 from rag_assets.sources.declaration import Source, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
 from rag_assets.sources.listing import opened
@@ -48,6 +49,7 @@ class Look:
         n_readable: files of the whole source that are listed and can be read.
         n_stood: files of the whole source that were read and are stored.
         versions: of the run's partitions' tables; another one means that somebody wrote since.
+        moves: documents are on their way between partitions (``buckets``).
     """
 
     listing: Listing
@@ -55,6 +57,7 @@ class Look:
     n_readable: int
     n_stood: int
     versions: Mapping[str, int]
+    moves: bool
 
 
 @contextmanager
@@ -64,13 +67,14 @@ def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Itera
     Raises:
         SourceError: the source cannot be listed.
     """
+    moves = buckets.expect(store, source)
     versions = {partition: _version(store, partition) for partition in partitions}
     with opened(source) as listing:
         files: dict[str, list[FoundFile]] = {}
         for file in listing.files():
             files.setdefault(source.partition_of(file.uri), []).append(file)
         n_readable = sum(_n_readable(found) for found in files.values())
-        yield Look(listing, files, n_readable, n_stored(store, source), versions)
+        yield Look(listing, files, n_readable, n_stored(store, source), versions, moves)
 
 
 def ingest(
@@ -135,6 +139,8 @@ def ingest(
             progress=progress,
             retry=failed,
         )
+        if used is not None and used.moves:
+            buckets.listed(store, source.name, partition)
         if notice is not None and used is not None and used is not look:
             for text in used.listing.notices:
                 notice(text)

@@ -168,7 +168,7 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
 
 
 def inputs(world: World) -> dict[str, str]:
-    found, _, _ = build._all_inputs(world.store, ["docs.0"])
+    found, _ = build._all_inputs(world.store, ["docs.0"])
     return found["docs.0"]
 
 
@@ -355,50 +355,6 @@ def test_what_is_recorded_of_partitions_is_what_stands_in_the_index(
     for name in ("docs.0", "other.0"):
         standing = [row for row in rows(world).values() if row["partition"] == name]
         assert build._figures(standing).items() <= recorded[name].items()
-
-
-def split(world: World) -> World:
-    """The same source in two buckets, of which the first still holds all documents."""
-    later = World(world.root.parent, world.store, world.source.name)
-    later.source = replace(world.source, buckets=2)
-    return later
-
-
-def test_document_in_two_partitions_while_buckets_are_split_stands_once(world: World) -> None:
-    for n in range(6):
-        world.write(f"{n}.md", f"the lighthouse {n}")
-    world.refresh()
-    halves = split(world)
-    halves.partition = "docs.1"
-    halves.stages()
-    halfway = halves.index()
-    table = world.store.table("chunk_index")
-    assert table is not None
-    assert len(rows(world)) == table.count_rows() == 6
-    n_moved = sum(row["partition"] == "docs.1" for row in rows(world).values())
-    assert 0 < n_moved < 6
-    halves.partition = "docs.0"
-    halves.stages()
-    done = halves.index()
-    assert (done.n_upserted, done.n_deleted, done.is_new) == (0, 0, False)
-    assert done.generation.data_version == halfway.generation.data_version
-    assert found(world, done, "lighthouse") == {f"docs:{n}.md" for n in range(6)}
-
-
-def test_partition_that_waits_leaves_documents_to_the_one_they_moved_to(world: World) -> None:
-    for n in range(6):
-        world.write(f"{n}.md", f"the lighthouse {n}")
-    world.refresh()
-    halves = split(world)
-    ingest.ingest(world.store, halves.source, "docs.0", run_id="r")
-    normalise.normalise_documents(world.store, "docs.0", run_id="r")  # and its run fails here
-    halves.partition = "docs.1"
-    halves.stages()
-    built = halves.index()
-    table = world.store.table("chunk_index")
-    assert table is not None
-    assert len(rows(world)) == table.count_rows() == built.generation.counts["chunks"] == 6
-    assert {row["partition"] for row in rows(world).values()} == {"docs.0", "docs.1"}
 
 
 def test_vectors_of_another_code_version_replace_the_old_ones(

@@ -34,8 +34,8 @@ from rag_assets.lake.store import LakeStore, scan
 from rag_assets.sections import structure
 from rag_assets.serving.promotion import promote
 from rag_assets.sources import ingest
+from rag_assets.sources.buckets import retire_partitions
 from rag_assets.sources.declaration import Source
-from rag_assets.sources.retirement import retire_partitions
 from rag_assets_tests.fakes import FakeChat, count_words
 from rag_assets_tests.world import LABELS, WordCounter
 

@@ -10,7 +10,7 @@ from rag_assets.plans.flow import read_stored
 from rag_assets.plans.plan import PartitionPlan
 from rag_assets.plans.planning import plan_refresh
 from rag_assets.plans.stages import Models, stages
-from rag_assets.sources.retirement import partitions_to_retire
+from rag_assets.sources.buckets import partitions_to_retire
 from rag_assets_tests.laws import estate as whole
 from rag_assets_tests.laws.commits import watched
 from rag_assets_tests.laws.estate import TABLES, Work, refresh_partition, surroundings

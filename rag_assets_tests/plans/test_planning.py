@@ -18,10 +18,10 @@ from rag_assets.plans.planning import FINGERPRINTS, plan_refresh
 from rag_assets.plans.stages import CODE, MODEL, Models, stages
 from rag_assets.sections import structure
 from rag_assets.sources import ingest
+from rag_assets.sources.buckets import retire_partitions
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.found import FoundFile, UnreadableError
-from rag_assets.sources.retirement import retire_partitions
 from rag_assets_tests.world import World
 
 STAGES = ["source_files", "documents", "sections", "chunks", "embeddings", "enrichments"]

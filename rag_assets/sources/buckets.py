@@ -1,0 +1,111 @@
+"""What follows from another number of buckets: documents move from one partition to another.
+
+A document belongs to the partition that its uri is hashed to. It is gone from its old partition as
+soon as that is refreshed, or emptied because its source has it no longer, and stands in its new one
+only when that was refreshed, too. Until all have arrived, the index leaves the source as it was
+(``index.build``). What is still to come stands in the record ``buckets/<source>``.
+"""
+
+from dataclasses import asdict, dataclass
+
+from rag_assets.lake.store import LakeStore
+from rag_assets.sources.catalog import source_name
+from rag_assets.sources.declaration import Source
+
+RECORDS = "buckets"
+FILES = "source_files"  # the first stage's table
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Of a source, as its files are listed.
+
+    Attributes:
+        number: of buckets.
+        missing: partitions that were not listed since the number changed; None at rest, when the
+            index has followed.
+    """
+
+    number: int
+    missing: list[str] | None = None
+
+
+def expect(store: LakeStore, source: Source) -> bool:
+    """Before files are listed by the source's number of buckets; whether documents move by it."""
+    known = _known(store, source.name)
+    if known is None or known.number != source.buckets:
+        with store.locked(f"{RECORDS}.{source.name}"):
+            known = _known(store, source.name)
+            if known is None or known.number != source.buckets:
+                known = Buckets(source.buckets, None if known is None else source.partitions)
+                _put(store, source.name, known)
+    return known.missing is not None
+
+
+def listed(store: LakeStore, name: str, partition: str) -> None:
+    """A partition of a source whose documents move was listed."""
+    with store.locked(f"{RECORDS}.{name}"):
+        known = _known(store, name)
+        if known is not None and known.missing:
+            left = [other for other in known.missing if other != partition]
+            _put(store, name, Buckets(known.number, left))
+
+
+def moving(store: LakeStore) -> dict[str, Buckets]:
+    """Sources whose documents are on their way, or have arrived where the index has not."""
+    found = ((name, _known(store, name)) for name in store.records(RECORDS))
+    return {name: of for name, of in found if of is not None and of.missing is not None}
+
+
+def have_arrived(store: LakeStore, name: str, buckets: Buckets) -> bool:
+    """Whether each document of a source that moves stands in its new partition, and only there."""
+    return not buckets.missing and not _with_files(store, name, buckets.number)
+
+
+def indexed(store: LakeStore, name: str, buckets: Buckets) -> None:
+    """The index has followed a move; nothing is done where another one began since."""
+    with store.locked(f"{RECORDS}.{name}"):
+        if _known(store, name) == buckets:
+            _put(store, name, Buckets(buckets.number))
+
+
+def retire_partitions(store: LakeStore, source: Source) -> list[str]:
+    """Empty the partitions that this source had and has not now; returns those that held rows.
+
+    Their files stand in other partitions now. Tables are emptied from the last stage to the first:
+    a partition whose retirement was killed still has files, and is retired by the next refresh.
+    """
+    retired = partitions_to_retire(store, source)
+    for partition in retired:
+        for stage in [*(name for name in store.folders("tables") if name != FILES), FILES]:
+            table = store.table(stage, partition)
+            if table is not None:
+                table.delete("true")
+    return retired
+
+
+def partitions_to_retire(store: LakeStore, source: Source) -> list[str]:
+    """Partitions that hold rows of this source and that it has not now."""
+    return _with_files(store, source.name, source.buckets)
+
+
+def _with_files(store: LakeStore, name: str, n_buckets: int) -> list[str]:
+    """Partitions with files that a source of so many buckets has not."""
+    kept = {f"{name}.{bucket}" for bucket in range(n_buckets)}
+    return [
+        partition
+        for partition in store.partitions(FILES)
+        if source_name(partition) == name
+        and partition not in kept
+        and (table := store.table(FILES, partition)) is not None
+        and table.count_rows() > 0
+    ]
+
+
+def _known(store: LakeStore, name: str) -> Buckets | None:
+    record = store.get_record(f"{RECORDS}/{name}")
+    return None if record is None else Buckets(**record)
+
+
+def _put(store: LakeStore, name: str, buckets: Buckets) -> None:
+    store.put_record(f"{RECORDS}/{name}", asdict(buckets))
