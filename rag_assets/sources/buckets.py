@@ -6,6 +6,7 @@ only when that was refreshed, too. Until all have arrived, the index leaves the 
 (``index.build``). What is still to come stands in the record ``buckets/<source>``.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 from rag_assets.lake.store import LakeStore
@@ -22,16 +23,16 @@ class Buckets:
 
     Attributes:
         number: of buckets.
-        missing: partitions that were not listed since the number changed; None at rest, when the
-            index has followed.
+        missing: partitions that may lack files, or hold others', as they were not listed since the
+            number changed; None at rest, when the index has followed.
     """
 
     number: int
     missing: list[str] | None = None
 
 
-def expect(store: LakeStore, source: Source) -> bool:
-    """Before files are listed by the source's number of buckets; whether documents move by it."""
+def expect(store: LakeStore, source: Source) -> Buckets:
+    """Record the source's number of buckets, before files are listed by it."""
     known = _known(store, source.name)
     if known is None or known.number != source.buckets:
         with store.locked(f"{RECORDS}.{source.name}"):
@@ -39,15 +40,15 @@ def expect(store: LakeStore, source: Source) -> bool:
             if known is None or known.number != source.buckets:
                 known = Buckets(source.buckets, None if known is None else source.partitions)
                 _put(store, source.name, known)
-    return known.missing is not None
+    return known
 
 
-def listed(store: LakeStore, name: str, partition: str) -> None:
-    """A partition of a source whose documents move was listed."""
+def listed(store: LakeStore, name: str, partitions: Collection[str]) -> None:
+    """These partitions of a source whose documents move have the files that are theirs."""
     with store.locked(f"{RECORDS}.{name}"):
         known = _known(store, name)
-        if known is not None and known.missing:
-            left = [other for other in known.missing if other != partition]
+        if known is not None and known.missing and partitions:
+            left = [partition for partition in known.missing if partition not in partitions]
             _put(store, name, Buckets(known.number, left))
 
 

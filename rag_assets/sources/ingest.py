@@ -67,14 +67,17 @@ def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Itera
     Raises:
         SourceError: the source cannot be listed.
     """
-    moves = buckets.expect(store, source)
+    now = buckets.expect(store, source)
     versions = {partition: _version(store, partition) for partition in partitions}
     with opened(source) as listing:
         files: dict[str, list[FoundFile]] = {}
         for file in listing.files():
             files.setdefault(source.partition_of(file.uri), []).append(file)
         n_readable = sum(_n_readable(found) for found in files.values())
-        yield Look(listing, files, n_readable, n_stored(store, source), versions, moves)
+        if now.missing:  # those to which nothing happened: no run may ever ask for them
+            in_place = {key for key in now.missing if _has_just(store, key, files.get(key, []))}
+            buckets.listed(store, source.name, in_place)
+        yield Look(listing, files, n_readable, n_stored(store, source), versions, bool(now.missing))
 
 
 def ingest(
@@ -140,7 +143,7 @@ def ingest(
             retry=failed,
         )
         if used is not None and used.moves:
-            buckets.listed(store, source.name, partition)
+            buckets.listed(store, source.name, {partition})
         if notice is not None and used is not None and used is not look:
             for text in used.listing.notices:
                 notice(text)
@@ -190,6 +193,12 @@ def _manifests(store: LakeStore, source: Source) -> dict[str, str]:
 def _version(store: LakeStore, partition: str) -> int:
     table = store.table(TABLE.name, partition)
     return 1 if table is None else int(table.version)  # 1: made, and empty still
+
+
+def _has_just(store: LakeStore, partition: str, files: Sequence[FoundFile]) -> bool:
+    """Whether the files that stand in the partition are those that belong to it."""
+    standing = {row["uri"] for row in store.rows(TABLE.name, partition, columns=["uri"])}
+    return standing == {file.uri for file in files}
 
 
 def _n_readable(files: Sequence[FoundFile]) -> int:

@@ -98,6 +98,21 @@ def test_a_killed_retirement_is_waited_for(world: World) -> None:
     assert shown(world.store) == dict.fromkeys(URIS, "docs.0")
 
 
+def test_a_partition_to_which_nothing_happened_is_not_waited_for(world: World) -> None:
+    """Sensors ask for partitions with changes only."""
+    give(world, 2)
+    of = {path: world.source.partition_of(f"docs:{path.name}") for path in world.root.iterdir()}
+    for path in [path for path, partition in of.items() if partition == "docs.1"]:
+        path.unlink()
+    give(world, 1)
+    world.refresh()
+    give(world, 2)
+    (path,) = [path for path, partition in of.items() if partition == "docs.0"][:1]
+    path.write_text("the compass")
+    run(world, "docs.0")
+    assert world.index().waiting == []
+
+
 def test_other_sources_do_not_wait(world: World, tmp_path: Path) -> None:
     other = World(tmp_path, world.store, "other")
     other.write("a.md", "the anchor")
