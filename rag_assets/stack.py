@@ -92,16 +92,17 @@ def is_alive(started: Started) -> bool:
 
 def stop(settings: Settings, started: Started) -> None:
     """Ask it to end, wait, and end it and its children by force if it does not."""
+    family = []
     with suppress(psutil.NoSuchProcess):  # it may end by itself at any of these lines
         if is_alive(started):
             process = psutil.Process(started.pid)
             family = [process, *process.children(recursive=True)]
             process.send_signal(signal.SIGTERM)
-            _, alive = psutil.wait_procs(family, timeout=GRACE_S)
-            for survivor in alive:
-                with suppress(psutil.NoSuchProcess):
-                    survivor.kill()
-            psutil.wait_procs(alive, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
+    for survivor in alive:
+        with suppress(psutil.NoSuchProcess):
+            survivor.kill()
+    psutil.wait_procs(alive, timeout=10)
     _write(settings, [s for s in known(settings) if s.name != started.name])
 
 

@@ -52,7 +52,8 @@ TABLES = (ingest.TABLE.name, normalise.REJECTED.name, normalise.TABLE.name, stru
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
 FEW_VECTORS = 1000  # are looked up; of more, all of a partition are read
-LOOKS = 3  # at a partition that others write to meanwhile
+ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
+_ORPHANS = "orphans"  # copies in a partition that no other document stands for any more
 _FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
 
 
@@ -88,6 +89,25 @@ def build_index(
         run_id: of the Dagster run.
         progress: called with (partitions done, partitions).
     """
+    made_by = {role: dict(model) for role, model in models.items()}
+    for _ in range(ATTEMPTS):
+        report = _built(store, dimension, made_by, run_id, progress)
+        if report is not None:
+            return report
+    raise LakeError(
+        "partitions were written each time while the index read them; run `rag refresh` again when "
+        "fewer runs are at work"
+    )
+
+
+def _built(
+    store: LakeStore,
+    dimension: int,
+    made_by: dict[str, dict[str, str]],
+    run_id: str,
+    progress: Progress | None,
+) -> BuildReport | None:
+    """One attempt; None where others wrote meanwhile to what it read, so that rows may lack."""
     before = generations.candidate(store)
     if before is not None and store.table(INDEX) is None:  # its index was removed, by a person
         emptied = replace(before, index_version=0, data_version="", inputs={})
@@ -97,44 +117,36 @@ def build_index(
     if table.count_rows() and (before is None or not all(before.inputs.values())):
         index_table(table)  # a killed build left rows that every look for others would scan
     known = _known_inputs(table) if before is None else before.inputs
-    moving = buckets.moving(store)
-    held = {name for name, of in moving.items() if not _can_follow(store, name, of)}
-    inputs, aliases = _all_inputs(store, known)
-    changed = _changed(inputs, known)
-    if before is not None and changed:
-        forgotten: dict[str, dict[str, str]] = {name: {} for name in changed}
-        generations.put_candidate(store, replace(before, inputs=known | forgotten))
     writer = _Writer(store, table, dimension)
-    waiting = []
-    for done, partition in enumerate(list(inputs)):
-        if partition not in changed:
-            inputs[partition] = known[partition]
-        elif source_name(partition) not in held and (
-            figures := _update(store, writer, partition, aliases)
-        ):
-            inputs[partition] |= figures
-        else:
-            waiting.append(partition)
-            was_killed = before is not None and not known.get(partition, {"": ""})
-            figures = _leave(writer, partition, _version(store, before) if was_killed else None)
+    was = _version(store, 0 if before is None else before.index_version)
+    moving = buckets.moving(store)
+    state = _looked(store, known, moving, writer.stood, was)
+    if before is not None and state.changed:
+        forgotten: dict[str, dict[str, str]] = {name: {} for name in state.changed}
+        generations.put_candidate(store, replace(before, inputs=known | forgotten))
+    inputs = {}
+    for done, (partition, now) in enumerate(state.inputs.items()):
+        if partition in state.keeping:
+            figures = _leave(writer, partition, state.keeping[partition])
             inputs[partition] = {**known.get(partition, {}), **figures}
+        elif partition not in state.changed:
+            inputs[partition] = known[partition]
+        elif (updated := _update(store, writer, partition, state)) is not None:
+            inputs[partition] = now | updated
+        else:
+            writer.flush()
+            return None
         if progress is not None:
-            progress(done + 1, len(inputs))
+            progress(done + 1, len(state.inputs))
     writer.flush()
     index_table(table)
-
-    def report(generation: Generation, *, is_new: bool) -> BuildReport:
-        return BuildReport(
-            generation, is_new, writer.n_added, writer.n_gone, n_unindexed(table), waiting
-        )
-
-    followed = {name: of for name, of in moving.items() if name not in held}
-    if before is not None and _is_torn(store, followed, held, waiting):
-        return report(before, is_new=False)  # a document may be in no row; the next build mends it
+    if {name: of for name, of in buckets.moving(store).items() if name not in state.held} != {
+        name: of for name, of in moving.items() if name not in state.held
+    }:
+        return None  # documents began to move while the partitions were read
     version = data_version(
         (name, of["rows"]) for name, of in inputs.items() if of["n_chunks"] != "0"
     )
-    made_by = {role: dict(model) for role, model in models.items()}
     if before is not None and (before.data_version, before.models) == (version, made_by):
         generation = replace(before, inputs=inputs)  # what it was built and judged as still holds
     else:
@@ -153,35 +165,26 @@ def build_index(
         )
     if generation != before:
         generations.put_candidate(store, generation)
-    for name, of in followed.items():
-        buckets.indexed(store, name, of)
-    return report(generation, is_new=before is None or generation.id != before.id)
+    for name in moving.keys() - state.held:
+        buckets.indexed(store, name, moving[name])
+    return BuildReport(
+        generation,
+        is_new=before is None or generation.id != before.id,
+        n_upserted=writer.n_added,
+        n_deleted=writer.n_gone,
+        n_unindexed=n_unindexed(table),
+        waiting=list(state.keeping),
+    )
 
 
 def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether a build with these models would find nothing changed."""
     table = store.table(INDEX)
     before = None if table is None else _candidate(store, table)
-    if before is None or before.models != models:
+    if table is None or before is None or before.models != models:
         return False
-    inputs, _ = _all_inputs(store, before.inputs)
-    return not _changed(inputs, before.inputs)
-
-
-def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
-    """Whether all documents of a source that moves have arrived, and all stages followed."""
-    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
-    return buckets.have_arrived(store, name, of) and all(
-        is_settled(store, partition) for partition in partitions
-    )
-
-
-def _is_torn(
-    store: LakeStore, followed: Mapping[str, Buckets], held: Set[str], waiting: Iterable[str]
-) -> bool:
-    """Whether documents began to move while the partitions were read, one after the other."""
-    now = {name: of for name, of in buckets.moving(store).items() if name not in held}
-    return now != followed or not followed.keys().isdisjoint(map(source_name, waiting))
+    was = _version(store, before.index_version)
+    return not _looked(store, before.inputs, buckets.moving(store), table, was).changed
 
 
 class _Writer:
@@ -273,42 +276,91 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
     return {name: {} for name in pc.unique(names).to_pylist()}
 
 
-def _all_inputs(
-    store: LakeStore, known: Iterable[str]
-) -> tuple[dict[str, dict[str, str]], _Aliases]:
-    """What all partitions' index rows depend on, and which documents are copies.
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All partitions, as they are found before the index is written to.
 
-    Partitions that the index knows and the lake no longer has come last. A copy whose canonical is
-    gone, and that was not grouped anew yet, is none: its text would be in no row.
+    Attributes:
+        inputs: what their rows depend on. Those that the index knows and the lake no longer has
+            come last.
+        changed: those whose rows may have to change.
+        keeping: of these, those that wait, and the version of the index whose rows they keep.
+        versions: of the tables of the others.
+        held: sources that move and have not arrived.
+        aliases: a copy whose canonical has no row, and will get none, is none: its text would be
+            nowhere.
+    """
+
+    inputs: dict[str, dict[str, str]]
+    changed: Set[str]
+    keeping: dict[str, Table | None]
+    versions: dict[str, list[int]]
+    held: Set[str]
+    aliases: _Aliases
+
+
+def _looked(
+    store: LakeStore,
+    known: Mapping[str, Mapping[str, str]],
+    moving: Mapping[str, Buckets],
+    stood: Table,
+    was: Table | None,
+) -> _State:
+    """Look at all partitions.
+
+    Args:
+        store: the lake.
+        known: partition -> what its rows in the index were made of; empty where a build was killed.
+        moving: sources whose documents are on their way.
+        stood: the index as it is.
+        was: the index as the candidate has it, None where there is none.
     """
     aliases = _aliases(store)
-    partitions = store.partitions(normalise.TABLE.name)
-    inputs = {}
+    held = {name for name, of in moving.items() if not _can_follow(store, name, of)}
+    state = _State({}, set(), {}, {}, held, aliases)
+    without_rows = set(aliases.uris_of)
     copies: dict[str, list[str]] = {}
-    gone = set(aliases.uris_of)
+    partitions = store.partitions(normalise.TABLE.name)
     for name in [*partitions, *sorted(set(known) - set(partitions))]:
         hashes = upstream_hashes(store, normalise.TABLE, name)
-        inputs[name] = _inputs(store, name, aliases, hashes)
-        copies[name] = sorted(hashes.keys() & aliases.canonical_of.keys())
-        gone -= hashes.keys()
+        now = state.inputs[name] = _inputs(store, name, aliases, hashes)
+        before = known.get(name)
+        if _depends_on(before, but=_ORPHANS) != now and _must_wait(store, state, name):
+            kept = state.keeping[name] = was if before == {} else stood
+            without_rows -= {row["document_id"] for row in _standing(kept, name)}
+        else:
+            without_rows -= hashes.keys()
+            copies[name] = sorted(hashes.keys() & aliases.canonical_of.keys())
     for name, mine in copies.items():
-        if orphans := [copy for copy in mine if aliases.canonical_of[copy] in gone]:
-            inputs[name]["orphans"] = value_hash(orphans)
+        if orphans := [copy for copy in mine if aliases.canonical_of[copy] in without_rows]:
+            state.inputs[name][_ORPHANS] = value_hash(orphans)
             for copy in orphans:
                 del aliases.canonical_of[copy]
-    return inputs, aliases
+    changed = {name for name, now in state.inputs.items() if _depends_on(known.get(name)) != now}
+    for name in changed - state.versions.keys():  # for its orphans alone
+        if _must_wait(store, state, name):
+            state.keeping[name] = stood
+    return replace(state, changed=changed)
 
 
-def _changed(
-    inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]
-) -> set[str]:
-    """Partitions whose rows may have to change."""
-    return {name for name, now in inputs.items() if _depends_on(known.get(name, {})) != now}
+def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
+    """Whether all documents of a source that moves have arrived, and all stages followed."""
+    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
+    return buckets.have_arrived(store, name, of) and all(
+        is_settled(store, partition) for partition in partitions
+    )
 
 
-def _depends_on(known: Mapping[str, str]) -> dict[str, str]:
+def _must_wait(store: LakeStore, state: _State, partition: str) -> bool:
+    """Whether a partition's tables do not fit together, or not to those of its source's others."""
+    state.versions[partition] = _versions(store, partition)
+    is_there = store.table(normalise.TABLE.name, partition) is not None
+    return source_name(partition) in state.held or (is_there and not is_settled(store, partition))
+
+
+def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, str]:
     """What was recorded of a partition's inputs, without what came of them."""
-    return {name: value for name, value in known.items() if name not in _FIGURES}
+    return {name: of for name, of in (known or {}).items() if name not in {*_FIGURES, but}}
 
 
 def _inputs(
@@ -334,22 +386,14 @@ def _inputs(
 
 
 def _update(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases
+    store: LakeStore, writer: _Writer, partition: str, state: _State
 ) -> dict[str, str] | None:
     """Bring one partition's rows in the index up to date; returns their ``_figures``.
 
-    None, and nothing done, where a stage has not followed the one before it: another run is at work
-    on this partition, or failed half-way. Its rows would be old text under new titles; the run that
-    finishes it will build the index again.
+    None, and nothing done, where another run has written to its tables since the look.
     """
-    for _ in range(LOOKS):
-        versions = _versions(store, partition)
-        found = _compared(store, writer, partition, aliases)
-        if _versions(store, partition) == versions:  # else other runs' tables were read, in part
-            break
-    else:
-        return None
-    if found is None:
+    found = _compared(store, writer, partition, state.aliases)
+    if found is None or _versions(store, partition) != state.versions[partition]:
         return None
     writer.replace(partition, found.stale, found.n_gone, found.fresh)
     return found.figures
@@ -368,10 +412,7 @@ class _Difference:
 def _compared(
     store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases
 ) -> _Difference | None:
-    """None where the partition is not settled."""
-    is_there = store.table(normalise.TABLE.name, partition) is not None
-    if is_there and not is_settled(store, partition):
-        return None
+    """None where somebody deletes meanwhile what belongs to the rows."""
     before = {row["chunk_id"]: row["row_hash"] for row in _standing(writer.stood, partition)}
     embedded = _embedded(store, partition)
     rows = {}
@@ -398,38 +439,40 @@ def _versions(store: LakeStore, partition: str) -> list[int]:
     return [0 if table is None else int(table.version) for table in tables]
 
 
-def _leave(writer: _Writer, partition: str, was: Table | None) -> dict[str, str]:
-    """Leave a partition that waits as it is, or as it ``was`` before a build that was killed."""
-    rows = _standing(writer.stood, partition)
-    if was is None:
-        return _figures(rows)
-    now = {row["chunk_id"]: row["row_hash"] for row in rows}
-    rows = _standing(was, partition)
-    then = {row["chunk_id"]: row["row_hash"] for row in rows}
-    stale = [key for key, row_hash in now.items() if then.get(key) != row_hash]
-    lost = [key for key, row_hash in then.items() if now.get(key) != row_hash]
-    writer.replace(partition, stale, len(now.keys() - then.keys()), _copied(was, partition, lost))
+def _leave(writer: _Writer, partition: str, kept: Table | None) -> dict[str, str]:
+    """Leave a partition's rows as a version of the index has them, and undo what came after."""
+    rows = _standing(kept, partition)
+    if kept is not writer.stood:
+        now = {row["chunk_id"]: row["row_hash"] for row in _standing(writer.stood, partition)}
+        then = {row["chunk_id"]: row["row_hash"] for row in rows}
+        stale = [key for key, row_hash in now.items() if then.get(key) != row_hash]
+        lost = [key for key, row_hash in then.items() if now.get(key) != row_hash]
+        n_gone = len(now.keys() - then.keys())
+        writer.replace(partition, stale, n_gone, _copied(kept, partition, lost))
     return _figures(rows)
 
 
-def _copied(table: Table, partition: str, chunk_ids: Sequence[str]) -> Iterator[pa.Table]:
+def _copied(table: Table | None, partition: str, chunk_ids: Sequence[str]) -> Iterator[pa.Table]:
     """These rows of a partition, whole."""
+    if table is None:
+        return
     for start in range(0, len(chunk_ids), FEW_VECTORS):
         ids = quoted(chunk_ids[start : start + FEW_VECTORS])
         yield scan(table, where=f"partition = {quoted([partition])} AND chunk_id IN ({ids})")
 
 
-def _version(store: LakeStore, generation: Generation | None) -> Table | None:
-    """The index as a generation has it."""
-    table = store.table(INDEX)
-    if table is None or generation is None or not generation.index_version:
-        return None
-    table.checkout(generation.index_version)
+def _version(store: LakeStore, version: int) -> Table | None:
+    """The index as it was in a version; None of version 0."""
+    table = store.table(INDEX) if version else None
+    if table is not None:
+        table.checkout(version)
     return table
 
 
-def _standing(table: Table, partition: str) -> list[dict[str, Any]]:
+def _standing(table: Table | None, partition: str) -> list[dict[str, Any]]:
     """A partition's rows in a version of the index."""
+    if table is None:
+        return []
     columns = ["chunk_id", "row_hash", "document_id"]
     rows = scan(table, columns=columns, where=f"partition = {quoted([partition])}")
     found: list[dict[str, Any]] = rows.to_pylist()

@@ -7,7 +7,7 @@ only when that was refreshed, too. Until all have arrived, the index leaves the 
 """
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.catalog import source_name
@@ -23,11 +23,13 @@ class Buckets:
 
     Attributes:
         number: of buckets.
+        move: counts the changes of the number, so that none is taken for another.
         missing: partitions that may lack files, or hold others', as they were not listed since the
             number changed; None at rest, when the index has followed.
     """
 
     number: int
+    move: int = 0
     missing: list[str] | None = None
 
 
@@ -37,19 +39,24 @@ def expect(store: LakeStore, source: Source) -> Buckets:
     if known is None or known.number != source.buckets:
         with store.locked(f"{RECORDS}.{source.name}"):
             known = _known(store, source.name)
-            if known is None or known.number != source.buckets:
-                known = Buckets(source.buckets, None if known is None else source.partitions)
+            if known is None and not _holding(store, source.name, 0):
+                known = Buckets(source.buckets)
+                _put(store, source.name, known)
+            elif known is None or known.number != source.buckets:
+                move = 1 if known is None else known.move + 1
+                known = Buckets(source.buckets, move, source.partitions)
                 _put(store, source.name, known)
     return known
 
 
-def listed(store: LakeStore, name: str, partitions: Collection[str]) -> None:
-    """These partitions of a source whose documents move have the files that are theirs."""
+def listed(store: LakeStore, name: str, move: int, partitions: Collection[str]) -> None:
+    """In this move of a source's documents, these partitions have the files that are theirs."""
     with store.locked(f"{RECORDS}.{name}"):
         known = _known(store, name)
-        if known is not None and known.missing and partitions:
+        if known is not None and known.move == move and known.missing:
             left = [partition for partition in known.missing if partition not in partitions]
-            _put(store, name, Buckets(known.number, left))
+            if left != known.missing:
+                _put(store, name, replace(known, missing=left))
 
 
 def moving(store: LakeStore) -> dict[str, Buckets]:
@@ -59,26 +66,26 @@ def moving(store: LakeStore) -> dict[str, Buckets]:
 
 
 def have_arrived(store: LakeStore, name: str, buckets: Buckets) -> bool:
-    """Whether each document of a source that moves stands in its new partition, and only there."""
-    return not buckets.missing and not _with_files(store, name, buckets.number)
+    """Whether each file of a source that moves stands in its new partition, and only there."""
+    return not buckets.missing and not _holding(store, name, buckets.number)
 
 
 def indexed(store: LakeStore, name: str, buckets: Buckets) -> None:
     """The index has followed a move; nothing is done where another one began since."""
     with store.locked(f"{RECORDS}.{name}"):
         if _known(store, name) == buckets:
-            _put(store, name, Buckets(buckets.number))
+            _put(store, name, replace(buckets, missing=None))
 
 
 def retire_partitions(store: LakeStore, source: Source) -> list[str]:
     """Empty the partitions that this source had and has not now; returns those that held rows.
 
-    Their files stand in other partitions now. Tables are emptied from the last stage to the first:
-    a partition whose retirement was killed still has files, and is retired by the next refresh.
+    Their files stand in other partitions now. A partition whose retirement was killed, or to which
+    a run wrote that was at work on it, still holds rows, and is retired by the next refresh.
     """
     retired = partitions_to_retire(store, source)
     for partition in retired:
-        for stage in [*(name for name in store.folders("tables") if name != FILES), FILES]:
+        for stage in store.folders("tables"):
             table = store.table(stage, partition)
             if table is not None:
                 table.delete("true")
@@ -87,20 +94,24 @@ def retire_partitions(store: LakeStore, source: Source) -> list[str]:
 
 def partitions_to_retire(store: LakeStore, source: Source) -> list[str]:
     """Partitions that hold rows of this source and that it has not now."""
-    return _with_files(store, source.name, source.buckets)
+    return _holding(store, source.name, source.buckets)
 
 
-def _with_files(store: LakeStore, name: str, n_buckets: int) -> list[str]:
-    """Partitions with files that a source of so many buckets has not."""
+def _holding(store: LakeStore, name: str, n_buckets: int) -> list[str]:
+    """Partitions with rows in any table that a source of so many buckets has not."""
     kept = {f"{name}.{bucket}" for bucket in range(n_buckets)}
-    return [
+    former = [
         partition
         for partition in store.partitions(FILES)
-        if source_name(partition) == name
-        and partition not in kept
-        and (table := store.table(FILES, partition)) is not None
-        and table.count_rows() > 0
+        if source_name(partition) == name and partition not in kept
     ]
+    stages = store.folders("tables") if former else []
+    return [key for key in former if any(_has_rows(store, stage, key) for stage in stages)]
+
+
+def _has_rows(store: LakeStore, stage: str, partition: str) -> bool:
+    table = store.table(stage, partition)
+    return table is not None and table.count_rows() > 0
 
 
 def _known(store: LakeStore, name: str) -> Buckets | None:

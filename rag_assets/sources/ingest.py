@@ -13,6 +13,7 @@ from rag_assets.lake.identity import bytes_hash, value_hash
 from rag_assets.lake.schemas import SOURCE_FILES, stage_rows
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources import buckets
+from rag_assets.sources.buckets import Buckets
 from rag_assets.sources.declaration import Source, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
 from rag_assets.sources.listing import opened
@@ -49,7 +50,7 @@ class Look:
         n_readable: files of the whole source that are listed and can be read.
         n_stood: files of the whole source that were read and are stored.
         versions: of the run's partitions' tables; another one means that somebody wrote since.
-        moves: documents are on their way between partitions (``buckets``).
+        now: the source's buckets.
     """
 
     listing: Listing
@@ -57,7 +58,7 @@ class Look:
     n_readable: int
     n_stood: int
     versions: Mapping[str, int]
-    moves: bool
+    now: Buckets
 
 
 @contextmanager
@@ -76,8 +77,8 @@ def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Itera
         n_readable = sum(_n_readable(found) for found in files.values())
         if now.missing:  # those to which nothing happened: no run may ever ask for them
             in_place = {key for key in now.missing if _has_just(store, key, files.get(key, []))}
-            buckets.listed(store, source.name, in_place)
-        yield Look(listing, files, n_readable, n_stored(store, source), versions, bool(now.missing))
+            buckets.listed(store, source.name, now.move, in_place)
+        yield Look(listing, files, n_readable, n_stored(store, source), versions, now)
 
 
 def ingest(
@@ -142,8 +143,8 @@ def ingest(
             progress=progress,
             retry=failed,
         )
-        if used is not None and used.moves:
-            buckets.listed(store, source.name, {partition})
+        if used is not None and used.now.missing:
+            buckets.listed(store, source.name, used.now.move, {partition})
         if notice is not None and used is not None and used is not look:
             for text in used.listing.notices:
                 notice(text)

@@ -168,8 +168,9 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
 
 
 def inputs(world: World) -> dict[str, str]:
-    found, _ = build._all_inputs(world.store, ["docs.0"])
-    return found["docs.0"]
+    table = world.store.table("chunk_index")
+    assert table is not None
+    return build._looked(world.store, {}, {}, table, None).inputs["docs.0"]
 
 
 def killed_build(world: World) -> None:
