@@ -28,7 +28,8 @@ from rag_assets.chunks.chunking import embedded_text
 from rag_assets.documents import normalise
 from rag_assets.documents.decoding import decode
 from rag_assets.embeddings import embed
-from rag_assets.index.build import EMBEDDINGS, INDEX
+from rag_assets.index.build import INDEX
+from rag_assets.index.partitions import EMBEDDINGS
 from rag_assets.index.search import IndexReader
 from rag_assets.index.search_indexes import index_table
 from rag_assets.lake import generations

@@ -19,7 +19,7 @@ work on it, or failed half-way. A source whose documents move, as it was given a
 buckets, waits as a whole until all have arrived.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,31 +30,30 @@ from lancedb.table import Table
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
+from rag_assets.index.partitions import (
+    EMBEDDINGS,
+    FIGURES,
+    Aliases,
+    State,
+    look_at,
+    standing_rows,
+    versions_of,
+)
 from rag_assets.index.search_indexes import index_table, n_unindexed
-from rag_assets.index.settled import is_settled
 from rag_assets.lake import generations
-from rag_assets.lake.delta import Progress, upstream_hashes
+from rag_assets.lake.delta import Progress
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
-from rag_assets.sections import structure
 from rag_assets.sources import buckets, ingest
-from rag_assets.sources.buckets import Buckets
-from rag_assets.sources.catalog import source_name
 
 CODE_VERSION = "4"
 INDEX = "chunk_index"
-EMBEDDINGS = "embeddings"
-# That a partition's rows follow from.
-TABLES = (ingest.TABLE.name, normalise.REJECTED.name, normalise.TABLE.name, structure.TABLE.name,
-          cut.TABLE.name, EMBEDDINGS, enrich.TABLE.name)  # fmt: skip
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
 FEW_VECTORS = 1000  # are looked up; of more, all of a partition are read
 ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
-_ORPHANS = "orphans"  # copies in a partition that no other document stands for any more
-_FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,7 @@ def _built(
     known = _known_inputs(table) if before is None else before.inputs
     writer = _Writer(store, table, dimension)
     was = _version(store, 0 if before is None else before.index_version)
-    moving = buckets.moving(store)
-    state = _looked(store, known, moving, writer.stood, was)
+    state = look_at(store, CODE_VERSION, known, writer.stood, was)
     if before is not None and state.changed:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in state.changed}
         generations.put_candidate(store, replace(before, inputs=known | forgotten))
@@ -140,8 +138,8 @@ def _built(
             progress(done + 1, len(state.inputs))
     writer.flush()
     index_table(table)
-    if {name: of for name, of in buckets.moving(store).items() if name not in state.held} != {
-        name: of for name, of in moving.items() if name not in state.held
+    if state.followed != {
+        name: of for name, of in buckets.moving(store).items() if name not in state.held
     }:
         return None  # documents began to move while the partitions were read
     version = data_version(
@@ -165,8 +163,8 @@ def _built(
         )
     if generation != before:
         generations.put_candidate(store, generation)
-    for name in moving.keys() - state.held:
-        buckets.indexed(store, name, moving[name])
+    for name, of in state.followed.items():
+        buckets.indexed(store, name, of)
     return BuildReport(
         generation,
         is_new=before is None or generation.id != before.id,
@@ -184,7 +182,7 @@ def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> boo
     if table is None or before is None or before.models != models:
         return False
     was = _version(store, before.index_version)
-    return not _looked(store, before.inputs, buckets.moving(store), table, was).changed
+    return not look_at(store, CODE_VERSION, before.inputs, table, was).changed
 
 
 class _Writer:
@@ -249,21 +247,6 @@ class _Writer:
         self._stale, self._fresh = {}, []
 
 
-@dataclass(frozen=True, slots=True)
-class _Aliases:
-    canonical_of: dict[str, str]  # alias id -> canonical id
-    uris_of: dict[str, list[str]]  # canonical id -> uris of its aliases, sorted
-
-
-def _aliases(store: LakeStore) -> _Aliases:
-    canonical_of: dict[str, str] = {}
-    uris_of: dict[str, list[str]] = {}
-    for row in store.rows("duplicates"):
-        canonical_of[row["document_id"]] = row["canonical_id"]
-        uris_of.setdefault(row["canonical_id"], []).append(row["uri"])
-    return _Aliases(canonical_of, {key: sorted(uris) for key, uris in uris_of.items()})
-
-
 def _candidate(store: LakeStore, table: Table) -> Generation | None:
     """The build before; None where its table was removed, and its versions with it."""
     before = generations.candidate(store)
@@ -276,124 +259,15 @@ def _known_inputs(table: Table) -> dict[str, dict[str, str]]:
     return {name: {} for name in pc.unique(names).to_pylist()}
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """All partitions, as they are found before the index is written to.
-
-    Attributes:
-        inputs: what their rows depend on. Those that the index knows and the lake no longer has
-            come last.
-        changed: those whose rows may have to change.
-        keeping: of these, those that wait, and the version of the index whose rows they keep.
-        versions: of the tables of the others.
-        held: sources that move and have not arrived.
-        aliases: a copy whose canonical has no row, and will get none, is none: its text would be
-            nowhere.
-    """
-
-    inputs: dict[str, dict[str, str]]
-    changed: Set[str]
-    keeping: dict[str, Table | None]
-    versions: dict[str, list[int]]
-    held: Set[str]
-    aliases: _Aliases
-
-
-def _looked(
-    store: LakeStore,
-    known: Mapping[str, Mapping[str, str]],
-    moving: Mapping[str, Buckets],
-    stood: Table,
-    was: Table | None,
-) -> _State:
-    """Look at all partitions.
-
-    Args:
-        store: the lake.
-        known: partition -> what its rows in the index were made of; empty where a build was killed.
-        moving: sources whose documents are on their way.
-        stood: the index as it is.
-        was: the index as the candidate has it, None where there is none.
-    """
-    aliases = _aliases(store)
-    held = {name for name, of in moving.items() if not _can_follow(store, name, of)}
-    state = _State({}, set(), {}, {}, held, aliases)
-    without_rows = set(aliases.uris_of)
-    copies: dict[str, list[str]] = {}
-    partitions = store.partitions(normalise.TABLE.name)
-    for name in [*partitions, *sorted(set(known) - set(partitions))]:
-        hashes = upstream_hashes(store, normalise.TABLE, name)
-        now = state.inputs[name] = _inputs(store, name, aliases, hashes)
-        before = known.get(name)
-        if _depends_on(before, but=_ORPHANS) != now and _must_wait(store, state, name):
-            kept = state.keeping[name] = was if before == {} else stood
-            without_rows -= {row["document_id"] for row in _standing(kept, name)}
-        else:
-            without_rows -= hashes.keys()
-            copies[name] = sorted(hashes.keys() & aliases.canonical_of.keys())
-    for name, mine in copies.items():
-        if orphans := [copy for copy in mine if aliases.canonical_of[copy] in without_rows]:
-            state.inputs[name][_ORPHANS] = value_hash(orphans)
-            for copy in orphans:
-                del aliases.canonical_of[copy]
-    changed = {name for name, now in state.inputs.items() if _depends_on(known.get(name)) != now}
-    for name in changed - state.versions.keys():  # for its orphans alone
-        if _must_wait(store, state, name):
-            state.keeping[name] = stood
-    return replace(state, changed=changed)
-
-
-def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
-    """Whether all documents of a source that moves have arrived, and all stages followed."""
-    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
-    return buckets.have_arrived(store, name, of) and all(
-        is_settled(store, partition) for partition in partitions
-    )
-
-
-def _must_wait(store: LakeStore, state: _State, partition: str) -> bool:
-    """Whether a partition's tables do not fit together, or not to those of its source's others."""
-    state.versions[partition] = _versions(store, partition)
-    is_there = store.table(normalise.TABLE.name, partition) is not None
-    return source_name(partition) in state.held or (is_there and not is_settled(store, partition))
-
-
-def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, str]:
-    """What was recorded of a partition's inputs, without what came of them."""
-    return {name: of for name, of in (known or {}).items() if name not in {*_FIGURES, but}}
-
-
-def _inputs(
-    store: LakeStore, partition: str, aliases: _Aliases, hashes: Mapping[str, str]
-) -> dict[str, str]:
-    """What the index rows of a partition depend on, as short strings that change with it.
-
-    Versions say that a table was written; a table that was removed and made anew counts from 1
-    again, therefore the documents' content, too.
-    """
-    mine = sorted(hashes)
-    collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
-    standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
-    found = {
-        "code": CODE_VERSION,
-        "content": data_version(hashes.items()),
-        "duplicates": value_hash([collapsed, standing]),
-    }
-    for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
-        table = store.table(name, partition)
-        found[name] = "0" if table is None else str(table.version)
-    return found
-
-
 def _update(
-    store: LakeStore, writer: _Writer, partition: str, state: _State
+    store: LakeStore, writer: _Writer, partition: str, state: State
 ) -> dict[str, str] | None:
     """Bring one partition's rows in the index up to date; returns their ``_figures``.
 
     None, and nothing done, where another run has written to its tables since the look.
     """
     found = _compared(store, writer, partition, state.aliases)
-    if found is None or _versions(store, partition) != state.versions[partition]:
+    if found is None or versions_of(store, partition) != state.versions[partition]:
         return None
     writer.replace(partition, found.stale, found.n_gone, found.fresh)
     return found.figures
@@ -410,10 +284,10 @@ class _Difference:
 
 
 def _compared(
-    store: LakeStore, writer: _Writer, partition: str, aliases: _Aliases
+    store: LakeStore, writer: _Writer, partition: str, aliases: Aliases
 ) -> _Difference | None:
     """None where somebody deletes meanwhile what belongs to the rows."""
-    before = {row["chunk_id"]: row["row_hash"] for row in _standing(writer.stood, partition)}
+    before = {row["chunk_id"]: row["row_hash"] for row in standing_rows(writer.stood, partition)}
     embedded = _embedded(store, partition)
     rows = {}
     for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
@@ -433,17 +307,11 @@ def _compared(
     return _Difference(gone + replaced, len(gone), tables, _figures(rows.values()))
 
 
-def _versions(store: LakeStore, partition: str) -> list[int]:
-    """Of a partition's tables that its rows are made from; 0 of one that is not there."""
-    tables = (store.table(name, partition) for name in TABLES)
-    return [0 if table is None else int(table.version) for table in tables]
-
-
 def _leave(writer: _Writer, partition: str, kept: Table | None) -> dict[str, str]:
     """Leave a partition's rows as a version of the index has them, and undo what came after."""
-    rows = _standing(kept, partition)
+    rows = standing_rows(kept, partition)
     if kept is not writer.stood:
-        now = {row["chunk_id"]: row["row_hash"] for row in _standing(writer.stood, partition)}
+        now = {row["chunk_id"]: row["row_hash"] for row in standing_rows(writer.stood, partition)}
         then = {row["chunk_id"]: row["row_hash"] for row in rows}
         stale = [key for key, row_hash in now.items() if then.get(key) != row_hash]
         lost = [key for key, row_hash in then.items() if now.get(key) != row_hash]
@@ -469,24 +337,14 @@ def _version(store: LakeStore, version: int) -> Table | None:
     return table
 
 
-def _standing(table: Table | None, partition: str) -> list[dict[str, Any]]:
-    """A partition's rows in a version of the index."""
-    if table is None:
-        return []
-    columns = ["chunk_id", "row_hash", "document_id"]
-    rows = scan(table, columns=columns, where=f"partition = {quoted([partition])}")
-    found: list[dict[str, Any]] = rows.to_pylist()
-    return found
-
-
 def _figures(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What a partition's rows add to the generation: version and counts, ``_FIGURES``."""
+    """What a partition's rows add to the generation: version and counts, ``FIGURES``."""
     hashes, documents = [], set()
     for row in rows:
         hashes.append((row["chunk_id"], row["row_hash"]))
         documents.add(row["document_id"])
     figures = (data_version(hashes), str(len(hashes)), str(len(documents)))
-    return dict(zip(_FIGURES, figures, strict=True))
+    return dict(zip(FIGURES, figures, strict=True))
 
 
 def _tables(
@@ -509,7 +367,7 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
 
 
 def _rows(
-    store: LakeStore, partition: str, aliases: _Aliases
+    store: LakeStore, partition: str, aliases: Aliases
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
     """Rows that this partition should have, each with the hash of its file and of what is embedded.
 
@@ -540,7 +398,7 @@ def _row(
     document: dict[str, Any],
     labels: dict[str, Any] | None,
     partition: str,
-    aliases: _Aliases,
+    aliases: Aliases,
 ) -> dict[str, Any]:
     topics = [] if labels is None else labels["topics"]
     questions = [] if labels is None else labels["questions"]

@@ -8,8 +8,9 @@ import pytest
 
 from rag_assets.documents import normalise
 from rag_assets.embeddings import embed
-from rag_assets.index import build
+from rag_assets.index import build, partitions
 from rag_assets.index.build import BuildReport, count_unindexed
+from rag_assets.index.partitions import look_at
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
@@ -170,7 +171,7 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
 def inputs(world: World) -> dict[str, str]:
     table = world.store.table("chunk_index")
     assert table is not None
-    return build._looked(world.store, {}, {}, table, None).inputs["docs.0"]
+    return look_at(world.store, build.CODE_VERSION, {}, table, None).inputs["docs.0"]
 
 
 def killed_build(world: World) -> None:
@@ -379,7 +380,7 @@ def test_what_another_run_writes_while_a_partition_is_read_is_not_mixed_in(
     world.refresh()
     world.write("b.md", "the anchor")
     world.stages()
-    settled, n_looks = build.is_settled, []
+    settled, n_looks = partitions.is_settled, []
 
     def overtaken(store: LakeStore, partition: str) -> bool:
         found = settled(store, partition)
@@ -390,7 +391,7 @@ def test_what_another_run_writes_while_a_partition_is_read_is_not_mixed_in(
         n_looks.append(found)
         return found
 
-    monkeypatch.setattr(build, "is_settled", overtaken)
+    monkeypatch.setattr(partitions, "is_settled", overtaken)
     world.index()
     assert n_looks == [True, False]
     titles = {row["uri"]: row["title"] for row in world.store.rows("chunk_index")}

@@ -1,0 +1,171 @@
+"""What the partitions of the index are made from, which of them changed, and which wait."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lancedb.table import Table
+
+from rag_assets.chunks import cut
+from rag_assets.documents import normalise
+from rag_assets.enrichments import enrich
+from rag_assets.index.settled import is_settled
+from rag_assets.lake.delta import upstream_hashes
+from rag_assets.lake.identity import data_version, value_hash
+from rag_assets.lake.store import LakeStore, quoted, scan
+from rag_assets.sections import structure
+from rag_assets.sources import buckets, ingest
+from rag_assets.sources.buckets import Buckets
+from rag_assets.sources.catalog import source_name
+
+EMBEDDINGS = "embeddings"
+# That a partition's rows follow from.
+TABLES = (ingest.TABLE.name, normalise.REJECTED.name, normalise.TABLE.name, structure.TABLE.name,
+          cut.TABLE.name, EMBEDDINGS, enrich.TABLE.name)  # fmt: skip
+FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
+_ORPHANS = "orphans"  # copies in a partition that no other document stands for any more
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Documents that another one stands for."""
+
+    canonical_of: dict[str, str]  # alias id -> canonical id
+    uris_of: dict[str, list[str]]  # canonical id -> uris of its aliases, sorted
+
+
+def _aliases(store: LakeStore) -> Aliases:
+    canonical_of: dict[str, str] = {}
+    uris_of: dict[str, list[str]] = {}
+    for row in store.rows("duplicates"):
+        canonical_of[row["document_id"]] = row["canonical_id"]
+        uris_of.setdefault(row["canonical_id"], []).append(row["uri"])
+    return Aliases(canonical_of, {key: sorted(uris) for key, uris in uris_of.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All partitions, as they are found before the index is written to.
+
+    Attributes:
+        inputs: what their rows depend on. Those that the index knows and the lake no longer has
+            come last.
+        changed: those whose rows may have to change.
+        keeping: of these, those that wait, and the version of the index whose rows they keep.
+        versions: of the tables of the others.
+        held: sources that move and have not arrived.
+        followed: sources that have, and that the index follows now.
+        aliases: a copy whose canonical has no row, and will get none, is none: its text would be
+            nowhere.
+    """
+
+    inputs: dict[str, dict[str, str]]
+    changed: Set[str]
+    keeping: dict[str, Table | None]
+    versions: dict[str, list[int]]
+    held: Set[str]
+    followed: dict[str, Buckets]
+    aliases: Aliases
+
+
+def look_at(
+    store: LakeStore,
+    code: str,
+    known: Mapping[str, Mapping[str, str]],
+    stood: Table,
+    was: Table | None,
+) -> State:
+    """Look at all partitions.
+
+    Args:
+        store: the lake.
+        code: version of what makes the rows.
+        known: partition -> what its rows in the index were made of; empty where a build was killed.
+        stood: the index as it is.
+        was: the index as the candidate has it, None where there is none.
+    """
+    moving = buckets.moving(store)  # first: what begins to move after it is seen at the end
+    followed = {name: of for name, of in moving.items() if _can_follow(store, name, of)}
+    aliases = _aliases(store)
+    state = State({}, set(), {}, {}, moving.keys() - followed.keys(), followed, aliases)
+    without_rows = set(aliases.uris_of)
+    copies: dict[str, list[str]] = {}
+    partitions = store.partitions(normalise.TABLE.name)
+    for name in [*partitions, *sorted(set(known) - set(partitions))]:
+        hashes = upstream_hashes(store, normalise.TABLE, name)
+        now = state.inputs[name] = _inputs(store, code, name, aliases, hashes)
+        before = known.get(name)
+        if _depends_on(before, but=_ORPHANS) != now and _must_wait(store, state, name):
+            kept = state.keeping[name] = was if before == {} else stood
+            without_rows -= {row["document_id"] for row in standing_rows(kept, name)}
+        else:
+            without_rows -= hashes.keys()
+            copies[name] = sorted(hashes.keys() & aliases.canonical_of.keys())
+    for name, mine in copies.items():
+        if orphans := [copy for copy in mine if aliases.canonical_of[copy] in without_rows]:
+            state.inputs[name][_ORPHANS] = value_hash(orphans)
+            for copy in orphans:
+                del aliases.canonical_of[copy]
+    changed = {name for name, now in state.inputs.items() if _depends_on(known.get(name)) != now}
+    for name in changed - state.versions.keys():  # for its orphans alone
+        if _must_wait(store, state, name):
+            state.keeping[name] = stood
+    return replace(state, changed=changed)
+
+
+def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
+    """Whether all documents of a source that moves have arrived, and all stages followed."""
+    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
+    return buckets.have_arrived(store, name, of) and all(
+        is_settled(store, partition) for partition in partitions
+    )
+
+
+def _must_wait(store: LakeStore, state: State, partition: str) -> bool:
+    """Whether a partition's tables do not fit together, or not to those of its source's others."""
+    state.versions[partition] = versions_of(store, partition)
+    is_there = store.table(normalise.TABLE.name, partition) is not None
+    return source_name(partition) in state.held or (is_there and not is_settled(store, partition))
+
+
+def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, str]:
+    """What was recorded of a partition's inputs, without what came of them."""
+    return {name: of for name, of in (known or {}).items() if name not in {*FIGURES, but}}
+
+
+def _inputs(
+    store: LakeStore, code: str, partition: str, aliases: Aliases, hashes: Mapping[str, str]
+) -> dict[str, str]:
+    """What the index rows of a partition depend on, as short strings that change with it.
+
+    Versions say that a table was written; a table that was removed and made anew counts from 1
+    again, therefore the documents' content, too.
+    """
+    mine = sorted(hashes)
+    collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
+    standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
+    found = {
+        "code": code,
+        "content": data_version(hashes.items()),
+        "duplicates": value_hash([collapsed, standing]),
+    }
+    for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
+        table = store.table(name, partition)
+        found[name] = "0" if table is None else str(table.version)
+    return found
+
+
+def versions_of(store: LakeStore, partition: str) -> list[int]:
+    """Of a partition's tables that its rows are made from; 0 of one that is not there."""
+    tables = (store.table(name, partition) for name in TABLES)
+    return [0 if table is None else int(table.version) for table in tables]
+
+
+def standing_rows(table: Table | None, partition: str) -> list[dict[str, Any]]:
+    """A partition's rows in a version of the index."""
+    if table is None:
+        return []
+    columns = ["chunk_id", "row_hash", "document_id"]
+    rows = scan(table, columns=columns, where=f"partition = {quoted([partition])}")
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return found
