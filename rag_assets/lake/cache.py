@@ -5,7 +5,8 @@ writers may store the same key: the values are equal by construction, so whichev
 
 Keys are found through a scalar index. Without one every look would read all keys, and the looks of
 a refresh grow with the corpus as the keys do: 20,000 keys of 11 million each time, at a million
-documents. Rows that came after the index are read in full, so it takes them in from time to time.
+documents. Rows that came after the index are read in full, a millisecond for each commit, so it
+takes them in from time to time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from rag_assets.lake.identity import value_hash
 from rag_assets.lake.schemas import CACHE
 from rag_assets.lake.store import LakeStore, quoted
 
-MOST_UNINDEXED = 50_000  # rows; their keys are 1.6 MB, which a look reads in some milliseconds
-UNINDEXED_SHARE = 1 / 8  # of more rows; so each key is indexed nine times at most, on average
+MOST_UNINDEXED = 10_000  # rows: twenty commits of a refresh
+UNINDEXED_SHARE = 1 / 16  # of more rows; so each key is indexed 17 times at most, on average
 
 
 def key_of(content: str, made_by: str) -> str:
