@@ -78,7 +78,9 @@ def normalised_documents(
             "languages": _counted(languages),
             "media_types": _counted(media_types),
             "n_flagged": len(flagged),
-            "kept_out_of_the_index": dg.MetadataValue.md(markdown_table(("uri", "flags"), flagged)),
+            "kept_out_of_the_index": dg.MetadataValue.md(
+                markdown_table(("uri", "flags"), sorted(flagged))
+            ),
         },
     )
     yield stage_result(
@@ -87,10 +89,14 @@ def normalised_documents(
         asset_key=rejected_documents.key,
         metadata={
             "reasons": _counted(Counter(reason for _, reason, _ in rejects)),
-            "rejects": dg.MetadataValue.md(markdown_table(("uri", "reason", "detail"), rejects)),
+            "rejects": dg.MetadataValue.md(
+                markdown_table(("uri", "reason", "detail"), sorted(rejects))
+            ),
         },
     )
 
 
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in counts.most_common()) or "none"
+    """The most frequent first; equals by name, as rows are read in no order."""
+    ranked = sorted(counts.items(), key=lambda of: (-of[1], of[0]))
+    return ", ".join(f"{name} {n}" for name, n in ranked) or "none"

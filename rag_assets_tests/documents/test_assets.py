@@ -37,7 +37,7 @@ def test_a_run_shows_languages_rejects_and_flagged_pages(
         key: result.asset_materializations_for_node("normalised_documents")[n].metadata
         for n, key in enumerate((documents.key, rejected_documents.key))
     }
-    assert shown[documents.key]["languages"].value.startswith("en 1")
+    assert shown[documents.key]["languages"].value == "en 1, yue 1"
     assert "docs:junk.txt" in shown[documents.key]["kept_out_of_the_index"].value
     assert shown[rejected_documents.key]["reasons"].value == "empty 1"
     assert "| docs:empty.md | empty | expected content" in str(
