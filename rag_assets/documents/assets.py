@@ -9,6 +9,7 @@ from rag_assets.documents import normalise
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.resource import (
     LakeResource,
+    counted,
     markdown_table,
     refresh_partitions,
     stage_result,
@@ -75,8 +76,8 @@ def normalised_documents(
         "documents",
         asset_key=documents.key,
         metadata={
-            "languages": _counted(languages),
-            "media_types": _counted(media_types),
+            "languages": counted(languages),
+            "media_types": counted(media_types),
             "n_flagged": len(flagged),
             "kept_out_of_the_index": dg.MetadataValue.md(
                 markdown_table(("uri", "flags"), sorted(flagged))
@@ -88,15 +89,9 @@ def normalised_documents(
         "rejected_documents",
         asset_key=rejected_documents.key,
         metadata={
-            "reasons": _counted(Counter(reason for _, reason, _ in rejects)),
+            "reasons": counted(Counter(reason for _, reason, _ in rejects)),
             "rejects": dg.MetadataValue.md(
                 markdown_table(("uri", "reason", "detail"), sorted(rejects))
             ),
         },
     )
-
-
-def _counted(counts: Counter[str]) -> str:
-    """The most frequent first; equals by name, as rows are read in no order."""
-    ranked = sorted(counts.items(), key=lambda of: (-of[1], of[0]))
-    return ", ".join(f"{name} {n}" for name, n in ranked) or "none"

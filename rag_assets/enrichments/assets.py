@@ -6,7 +6,7 @@ import dagster as dg
 
 from rag_assets.documents.assets import documents
 from rag_assets.enrichments import enrich
-from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
+from rag_assets.lake.resource import LakeResource, counted, refresh_partitions, stage_result
 from rag_assets.models.metering import MeteredChat
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
@@ -57,7 +57,7 @@ def enrichments(
             "model_calls": slm.n_calls,
             "prompt_tokens": slm.prompt_tokens,
             "completion_tokens": slm.completion_tokens,
-            "document_types": ", ".join(f"{k} {n}" for k, n in kinds.most_common()),
+            "document_types": counted(kinds),
             "without_labels": n_failed,
         },
     )

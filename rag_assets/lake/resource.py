@@ -95,6 +95,12 @@ def partitions_to_check(
     return store.partitions(table)
 
 
+def counted(counts: Mapping[str, int]) -> str:
+    """The most frequent first; equals by name, as rows are read in no order."""
+    ranked = sorted(counts.items(), key=lambda of: (-of[1], of[0]))
+    return ", ".join(f"{name} {n}" for name, n in ranked) or "none"
+
+
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The first rows as a Markdown table for the UI; all are in the lake."""
     if not rows:

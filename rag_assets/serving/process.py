@@ -171,9 +171,8 @@ def connected(settings: Settings) -> Service:
         return f"no engine answers for {down}; start the engines with `rag up`" if missing else ""
 
     return build_service(
-        LakeStore(
-            settings.lake_uri, shares_cache=False
-        ),  # what is cached of a generation goes with it
+        # What is cached of a generation goes with it.
+        LakeStore(settings.lake_uri, shares_cache=False),
         connect(profile, settings.state, settings.cache, "slm"),
         connect(profile, settings.state, settings.cache, "llm"),
         connect(profile, settings.state, settings.cache, "embedder"),
