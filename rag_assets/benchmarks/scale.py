@@ -2,13 +2,14 @@
 
 For each size a corpus is written (``synthetic``), declared as a folder with about
 ``DOCUMENTS_A_BUCKET`` documents a bucket, and brought through stages 1 to 6 into a lake of its own.
-Every stage runs in a process of its own over all its partitions, so that its memory is its own;
-seconds are counted in it, without its start. Then nothing is changed; 1 % in as few partitions as
-hold so many; 1 % spread over all partitions; and all stages run again each time. At the end the
-lake is tended as ``rag upkeep`` does, without its limit of time.
+Every stage runs in processes of its own, so that its memory is its own, over as many partitions as
+a run of a backfill has, or over all where it cannot be parted; seconds are counted in them, without
+their start. Then nothing is changed; 1 % in as few partitions as hold so many; 1 % spread over all
+partitions; and all stages run again each time. At the end the lake is tended as ``rag upkeep``
+does, without its limit of time.
 
-A size that is finished is kept in the folder and not measured again; one that was cut off is begun
-anew.
+A size that is finished is kept in the folder and not measured again; one that was stopped between
+two processes (Ctrl-C waits for that) goes on from there; one that was cut off is begun anew.
 """
 
 import json
@@ -16,12 +17,15 @@ import math
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -30,6 +34,7 @@ from numpy.typing import NDArray
 from rag_assets.benchmarks import synthetic
 from rag_assets.benchmarks.findings import BenchmarkError, Part, Say
 from rag_assets.benchmarks.scale_report import PHASES, STAGES, UPKEEP, Cost, Size, megabytes, report
+from rag_assets.benchmarks.steps import Steps
 from rag_assets.chunks import cut
 from rag_assets.documents import normalise
 from rag_assets.documents.worker import ParsingPool
@@ -46,6 +51,7 @@ from rag_assets.models.weights import model_dir, require_pulled
 from rag_assets.sections import structure
 from rag_assets.sources import ingest
 from rag_assets.sources.declaration import Source
+from rag_assets.sources.resource import PARTITIONS_PER_RUN
 
 SEED = 20_261
 DOCUMENTS_A_BUCKET = 1000
@@ -53,6 +59,8 @@ DIMENSION = 384  # of the vectors, like MiniLM's
 CHANGED_SHARE = 0.01
 LEAST = 100  # documents, of which that share is one
 RUN = "bench-scale"
+# The others look at the whole source or the whole corpus.
+BY_PARTITION = frozenset({"documents", "sections", "chunks", "embeddings"})
 
 
 class StandIn:
@@ -93,12 +101,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A stage of a refresh, for a process of its own."""
+    """A stage of a refresh over some partitions, for a process of its own."""
 
     stage: str
     lake: str
     source: Source
     window: Window
+    partitions: Sequence[str]
 
 
 NOTES = (
@@ -106,6 +115,8 @@ NOTES = (
     "hashes. What an embedder takes is not in these figures.",
     "Growth is of processor seconds: the clock's depend on what else runs on the machine.",
     "Start-up of the processes is not counted; peak memory is sampled every 0.1 s.",
+    "Stage source_files is one process and lists the source once; each run of a backfill, "
+    f"{PARTITIONS_PER_RUN} partitions, lists it again: 0.07 ms for each of its documents.",
 )
 _CORPUS = (
     "Documents are synthetic (see rag_assets/benchmarks/synthetic.py), of {} words in the median, "
@@ -115,7 +126,7 @@ Launch = Callable[[Job], Cost]
 
 
 def run_stage(job: Job) -> Cost:
-    """Run a stage over all its partitions, in this process; without its peak memory."""
+    """Run a stage over the job's partitions, in this process; without its peak memory."""
     store = LakeStore(job.lake)
     work = _works(job, store)[job.stage]
     started, before = time.perf_counter(), os.times()
@@ -126,7 +137,7 @@ def run_stage(job: Job) -> Cost:
 
 def _works(job: Job, store: LakeStore) -> Mapping[str, Callable[[], int]]:
     """Stage -> what runs it and gives the number of rows written."""
-    names = job.source.partitions
+    names = job.partitions
 
     def by_partition(refresh: Callable[[str], Report]) -> Callable[[], int]:
         return lambda: sum(refresh(name).n_written for name in names)
@@ -196,6 +207,9 @@ def in_a_process(job: Job) -> Cost:
         cost: Cost = here.recv()
     except EOFError as error:
         raise BenchmarkError(f"stage {job.stage} died; its own words stand above") from error
+    except KeyboardInterrupt:
+        process.kill()
+        raise
     finally:
         peaks.stop()
         process.join()
@@ -203,6 +217,7 @@ def in_a_process(job: Job) -> Cost:
 
 
 def _send_cost(pipe: Connection, job: Job) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     pipe.send(run_stage(job))
 
 
@@ -300,30 +315,67 @@ def n_buckets(n_documents: int) -> int:
 def _measure_size(
     n_documents: int, folder: Path, window: Window, say: Say, median_words: int, launch: Launch
 ) -> Size:
-    shutil.rmtree(folder, ignore_errors=True)
+    steps = Steps(folder / "steps.json", say)
+    if steps.cut_off is not None:
+        say(f"{n_documents:,} documents: cut off in {steps.cut_off}; beginning anew")
+        shutil.rmtree(folder)
+        steps = Steps(folder / "steps.json", say)
+    elif steps.n_done:
+        say(f"{n_documents:,} documents: going on after {steps.n_done} steps")
     corpus, buckets = folder / "corpus", n_buckets(n_documents)
+    corpus.mkdir(parents=True, exist_ok=True)
     source = Source(name="scale", kind="folder", where=str(corpus), buckets=buckets)
     store = LakeStore(str(folder / "lake"))
+
+    def cost_of(phase: str, stage: str) -> Cost:
+        costs = []
+        groups = _groups(stage, source.partitions)
+        for number, group in enumerate(groups, 1):
+            job = Job(stage, store.uri, source, window, group)
+            kept = steps.run(f"{phase}: {stage} {number}", partial(_values, launch, job))
+            costs.append(Cost(**kept))
+            if len(groups) > 1:
+                say(f"    {stage}: {number} of {len(groups)} processes")
+        cost = _together(costs)
+        say(f"  {stage}: {cost.seconds:.1f} s, {cost.n_written:,} rows, {megabytes(cost.rss)}")
+        return cost
+
     costs: dict[str, dict[str, Cost]] = {}
     n_changed: dict[str, int] = {}
-    n_rows: dict[str, int] = {}
     for phase in PHASES:
-        started = time.perf_counter()
-        n_changed[phase] = _change(phase, n_documents, source, median_words)
-        took = time.perf_counter() - started
-        say(f"{n_documents:,} documents, {phase}: {n_changed[phase]:,} written in {took:.0f} s")
-        costs[phase] = {}
-        for stage in STAGES:
-            cost = costs[phase][stage] = launch(Job(stage, store.uri, source, window))
-            say(f"  {stage}: {cost.seconds:.1f} s, {cost.n_written:,} rows, {megabytes(cost.rss)}")
+        n_changed[phase] = steps.run(
+            f"{phase}: change", partial(_change, phase, n_documents, source, median_words)
+        )
+        say(f"{n_documents:,} documents, {phase}: {n_changed[phase]:,} written")
+        costs[phase] = {stage: cost_of(phase, stage) for stage in STAGES}
         if phase == PHASES[0]:
-            n_rows = _rows_by_table(store)
-    n_bytes = _bytes_by_table(folder / "lake")
-    cost = launch(Job(UPKEEP, store.uri, source, window))
-    costs[UPKEEP] = {UPKEEP: cost}
-    say(f"{n_documents:,} documents, upkeep: {cost.seconds:.1f} s, {megabytes(cost.rss)}")
+            n_rows = steps.run("rows", partial(_rows_by_table, store))
+    n_bytes = steps.run("bytes", partial(_bytes_by_table, folder / "lake"))
+    say(f"{n_documents:,} documents, {UPKEEP}")
+    costs[UPKEEP] = {UPKEEP: cost_of(UPKEEP, UPKEEP)}
     n_bytes_tended = _bytes_by_table(folder / "lake")
     return Size(n_documents, buckets, n_changed, costs, n_rows, n_bytes, n_bytes_tended)
+
+
+def _values(launch: Launch, job: Job) -> dict[str, Any]:
+    return asdict(launch(job))
+
+
+def _groups(stage: str, partitions: Sequence[str]) -> list[Sequence[str]]:
+    """A stage's partitions by the processes that it runs in."""
+    at_most = PARTITIONS_PER_RUN if stage in BY_PARTITION else len(partitions)
+    return [partitions[i : i + at_most] for i in range(0, len(partitions), at_most)]
+
+
+def _together(costs: Sequence[Cost]) -> Cost:
+    """Of processes one after another."""
+    return Cost(
+        seconds=sum(cost.seconds for cost in costs),
+        cpu_s=sum(cost.cpu_s for cost in costs),
+        n_written=sum(cost.n_written for cost in costs),
+        rss=max(cost.rss for cost in costs),
+        rss_child=max(cost.rss_child for cost in costs),
+    )
 
 
 def _change(phase: str, n_documents: int, source: Source, median_words: int) -> int:

@@ -1,6 +1,8 @@
 import json
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,44 @@ def test_all_stages_and_changes_at_a_small_size(
     assert "kept in" in said[0]
 
 
+def test_a_size_goes_on_where_it_was_stopped_and_anew_where_it_was_cut_off(
+    tmp_path: Path, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in_process(monkeypatch)
+    monkeypatch.setattr(synthetic, "LONGEST", 60)
+    monkeypatch.setattr(scale, "DOCUMENTS_A_BUCKET", 25)
+    monkeypatch.setattr(scale, "PARTITIONS_PER_RUN", 2)
+    ran: list[tuple[str, int]] = []
+
+    def launch(job: Job, stop_in: str = "", die_in: str = "") -> Cost:
+        ran.append((job.stage, len(job.partitions)))
+        if job.stage == stop_in:
+            signal.raise_signal(signal.SIGINT)
+        if job.stage == die_in:
+            raise OSError("cut off")
+        return scale.run_stage(job)
+
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):  # after the step that ran
+        scale.measure(
+            [100], tmp_path, window, said.append, launch=partial(launch, stop_in="chunks")
+        )
+    before = [("source_files", 4), ("documents", 2), ("documents", 2), ("duplicates", 4),
+              ("sections", 2), ("sections", 2), ("chunks", 2)]  # fmt: skip
+    assert ran == before
+    ran.clear()
+    with pytest.raises(OSError, match="cut off"):
+        scale.measure([100], tmp_path, window, said.append, launch=partial(launch, die_in="index"))
+    assert "100 documents: going on after 8 steps" in said
+    assert ran == [("chunks", 2), ("embeddings", 2), ("embeddings", 2), ("index", 4)]
+    ran.clear()
+    scale.measure([100], tmp_path, window, said.append, launch=launch)
+    assert "100 documents: cut off in built: index 1; beginning anew" in said
+    assert ran[: len(before)] == before
+    measured = scale._from_json((tmp_path / "528-words" / "100.json").read_text())
+    assert measured.costs[PHASES[0]]["documents"].n_written == 100
+
+
 def _never(job: Job) -> Cost:
     raise AssertionError(f"{job.stage} is measured again")
 
@@ -117,7 +157,7 @@ def _never(job: Job) -> Cost:
 def test_a_stage_in_a_process_of_its_own(tmp_path: Path, window: Window) -> None:
     list(synthetic.write(tmp_path / "corpus", 1, range(3)))
     source = Source(name="scale", kind="folder", where=str(tmp_path / "corpus"))
-    job = Job("source_files", str(tmp_path / "lake"), source, window)
+    job = Job("source_files", str(tmp_path / "lake"), source, window, source.partitions)
     cost = scale.in_a_process(job)
     assert (cost.n_written, LakeStore(job.lake).partitions("source_files")) == (3, ["scale.0"])
     assert cost.rss > 10**7
@@ -128,7 +168,9 @@ def test_a_stage_that_dies_is_named(
 ) -> None:
     source = Source(name="scale", kind="folder", where=str(tmp_path / "absent"))
     with pytest.raises(BenchmarkError, match="stage source_files died"):
-        scale.in_a_process(Job("source_files", str(tmp_path / "lake"), source, window))
+        scale.in_a_process(
+            Job("source_files", str(tmp_path / "lake"), source, window, source.partitions)
+        )
     assert "expected a folder" in capfd.readouterr().err
 
 
