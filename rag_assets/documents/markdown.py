@@ -33,6 +33,9 @@ _CODE_LINE = re.compile(
     r"|(?:export )?(?:const|let|var) \w+ = .*)$",
     re.MULTILINE,
 )
+# What stands inside paragraphs is kept as it is, and parsing it takes half of the time or more.
+_PARSER = MarkdownIt("commonmark").enable("table").disable("inline")
+_INLINE_PARSER = MarkdownIt("commonmark")
 _CONTAINERS: dict[str, BlockKind] = {
     "bullet_list_open": "list",
     "ordered_list_open": "list",
@@ -75,14 +78,12 @@ def markdown_blocks(text: str) -> list[Block]:
     lines = text.split("\n")
     blocks: list[Block] = []
     references: dict[str, Any] = {}
-    # What stands inside paragraphs is kept as it is, and parsing it takes half of the time or more.
-    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(text, references)
-    inside = MarkdownIt("commonmark")
+    tokens = _PARSER.parse(text, references)
     for position, token in enumerate(tokens):
         if token.level != 0 or token.map is None:
             continue
         if token.type == "heading_open":
-            (inline,) = inside.parseInline(tokens[position + 1].content, references)
+            (inline,) = _INLINE_PARSER.parseInline(tokens[position + 1].content, references)
             heading = _plain(inline)
             blocks.append(Block("heading", heading, int(token.tag[1])))
         elif token.type in _CONTAINERS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.
 TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"bands", "sketch"}))
+_NOT_STORABLE = (ValueError, OverflowError, pa.ArrowException)
 
 
 def fingerprint() -> str:
@@ -98,25 +99,46 @@ def rows_of(
     Args:
         results: each file, with its uri, hash and size, and what became of it.
     """
-    documents = [stage_rows(DOCUMENTS, [])]
-    rejected: list[dict[str, Any]] = []
+    read, rejected = [], []
     for file, result in results:
-        origin = {"input_id": file["uri"], "uri": file["uri"], "raw_hash": file["raw_hash"]}
         if isinstance(result, Document):
-            row = {
-                **asdict(result),
-                **origin,
-                "document_id": document_id(file["uri"]),
-                "text_hash": text_hash(result.text),
-            }
-            try:  # one by one: what one has must not stop its partition at every refresh
-                documents.append(stage_rows(DOCUMENTS, [row]))
-                continue
-            except (ValueError, OverflowError, pa.ArrowException) as error:
-                result = RejectedError("corrupt", f"what was read cannot be stored: {error}")
-        why = {"reason": result.reason, "detail": result.detail}
-        rejected.append({**origin, "size": file["size"], **why})
+            read.append((file, result))
+        else:
+            rejected.append((file, result))
+    try:
+        documents = stage_rows(DOCUMENTS, [_row(*pair) for pair in read])
+    except _NOT_STORABLE:  # one by one: what one has must not stop its partition at every refresh
+        tables = [stage_rows(DOCUMENTS, [])]
+        for file, document in read:
+            try:
+                tables.append(stage_rows(DOCUMENTS, [_row(file, document)]))
+            except _NOT_STORABLE as error:
+                why = RejectedError("corrupt", f"what was read cannot be stored: {error}")
+                rejected.append((file, why))
+        documents = pa.concat_tables(tables)
     return {
-        REJECTED.name: stage_rows(REJECTED_DOCUMENTS, rejected),
-        TABLE.name: pa.concat_tables(documents),
+        REJECTED.name: stage_rows(
+            REJECTED_DOCUMENTS,
+            [
+                {**_origin(file), "size": file["size"], "reason": why.reason, "detail": why.detail}
+                for file, why in rejected
+            ],
+        ),
+        TABLE.name: documents,
     }
+
+
+def _row(file: Mapping[str, Any], document: Document) -> Mapping[str, Any]:
+    values = {field.name: getattr(document, field.name) for field in fields(document)}
+    return {
+        **values,
+        "blocks": [asdict(block) for block in document.blocks],
+        "edits": [asdict(edit) for edit in document.edits],
+        **_origin(file),
+        "document_id": document_id(file["uri"]),
+        "text_hash": text_hash(document.text),
+    }
+
+
+def _origin(file: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"input_id": file["uri"], "uri": file["uri"], "raw_hash": file["raw_hash"]}

@@ -65,12 +65,9 @@ def first_title(blocks: Sequence[Block]) -> str:
 
 def _is_capital_heading(line: str) -> bool:
     line = line.strip()
+    if len(line) > MAX_HEADING_CHARS or not line == line.upper() != line.lower():
+        return False
     # Scripts without case do not count: a Chinese sentence that names the "ASL" is no heading.
     n_cased = sum(char.upper() != char.lower() for char in line)
     n_letters = sum(char.isalpha() for char in line)
-    return (
-        len(line) <= MAX_HEADING_CHARS
-        and n_cased >= max(4, n_letters / 2)
-        and line == line.upper() != line.lower()
-        and not _CODE_SIGNS.search(line)
-    )
+    return n_cased >= max(4, n_letters / 2) and not _CODE_SIGNS.search(line)
