@@ -163,7 +163,10 @@ def _imprinted(link: _Element) -> str | None:
 
 
 def _found_date(tree: _Element) -> str | None:
-    found = find_date(tree, extensive_search=False, original_date=True, max_date=LATEST)
+    try:
+        found = find_date(tree, extensive_search=False, original_date=True, max_date=LATEST)
+    except ValueError:  # it moves text, and lxml takes no control characters back
+        return None
     return iso_date(found) if isinstance(found, str) else None
 
 

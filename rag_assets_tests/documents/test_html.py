@@ -158,6 +158,11 @@ def test_text_of_a_paragraph_survives(text: str) -> None:
     )
 
 
+def test_control_characters_beside_a_script_cost_no_page() -> None:
+    page = page_of(f"<div><script>1</script>and &#1; more<p>{PARAGRAPH}</p></div>")
+    assert PARAGRAPH in "\n".join(block.text for block in read_html(page).blocks)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_mutated_pages_are_read_or_rejected(data: st.DataObject) -> None:
