@@ -48,7 +48,10 @@ def bench_scale(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure what a document costs in corpora of several sizes; vectors are a stand-in."""
+    """Measure what a document costs in corpora of several sizes; vectors are a stand-in.
+
+    Ctrl-C waits for the step that runs; the same command goes on with the next one.
+    """
     from rag_assets.benchmarks import scale
 
     sizes = _sizes(documents, scale.LEAST)
