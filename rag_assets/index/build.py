@@ -142,25 +142,7 @@ def _built(
         name: of for name, of in buckets.moving(store).items() if name not in state.held
     }:
         return None  # documents began to move while the partitions were read
-    version = data_version(
-        (name, of["rows"]) for name, of in inputs.items() if of["n_chunks"] != "0"
-    )
-    if before is not None and (before.data_version, before.models) == (version, made_by):
-        generation = replace(before, inputs=inputs)  # what it was built and judged as still holds
-    else:
-        generation = Generation(
-            id=generations.next_id(store, version),
-            created_at=generations.now_iso(),
-            index_version=int(table.version),
-            data_version=version,
-            models=made_by,
-            counts={
-                counted: sum(int(of[f"n_{counted}"]) for of in inputs.values())
-                for counted in ("chunks", "documents")
-            },
-            inputs=inputs,
-            run_id=run_id,
-        )
+    generation = _generation(store, table, before, inputs, made_by, run_id)
     if generation != before:
         generations.put_candidate(store, generation)
     for name, of in state.followed.items():
@@ -172,6 +154,36 @@ def _built(
         n_deleted=writer.n_gone,
         n_unindexed=n_unindexed(table),
         waiting=list(state.keeping),
+    )
+
+
+def _generation(
+    store: LakeStore,
+    table: Table,
+    before: Generation | None,
+    inputs: dict[str, dict[str, str]],
+    made_by: dict[str, dict[str, str]],
+    run_id: str,
+) -> Generation:
+    """The candidate's record: a new one only where rows or models are others than before."""
+    version = data_version(
+        (name, of["rows"]) for name, of in inputs.items() if of["n_chunks"] != "0"
+    )
+    if before is not None and (before.data_version, before.models) == (version, made_by):
+        return replace(before, inputs=inputs)  # what it was built and judged as still holds
+    counts = {
+        counted: sum(int(of[f"n_{counted}"]) for of in inputs.values())
+        for counted in ("chunks", "documents")
+    }
+    return Generation(
+        id=generations.next_id(store, version),
+        created_at=generations.now_iso(),
+        index_version=int(table.version),
+        data_version=version,
+        models=made_by,
+        counts=counts,
+        inputs=inputs,
+        run_id=run_id,
     )
 
 
