@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ def refresh_on_cluster(
     *,
     partitioned: Sequence[dg.AssetKey],
     run_config: Mapping[str, Any] | None,
+    needed: Set[str] | None = None,
 ) -> list[JobRun]:
     """Run ``job`` for these partitions, at most ``RAG_RUNS_AT_ONCE`` at a time.
 
@@ -70,6 +71,7 @@ def refresh_on_cluster(
         tell: told lines of progress.
         partitioned: the assets of ``job`` that go with a partition; the others run at the end.
         run_config: of each partition's run.
+        needed: partitions that have work; None: all.
 
     Returns:
         One run a range and, if none failed by itself, the one that published. A failure that
@@ -77,10 +79,11 @@ def refresh_on_cluster(
     """
     cluster = _Cluster(instance, job, tell)
     runs_at_once = load_settings().runs_at_once
+    n_needed = len(partitions) if needed is None else len(needed)
     waiting = deque(
         _Launched(JobRun("", range_name(keys), keys), frozenset(partitioned), run_config or {})
         for keys in partition_ranges(
-            instance, partitions, at_most=partitions_per_run(len(partitions), runs_at_once)
+            instance, partitions, partitions_per_run(n_needed, runs_at_once), needed
         )
     )
     flying: list[_Launched] = []
@@ -94,7 +97,7 @@ def refresh_on_cluster(
             flying.remove(one)
             is_broken = not one.run.succeeded and "source_files" in one.run.summaries
             (broken if is_broken else done).append(one.run)
-    if not broken and any(run.succeeded for run in done):
+    if not broken and (not done or any(run.succeeded for run in done)):
         whole = frozenset(job.asset_layer.executable_asset_keys) - frozenset(partitioned)
         last = cluster.launch(_Launched(JobRun("", job.name), whole, {}))
         while not cluster.has_ended(last):

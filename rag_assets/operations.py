@@ -130,6 +130,18 @@ def _planned(
     return planned
 
 
+def _with_work(plan: "RefreshPlan", partitions: Sequence[str]) -> set[str]:
+    """Those of the partitions that a refresh has to run."""
+    from rag_assets.sources.catalog import source_name
+
+    found = {one.partition for one in plan.partitions if one.needs_run}
+    # What a source has no longer is emptied by any run of it.
+    retiring = set(map(source_name, found - set(partitions)))
+    for name in retiring - set(map(source_name, found & set(partitions))):
+        found.add(next(key for key in partitions if source_name(key) == name))
+    return found
+
+
 def _record(planned: Planned, runs: Sequence["JobRun"], engines_s: float, total_s: float) -> None:
     from rag_assets.plans.history import RunFigures, record_refresh
 
@@ -213,7 +225,13 @@ def _run_and_load(
     began = time.monotonic()
     with engines, open_instance() as instance:
         engines_s = time.monotonic() - began if needed else 0.0
-        runs = refresh_partitions(instance, partitions, tell, accept_deletions=accept_deletions)
+        runs = refresh_partitions(
+            instance,
+            partitions,
+            tell,
+            accept_deletions=accept_deletions,
+            needed=None if planned is None else _with_work(planned.plan, partitions),
+        )
         if planned is not None:
             _record(planned, runs, engines_s, time.monotonic() - began)
     failed = [run for run in runs if not run.succeeded]

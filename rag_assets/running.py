@@ -4,7 +4,7 @@ import logging
 import os
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,14 +50,16 @@ def refresh_partitions(
     tell: Tell,
     *,
     accept_deletions: bool = False,
+    needed: Set[str] | None = None,
 ) -> list[JobRun]:
     """Run ``refresh_job`` for these partitions, a range of them a run; see ``partition_ranges``.
 
-    All but the last run hold the partitioned stages only; the last one goes on to build, evaluate
-    and publish one index for all of them. On a cluster they run beside one another, and a run of
-    its own indexes and publishes; see ``distributing``. A source that cannot be read, or lists far
-    less than it held (unless ``accept_deletions``), stays as it is stored and the others go on; any
-    other failure ends it.
+    Those that are not ``needed`` are left out, where that spares time. All but the last run hold
+    the partitioned stages only; the last one goes on to build, evaluate and publish one index for
+    all of them. On a cluster they run beside one another, and a run of its own indexes and
+    publishes; see ``distributing``. A source that cannot be read, or lists far less than it held
+    (unless ``accept_deletions``), stays as it is stored and the others go on; any other failure
+    ends it.
     """
     _close_dead_runs(instance)
     repository = defs().get_repository_def()
@@ -71,10 +73,17 @@ def refresh_partitions(
         from rag_assets.distributing import refresh_on_cluster  # it needs this module
 
         return refresh_on_cluster(
-            instance, job, partitions, tell, partitioned=partitioned, run_config=config
+            instance,
+            job,
+            partitions,
+            tell,
+            partitioned=partitioned,
+            run_config=config,
+            needed=needed,
         )
     runs = []
-    ranges = partition_ranges(instance, partitions)
+    whole = [key for key in keys if key not in partitioned]
+    ranges = partition_ranges(instance, partitions, needed=needed)
     for position, found in enumerate(ranges):
         is_last = position == len(ranges) - 1
         if len(ranges) > 1:
@@ -91,8 +100,7 @@ def refresh_partitions(
         runs.append(run)
         if not run.succeeded and "source_files" in run.summaries:
             return runs
-    if not runs[-1].succeeded and any(run.succeeded for run in runs):
-        whole = [key for key in keys if key not in partitioned]
+    if not runs or (not runs[-1].succeeded and any(run.succeeded for run in runs)):
         runs.append(_run(instance, job, tell, selection=whole))
     return runs
 

@@ -16,7 +16,8 @@ from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sections import structure
 
 CODE_VERSION = "2"
-TABLE = StageTable("chunks", CHUNKS, "chunk_id")
+# A chunk that only moved in its document keeps its vector.
+TABLE = StageTable("chunks", CHUNKS, "chunk_id", passes="embedded_hash")
 
 
 def fingerprint(tokenizer_id: str, max_tokens: int) -> str:

@@ -22,7 +22,7 @@ def embeddings(
     context: dg.AssetExecutionContext, store: LakeResource, models: ModelsResource
 ) -> dg.MaterializeResult:
     """Vectors by the embedder's engine, cached by text and model: no text is embedded twice."""
-    embedder = MeteredEmbedder(models.embedder)
+    embedder, sizes = MeteredEmbedder(models.embedder), list[int]()
     reports = refresh_partitions(
         context,
         "chunks embedded",
@@ -32,6 +32,7 @@ def embeddings(
             embedder=embedder,
             run_id=context.run.run_id,
             progress=progress,
+            meter=sizes.append,
         ),
     )
     return stage_result(
@@ -41,5 +42,6 @@ def embeddings(
             "model": embedder.model_id,
             "dimension": embedder.dimension,
             "model_calls": embedder.n_texts,
+            "prompt_tokens": sum(sizes),
         },
     )

@@ -1,6 +1,6 @@
 """Stage 5: from ``chunks`` to ``embeddings``, through a cache by text and model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +40,17 @@ def embed_chunks(
     embedder: Embedder,
     run_id: str,
     progress: Progress | None = None,
+    meter: Callable[[int], None] | None = None,
 ) -> Report:
     """Embed what is new or changed among the chunks; a text once embedded never is again.
+
+    Args:
+        store: the lake.
+        partition: its key.
+        embedder: makes the vectors.
+        run_id: of the Dagster run.
+        progress: called with (chunks done, chunks to do).
+        meter: called with the tokens of texts that were embedded.
 
     Raises:
         EngineUnavailableError: texts are new and the embedder does not answer.
@@ -53,7 +62,7 @@ def embed_chunks(
         [stage],
         partition,
         upstream=lambda: upstream_hashes(store, cut.TABLE, partition),
-        compute=lambda ids: {stage.name: _embed(store, partition, ids, embedder, model)},
+        compute=lambda ids: {stage.name: _embed(store, partition, ids, embedder, model, meter)},
         fingerprint=model,
         run_id=run_id,
         batch_inputs=512,
@@ -62,16 +71,24 @@ def embed_chunks(
 
 
 def _embed(
-    store: LakeStore, partition: str, ids: Sequence[str], embedder: Embedder, model: str
+    store: LakeStore,
+    partition: str,
+    ids: Sequence[str],
+    embedder: Embedder,
+    model: str,
+    meter: Callable[[int], None] | None,
 ) -> pa.Table:
     chunks = store.rows(
         cut.TABLE.name,
         partition,
-        columns=["chunk_id", "header", "text", "embedded_hash"],
+        columns=["chunk_id", "header", "text", "embedded_hash", "n_tokens"],
         where=f"chunk_id IN ({quoted(ids)})",
     )
     texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in chunks}
-    found = vectors(store, texts, embedder, model)
+    found, made = _vectors(store, texts, embedder, model)
+    if meter is not None:
+        sizes = {chunk["embedded_hash"]: chunk["n_tokens"] for chunk in chunks}
+        meter(sum(sizes[digest] for digest in made))
     rows = [
         {
             "input_id": chunk["chunk_id"],
@@ -97,6 +114,13 @@ def vectors(
         embedder: makes what is missing.
         model: hash of it, part of the cache's keys.
     """
+    return _vectors(store, texts, embedder, model)[0]
+
+
+def _vectors(
+    store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The vectors, and the hashes of texts that the cache had not."""
     keys = {digest: cache_key(digest, model) for digest in texts}
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]
@@ -108,4 +132,5 @@ def vectors(
         }
         cache.remember(store, CACHE, fresh)
         known |= fresh
-    return {digest: np.frombuffer(known[key], dtype="<f4") for digest, key in keys.items()}
+    found = {digest: np.frombuffer(known[key], dtype="<f4") for digest, key in keys.items()}
+    return found, missing

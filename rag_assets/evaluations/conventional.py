@@ -33,7 +33,7 @@ from rag_assets.index.partitions import EMBEDDINGS
 from rag_assets.index.search import IndexReader
 from rag_assets.index.search_indexes import index_table
 from rag_assets.lake import generations
-from rag_assets.lake.delta import StageTable, upstream_hashes
+from rag_assets.lake.delta import StageTable
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, row_id, text_hash, value_hash
 from rag_assets.lake.schemas import chunk_index
@@ -192,10 +192,10 @@ def _stamp(store: LakeStore, variant: Variant, embedder: Embedder) -> str:
     if live is None:
         raise LakeError(f"no generation is live in {store.uri}; run `rag refresh` first")
     content = data_version(
-        (f"{stage.name}/{partition}/{key}", row_hash)
+        (f"{stage.name}/{partition}/{row[stage.key]}", row["row_hash"])
         for stage in (ingest.TABLE, normalise.TABLE, structure.TABLE, cut.TABLE)
         for partition in store.partitions(stage.name)
-        for key, row_hash in upstream_hashes(store, stage, partition).items()
+        for row in store.rows(stage.name, partition, columns=[stage.key, "row_hash"])
     )
     copies = sorted(store.rows("duplicates"), key=lambda row: str(row["document_id"]))
     model = [embedder.model_id, embedder.revision]

@@ -33,12 +33,14 @@ class StageTable:
         key: column that identifies a row; unique within a partition.
         unhashed: content columns left out of ``row_hash`` because others determine them (vectors)
             or because they say nothing about content (a file's mtime).
+        passes: column with the hash of what the next stage reads of a row.
     """
 
     name: str
     schema: pa.Schema
     key: str
     unhashed: frozenset[str] = frozenset()
+    passes: str = "row_hash"
 
     @property
     def content(self) -> list[str]:
@@ -102,9 +104,9 @@ def diff(
 
 
 def upstream_hashes(store: LakeStore, stage: StageTable, partition: str) -> dict[str, str]:
-    """(key -> row hash) of a stage's rows: what the next stage takes as its upstream."""
-    rows = store.rows(stage.name, partition, columns=[stage.key, "row_hash"])
-    return {row[stage.key]: row["row_hash"] for row in rows}
+    """(key -> hash) of a stage's rows: what the next stage takes as its upstream."""
+    rows = store.rows(stage.name, partition, columns=[stage.key, stage.passes])
+    return {row[stage.key]: row[stage.passes] for row in rows}
 
 
 def refresh(

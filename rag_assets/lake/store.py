@@ -53,6 +53,7 @@ class LakeStore:
     def __init__(self, uri: str, *, shares_cache: bool = True) -> None:
         self.uri = uri.rstrip("/")
         self._shares_cache = shares_cache
+        self._connections: dict[str, lancedb.DBConnection] = {}
 
     @cached_property
     def _session(self) -> lancedb.Session | None:
@@ -83,8 +84,12 @@ class LakeStore:
 
     def _stage(self, stage: str) -> lancedb.DBConnection:
         _, root = self._files  # makes the folder, or says why it cannot
-        base = self.uri if "://" in self.uri else root
-        return lancedb.connect(f"{base}/tables/{stage}", session=self._session)
+        if stage not in self._connections:  # to connect takes as long as to open a table
+            base = self.uri if "://" in self.uri else root
+            self._connections[stage] = lancedb.connect(
+                f"{base}/tables/{stage}", session=self._session
+            )
+        return self._connections[stage]
 
     # Tables
 

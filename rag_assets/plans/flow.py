@@ -77,7 +77,7 @@ class Stored:
     """What a stage holds: where its inputs' rows came from, and the rows of its main table."""
 
     made_from: Mapping[str, tuple[str, str]]  # input id -> (hash, fingerprint)
-    rows: Mapping[str, tuple[str, str]]  # key -> (input id, row hash)
+    rows: Mapping[str, tuple[str, str]]  # key -> (input id, hash that the next stage takes)
 
 
 def read_stored(store: LakeStore, stage: Stage, partition: str) -> Stored:
@@ -85,11 +85,11 @@ def read_stored(store: LakeStore, stage: Stage, partition: str) -> Stored:
     lineage: list[dict[str, str]] = []
     rows: dict[str, tuple[str, str]] = {}
     for table in stage.tables:
-        columns = dict.fromkeys([table.key, "input_id", "input_hash", "fingerprint", "row_hash"])
+        columns = dict.fromkeys([table.key, "input_id", "input_hash", "fingerprint", table.passes])
         read = store.rows(table.name, partition, columns=list(columns))
         lineage += read
         if table is stage.main:
-            rows = {row[table.key]: (row["input_id"], row["row_hash"]) for row in read}
+            rows = {row[table.key]: (row["input_id"], row[table.passes]) for row in read}
     return Stored(origins(lineage), rows)
 
 

@@ -57,6 +57,11 @@ def actual_figures(
         engines_s: seconds that the engines' start took.
     """
     found: dict[str, dict[str, float]] = {}
+    moved = any(
+        run.metadata.get("documents", {}).get(name, 0)
+        for run in runs
+        for name in ("new", "changed", "gone")
+    )
     for run in runs:
         for asset, said in run.metadata.items():
             steps = STEPS.get(asset, [asset])
@@ -64,7 +69,7 @@ def actual_figures(
                 continue
             # A run over a range does as often as it has partitions what a stage does without work.
             n_runs = 1 if asset in GLOBAL_STAGES else len(run.partitions)
-            figures = {**_translated(asset, said, run), "n_runs": float(n_runs)}
+            figures = {**_translated(asset, said, run, moved), "n_runs": float(n_runs)}
             figures["seconds"] = sum(run.seconds[step] for step in steps)
             if asset == ingest.TABLE.name:
                 figures["n_bytes"] = _bytes_read(store, run)
@@ -76,8 +81,10 @@ def actual_figures(
     return found
 
 
-def _translated(asset: str, said: Mapping[str, float], run: RunFigures) -> dict[str, float]:
-    """An asset's metadata under the names of a plan's figures."""
+def _translated(
+    asset: str, said: Mapping[str, float], run: RunFigures, moved: bool
+) -> dict[str, float]:
+    """An asset's metadata under the names of a plan's figures; documents ``moved`` in any run."""
     index = run.metadata.get(build.INDEX, {})
     index_moved = bool(index.get("rows_written", 0) or index.get("rows_deleted", 0))
     if asset == build.INDEX:
@@ -85,8 +92,6 @@ def _translated(asset: str, said: Mapping[str, float], run: RunFigures) -> dict[
     if asset == GATE:
         return {"changed": float(index_moved)}
     if asset == "duplicates":
-        documents = run.metadata.get("documents", {})
-        moved = any(documents.get(name, 0) for name in ("new", "changed", "gone"))
         return {"changed": said.get("documents", 0) if moved else 0.0}
     figures = {name: said.get(name, 0) for name in ("new", "changed", "gone")}
     if asset in WITH_MODEL:
@@ -133,11 +138,13 @@ def record_refresh(
         the entry of the history.
     """
     actual = actual_figures(store, runs, engines_s)
+    _add_retired(store, plan, runs, actual)
     remember(store, {name: _measured(name, figures) for name, figures in actual.items()})
     entry = {
         "at": now_iso(),
         "runs": [run.run_id for run in runs],
         "partitions": [partition.partition for partition in plan.partitions],
+        "ran": [partition for run in runs for partition in run.partitions],
         "plan_seconds": round(plan_s, 3),
         "estimated_seconds": round(plan.seconds, 1),
         "actual_seconds": round(total_s, 1),
@@ -156,12 +163,30 @@ def record_refresh(
     return entry
 
 
+def _add_retired(
+    store: LakeStore,
+    plan: RefreshPlan,
+    runs: Sequence[RunFigures],
+    actual: dict[str, dict[str, float]],
+) -> None:
+    """Count as gone what partitions held that their source has no longer: no run names them."""
+    ran = {partition for run in runs for partition in run.partitions}
+    for partition in plan.partitions:
+        for stage in partition.stages:
+            if partition.partition in ran or not stage.gone or stage.stage not in actual:
+                continue
+            table = store.table(stage.stage, partition.partition)
+            if table is None or not table.count_rows():
+                actual[stage.stage]["gone"] = actual[stage.stage].get("gone", 0.0) + stage.gone
+
+
 def _measured(name: str, figures: Mapping[str, float]) -> Measured:
     units = figures["calls"] if name in WITH_MODEL else figures.get("new", 0) + figures["changed"]
     return Measured(
         units=int(units),
         seconds=figures["seconds"],
         n_runs=int(figures["n_runs"]),
+        n_gone=int(figures.get("gone", 0)),
         tokens_in=int(figures.get("tokens_in", 0)),
         tokens_out=int(figures.get("tokens_out", 0)),
     )

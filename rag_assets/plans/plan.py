@@ -56,12 +56,24 @@ class PartitionPlan:
         stages: in order; none where ``problem`` says why its run would stop.
         note: what cannot be known before, for a person.
         problem: why nothing would be done.
+        is_stored: whether it was refreshed before.
     """
 
     partition: str
     stages: Sequence[StagePlan]
     note: str = ""
     problem: str = ""
+    is_stored: bool = True
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether a run of it would find work, or what it would find is not known.
+
+        One that never ran does so once, though it may be empty: Dagster would show it as missing.
+        """
+        if self.note or self.problem or not self.is_stored:
+            return True
+        return any(stage.has_work for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ class Planner:
         self.rates = load_rates(store)
         self._stages = stages(models)
         self._recorded: Mapping[str, Mapping[str, str]] = store.get_record(FINGERPRINTS) or {}
+        # Table -> partitions that it has: to look for those that it has not takes as long.
+        self._stored = {
+            table.name: frozenset(store.partitions(table.name))
+            for stage in self._stages
+            for table in stage.tables
+        }
         # What partitions planned so far put into the caches: keys, and whether others as well.
         self._coming: dict[str, set[str]] = {name: set() for name in WITH_CACHE.values()}
         self._others_come: set[str] = set()
@@ -98,13 +104,28 @@ class Planner:
         found = []
         for partition, its in mine.items():
             states = {uri: file.state for uri, file in its.items()}
-            found.append(PartitionPlan(partition, self._chain(source, partition, states, its)))
+            found.append(self._planned(source, partition, states, its))
         return found + self._retired(source)
+
+    def _planned(
+        self,
+        source: Source,
+        partition: str,
+        states: Mapping[str, str],
+        files: Mapping[str, FoundFile],
+    ) -> PartitionPlan:
+        is_stored = partition in self._stored[ingest.TABLE.name]
+        plan = PartitionPlan(
+            partition, self._chain(source, partition, states, files), is_stored=is_stored
+        )
+        if plan.needs_run:
+            return plan
+        return replace(plan, stages=[replace(stage, seconds=0.0) for stage in plan.stages])
 
     def _retired(self, source: Source) -> list[PartitionPlan]:
         """Plans of partitions from which everything goes."""
         retired = partitions_to_retire(self.store, source)
-        return [PartitionPlan(p, self._chain(source, p, {}, {})) for p in retired]
+        return [self._planned(source, partition, {}, {}) for partition in retired]
 
     def _unasked(self, source: Source, partition: str) -> PartitionPlan:
         rows = self.store.rows(ingest.TABLE.name, partition, columns=["uri", "input_hash"])
@@ -126,10 +147,12 @@ class Planner:
         files: Mapping[str, FoundFile],
     ) -> list[StagePlan]:
         rows = {"": Rows(standing=dict(states))}
-        unread = ingest.unread(self.store, partition, files)
+        unread = ingest.unread(self.store, partition, files) if files else set()
         found = []
         for stage in self._stages:
-            inputs, stored = rows[stage.upstream or ""], read_stored(self.store, stage, partition)
+            inputs, stored = rows[stage.upstream or ""], Stored({}, {})
+            if any(partition in self._stored[table.name] for table in stage.tables):
+                stored = read_stored(self.store, stage, partition)
             if stage.name == enrich.TABLE.name and not source.enrich:
                 inputs = Rows()
             moves = False
@@ -156,6 +179,8 @@ class Planner:
 
     def _with_boilerplate(self, partition: str, inputs: Rows) -> Rows:
         """The documents as ``sections`` takes them."""
+        if not inputs.standing:
+            return inputs
         left_out = structure.known_boilerplate(self.store, partition)
         standing = {
             key: structure.input_hash(digest, left_out.get(key))
@@ -274,7 +299,10 @@ class Planner:
         unsure = ["changed"] if _may_work([*embedded, *enriched]) else []
         gate = self._whole(GATE, unsure, changed=int(index.has_work))
         engines = self._whole(ENGINES, unsure, changed=int(calls))
-        return [grouped, index, gate, engines]
+        found = [grouped, index, gate, engines]
+        if not any(one.needs_run for one in partitions):
+            return [replace(one, seconds=0.0) for one in found]
+        return found
 
     def _index(self, embedded: Sequence[StagePlan], enriched: Sequence[StagePlan]) -> StagePlan:
         """Rows of the index follow their chunks; new labels write all chunks of their document."""

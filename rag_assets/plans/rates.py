@@ -77,16 +77,20 @@ class Measured:
     units: int
     seconds: float
     n_runs: int = 1
+    n_gone: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
 
 
 def learn(rate: Rate, measured: Measured) -> Rate:
     """The rate with one more refresh; one without work tells what a run takes by itself."""
-    if not measured.units:
-        return replace(rate, idle_seconds=measured.seconds / measured.n_runs)
     # A published rate does not speak for this machine: the first measurement replaces it.
     kept = 0.0 if rate.where.startswith(PUBLISHED) else KEPT
+    if not measured.units:
+        if measured.n_gone:  # deletions are neither units nor idleness
+            return rate
+        idle = measured.seconds / measured.n_runs
+        return replace(rate, idle_seconds=kept * rate.idle_seconds + (1 - kept) * idle)
     work = max(measured.seconds - rate.idle_seconds * measured.n_runs, 0.0)
     return replace(
         rate,

@@ -119,19 +119,29 @@ def sentence(plan: RefreshPlan) -> str:
 
 
 def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Estimated and actual by refresh and stage; stages without work in either are left out."""
-    table = Table("refresh", "stage", title="planned -> actual", title_justify="left")
-    for name in ("compute", "delete", "ask model", "tokens in + out", "read", "time"):
+    """Estimated and actual by refresh and stage, one figure where they agree; fits 80 columns.
+
+    Stages without work in either are left out.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+        title="planned -> actual, or what both say",
+        title_justify="left",
+    )
+    table.add_column("refresh", no_wrap=True)
+    for name in ("compute", "delete", "ask model", "tokens", "time"):
         table.add_column(name, justify="right")
     for entry in reversed(entries):
         seconds = f"{duration(entry['estimated_seconds'])} -> {duration(entry['actual_seconds'])}"
-        table.add_row(entry["at"], f"{len(entry['partitions']):,} partitions", *[""] * 5, seconds)
+        at = entry["at"][:16].replace("T", " ")
+        table.add_row(at, *[""] * 4, seconds, style="bold")
         for stage, figures in entry["stages"].items():
             planned, actual = figures["estimated"], figures["actual"]
             if actual and any(_work(one) for one in (planned, actual)):
-                table.add_row("", stage, *_compared(planned, actual))
+                table.add_row(f"  {stage}", *_compared(planned, actual))
             elif not actual and _work(planned):
-                table.add_row("", stage, "did not run to its end", *[""] * 5)
+                table.add_row(f"  {stage}", *[""] * 4, "did not end")
     return table
 
 
@@ -144,13 +154,14 @@ def _compared(planned: Mapping[str, float], actual: Mapping[str, float]) -> Iter
         if not any(name in actual for name in names):
             return ""
         before, after = (sum(one.get(name, 0) for name in names) for one in (planned, actual))
+        if before == after:
+            return f"{after:,.0f}" if after else ""
         return f"{before:,.0f} -> {after:,.0f}"
 
     yield pair("new", "changed")
     yield pair("gone")
     yield pair("calls")
     yield pair("tokens_in", "tokens_out")
-    yield f"{size(planned['n_bytes'])} -> {size(actual['n_bytes'])}" if "n_bytes" in actual else ""
     yield f"{duration(planned['seconds'])} -> {duration(actual['seconds'])}"
 
 

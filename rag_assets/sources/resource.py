@@ -1,7 +1,7 @@
 """The catalogue of sources as a Dagster resource, and the partitions that it implies."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 import dagster as dg
@@ -26,12 +26,31 @@ corpus_backfills = dg.BackfillPolicy.multi_run(max_partitions_per_run=PARTITIONS
 
 
 def partition_ranges(
-    instance: dg.DagsterInstance, partitions: Iterable[str], at_most: int = PARTITIONS_PER_RUN
+    instance: dg.DagsterInstance,
+    partitions: Iterable[str],
+    at_most: int = PARTITIONS_PER_RUN,
+    needed: Set[str] | None = None,
 ) -> list[tuple[str, ...]]:
-    """Register partitions with an instance and group them into ranges, a run for each."""
+    """Register partitions with an instance and group them into ranges, a run for each.
+
+    Args:
+        instance: Dagster's.
+        partitions: keys.
+        at_most: keys a range.
+        needed: those that have work; None: all. A range ends where they do; what lies between two
+            of them stays, as it costs less than another run.
+    """
     keys = list(dict.fromkeys(partitions))
     instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
-    return ranges(keys, instance.get_dynamic_partitions(str(corpus_partitions.name)), at_most)
+    found = ranges(keys, instance.get_dynamic_partitions(str(corpus_partitions.name)), at_most)
+    if needed is None:
+        return found
+    trimmed = []
+    for group in found:
+        at = [place for place, key in enumerate(group) if key in needed]
+        if at:
+            trimmed.append(group[at[0] : at[-1] + 1])
+    return trimmed
 
 
 def ranges(

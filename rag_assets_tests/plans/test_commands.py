@@ -86,7 +86,7 @@ def test_a_refresh_is_recorded_beside_its_plan(installation: World) -> None:
     assert "this installation" in rag("plan", "refresh")
     shown = rag("plan", "refresh", "--history")
     assert "source_files" in shown
-    assert "3 -> 3" in shown
+    assert "planned -> actual" in shown
 
 
 def test_a_refresh_that_would_do_nothing_is_not_run(
@@ -124,6 +124,35 @@ def test_a_refresh_that_would_do_nothing_is_not_run(
     assert is_left_alone()
     generations.rollback(store, built.id)
     assert not is_left_alone()
+
+
+def test_only_partitions_with_work_are_run(installation: World, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "1.md").write_text("# Other\n\nThe mill has a cellar.")
+    entries = [
+        {"name": "docs", "kind": "folder", "where": str(installation.root), "buckets": 4},
+        {"name": "other", "kind": "folder", "where": str(other)},
+    ]
+    (tmp_path / "sources.yaml").write_text(json.dumps({"sources": entries}))
+    partitions = [*(f"docs.{n}" for n in range(4)), "other.0"]
+    for n in range(12):
+        installation.write(f"{n}.md", f"# Page {n}\n\nFerry {n} calls at pier {n}.")
+
+    def ran() -> list[str]:
+        operations.refresh_and_load(load_settings(), partitions, lambda _: None)
+        ran: list[str] = history(installation.store)[-1]["ran"]
+        return ran
+
+    assert ran() == partitions
+    (other / "1.md").write_text("# Other\n\nThe mill has two cellars.")
+    assert ran() == ["other.0"]
+    installation.write("1.md", "# Page 1\n\nFerry 1 calls no more.")
+    (partition,) = ran()
+    assert partition.startswith("docs.")
+    planned = operations.plan_of(load_settings(), partitions).plan
+    assert planned.is_empty
+    assert planned.seconds == 0
 
 
 def test_models_are_started_for_a_new_embedder(

@@ -1,8 +1,11 @@
 """Plans beside what came true, and rates that learn from it."""
 
+import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.plans import history
@@ -33,6 +36,9 @@ def test_a_run_without_work_says_what_a_run_costs() -> None:
     assert rate.idle_seconds == pytest.approx(0.2)
     assert rate.seconds_per_unit == DEFAULTS["chunks"].seconds_per_unit
     assert learn(rate, Measured(units=1, seconds=0.1)).seconds == 0.0
+    assert learn(rate, Measured(units=0, seconds=9.0, n_gone=2)) == rate
+    own = Rate(10, 10.0, idle_seconds=0.1, where="this installation")
+    assert learn(own, Measured(units=0, seconds=0.6)).idle_seconds == pytest.approx(0.2)
 
 
 def run(partition: str = "docs.0") -> RunFigures:
@@ -124,12 +130,44 @@ def test_fingerprints_and_the_newest_refreshes_are_kept(
 
 def test_history_for_a_person(world: World) -> None:
     given_pages(world)
-    table = history_table([recorded(world)])
+    entry = recorded(world)
+    table = history_table([entry])
     rows = [list(column.cells) for column in table.columns]
-    assert rows[1][:3] == ["1 partitions", "source_files", "documents"]
-    assert rows[2][1] == "3 -> 3"
-    assert rows[4][rows[1].index("enrichments")] == "3 -> 3"
-    assert "did not run to its end" in rows[2]  # the engines, which fakes do not need
+    assert rows[0][1:3] == ["  source_files", "  documents"]
+    assert rows[1][1] == "3"
+    assert rows[1][rows[0].index("  chunk_index")] == "22 -> 7"
+    assert rows[3][rows[0].index("  enrichments")] == "3"
+    assert "did not end" in rows[5]  # the engines, which fakes do not need
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(table)
+    lines = shown.get().rstrip().splitlines()
+    assert len(lines) == 4 + table.row_count
+    assert "…" not in shown.get()
+
+
+def test_partitions_that_a_source_has_no_longer_count_as_gone(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    models = models_of(world)
+    planned = plan_refresh(world.store, [world.source], models)
+    (only,) = planned.partitions
+    emptied = replace(
+        planned, partitions=[replace(only, stages=[replace(s, gone=3) for s in only.stages])]
+    )
+    elsewhere = run("docs.9")
+    entry = record_refresh(
+        world.store, emptied, models, [elsewhere], engines_s=0.0, plan_s=0.1, total_s=1.0
+    )
+    assert entry["stages"]["source_files"]["actual"]["gone"] == 1  # rows stand there still
+    for name in world.store.folders("tables"):
+        table = world.store.table(name, only.partition)
+        if table is not None:
+            table.delete("true")
+    entry = record_refresh(
+        world.store, emptied, models, [elsewhere], engines_s=0.0, plan_s=0.1, total_s=1.0
+    )
+    assert entry["stages"]["source_files"]["actual"]["gone"] == 1 + 3
 
 
 def test_the_plan_in_one_line(world: World) -> None:

@@ -1,6 +1,7 @@
 """Which partitions one run takes, and that a run over a range does what single runs do."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -54,6 +55,20 @@ def test_a_key_registered_later_is_a_range_of_its_own() -> None:
     assert range_tags(found[1]) == {}
 
 
+def test_ranges_end_where_the_work_does() -> None:
+    keys = [f"a.{n}" for n in range(8)]
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def needing(*needed: str) -> list[tuple[str, ...]]:
+            return partition_ranges(instance, keys, 4, needed=set(needed))
+
+        assert needing() == []
+        assert needing("a.1", "a.3") == [("a.1", "a.2", "a.3")]
+        assert needing("a.7", "a.0") == [("a.0",), ("a.7",)]
+        registered = instance.get_dynamic_partitions(str(corpus_partitions.name))
+    assert list(registered) == keys
+
+
 @pytest.mark.parametrize(
     ("n_partitions", "runs_at_once", "expected"),
     [(1, 4, 1), (32, 4, 1), (63, 4, 1), (128, 4, 4), (4096, 4, 64), (4096, 32, 16)],
@@ -104,7 +119,7 @@ def refresh(
     """What was run and told, and the rows that each partition's event shows."""
     told: list[str] = []
     monkeypatch.setenv("RAG_LAKE", lake.uri)
-    monkeypatch.setattr(running, "partition_ranges", lambda i, p: partition_ranges(i, p, at_most))
+    monkeypatch.setattr(running, "partition_ranges", partial(partition_ranges, at_most=at_most))
     with dg.DagsterInstance.ephemeral() as instance:
         runs = running.refresh_partitions(instance, partitions, told.append)
         page = instance.fetch_materializations(dg.AssetKey("source_files"), limit=100)
