@@ -140,6 +140,25 @@ def test_a_live_holder_keeps_its_lease(remote: LakeStore, quick_leases: None) ->
     assert order == ["first", "second"]
 
 
+def test_beats_that_fail_cost_no_lease(
+    remote: LakeStore, quick_leases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, beats = [RuntimeError("no endpoint"), OSError("timed out")], []
+    write = locks._Lease._write
+
+    def flaky(lease: locks._Lease) -> None:
+        if failures:
+            raise failures.pop()
+        write(lease)
+        beats.append(1)
+
+    with remote.locked("work"):
+        monkeypatch.setattr(locks._Lease, "_write", flaky)
+        time.sleep(2 * locks.LEASE_S)
+        assert not failures
+        assert beats
+
+
 def test_a_number_long_passed_wins_nothing(remote: LakeStore, quick_leases: None) -> None:
     for _ in range(3):
         with remote.locked("work"):

@@ -86,6 +86,8 @@ def evaluate_candidate(
     asked, canaries = applicable(store, cases), draw_canaries(store)
     embed = partial(asked_vectors, store, embedder)
     live = generations.live_generation(store)
+    if live is not None and not generations.is_there(store, live):
+        live = None
     measured = measure(IndexReader(store, candidate), embed, asked, canaries)
     beside = None if live is None else measure(IndexReader(store, live), embed, asked, [])
     return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))

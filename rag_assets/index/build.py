@@ -37,7 +37,7 @@ from rag_assets.index.partitions import (
     State,
     look_at,
     standing_rows,
-    versions_of,
+    states_of,
 )
 from rag_assets.index.search_indexes import index_table, n_unindexed
 from rag_assets.lake import generations
@@ -279,7 +279,7 @@ def _update(
     None, and nothing done, where another run has written to its tables since the look.
     """
     found = _compared(store, writer, partition, state.aliases)
-    if found is None or versions_of(store, partition) != state.versions[partition]:
+    if found is None or states_of(store, partition) != state.states[partition]:
         return None
     writer.replace(partition, found.stale, found.n_gone, found.fresh)
     return found.figures

@@ -11,7 +11,7 @@ from rag_assets.documents import normalise
 from rag_assets.enrichments import enrich
 from rag_assets.index.settled import is_settled
 from rag_assets.lake.delta import upstream_hashes
-from rag_assets.lake.identity import data_version, value_hash
+from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore, quoted, scan
 from rag_assets.sections import structure
 from rag_assets.sources import buckets, ingest
@@ -52,7 +52,7 @@ class State:
             come last.
         changed: those whose rows may have to change.
         keeping: of these, those that wait, and the version of the index whose rows they keep.
-        versions: of the tables of the others.
+        states: of the tables of the others.
         held: sources that move and have not arrived.
         followed: sources that have, and that the index follows now.
         aliases: a copy whose canonical has no row, and will get none, is none: its text would be
@@ -62,7 +62,7 @@ class State:
     inputs: dict[str, dict[str, str]]
     changed: Set[str]
     keeping: dict[str, Table | None]
-    versions: dict[str, list[int]]
+    states: dict[str, list[str]]
     held: Set[str]
     followed: dict[str, Buckets]
     aliases: Aliases
@@ -107,7 +107,7 @@ def look_at(
             for copy in orphans:
                 del aliases.canonical_of[copy]
     changed = {name for name, now in state.inputs.items() if _depends_on(known.get(name)) != now}
-    for name in changed - state.versions.keys():  # for its orphans alone
+    for name in changed - state.states.keys():  # for its orphans alone
         if _must_wait(store, state, name):
             state.keeping[name] = stood
     return replace(state, changed=changed)
@@ -123,7 +123,7 @@ def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
 
 def _must_wait(store: LakeStore, state: State, partition: str) -> bool:
     """Whether a partition's tables do not fit together, or not to those of its source's others."""
-    state.versions[partition] = versions_of(store, partition)
+    state.states[partition] = states_of(store, partition)
     is_there = store.table(normalise.TABLE.name, partition) is not None
     return source_name(partition) in state.held or (is_there and not is_settled(store, partition))
 
@@ -136,29 +136,22 @@ def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, 
 def _inputs(
     store: LakeStore, code: str, partition: str, aliases: Aliases, hashes: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the index rows of a partition depend on, as short strings that change with it.
-
-    Versions say that a table was written; a table that was removed and made anew counts from 1
-    again, therefore the documents' content, too.
-    """
+    """What the index rows of a partition depend on, as short strings that change with it."""
     mine = sorted(hashes)
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
     found = {
         "code": code,
-        "content": data_version(hashes.items()),
         "duplicates": value_hash([collapsed, standing]),
     }
     for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
-        table = store.table(name, partition)
-        found[name] = "0" if table is None else str(table.version)
+        found[name] = store.state_of(name, partition)
     return found
 
 
-def versions_of(store: LakeStore, partition: str) -> list[int]:
-    """Of a partition's tables that its rows are made from; 0 of one that is not there."""
-    tables = (store.table(name, partition) for name in TABLES)
-    return [0 if table is None else int(table.version) for table in tables]
+def states_of(store: LakeStore, partition: str) -> list[str]:
+    """Of a partition's tables that its rows are made from; see ``LakeStore.state_of``."""
+    return [store.state_of(name, partition) for name in TABLES]
 
 
 def standing_rows(table: Table | None, partition: str) -> list[dict[str, Any]]:

@@ -114,6 +114,17 @@ def live_generation(store: LakeStore) -> Generation | None:
     return None if pointer is None else load(store, pointer.generation_id)
 
 
+def is_there(store: LakeStore, generation: Generation) -> bool:
+    """Whether the index has a published generation's rows.
+
+    Not where the table was removed and made anew: its tags went with it, and its versions mean
+    other rows.
+    """
+    index = store.table("chunk_index")
+    tag = None if index is None else index.tags.list().get(generation.id)
+    return tag is not None and int(tag["version"]) == generation.index_version
+
+
 def publish(store: LakeStore, generation: Generation) -> Live:
     """Keep the manifest until upkeep expires it, pin its index version, make it live.
 
@@ -149,9 +160,13 @@ def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
                     f"{pointer.generation_id} is the oldest generation; nothing is older"
                 )
             generation_id = older[-1]
-        load(store, generation_id)
+        generation = load(store, generation_id)
         if generation_id == pointer.generation_id:
             raise LakeError(f"{generation_id} is live already")
+        if not is_there(store, generation):
+            raise LakeError(
+                f"the rows of {generation_id} are gone: the table chunk_index was removed since"
+            )
         return _point(store, generation_id, "rolled back")
 
 

@@ -116,7 +116,8 @@ class _Lease:
                     return  # taken over; release() will say so
                 self._record["beat"] += 1
                 self._write()
-            except OSError:
+            # Whatever its library raises; not all of that is an OSError.
+            except Exception:  # noqa: BLE001
                 continue  # the store may answer at the next beat; if not, the lease is lost
 
     def release(self) -> bool:

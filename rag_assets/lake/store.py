@@ -15,6 +15,7 @@ written at once, from two processes or two hosts, with nothing to coordinate.
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -30,6 +31,7 @@ from rag_assets.lake.errors import LakeError as LakeError  # also importable fro
 from rag_assets.lake.locks import lease, machine_lock
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
+MADE = "made"  # key of a table's metadata: which table it is
 ASIDE = ".aside"  # ending of the names of raw bytes that a sweep has put aside
 INDEX_CACHE_BYTES = 256 * 2**20
 METADATA_CACHE_BYTES = 64 * 2**20
@@ -122,7 +124,8 @@ class LakeStore:
             with self.locked(f"create.{stage}.{partition}"):
                 table = self.table(stage, partition)
                 if table is None:
-                    table = self._stage(stage).create_table(partition, schema=schema)
+                    named = schema.with_metadata({MADE: uuid.uuid4().hex})
+                    table = self._stage(stage).create_table(partition, schema=named)
         stored, wanted = _columns(table.schema), _columns(schema)
         if stored != wanted:
             raise LakeError(
@@ -132,6 +135,18 @@ class LakeStore:
                 "(RAG_LAKE) or remove this one"
             )
         return table
+
+    def state_of(self, stage: str, partition: str = GLOBAL) -> str:
+        """A name for what the table holds now, another one after each commit; "0" without a table.
+
+        A table that was removed and made anew counts its versions from 1 again, so they alone
+        would not do.
+        """
+        table = self.table(stage, partition)
+        if table is None:
+            return "0"
+        made = (table.schema.metadata or {}).get(MADE.encode(), b"")
+        return f"{made.decode()[:8]}.{table.version}"
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -198,10 +213,10 @@ class LakeStore:
         Raises:
             FileNotFoundError: nothing is kept under that hash.
         """
-        try:
-            return self._read(self._blob(digest))
-        except FileNotFoundError:  # put aside while a row that names it was on its way
-            return self._read(self._blob(digest + ASIDE))
+        for name in (digest, digest + ASIDE):  # put aside while a row that names it was on its way
+            with suppress(FileNotFoundError):
+                return self._read(self._blob(name))
+        return self._read(self._blob(digest))  # brought back between the two looks
 
     # Records
 

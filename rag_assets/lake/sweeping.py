@@ -79,7 +79,7 @@ def _halves(names: list[str]) -> np.ndarray:
 def sweep_blobs(
     store: LakeStore, *, now: datetime, until: float, first: str = "", dry_run: bool = False
 ) -> Swept:
-    """Sweep the raw bytes.
+    """Sweep the raw bytes; two sweeps wait for one another, as each could undo the other's.
 
     Args:
         store: the lake.
@@ -88,6 +88,11 @@ def sweep_blobs(
         first: folder to begin with, where the sweep before ended.
         dry_run: look only.
     """
+    with store.locked("sweep"):
+        return _swept(store, now, until, first, dry_run=dry_run)
+
+
+def _swept(store: LakeStore, now: datetime, until: float, first: str, *, dry_run: bool) -> Swept:
     folders = [name for name in store.folders(RAW) if name >= first]
     referred = _referred(store) if folders else _Hashes(iter(()))
     n_aside = n_back = n_deleted = bytes_deleted = 0

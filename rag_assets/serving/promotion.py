@@ -13,6 +13,7 @@ from rag_assets.lake.generations import (
     Generation,
     Live,
     generation_ids,
+    is_there,
     live,
     load,
     publish,
@@ -48,14 +49,14 @@ def _promote(store: LakeStore, candidate: Generation) -> Promotion:
     published = generation_ids(store)
     if pointer is not None:
         current = load(store, pointer.generation_id)
-        if _same_content(current, candidate):
+        if _stands_for(store, current, candidate):
             reason = f"Nothing changed: {current.id} is live and has this content."
             return Promotion(pointer, False, reason)
         newest = load(store, published[-1])
         if candidate.id < newest.id:
             reason = f"{candidate.id} was built over: {newest.id} is newer and was published."
             return Promotion(pointer, False, reason)
-        if newest.id <= pointer.newest and _same_content(newest, candidate):
+        if newest.id <= pointer.newest and _stands_for(store, newest, candidate):
             reason = (
                 f"Nothing changed since {newest.id}, which was taken out of service in favour of "
                 f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."
@@ -65,6 +66,8 @@ def _promote(store: LakeStore, candidate: Generation) -> Promotion:
     return Promotion(pointer, True, f"{candidate.id} is new and is live now.")
 
 
-def _same_content(published: Generation, candidate: Generation) -> bool:
+def _stands_for(store: LakeStore, published: Generation, candidate: Generation) -> bool:
+    """Whether the published generation has the candidate's content, and can be read."""
     same_rows = published.data_version == candidate.data_version
-    return published.id == candidate.id or (same_rows and published.models == candidate.models)
+    same = published.id == candidate.id or (same_rows and published.models == candidate.models)
+    return same and is_there(store, published)

@@ -1,11 +1,16 @@
 """``ask_job``: answers in the run and in the lake; a bad question fails the run at its end."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from rag_assets.answers import jobs
+from rag_assets.answers.answer import Answer
 from rag_assets.answers.jobs import ask_job
+from rag_assets.lake.generations import live
+from rag_assets.lake.readers import leased
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
@@ -42,6 +47,25 @@ def test_answers_are_in_the_run_and_in_the_lake(store: LakeStore) -> None:
     rows = store.rows("answers", columns=["answer_id", "run_id"])
     assert len({row["answer_id"] for row in rows}) == len(rows)
     assert {row["run_id"] for row in rows} == {result.run_id}
+
+
+def test_the_generation_is_leased_while_it_is_asked(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_docs(store, FERRIES, WordEmbedder())
+    held: list[set[str]] = []
+    keep = jobs.record_answer
+
+    def record(store: LakeStore, answer: Answer, run_id: str) -> None:
+        held.append(set(leased(store, datetime.now(UTC))))
+        keep(store, answer, run_id)
+
+    monkeypatch.setattr(jobs, "record_answer", record)
+    assert run(store, ["When was MV Tern built?"]).success
+    pointer = live(store)
+    assert pointer is not None
+    assert held == [{pointer.generation_id}]
+    assert not leased(store, datetime.now(UTC))
 
 
 def test_a_bad_question_fails_the_run_after_the_others_are_answered(store: LakeStore) -> None:

@@ -220,19 +220,6 @@ def test_partition_that_went_after_a_killed_build_leaves_no_rows(
     assert rows(world).keys() == {"docs:a.md"}
 
 
-def test_tables_made_anew_with_the_same_versions_are_seen(world: World) -> None:
-    path = world.write("a.md", "the lighthouse")
-    world.refresh()
-    before = inputs(world)
-    for stage in world.stages():
-        world.store._stage(stage).drop_table("docs.0")
-    path.write_text("the anchor")
-    built = world.refresh()
-    after = inputs(world)
-    assert {name for name in before if before[name] != after[name]} == {"content"}
-    assert found(world, built, "anchor") == {"docs:a.md"}
-
-
 def test_index_that_was_removed_is_built_again(world: World) -> None:
     world.write("a.md", "the lighthouse")
     before = world.refresh().generation
@@ -443,3 +430,21 @@ def test_an_index_that_was_removed_is_made_whole_though_its_rebuild_was_killed(
     built = world.index()
     assert built.is_new
     assert found(world, built, "number") == {f"docs:{n}.md" for n in range(9)}
+
+
+@pytest.mark.parametrize("removed", [[], ["embeddings"], ["chunks", "embeddings"]])
+def test_tables_that_were_made_anew_are_not_taken_for_those_before(
+    world: World, removed: list[str]
+) -> None:
+    path = world.write("a.md", "the lighthouse")
+    world.write("b.md", "the compass")
+    stages = world.refresh() and world.stages()
+    for name in removed or stages:
+        world.store._stage(name).drop_table(world.partition)
+    if not removed:
+        path.write_text("the anchor")
+    world.embedder.revision = "2"  # as many commits as before, of other vectors
+    built = world.refresh()
+    assert built.is_new
+    assert built.n_upserted == 2
+    assert found(world, built, "compass") == {"docs:b.md"}

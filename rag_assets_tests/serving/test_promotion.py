@@ -1,12 +1,15 @@
 """Promotion: new content goes live, rolled-back content does not come back by itself."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from rag_assets.evaluations.assets import evaluate_candidate
 from rag_assets.lake import generations
 from rag_assets.lake.generations import live, rollback
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.serving.promotion import promote
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, build
@@ -96,3 +99,18 @@ def test_a_candidate_that_was_built_over_does_not_replace_what_is_newer(
     assert not late.promoted
     assert late.live.generation_id == newer.id
     assert "built over" in late.reason
+
+
+def test_a_generation_whose_index_was_removed_is_replaced_by_the_same_content(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    first = promote(store, build(store, FERRIES[:2], embedder)).live.generation_id
+    before = promote(store, build(store, FERRIES, embedder)).live
+    shutil.rmtree(Path(store.uri) / "tables" / "chunk_index")
+    again = build(store, FERRIES, embedder)
+    assert evaluate_candidate(store, again, embedder, []).passed
+    promoted = promote(store, again)
+    assert promoted.promoted
+    assert promoted.live.generation_id > before.generation_id
+    with pytest.raises(LakeError, match=f"the rows of {first} are gone"):
+        rollback(store, first)
