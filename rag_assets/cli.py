@@ -107,7 +107,7 @@ def named_sources(
     """The sources of these names, or all of them."""
     if not known:
         raise CommandError(
-            f"no source is declared: write {declared_in} (README: Your own documents), or run "
+            f"no source is declared: write {declared_in} (README: Use it), or run "
             "`rag refresh --path FOLDER`",
             code=2,
         )

@@ -172,9 +172,12 @@ def sentence(table: TableUpkeep, *, dry_run: bool = False) -> str:
             f"({table.size_bytes[0] / 1e6:,.1f} MB) to be merged and cleaned"
         )
     freed = (table.size_bytes[0] - table.size_bytes[1]) / 1e6
+    said = f"{freed:,.1f} MB freed"
+    if freed < 0:
+        said = f"{-freed:,.1f} MB more until the versions before are a day old"
     return (
         f"{table.name}: {table.fragments[0]} -> {table.fragments[1]} fragments, "
-        f"{table.versions[0]} -> {table.versions[1]} versions, {freed:,.1f} MB freed"
+        f"{table.versions[0]} -> {table.versions[1]} versions, {said}"
     )
 
 
