@@ -13,17 +13,18 @@ ROWS_SHOWN = 30
 
 def totals_table(plan: RefreshPlan) -> Table:
     """One row a stage, summed over partitions: what becomes of its inputs; fits 80 columns."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 0, 0, 1),
-        title="what a refresh would do",
-        title_justify="left",
-    )
-    table.add_column("stage", no_wrap=True)
-    for name in ("new", "changed", "delete", "unchanged", "ask model", "tokens", "time"):
-        table.add_column(name, justify="right")
+    figures = ("new", "changed", "delete", "unchanged", "ask model", "tokens", "time")
+    table = _narrow_table("what a refresh would do", "stage", figures)
     for stage in plan.totals:
         table.add_row(stage.stage, *_cells(stage))
+    return table
+
+
+def _narrow_table(title: str, first: str, figures: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), title=title, title_justify="left")
+    table.add_column(first, no_wrap=True)
+    for name in figures:
+        table.add_column(name, justify="right")
     return table
 
 
@@ -123,15 +124,8 @@ def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 
     Stages without work in either are left out.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 0, 0, 1),
-        title="planned -> actual, or what both say",
-        title_justify="left",
-    )
-    table.add_column("refresh", no_wrap=True)
-    for name in ("compute", "delete", "ask model", "tokens", "time"):
-        table.add_column(name, justify="right")
+    figures = ("compute", "delete", "ask model", "tokens", "time")
+    table = _narrow_table("planned -> actual, or what both say", "refresh", figures)
     for entry in reversed(entries):
         seconds = f"{duration(entry['estimated_seconds'])} -> {duration(entry['actual_seconds'])}"
         at = entry["at"][:16].replace("T", " ")

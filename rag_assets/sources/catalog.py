@@ -39,7 +39,8 @@ Example of the file, with one source of each kind::
           user_agent: rag_assets   # its first word is the name that robots.txt is asked for
           allow_private: false  # true: also loopback and private addresses, for an intranet
 
-A source that lists a fifth of the five files or more that it held deletes nothing until one agrees
+A source that held five files or more and lists a fifth of them, or fewer, deletes nothing until a
+person agrees
 (``rag refresh NAME --accept-deletions``); one that cannot be listed whole deletes nothing at all.
 """
 

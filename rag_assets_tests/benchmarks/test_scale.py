@@ -30,6 +30,13 @@ def window(tmp_path: Path) -> Window:
     return Window(folder, "words", 254)
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents are short, and read in this process."""
+    read_in_process(monkeypatch)
+    monkeypatch.setattr(synthetic, "LONGEST", 60)
+
+
 def size(n_documents: int, cpu_s: float, rss: int = 0, **other: float) -> Size:
     costs: Mapping[str, Cost] = {
         stage: Cost(1.0, other.get(stage, cpu_s), 0, rss) for stage in STAGES
@@ -78,10 +85,8 @@ def test_stand_in_gives_unit_vectors_that_follow_from_the_text() -> None:
 
 
 def test_all_stages_and_changes_at_a_small_size(
-    tmp_path: Path, window: Window, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, window: Window, short: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_process(monkeypatch)
-    monkeypatch.setattr(synthetic, "LONGEST", 60)
     monkeypatch.setattr(scale, "DOCUMENTS_A_BUCKET", 50)
     folder, said = tmp_path / "scale", list[str]()
     folder.mkdir()
@@ -113,10 +118,8 @@ def test_all_stages_and_changes_at_a_small_size(
 
 
 def test_a_size_goes_on_where_it_was_stopped_and_anew_where_it_was_cut_off(
-    tmp_path: Path, window: Window, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, window: Window, short: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_process(monkeypatch)
-    monkeypatch.setattr(synthetic, "LONGEST", 60)
     monkeypatch.setattr(scale, "DOCUMENTS_A_BUCKET", 25)
     monkeypatch.setattr(scale, "PARTITIONS_PER_RUN", 2)
     ran: list[tuple[str, int]] = []

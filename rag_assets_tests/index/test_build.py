@@ -10,7 +10,6 @@ from rag_assets.documents import normalise
 from rag_assets.embeddings import embed
 from rag_assets.index import build, partitions
 from rag_assets.index.build import BuildReport, count_unindexed
-from rag_assets.index.partitions import look_at
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
@@ -166,12 +165,6 @@ def test_partition_that_waits_for_vectors_is_left_as_it_was(world: World, tmp_pa
     after = world.index()
     assert found(world, after, "compass") == {"other:a.md"}
     assert found(world, after, "lighthouse") == {"docs:a.md"}
-
-
-def inputs(world: World) -> dict[str, str]:
-    table = world.store.table("chunk_index")
-    assert table is not None
-    return look_at(world.store, build.CODE_VERSION, {}, table, None).inputs["docs.0"]
 
 
 def killed_build(world: World) -> None:
@@ -438,8 +431,8 @@ def test_tables_that_were_made_anew_are_not_taken_for_those_before(
 ) -> None:
     path = world.write("a.md", "the lighthouse")
     world.write("b.md", "the compass")
-    stages = world.refresh() and world.stages()
-    for name in removed or stages:
+    world.refresh()
+    for name in removed or world.stages():
         world.store._stage(name).drop_table(world.partition)
     if not removed:
         path.write_text("the anchor")
@@ -448,3 +441,5 @@ def test_tables_that_were_made_anew_are_not_taken_for_those_before(
     assert built.is_new
     assert built.n_upserted == 2
     assert found(world, built, "compass") == {"docs:b.md"}
+    word = "lighthouse" if removed else "anchor"
+    assert found(world, built, word) == {"docs:a.md"}

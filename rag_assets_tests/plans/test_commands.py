@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,8 +86,7 @@ def test_a_refresh_is_recorded_beside_its_plan(installation: World) -> None:
 
     assert "this installation" in rag("plan", "refresh")
     shown = rag("plan", "refresh", "--history")
-    assert "source_files" in shown
-    assert "planned -> actual" in shown
+    assert re.search(r"source_files +3 ", shown)  # what both say
 
 
 def test_a_refresh_that_would_do_nothing_is_not_run(
