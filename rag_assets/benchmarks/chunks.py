@@ -143,6 +143,7 @@ def _rows(name: str, title: str, text: str, blocks: list[Section]) -> list[Secti
         {
             **asdict(section),
             "document_id": name,
+            "row_hash": "",
             "title": title,
             "text": text[section.start : section.end],
         }

@@ -91,6 +91,7 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
         start = origin + chunk.start
         yield {
             "input_id": section["section_id"],
+            "input_hash": section[structure.TABLE.passes],
             "chunk_id": row_id("chk", section["section_id"], piece, nth),
             "section_id": section["section_id"],
             "document_id": section["document_id"],

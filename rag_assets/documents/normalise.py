@@ -75,7 +75,7 @@ def _read(
     files = store.rows(
         ingest.TABLE.name,
         partition,
-        columns=["uri", "raw_hash", "size", "problem"],
+        columns=["uri", "raw_hash", "size", "problem", ingest.TABLE.passes],
         where=f"uri IN ({quoted(uris)})",
     )
     readable = [file for file in files if file["problem"] is None]
@@ -97,7 +97,7 @@ def rows_of(
     """Rows by table name; a document that Arrow does not take is a rejected one.
 
     Args:
-        results: each file, with its uri, hash and size, and what became of it.
+        results: each file, with its uri, hashes and size, and what became of it.
     """
     read, rejected = [], []
     for file, result in results:
@@ -141,4 +141,9 @@ def _row(file: Mapping[str, Any], document: Document) -> Mapping[str, Any]:
 
 
 def _origin(file: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"input_id": file["uri"], "uri": file["uri"], "raw_hash": file["raw_hash"]}
+    return {
+        "input_id": file["uri"],
+        "input_hash": file[ingest.TABLE.passes],
+        "uri": file["uri"],
+        "raw_hash": file["raw_hash"],
+    }

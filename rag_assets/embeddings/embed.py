@@ -92,6 +92,7 @@ def _embed(
     rows = [
         {
             "input_id": chunk["chunk_id"],
+            "input_hash": chunk[cut.TABLE.passes],
             "chunk_id": chunk["chunk_id"],
             "embedded_hash": chunk["embedded_hash"],
             "model_id": embedder.model_id,

@@ -72,7 +72,7 @@ def enrich_documents(
 def _enrich(
     store: LakeStore, partition: str, ids: Sequence[str], model: ChatModel, made_by: str
 ) -> pa.Table:
-    excerpts = read_excerpts(store, partition, ids)
+    hashes, excerpts = _read(store, partition, ids)
     keys = {text: cache_key(text, made_by) for text in excerpts.values()}
     known = cache.lookup(store, CACHE, list(keys.values()))
     missing = [text for text, key in keys.items() if key not in known]
@@ -90,7 +90,12 @@ def _enrich(
         if key in known:
             made[text] = Labels(**json.loads(known[key]))
     rows = [
-        {**asdict(made[text]), "input_id": document_id, "document_id": document_id}
+        {
+            **asdict(made[text]),
+            "input_id": document_id,
+            "input_hash": hashes[document_id],
+            "document_id": document_id,
+        }
         for document_id, text in excerpts.items()
     ]
     return stage_rows(ENRICHMENTS, rows)
@@ -98,13 +103,23 @@ def _enrich(
 
 def read_excerpts(store: LakeStore, partition: str, ids: Sequence[str]) -> dict[str, str]:
     """Document id -> what the model reads of it."""
+    return _read(store, partition, ids)[1]
+
+
+def _read(
+    store: LakeStore, partition: str, ids: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Document id -> hash of its row; document id -> what the model reads of it."""
     documents = store.rows(
         normalise.TABLE.name,
         partition,
-        columns=["document_id", "title", "text", "blocks"],
+        columns=["document_id", "title", "text", "blocks", normalise.TABLE.passes],
         where=f"document_id IN ({quoted(ids)})",
     )
-    return {d["document_id"]: _excerpt(d["title"], d["text"], d["blocks"]) for d in documents}
+    return (
+        {d["document_id"]: d[normalise.TABLE.passes] for d in documents},
+        {d["document_id"]: _excerpt(d["title"], d["text"], d["blocks"]) for d in documents},
+    )
 
 
 def _excerpt(title: str, text: str, blocks: Sequence[dict[str, Any]]) -> str:

@@ -130,9 +130,10 @@ def refresh(
         partition: partition key.
         upstream: gives input id -> content hash, all inputs that exist now; asked when this
             run's turn has come, so that one that waited does not bring back what was.
-        compute: called with at most ``batch_inputs`` ids; returns rows by table name, with all
-            columns but the lineage ones other than ``input_id``. Every input that still exists
-            yields a row.
+        compute: called with at most ``batch_inputs`` ids; returns rows by table name, as
+            ``stage_rows`` makes them. Every input that still exists yields a row, and each row
+            has the ``input_hash`` of what was read for it: another run may have written since
+            ``upstream`` was asked, even twice, so that it stands as listed again.
         fingerprint: of the stage's code, configuration and model.
         run_id: of the Dagster run, kept with each row.
         batch_inputs: inputs a commit; bounds memory and what a kill can undo.
@@ -146,10 +147,9 @@ def refresh(
     # both insert it: Lance does not let the second one's merge see the first one's rows.
     with store.locked(f"{tables[-1].name}.{partition}"):
         opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
-        inputs = upstream()
-        stored = _stored(opened.values())
+        listed, stored = upstream(), _stored(opened.values())
         again = {key: ("", "") for key in retry if key in stored}
-        delta = diff(inputs, stored | again, fingerprint)
+        delta = diff(listed, stored | again, fingerprint)
         todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
         for ids in _batched(todo, batch_inputs):
             made = compute(ids)
@@ -161,7 +161,7 @@ def refresh(
                     f"first is {min(lost)!r}; every input must yield a row or a rejected one"
                 )
             for table in tables:
-                rows = _with_lineage(table, made.get(table.name), inputs, fingerprint, run_id)
+                rows = _with_lineage(table, made.get(table.name), fingerprint, run_id)
                 n_deleted += _replace(opened[table.name], table, ids, rows)
                 n_written += rows.num_rows
             n_done += len(ids)
@@ -223,24 +223,18 @@ def _lost(
 
 
 def _with_lineage(
-    table: StageTable,
-    rows: pa.Table | None,
-    upstream: Mapping[str, str],
-    fingerprint: str,
-    run_id: str,
+    table: StageTable, rows: pa.Table | None, fingerprint: str, run_id: str
 ) -> pa.Table:
     if rows is None:
         return table.schema.empty_table()
-    inputs = rows["input_id"].to_pylist()
     hashes = [
         value_hash({name: _plain(value) for name, value in row.items()})
         for row in rows.select(table.content).to_pylist()
     ]
     lineage = {
-        "input_hash": pa.array([upstream[key] for key in inputs], pa.string()),
-        "fingerprint": pa.array([fingerprint] * len(inputs), pa.string()),
+        "fingerprint": pa.array([fingerprint] * len(hashes), pa.string()),
         "row_hash": pa.array(hashes, pa.string()),
-        "run_id": pa.array([run_id] * len(inputs), pa.string()),
+        "run_id": pa.array([run_id] * len(hashes), pa.string()),
     }
     columns = [lineage[name] if name in lineage else rows[name] for name in table.schema.names]
     return pa.table(columns, schema=table.schema)

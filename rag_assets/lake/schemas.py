@@ -251,8 +251,10 @@ EVALUATION_COMPARISONS: Final = pa.schema(
 
 
 def stage_rows(schema: pa.Schema, rows: Sequence[Mapping[str, object]]) -> pa.Table:
-    """Rows of a stage before their lineage is known: its content columns and ``input_id``."""
-    fields = [field for field in schema if field.name not in LINEAGE_NAMES - {"input_id"}]
+    """Rows as a stage computes them: its content columns, ``input_id`` and ``input_hash``."""
+    fields = [
+        field for field in schema if field.name not in LINEAGE_NAMES - {"input_id", "input_hash"}
+    ]
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
 

@@ -143,15 +143,16 @@ def _cut(
     documents = store.rows(
         normalise.TABLE.name,
         partition,
-        columns=["document_id", "title", "text", "blocks"],
+        columns=["document_id", "title", "text", "blocks", normalise.TABLE.passes],
         where=f"document_id IN ({quoted(ids)})",
     )
-    rows = [row for d in documents for row in _rows(d, repeated.get(d["document_id"], frozenset()))]
+    rows = [row for d in documents for row in _rows(d, repeated.get(d["document_id"]))]
     return stage_rows(SECTIONS, rows)
 
 
-def _rows(document: Mapping[str, Any], repeated: Set[str]) -> Iterator[dict[str, Any]]:
+def _rows(document: Mapping[str, Any], repeated: Set[str] | None) -> Iterator[dict[str, Any]]:
     text, blocks = document["text"], document["blocks"]
+    made_from = input_hash(document[normalise.TABLE.passes], repeated)
     skipped = (
         {n for n, digest in block_hashes(text, blocks) if digest in repeated} if repeated else ()
     )
@@ -159,6 +160,7 @@ def _rows(document: Mapping[str, Any], repeated: Set[str]) -> Iterator[dict[str,
         yield {
             **asdict(section),
             "input_id": document["document_id"],
+            "input_hash": made_from,
             "document_id": document["document_id"],
             "title": document["title"],
             "text": text[section.start : section.end],

@@ -266,6 +266,7 @@ def _rows(store: LakeStore, listing: Listing, files: Sequence[FoundFile]) -> pa.
         rows.append(
             {
                 "input_id": file.uri,
+                "input_hash": file.state,
                 "uri": file.uri,
                 "path": file.path.encode("utf-8", "backslashreplace").decode(),
                 "size": size,

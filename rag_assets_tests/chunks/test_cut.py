@@ -36,6 +36,7 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
     sections = [
         {
             "section_id": section.section_id, "document_id": "doc_1", "title": "Title",
+            "row_hash": "1",
             "ordinal": section.ordinal, "heading_path": section.heading_path,
             "start": section.start, "text": text[section.start : section.end],
             "blocks": section.blocks,

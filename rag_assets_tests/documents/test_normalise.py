@@ -115,7 +115,7 @@ def test_a_file_with_half_a_surrogate_pair_stops_nobody(world: World) -> None:
     assert texts == {"some text", "text: half an emoji \ufffd\n\ufffd: 1", "an emoji \U0001f600"}
 
 
-FILE = {"uri": "docs:a.md", "raw_hash": "0" * 32, "size": 9}
+FILE = {"uri": "docs:a.md", "raw_hash": "0" * 32, "size": 9, "row_hash": "1"}
 ugly = st.text(st.characters(codec=None, exclude_categories=()) | st.sampled_from("\ud83d\ude00a"))
 perhaps = st.none() | ugly
 extracted = st.builds(

@@ -38,7 +38,12 @@ class Stage:
         for key in ids:
             n = self.contents[key]
             rows = [
-                {"input_id": key, "key": f"{key}/{i}", "text": f"{n}/{i}/{self.fingerprint}"}
+                {
+                    "input_id": key,
+                    "input_hash": str(n),
+                    "key": f"{key}/{i}",
+                    "text": f"{n}/{i}/{self.fingerprint}",
+                }
                 for i in range(n % 3 + 1)
             ]
             if n % 4 == 0:
@@ -160,7 +165,8 @@ def test_early_cutoff_hash_ignores_what_is_not_content(store: LakeStore) -> None
     table = StageTable("good", SCHEMA, "key", frozenset({"text"}))
 
     def run(text: str, fingerprint: str) -> dict[str, str]:
-        rows = stage_rows(SCHEMA, [{"input_id": "a", "key": "k", "text": text}])
+        row = {"input_id": "a", "input_hash": text, "key": "k", "text": text}
+        rows = stage_rows(SCHEMA, [row])
         refresh(
             store, [table], "p.0", upstream=lambda: {"a": text}, compute=lambda ids: {"good": rows},
             fingerprint=fingerprint, run_id=text,
@@ -215,11 +221,30 @@ def test_killed_between_the_two_tables_the_input_is_computed_again(
         assert len(keys) == len(set(keys)) == (1 if n == 8 else 2)
 
 
+def test_rows_are_labelled_with_what_was_read(stage: Stage, store: LakeStore) -> None:
+    stage.contents = {"a": 5}
+
+    def compute(ids: Sequence[str]) -> Mapping[str, pa.Table]:
+        stage.contents["a"] = 8  # another run writes after this one has listed its inputs
+        made = stage.compute(ids)
+        stage.contents["a"] = 5  # and yet another brings back what was listed
+        return made
+
+    refresh(
+        store, [SIDE, MAIN], "p.0", upstream=lambda: {"a": "5"}, compute=compute,
+        fingerprint=stage.fingerprint, run_id="r",
+    )  # fmt: skip
+    assert stage.refresh().delta.changed == ("a",)
+    rebuilt = Stage(LakeStore(f"{store.uri}-rebuilt"), stage.contents)
+    rebuilt.refresh()
+    assert stage.rows() == rebuilt.rows()
+
+
 def bad_compute(rows: Mapping[str, list[dict[str, str]]]) -> Callable[..., dict[str, pa.Table]]:
     return lambda ids: {name: stage_rows(SCHEMA, table) for name, table in rows.items()}
 
 
-A, B = ({"input_id": key, "key": key, "text": "t"} for key in "ab")
+A, B = ({"input_id": key, "input_hash": "1", "key": key, "text": "t"} for key in "ab")
 
 
 @pytest.mark.parametrize(
