@@ -2,10 +2,12 @@
 
 What is embedded is a header (``headers``) and the text. These laws hold, the first ones first:
 
-1. A chunk and its header have at most ``max_tokens`` tokens.
+1. A chunk and its header have at most ``max_tokens`` tokens, and the chunk at most
+   ``CHARS_A_TOKEN`` characters for each of them: to some tokenizers any word of over 100 letters,
+   a picture in base 64, say, is one token.
 2. Every character that is no white space is in exactly one chunk, in order.
 3. A chunk's text has at least ``MIN_TOKENS`` tokens, or all of its section: what would be less
-   shares with its neighbour, if need be a table's rows.
+   shares with its neighbour, if need be a table's rows. What has too many characters may be less.
 4. Blocks that fit stay whole, tables and code, too; longer ones are cut at blank lines, else
    between lines (rows of a table), else cells, sentences, words, and only then between tokens.
    A chunk that begins below the first rows of a table repeats the names of its columns.
@@ -28,6 +30,7 @@ from rag_assets.chunks.sizes import CALL_CHARS, WHITE_SPACE, Counter, Sizes, mea
 # About a sentence: less than that (the last word of a list, one row of numbers) matches questions
 # by accident and answers none. The window's eighth where that is less, so that two always fit.
 MIN_TOKENS = 24
+CHARS_A_TOKEN = 16  # English prose has 4 to 5, tables drawn with blanks 10
 _CELLS = re.compile(r"\n+| (?=\|)")
 # A match ends where a chunk may begin. Each kind takes in those before it.
 _CUTS = (
@@ -174,6 +177,10 @@ class _Cutter:
         """What the embedder reads of a chunk of this section."""
         return embedded_text(chunk.header, self._text[chunk.start : chunk.end])
 
+    def is_long(self, start: int, end: int) -> bool:
+        """Whether the slice has more characters than a chunk may have."""
+        return end - start > CHARS_A_TOKEN * self._max_tokens
+
     def is_parted(self, chunk: Chunk) -> bool:
         """Whether the chunk ends at white space, or with the section, on both sides."""
         text, start, end = self._text, chunk.start, chunk.end
@@ -186,11 +193,12 @@ class _Cutter:
         if not self._text[start:end].strip():
             return
         n_tokens = counter.count(self.embedded(self.chunk(start, end)))
-        if n_tokens <= self._max_tokens or end - start < 2:
+        fits = n_tokens <= self._max_tokens and not self.is_long(start, end)
+        if fits or end - start < 2:
             yield self.chunk(start, end, n_tokens)
             return
         middle = (start + end) // 2
-        space = self._text.rfind(" ", start + 1, middle)
+        space = self._text.rfind(" ", (start + middle) // 2 + 1, middle)
         place = self._shared(start, end) or (space if space > start else middle)
         yield from self.refitted(start, self._trimmed(start, place), counter)
         yield from self.refitted(place, end, counter)
@@ -326,12 +334,13 @@ def _exact(cutters: Sequence[_Cutter], counter: Counter, max_tokens: int) -> lis
         for number, (cutter, chunks) in enumerate(zip(cutters, found, strict=True))
         for place, chunk in enumerate(chunks)
         if not (counter.is_additive and cutter.is_parted(chunk))
+        or cutter.is_long(chunk.start, chunk.end)
     ]
     counts = counter.counts([cutters[n].embedded(found[n][place]) for n, place in doubtful])
     # Backwards: a chunk that is cut again moves those behind it.
     for (n, place), n_tokens in zip(reversed(doubtful), reversed(counts), strict=True):
         chunk = found[n][place]
-        if n_tokens <= max_tokens:
+        if n_tokens <= max_tokens and not cutters[n].is_long(chunk.start, chunk.end):
             found[n][place] = cutters[n].chunk(chunk.start, chunk.end, n_tokens)
         else:
             found[n][place : place + 1] = cutters[n].refitted(chunk.start, chunk.end, counter)

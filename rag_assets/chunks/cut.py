@@ -15,7 +15,7 @@ from rag_assets.lake.schemas import CHUNKS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sections import structure
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 # A chunk that only moved in its document keeps its vector.
 TABLE = StageTable("chunks", CHUNKS, "chunk_id", passes="embedded_hash")
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -8,6 +9,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
 from rag_assets.chunks.chunking import (
+    CHARS_A_TOKEN,
     Section,
     chunk_sections,
     embedded_text,
@@ -36,7 +38,7 @@ ugly = st.lists(
 long_word = st.builds(
     lambda unit, n: unit * n,
     st.sampled_from(["x", "ab/", "\u6f22", "\U0001f680", "e\u0301", "7"]),
-    st.sampled_from([99, 101, 700, 1500]),
+    st.sampled_from([99, 101, 700, 1500, 4000]),
 )
 sentences = st.lists(
     st.sampled_from(["The ferry leaves at seven.", "Fares: 40 kr;", "unaffable", "x" * 90]),
@@ -62,6 +64,7 @@ documents = st.lists(
     min_size=1,
     max_size=5,
 )
+LONG = re.compile(r"\S{100}")  # may be one token, and more than a chunk has room for
 windows = st.sampled_from([32, 48, 64, 100])
 headers = st.sampled_from(["", "Title > Part"])
 quick = settings(
@@ -134,6 +137,7 @@ def test_cap_kept_nothing_lost_same_twice(
             assert piece.strip()
             n_tokens = counter.count(embedded_text(chunk.header, piece))
             assert chunk.n_tokens == n_tokens <= max_tokens
+            assert len(piece) <= CHARS_A_TOKEN * max_tokens
             position = chunk.end
         assert not one.text[position:].strip()
 
@@ -145,8 +149,11 @@ def test_no_crumbs(
 ) -> None:
     one = section(blocks, header, additive)
     (chunks,) = chunk_sections([one], additive, max_tokens=max_tokens)
-    for chunk in chunks if len(chunks) > 1 else []:
-        assert additive.count(one.text[chunk.start : chunk.end]) >= floor_of(max_tokens)
+    for n, chunk in enumerate(chunks if len(chunks) > 1 else []):
+        if additive.count(one.text[chunk.start : chunk.end]) < floor_of(max_tokens):
+            near = chunks[max(n - 1, 0) : n + 2]
+            around = one.text[near[0].start : near[-1].end]
+            assert LONG.search(around)
 
 
 @quick
@@ -163,7 +170,8 @@ def test_blocks_that_fit_are_cut_only_for_a_crumb(
         one.blocks, sizes, zip([99, *sizes], [*sizes[1:], 99], strict=False), strict=False
     ):
         is_cut = any(block["start"] < chunk.start < block["end"] for chunk in chunks)
-        if size <= room and is_cut:  # it, or one beside it, left a crumb behind or was one
+        if size <= room and is_cut and not LONG.search(one.text):
+            # It, or one beside it, left a crumb behind or was one.
             assert size > room - floor or min(around) < floor or max(around) > room
 
 
@@ -291,6 +299,14 @@ def test_one_word_of_ten_thousand_characters(counter: Counter) -> None:
     for chunk in chunks:
         text = embedded_text(chunk.header, one.text[chunk.start : chunk.end])
         assert chunk.n_tokens == counter.count(text) <= 254
+        assert chunk.end - chunk.start <= 254 * CHARS_A_TOKEN
+
+
+def test_a_word_too_long_for_a_chunk_leaves_no_letter_alone(minilm: Tokenizer) -> None:
+    one = section(blocks(f"a {'x' * 10_000} b"))
+    (chunks,) = chunk_sections([one], minilm, max_tokens=254)
+    assert len(chunks) == 4
+    assert min(chunk.end - chunk.start for chunk in chunks) > 2000
 
 
 def test_header_without_room_is_refused() -> None:
