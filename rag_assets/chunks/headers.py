@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_assets.chunks.sizes import Counter, Sizes
-from rag_assets.documents.tables import has_header
+from rag_assets.documents.tables import n_header_rows
 
 # Of the window at most, each for the line and the columns: half of it is left for text.
 HEADER_SHARE = 0.25
@@ -58,22 +58,28 @@ def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> i
     """Where the rows end that name the columns of the table ``text[start:end]``.
 
     That is the first row, if it has names and not values, and the second, if the first is a caption
-    above fewer columns. Of names with more than ``limit`` tokens the last ones are left out.
+    or names groups of columns. Of names with more than ``limit`` tokens the last are left out.
 
     Returns:
         An offset in ``text``; ``start`` if the table has no such row.
     """
-    first = _row_end(text, start, end)
-    if not _names_columns(text[start:first]):
+    ends, place = [], start
+    while place < end and len(ends) < 3:
+        row_end = _row_end(text, place, end)
+        if not _RULE.fullmatch(text, place, row_end):
+            ends.append((place, row_end))
+        place = row_end + 1
+    rows = [text[of[0] : of[1]] for of in ends]
+    # A sign before all of them is Markdown's; before one of them it stands behind an empty cell.
+    is_edged = all(row.lstrip().startswith("|") for row in rows)
+    n_rows = n_header_rows([_cells(row, is_edged=is_edged) for row in rows]) if rows else 0
+    if not n_rows:
         return start
-    second = _row_end(text, first + 1, end)
-    row = text[first + 1 : second]
-    is_caption = len(_cells(text[start:first])) < len(_cells(row))
-    names_end = second if is_caption and not _RULE.fullmatch(row) and _names_columns(row) else first
+    names_end = ends[n_rows - 1][1]
     if sizes.between(start, names_end) <= limit:
         return names_end
-    ends = (gap.start() for gap in _CELL.finditer(text, start, names_end))
-    return max((e for e in ends if sizes.between(start, e) <= limit), default=start)
+    gaps = (gap.start() for gap in _CELL.finditer(text, start, names_end))
+    return max((e for e in gaps if sizes.between(start, e) <= limit), default=start)
 
 
 def table_body(text: str, names_end: int, end: int) -> int:
@@ -96,10 +102,5 @@ def _row_end(text: str, start: int, end: int) -> int:
     return end if place < 0 else place
 
 
-def _names_columns(row: str) -> bool:
-    cells = _cells(row)
-    return len(cells) > 0 and has_header([cells])
-
-
-def _cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split("|")]
+def _cells(row: str, *, is_edged: bool) -> list[str]:
+    return (row.strip().removeprefix("|").removesuffix("|") if is_edged else row).split("|")

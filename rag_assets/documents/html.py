@@ -114,10 +114,10 @@ def _main_content(tree: _Element, links: set[str]) -> list[Block]:
 
 def _structured(tree: _Element, found: list[Block]) -> list[Block]:
     """The same text with its structure: trafilatura's last resort makes one paragraph of a page."""
-    root = _body(tree)
+    root, n_letters = _body(tree), _n_letters(found)
     for skip in (_AROUND, INVISIBLE):
         whole = blocks_of(root, skip=skip)
-        if 0.8 * _n_chars(found) <= _n_chars(whole) <= 1.2 * _n_chars(found):
+        if 0.8 * n_letters <= _n_letters(whole) <= 1.2 * n_letters:
             return whole
     return found
 
@@ -153,6 +153,11 @@ def _prose(blocks: Iterable[Block], links: set[str]) -> int:
 
 def _n_chars(blocks: Iterable[Block]) -> int:
     return sum(len(block.text) for block in blocks)
+
+
+def _n_letters(blocks: Iterable[Block]) -> int:
+    """Letters and digits, which are as many however cells and items are parted."""
+    return sum(map(str.isalnum, "".join(block.text for block in blocks)))
 
 
 def _link_share(blocks: Iterable[Block], links: set[str]) -> float:

@@ -18,7 +18,7 @@ from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources import ingest
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.

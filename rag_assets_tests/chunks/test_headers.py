@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_assets.chunks.headers import Header, make_headers
+from rag_assets.chunks.headers import Header, column_names, make_headers, table_body
+from rag_assets.chunks.sizes import measure
 from rag_assets_tests.world import WordCounter
 
 
@@ -31,3 +32,21 @@ def test_header_takes_a_quarter_of_the_window(paths: list[tuple[str, list[str]]]
     for header in headers:
         assert WordCounter().count(header.line) == header.n_tokens <= 8
         assert "\n" not in header.line
+
+
+@pytest.mark.parametrize(
+    ("names", "limit", "repeated"),
+    [
+        ("| North | South\nMonth | cars | people | cars | people", 40, None),
+        ("| | North | | South | |\n|---|---|---|---|---|\n| Day | in | out | in | out |", 40, None),
+        ("| 2023 | 2024\nDay | in | out | in | out", 11, "2024\nDay | in | out | in"),
+        ("Month | cars | people", 40, None),
+        ("| cars | people", 40, None),
+    ],
+)  # fmt: skip
+def test_rows_that_name_columns(names: str, limit: int, repeated: str | None) -> None:
+    table = f"{names}\nMay | 1 | 2 | 3 | 4\nJune | 5 | 6 | 7 | 8"
+    (sizes,) = measure([table], [0], WordCounter())
+    names_end = column_names(table, 0, len(table), sizes, limit)
+    assert table[:names_end].endswith(repeated or names)
+    assert table[table_body(table, names_end, len(table)) :].startswith("May")

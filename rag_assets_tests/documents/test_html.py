@@ -120,6 +120,16 @@ def test_page_that_the_extractor_empties_is_read_whole() -> None:
     assert "Gate 2" in texts(f"<div class='footer'>{rows}</div>")
 
 
+def test_a_page_of_one_table_keeps_it() -> None:
+    rows = "".join(f"<tr><td>m{n}</td><td>{n}</td><td>{2 * n}</td></tr>" for n in range(9))
+    head = "<tr><th>Month</th><th>cars</th><th>people</th></tr>"
+    found = read_html(
+        f"<html><body><h1>Report</h1><table>{head}{rows}</table></body></html>".encode()
+    ).blocks
+    assert [block.kind for block in found] == ["heading", "table"]
+    assert found[1].text.startswith("Month | cars | people\nm0 | 0 | 0\n")
+
+
 def test_marked_content_wins_over_a_poor_extraction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "rag_assets.documents.html.trafilatura.bare_extraction", lambda *_, **__: None

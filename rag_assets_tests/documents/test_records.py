@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.records import read_csv, read_json, read_jsonl, sniff
-from rag_assets.documents.tables import has_header, table_blocks
+from rag_assets.documents.tables import has_header, n_header_rows, table_blocks
 
 letters = st.text("abc äß'#-+!", min_size=1, max_size=6).filter(lambda text: text.strip())
 cells = letters | st.integers(0, 99).map(str)
@@ -124,6 +124,38 @@ def test_one_long_cell_in_many_rows_leaves_a_table() -> None:
 )
 def test_header(row: list[str], expected: bool) -> None:
     assert has_header([row, ["x"] * len(row)]) == expected
+
+
+COUNTS = ["Month", "cars", "people", "cars", "people"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (["Fares"], ["pier", "fare"], 2),  # a caption
+        (["", "North", "", "South", ""], COUNTS, 2),
+        (["", "2023", "", "2024", ""], COUNTS, 2),
+        (["", "2023", "2023", "2024", "2024"], COUNTS, 2),
+        (["Month", "North", "", "South"], ["", *COUNTS[1:]], 2),
+        (["Country", "Export", "Export"], ["", "2023", "2024"], 0),  # years may be values
+        (["pier", "fare"], ["North", "free"], 1),
+        (["", "fare", "name"], ["North", "free", "Old Quay"], 1),  # a pivot table's corner
+        (["name", "", "role"], ["Ann", "Lee", "guide"], 1),
+        (["pier", "fare", "fare"], ["North", "3", "4"], 0),
+        (["North", "3"], COUNTS, 0),
+    ],
+)
+def test_header_of_two_rows(first: list[str], second: list[str], expected: int) -> None:
+    assert n_header_rows([first, second, ["x"] * len(second)]) == expected
+    assert n_header_rows([first, second]) == int(has_header([first]))
+
+
+def test_records_below_groups_of_columns_have_both_names() -> None:
+    groups, names = ["Place", "2023", "", "2024", ""], ["", "note", "by", "note", "by"]
+    first, *_ = table_blocks([groups, names, ["Oslo", "word " * 50, "Ann", "less", "Bo"]])
+    assert [line[:14].strip() for line in first.text.split("\n")] == [
+        "Place: Oslo", "2023 note: wor", "2023 by: Ann", "2024 note: les", "2024 by: Bo",
+    ]  # fmt: skip
 
 
 def test_long_tables_do_not_hang() -> None:  # what is quadratic would take hours
