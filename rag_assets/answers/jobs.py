@@ -9,7 +9,7 @@ from rag_assets.answers.journal import record_answer
 from rag_assets.answers.rendering import markdown, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
-from rag_assets.lake.readers import Reader
+from rag_assets.lake.readers import leasing
 from rag_assets.lake.resource import LakeResource
 from rag_assets.models.resource import ModelsResource
 
@@ -31,9 +31,7 @@ def ask(
     generation = live_generation(store.client)
     if generation is None:
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
-    leases = Reader(store.client)  # many questions take longer than ten generations may
-    leases.hold(generation.id)
-    try:
+    with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
         answerer = Answerer(reader, models.slm, models.llm, models.embedder)
         context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
@@ -44,8 +42,6 @@ def ask(
             keep=lambda answer: record_answer(store.client, answer, context.run.run_id),
             report=context.log.info,
         )
-    finally:
-        leases.close()
     metadata = shown(outcomes)
     failed = [(n, o) for n, o in enumerate(outcomes, start=1) if o.answer is None]
     if failed:

@@ -63,7 +63,8 @@ def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> i
     Returns:
         An offset in ``text``; ``start`` if the table has no such row.
     """
-    ends, place = [], start
+    ends: list[tuple[int, int]] = []
+    place = start
     while place < end and len(ends) < 3:
         row_end = _row_end(text, place, end)
         if not _RULE.fullmatch(text, place, row_end):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -15,9 +16,10 @@ from rag_assets.evaluations.datasets import Dataset, Document, load
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
-from rag_assets.lake.generations import live_generation
+from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.generations import load as load_generation
 from rag_assets.lake.identity import value_hash
+from rag_assets.lake.readers import leasing
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients import ChatModel, ChatRole, Embedder
 from rag_assets.models.engine_state import read_states
@@ -137,11 +139,15 @@ class Lab:
         """The product's answerer on a generation, its models metered."""
         return Answerer(reader, self.slm, self.llm, self.embedder, policy or AnswerPolicy())
 
-    def reader(self) -> IndexReader:
-        """The sources' own index: the generation asked for, or the live one."""
+    @contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """The sources' own index, leased: the generation asked for, or the live one."""
         if self.request.generation is not None:
-            return IndexReader(self.store, load_generation(self.store, self.request.generation))
-        return live_reader(self.store)
+            generation = load_generation(self.store, self.request.generation)
+        else:
+            generation = _live(self.store)
+        with leasing(self.store, generation.id):
+            yield IndexReader(self.store, generation)
 
     def corpus(
         self, name: str, documents: Iterable[Document], *, enriched: bool = False
@@ -190,7 +196,11 @@ def live_reader(store: LakeStore) -> IndexReader:
     Raises:
         LakeError: nothing is live in it.
     """
+    return IndexReader(store, _live(store))
+
+
+def _live(store: LakeStore) -> Generation:
     generation = live_generation(store)
     if generation is None:
         raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
-    return IndexReader(store, generation)
+    return generation

@@ -66,7 +66,8 @@ def golden(lab: Lab) -> list[CaseResult]:
         return []
     tasks = chosen(golden_tasks(lab), lab.request.slices)
     tasks = picked(lab, tasks, FIRST_LOOK["golden"], by="kind")
-    asked = answered(lab, Place("golden", "golden", PRODUCT), lab.reader(), tasks)
+    with lab.reader() as reader:
+        asked = answered(lab, Place("golden", "golden", PRODUCT), reader, tasks)
     return [*asked, *closed_book(lab, "golden", "golden", tasks)]
 
 

@@ -10,7 +10,8 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from rag_assets.lake.store import LakeStore
@@ -92,6 +93,17 @@ class Reader:
 
     def _path(self, generation_id: str) -> str:
         return f"records/{FOLDER}/{self._id}-{generation_id}.json"
+
+
+@contextmanager
+def leasing(store: LakeStore, generation_id: str) -> Iterator[None]:
+    """Lease a generation for as long as this lasts; to read one may take longer than ten more."""
+    reader = Reader(store)
+    reader.hold(generation_id)
+    try:
+        yield
+    finally:
+        reader.close()
 
 
 def leased(store: LakeStore, now: datetime) -> dict[str, str]:

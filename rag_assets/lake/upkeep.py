@@ -10,8 +10,8 @@ Lance refuses one of two commits that touch the same fragments, and upkeep is th
 Caches are swept before the tables are tended, raw bytes after it, see ``lake.sweeping``.
 
 Work is bounded. A table is opened only if it has more than ``MAX_VERSIONS`` versions, which one
-listing of a folder tells. No table is begun after ``budget_s``, nor a folder of raw bytes; the
-next upkeep goes on there.
+listing of a folder tells. No folder of raw bytes is begun after ``budget_s``, and no table when no
+more than the share ``FOR_RAW`` of it is left; the next upkeep goes on there.
 Memory: LanceDB's ``optimize`` took 150 MB and 0.9 bytes a byte of the rows that it merges (measured
 at 100,000 to 400,000 rows of 2.3 kB); fragments of a million rows it leaves as they are.
 """
@@ -32,7 +32,8 @@ from rag_assets.lake.sweeping import Swept
 ROLLBACK_WINDOW = 10  # generations; each may keep a copy of the index, as merging rewrites it
 KEEP_VERSIONS_FOR = timedelta(days=1)  # of stage tables; a run may read one for so long
 MAX_VERSIONS = 20  # each refresh adds one or two a table; merging costs more than reading 20
-BUDGET_S = 900.0  # some 5,000 tables to merge, or one index of 1 M rows
+BUDGET_S = 900.0  # some 3,700 tables to merge, or one index of 1 M rows
+FOR_RAW = 0.25  # of that time; else lakes with many tables would keep raw bytes for ever
 MARGIN = timedelta(minutes=10)  # Lance takes an age, and applies it when it comes to deleting
 FOR_EVER = timedelta(days=36_500)
 PLACE = "upkeep"  # the record that says where the next upkeep goes on
@@ -103,12 +104,13 @@ def tend(
     Args:
         store: the lake.
         dry_run: look only.
-        budget_s: seconds after which no table is begun.
+        budget_s: seconds after which nothing is begun.
         now: when this is, for leases and ages; None for the clock's time.
         tell: called with a line for each table.
     """
     now = now or datetime.now(UTC)
-    until = time.monotonic() + budget_s
+    started = time.monotonic()
+    until, until_raw = started + (1 - FOR_RAW) * budget_s, started + budget_s
     done = Upkeep()
     _expire(store, done, now, dry_run=dry_run)
     place = store.get_record(PLACE) or {}
@@ -128,7 +130,7 @@ def tend(
                     tell(sentence(tended, dry_run=dry_run))
     done.n_left = len(pending)
     first = str(place.get("raw", ""))
-    swept = sweeping.sweep_blobs(store, now=now, until=until, first=first, dry_run=dry_run)
+    swept = sweeping.sweep_blobs(store, now=now, until=until_raw, first=first, dry_run=dry_run)
     done.swept = replace(swept, n_cached=n_cached)
     if tell is not None:
         tell(swept_sentence(done.swept, dry_run=dry_run))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from rag_assets.evaluations import lab as lab_module
 from rag_assets.evaluations.lab import Request, live_reader
 from rag_assets.lake import generations
+from rag_assets.lake.readers import leased
 from rag_assets.lake.store import LakeError
 from rag_assets.models.clients import Completion
 from rag_assets.models.profiles import in_format
@@ -78,17 +80,24 @@ def test_other_flags_are_other_completions(bench: Bench) -> None:
 
 def test_generation_asked_for_or_the_live_one(bench: Bench) -> None:
     lab = bench.lab()
+
+    def leased_and_read() -> str:
+        with lab.reader() as reader:
+            assert list(leased(lab.store, datetime.now(UTC))) == [reader.generation.id]
+        assert not leased(lab.store, datetime.now(UTC))
+        return reader.generation.id
+
     with pytest.raises(LakeError, match=r"no generation is live in .*; run `rag refresh`"):
-        lab.reader()
+        leased_and_read()
     bench.golden("docs")
-    older = lab.reader().generation.id
+    older = leased_and_read()
     (bench.settings.home / "docs" / "c.md").write_text("# New\n\nA new ferry.")
     bench.golden("docs")
     newer = live_reader(lab.store).generation.id
     assert newer != older
-    assert lab.reader().generation.id == newer
+    assert leased_and_read() == newer
     lab.request = Request(generation=older)
-    assert lab.reader().generation.id == older
+    assert leased_and_read() == older
     assert generations.generation_ids(lab.store) == [older, newer]
 
 

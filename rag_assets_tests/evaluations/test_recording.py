@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rag_assets.evaluations.lab import live_reader
 from rag_assets.evaluations.presentation import Presented, present
 from rag_assets.evaluations.recording import (
     CASES,
@@ -120,7 +121,10 @@ def test_page_says_how_many_questions(
 def test_page_names_the_live_generation(bench: Bench, made: Presented) -> None:
     bench.golden("docs")
     lab = bench.lab()
-    assert lab.reader().generation.id in write_report(lab, "golden", made, ORIGIN).read_text()
+    assert (
+        live_reader(lab.store).generation.id
+        in write_report(lab, "golden", made, ORIGIN).read_text()
+    )
 
 
 def test_machine() -> None:

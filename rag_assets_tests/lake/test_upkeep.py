@@ -17,6 +17,7 @@ from rag_assets.lake import generations, readers, upkeep
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.readers import Reader
 from rag_assets.lake.store import LakeError, LakeStore, scan
+from rag_assets.lake.sweeping import Swept
 from rag_assets.lake.upkeep import tend
 
 SCHEMA = pa.schema([("chunk_id", pa.string()), ("text", pa.string())])
@@ -225,6 +226,25 @@ def test_without_time_the_next_upkeep_goes_on(
     assert tend(store, budget_s=1.5).n_left == 2
     assert tend(store, budget_s=100).n_left == 0
     assert seen == ["a", "b", "c", "a", "b"]
+
+
+def test_tables_leave_some_of_the_time_to_raw_bytes(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage in "abcdefgh":
+        merge(store, stage, rows("x"))
+    given: list[float] = []
+
+    def sweep(*_args: object, until: float, **_kwargs: object) -> Swept:
+        given.append(until)
+        return Swept()
+
+    clock = iter(range(100))
+    monkeypatch.setattr(upkeep, "_tend", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(upkeep, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(upkeep.sweeping, "sweep_blobs", sweep)
+    assert tend(store, budget_s=8).n_left == 3  # the clock goes on by one at each look
+    assert given == [8]
 
 
 def test_a_clock_that_was_put_back_stops_nothing(
