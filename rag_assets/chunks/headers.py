@@ -63,20 +63,20 @@ def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> i
     Returns:
         An offset in ``text``; ``start`` if the table has no such row.
     """
-    ends: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     place = start
-    while place < end and len(ends) < 3:
+    while place < end and len(spans) < 3:
         row_end = _row_end(text, place, end)
         if not _RULE.fullmatch(text, place, row_end):
-            ends.append((place, row_end))
+            spans.append((place, row_end))
         place = row_end + 1
-    rows = [text[of[0] : of[1]] for of in ends]
+    rows = [text[begin:row_end] for begin, row_end in spans]
     # A sign before all of them is Markdown's; before one of them it stands behind an empty cell.
     is_edged = all(row.lstrip().startswith("|") for row in rows)
     n_rows = n_header_rows([_cells(row, is_edged=is_edged) for row in rows]) if rows else 0
     if not n_rows:
         return start
-    names_end = ends[n_rows - 1][1]
+    names_end = spans[n_rows - 1][1]
     if sizes.between(start, names_end) <= limit:
         return names_end
     gaps = (gap.start() for gap in _CELL.finditer(text, start, names_end))
