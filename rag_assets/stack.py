@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from rag_assets.files import replace_file
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engine_state import is_same_process, running_engines
@@ -79,10 +80,7 @@ def known(settings: Settings) -> list[Started]:
 
 
 def _write(settings: Settings, started: Sequence[Started]) -> None:
-    path = settings.state / "stack.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps([asdict(s) for s in started]))
-    os.replace(part, path)
+    replace_file(settings.state / "stack.json", json.dumps([asdict(s) for s in started]).encode())
 
 
 def is_alive(started: Started) -> bool:

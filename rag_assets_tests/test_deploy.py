@@ -12,6 +12,8 @@ from rag_assets.deploy import one_billion
 from rag_assets.sources.resource import PARTITIONS_PER_RUN
 
 FOLDER = Path(deploy.__file__).parent / "kubernetes"
+NO_K8S = "dagster-k8s, which brings the schema, is not installed"
+NO_RAY = "the extra ray is not installed"
 KINDS = {
     "ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "Service": "V1Service",
 }  # fmt: skip
@@ -23,8 +25,8 @@ def documents(name: str) -> list[dict[str, Any]]:
 
 def checked(kind: str, value: dict[str, Any]) -> Any:  # noqa: ANN401 - a model of the client's
     """The value as Kubernetes' own client types it; an unknown or missing field raises."""
-    client = pytest.importorskip("kubernetes").client
-    models = pytest.importorskip("dagster_k8s.models")
+    client = pytest.importorskip("kubernetes", reason=NO_K8S).client
+    models = pytest.importorskip("dagster_k8s.models", reason=NO_K8S)
     model = getattr(client, kind)
     return models.k8s_model_from_dict(model, models.k8s_snake_case_dict(model, value))
 
@@ -84,16 +86,16 @@ def test_sources_are_declared_as_the_catalogue_reads_them(tmp_path: Path) -> Non
 
 
 def test_the_cluster_is_what_the_lock_holds() -> None:
-    ray = pytest.importorskip("ray")
+    ray = pytest.importorskip("ray", reason=NO_RAY)
     (cluster,) = documents("raycluster.yaml")
     assert cluster["spec"]["rayVersion"] == ray.__version__
-    spec = pytest.importorskip("dagster_ray.kuberay.configs").RayClusterSpec
+    spec = pytest.importorskip("dagster_ray.kuberay.configs", reason=NO_RAY).RayClusterSpec
     keys = {re.sub(r"([A-Z])", r"_\1", key).lower() for key in cluster["spec"]}
     assert keys <= set(spec.model_fields)
 
 
 def test_the_run_launcher_takes_its_configuration() -> None:
-    launcher = pytest.importorskip("dagster_k8s").K8sRunLauncher
+    launcher = pytest.importorskip("dagster_k8s", reason=NO_K8S).K8sRunLauncher
     from dagster._config import process_config, resolve_to_config_type
 
     (document,) = documents("k8s-run-launcher.yaml")

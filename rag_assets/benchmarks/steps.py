@@ -5,7 +5,6 @@ unmeasured, so all has to begin anew.
 """
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from rag_assets.benchmarks.findings import Say
+from rag_assets.files import replace_file
 
 Result = TypeVar("Result")
 
@@ -58,9 +58,7 @@ class Steps:
         return result
 
     def _keep(self, begun: str | None) -> None:
-        unfinished = self._path.with_suffix(".new")
-        unfinished.write_text(json.dumps({"begun": begun, "done": self._done}))
-        os.replace(unfinished, self._path)
+        replace_file(self._path, json.dumps({"begun": begun, "done": self._done}).encode())
 
 
 @contextmanager

@@ -13,8 +13,6 @@ written at once, from two processes or two hosts, with nothing to coordinate.
 """
 
 import json
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +25,7 @@ import pyarrow as pa
 from lancedb.table import Table
 from pyarrow import fs
 
+from rag_assets.files import replace_file
 from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
 from rag_assets.lake.locks import lease, machine_lock
 
@@ -273,13 +272,7 @@ class LakeStore:
             with filesystem.open_output_stream(path) as stream:  # visible when closed, not before
                 stream.write(data)
             return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as part:
-            part.write(data)
-            part.flush()
-            os.fsync(part.fileno())
-        os.replace(part.name, target)
+        replace_file(Path(path), data)
 
 
 def _columns(schema: pa.Schema) -> set[str]:

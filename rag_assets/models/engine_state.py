@@ -5,7 +5,6 @@ reused process id does not deceive) and answers /health.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from rag_assets.files import replace_file
 from rag_assets.models.profiles import ROLES, Role
 
 _FILE = "engines.json"
@@ -37,10 +37,8 @@ class EngineState:
 
 def write_states(state_dir: Path, states: Iterable[EngineState]) -> None:
     """Replace the state file in one step, so that a reader never sees half of it."""
-    path = state_dir / _FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({s.role: asdict(s) for s in states}, indent=2), "utf-8")
-    os.replace(partial, path)
+    written = json.dumps({s.role: asdict(s) for s in states}, indent=2)
+    replace_file(state_dir / _FILE, written.encode())
 
 
 def read_states(state_dir: Path) -> dict[Role, EngineState]:

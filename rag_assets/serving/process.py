@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import uvicorn
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.policy import AnswerPolicy
+from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
@@ -87,7 +87,6 @@ def _taken(port: int, by: str) -> str:
 @contextlib.contextmanager
 def state_file(folder: Path, port: int) -> Iterator[Path]:
     """``answerer.json`` {pid, port, url, started_at} while the body runs, then nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / STATE_FILE
     state = {
         "pid": os.getpid(),
@@ -95,9 +94,7 @@ def state_file(folder: Path, port: int) -> Iterator[Path]:
         "url": f"http://{HOST}:{port}",
         "started_at": now_iso(),
     }
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as part:
-        json.dump(state, part)
-    os.replace(part.name, path)
+    replace_file(path, json.dumps(state).encode())
     try:
         yield path
     finally:

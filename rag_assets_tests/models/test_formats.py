@@ -16,6 +16,7 @@ from rag_assets.models.formats import (
     to_bfloat16,
 )
 
+NO_VLLM = "vLLM's own reader of the format is not installed"
 RNG = np.random.default_rng(5)
 FLOATS = st.floats(-(2**20), 2**20, width=32).filter(lambda x: x == 0 or abs(x) > 1e-30)
 SIZE = 8  # of the groups in these tests
@@ -91,9 +92,11 @@ def test_first_value_lies_in_the_lowest_bits() -> None:
 
 def test_int4_is_what_compressed_tensors_makes_of_it() -> None:
     """Whoever reads the checkpoint reads it with that library, or by its rules."""
-    torch = pytest.importorskip("torch")
-    helpers = pytest.importorskip("compressed_tensors.compressors.pack_quantized.helpers")
-    quantization = pytest.importorskip("compressed_tensors.quantization")
+    torch = pytest.importorskip("torch", reason=NO_VLLM)
+    helpers = pytest.importorskip(
+        "compressed_tensors.compressors.pack_quantized.helpers", reason=NO_VLLM
+    )
+    quantization = pytest.importorskip("compressed_tensors.quantization", reason=NO_VLLM)
     from compressed_tensors.quantization.lifecycle.forward import quantize
     from compressed_tensors.quantization.utils import calculate_qparams
 
@@ -112,7 +115,7 @@ def test_int4_is_what_compressed_tensors_makes_of_it() -> None:
 
 
 def test_bfloat16_is_torchs_rounding() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=NO_VLLM)
     values = (RNG.standard_normal(10_000) * 10.0 ** RNG.integers(-20, 20, 10_000)).astype("f4")
     values[:2] = [1 + 2**-8, 1 + 3 * 2**-8]  # ties: one down, one up to even
     expected = torch.from_numpy(values).to(torch.bfloat16)
@@ -128,7 +131,7 @@ def test_int4_refuses_rows_that_are_no_whole_groups() -> None:
 
 @pytest.mark.parametrize("precision", ["w8a8", "w4a16"])
 def test_compressed_tensors_accepts_the_config(precision: str) -> None:
-    quantization = pytest.importorskip("compressed_tensors.quantization")
+    quantization = pytest.importorskip("compressed_tensors.quantization", reason=NO_VLLM)
     config = quantization.QuantizationConfig.model_validate(FORMATS[precision].quantisation)  # type: ignore[index]
     assert {target for group in config.config_groups.values() for target in group.targets} == {
         "Linear",

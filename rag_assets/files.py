@@ -1,0 +1,18 @@
+"""Files that others read at any moment."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in one step: who reads it sees what was there before, or all of ``data``.
+
+    Its folder is made if need be. When this returns the bytes are on the disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
+        part.write(data)
+        part.flush()
+        os.fsync(part.fileno())
+    os.replace(part.name, path)
