@@ -25,12 +25,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_assets.chunks.headers import HEADER_SHARE, Header, column_names, table_body
-from rag_assets.chunks.sizes import CALL_CHARS, WHITE_SPACE, Counter, Sizes, measure
+from rag_assets.chunks.sizes import (
+    CALL_CHARS,
+    CHARS_A_TOKEN,
+    WHITE_SPACE,
+    Counter,
+    Sizes,
+    measure,
+)
 
 # About a sentence: less than that (the last word of a list, one row of numbers) matches questions
 # by accident and answers none. The window's eighth where that is less, so that two always fit.
 MIN_TOKENS = 24
-CHARS_A_TOKEN = 16  # English prose has 4 to 5, tables drawn with blanks 10
 _CELLS = re.compile(r"\n+| (?=\|)")
 # A match ends where a chunk may begin. Each kind takes in those before it.
 _CUTS = (
@@ -107,7 +113,8 @@ def _measured(
                 f"expected headers that leave at least half of {max_tokens} tokens, got one that "
                 f"leaves {min(rooms)}"
             )
-        sizes = measure([section.text for section in group], rooms, counter)
+        texts = [section.text for section in group]
+        sizes = measure(texts, rooms, counter, CHARS_A_TOKEN * max_tokens)
         return [_Cutter(*of, max_tokens) for of in zip(group, sizes, rooms, strict=True)]
 
     with ThreadPoolExecutor(1) as thread:
@@ -143,7 +150,8 @@ class _Cutter:
         self._sizes = sizes
         self._room = room
         self._max_tokens = max_tokens
-        self._is_whole = sizes.n_tokens <= room
+        self._max_chars = CHARS_A_TOKEN * max_tokens
+        self._is_whole = sizes.n_tokens <= room and len(self._text) <= self._max_chars
         self._block_starts: list[int] = []
         if not self._is_whole:
             self._block_starts = [block["start"] - section.start for block in section.blocks]
@@ -177,10 +185,6 @@ class _Cutter:
         """What the embedder reads of a chunk of this section."""
         return embedded_text(chunk.header, self._text[chunk.start : chunk.end])
 
-    def is_long(self, start: int, end: int) -> bool:
-        """Whether the slice has more characters than a chunk may have."""
-        return end - start > CHARS_A_TOKEN * self._max_tokens
-
     def is_parted(self, chunk: Chunk) -> bool:
         """Whether the chunk ends at white space, or with the section, on both sides."""
         text, start, end = self._text, chunk.start, chunk.end
@@ -193,12 +197,11 @@ class _Cutter:
         if not self._text[start:end].strip():
             return
         n_tokens = counter.count(self.embedded(self.chunk(start, end)))
-        fits = n_tokens <= self._max_tokens and not self.is_long(start, end)
-        if fits or end - start < 2:
+        if n_tokens <= self._max_tokens or end - start < 2:
             yield self.chunk(start, end, n_tokens)
             return
         middle = (start + end) // 2
-        space = self._text.rfind(" ", (start + middle) // 2 + 1, middle)
+        space = self._text.rfind(" ", start + 1, middle)
         place = self._shared(start, end) or (space if space > start else middle)
         yield from self.refitted(start, self._trimmed(start, place), counter)
         yield from self.refitted(place, end, counter)
@@ -207,6 +210,16 @@ class _Cutter:
         """Tokens of text that fit into a chunk which begins here."""
         names = self._names_before(start)
         return self._room - (self._sizes.between(*names) if names[0] < names[1] else 0)
+
+    def _fits(self, start: int, end: int, room: int) -> bool:
+        return self._sizes.between(start, end) <= room and end - start <= self._max_chars
+
+    def _over(self, start: int) -> int | None:
+        """The first place that no chunk reaches which begins here; None if one holds all."""
+        over = self._sizes.place_after(start, self._room_at(start))
+        if start + self._max_chars >= len(self._text):
+            return over
+        return start + self._max_chars if over is None else min(over, start + self._max_chars)
 
     def _names_before(self, start: int) -> Slice:
         """The column names that a chunk must repeat which begins here; empty if none."""
@@ -241,14 +254,14 @@ class _Cutter:
         The first token that does not fit stands in a block. If that block fits into a chunk, it
         begins the next one; else its part between blank lines does, if that fits, and so on.
         """
-        over = self._sizes.place_after(start, self._room_at(start))
+        over = self._over(start)
         if over is None:
             return len(self._text)
         number = self._block_at(over)
         block_start, high = self._block(number)
         if over >= high:
             return self._block_starts[number + 1]
-        if block_start > start and self._sizes.between(block_start, high) <= self._room:
+        if block_start > start and self._fits(block_start, high, self._room):
             return block_start
         low = max(start, block_start)
         is_table = self._section.blocks[number]["kind"] == "table"
@@ -273,7 +286,7 @@ class _Cutter:
 
     def _is_short(self, pattern: re.Pattern[str], start: int, over: int, high: int) -> bool:
         """Whether what begins here ends before it is too long for a chunk."""
-        limit = self._sizes.place_after(start, self._room_at(start))
+        limit = self._over(start)
         if limit is None or limit >= high:
             return True
         match = pattern.search(self._text, over, limit + 1)
@@ -312,9 +325,14 @@ class _Cutter:
             best, distance = None, n_tokens / 2
             for place in places:
                 n_left = self._sizes.between(start, place)
-                fits = floor <= n_left <= room and n_tokens - n_left >= floor
+                are_no_crumbs = n_left >= floor and n_tokens - n_left >= floor
                 off = abs(n_left - n_tokens / 2)
-                if fits and off < distance and n_tokens - n_left <= self._room_at(place):
+                if (
+                    are_no_crumbs
+                    and off < distance
+                    and self._fits(start, place, room)
+                    and (self._fits(place, end, self._room_at(place)))
+                ):
                     best, distance = place, off
             if best is not None:
                 return best
@@ -334,13 +352,12 @@ def _exact(cutters: Sequence[_Cutter], counter: Counter, max_tokens: int) -> lis
         for number, (cutter, chunks) in enumerate(zip(cutters, found, strict=True))
         for place, chunk in enumerate(chunks)
         if not (counter.is_additive and cutter.is_parted(chunk))
-        or cutter.is_long(chunk.start, chunk.end)
     ]
     counts = counter.counts([cutters[n].embedded(found[n][place]) for n, place in doubtful])
     # Backwards: a chunk that is cut again moves those behind it.
     for (n, place), n_tokens in zip(reversed(doubtful), reversed(counts), strict=True):
         chunk = found[n][place]
-        if n_tokens <= max_tokens and not cutters[n].is_long(chunk.start, chunk.end):
+        if n_tokens <= max_tokens:
             found[n][place] = cutters[n].chunk(chunk.start, chunk.end, n_tokens)
         else:
             found[n][place : place + 1] = cutters[n].refitted(chunk.start, chunk.end, counter)

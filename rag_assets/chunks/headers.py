@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rag_assets.chunks.sizes import Counter, Sizes
-from rag_assets.documents.tables import n_header_rows
+from rag_assets.chunks.sizes import CHARS_A_TOKEN, Counter, Sizes
+from rag_assets.documents.tables import has_header, names_groups
 
 # Of the window at most, each for the line and the columns: half of it is left for text.
 HEADER_SHARE = 0.25
 _GAP = " > "
-_RULE = re.compile(r"[\s|:-]*-[\s|:-]*")  # Markdown's second row, which only draws a line
+_RULE = re.compile(r"[\s|:]*-[\s|:-]*")  # Markdown's second row, which only draws a line
 _CELL = re.compile(r" (?=\|)")
 
 
@@ -31,8 +31,9 @@ def make_headers(
 ) -> list[Header]:
     """For each title and heading path the line that says where a chunk stands.
 
-    It has at most a quarter of ``max_tokens``. When it is too long its middle goes first: the title
-    and the nearest heading say most. Titles and headings are counted once each, not once a section.
+    It has at most a quarter of a chunk's tokens, and of its characters. When it is too long its
+    middle goes first: the title and the nearest heading say most. Titles and headings are counted
+    once each, not once a section.
     """
     named = [_parts(*path) for path in paths]
     distinct = list(dict.fromkeys(["\n", _GAP, *(part for parts in named for part in parts)]))
@@ -47,9 +48,10 @@ def _header(parts: list[str], n_tokens: Mapping[str, int], counter: Counter, lim
     while len(parts) > 2 and n_line > limit:
         n_line -= n_tokens[parts.pop(1)] + n_tokens[_GAP]
     line = _GAP.join(parts)
-    if n_line > limit:
-        offsets = counter.encode([line])[0].offsets
-        line = line[: offsets[min(limit, len(offsets)) - 1][1]]
+    if n_line > limit or len(line) > CHARS_A_TOKEN * limit:
+        line = line[: CHARS_A_TOKEN * limit]
+        ends = [end for _, end in counter.encode([line])[0].offsets]
+        line = line[: ends[limit - 1]] if len(ends) > limit else line
         n_line = counter.count(line)
     return Header(line, n_line + n_tokens["\n"])
 
@@ -58,7 +60,8 @@ def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> i
     """Where the rows end that name the columns of the table ``text[start:end]``.
 
     That is the first row, if it has names and not values, and the second, if the first is a caption
-    or names groups of columns. Of names with more than ``limit`` tokens the last are left out.
+    above fewer columns, or names groups of columns. Of names with more than ``limit`` tokens the
+    last ones are left out.
 
     Returns:
         An offset in ``text``; ``start`` if the table has no such row.
@@ -67,20 +70,29 @@ def column_names(text: str, start: int, end: int, sizes: Sizes, limit: int) -> i
     place = start
     while place < end and len(spans) < 3:
         row_end = _row_end(text, place, end)
-        if not _RULE.fullmatch(text, place, row_end):
+        if not (spans and _RULE.fullmatch(text, place, row_end)):
             spans.append((place, row_end))
         place = row_end + 1
-    rows = [text[begin:row_end] for begin, row_end in spans]
-    # A sign before all of them is Markdown's; before one of them it stands behind an empty cell.
-    is_edged = all(row.lstrip().startswith("|") for row in rows)
-    n_rows = n_header_rows([_cells(row, is_edged=is_edged) for row in rows]) if rows else 0
-    if not n_rows:
-        return start
-    names_end = spans[n_rows - 1][1]
-    if sizes.between(start, names_end) <= limit:
+    names_end = _names_end([text[begin:row_end] for begin, row_end in spans], spans) or start
+    room = CHARS_A_TOKEN * limit
+    if sizes.between(start, names_end) <= limit and names_end - start <= room:
         return names_end
     gaps = (gap.start() for gap in _CELL.finditer(text, start, names_end))
-    return max((e for e in gaps if sizes.between(start, e) <= limit), default=start)
+    fitting = (e for e in gaps if sizes.between(start, e) <= limit and e - start <= room)
+    return max(fitting, default=start)
+
+
+def _names_end(rows: Sequence[str], spans: Sequence[tuple[int, int]]) -> int | None:
+    """Where the rows with names end, of a table's first three; None if there are none."""
+    # A sign before all of them is Markdown's; before some of them an empty cell stands before it.
+    is_edged = all(row.lstrip().startswith("|") for row in rows)
+    if len(rows) > 2 and names_groups(*(_cells(row, is_edged=is_edged) for row in rows)):
+        return spans[1][1]
+    first, second = (_cells(row, is_edged=True) for row in (*rows, "", "")[:2])
+    if not has_header([first]):
+        return None
+    is_caption = len(first) < len(second) and spans[1][0] == spans[0][1] + 1
+    return spans[1][1] if is_caption and has_header([second]) else spans[0][1]
 
 
 def table_body(text: str, names_end: int, end: int) -> int:
@@ -104,4 +116,5 @@ def _row_end(text: str, start: int, end: int) -> int:
 
 
 def _cells(row: str, *, is_edged: bool) -> list[str]:
-    return (row.strip().removeprefix("|").removesuffix("|") if is_edged else row).split("|")
+    row = row.strip().removeprefix("|").removesuffix("|") if is_edged else row
+    return [cell.strip() for cell in row.split("|")]

@@ -16,6 +16,7 @@ from rag_assets.models.tokens import Encoding
 
 CALL_CHARS = 300_000  # handed over in one call: some 75,000 tokens; the next is tokenised meanwhile
 SEGMENT_CHARS = 50_000  # many segments a call, so that no core waits for one long text
+CHARS_A_TOKEN = 16  # at most; English prose has 4 to 5, tables drawn with blanks 10
 WHITE_SPACE = " \n\t"  # of the signs that part words, those that every tokenizer takes as such
 _GAP = re.compile(f"[{WHITE_SPACE}]")
 
@@ -85,8 +86,10 @@ class Sizes:
         return self.starts[n] if n < self.n_tokens else None
 
 
-def measure(texts: Sequence[str], rooms: Sequence[int], counter: Counter) -> list[Sizes]:
-    """Sizes of many texts; those of at most their ``rooms`` tokens get no ``starts``."""
+def measure(
+    texts: Sequence[str], rooms: Sequence[int], counter: Counter, max_chars: int
+) -> list[Sizes]:
+    """Sizes of many texts; no ``starts`` for those of at most ``rooms`` tokens, and characters."""
     n_tokens = [0] * len(texts)
     starts: list[Sequence[int]] = [()] * len(texts)
     for call in _calls(texts):
@@ -96,7 +99,7 @@ def measure(texts: Sequence[str], rooms: Sequence[int], counter: Counter) -> lis
             if end - start < len(texts[n]):
                 places = array("i", [start + begin for begin, _ in encoding.offsets])
                 starts[n] = array("i", starts[n]) + places if start else places
-            elif n_tokens[n] > rooms[n]:
+            elif n_tokens[n] > rooms[n] or end > max_chars:
                 starts[n] = Starts(encoding)
     return [Sizes(*of) for of in zip(n_tokens, starts, strict=True)]
 

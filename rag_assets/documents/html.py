@@ -115,8 +115,8 @@ def _main_content(tree: _Element, links: set[str]) -> list[Block]:
 def _structured(tree: _Element, found: list[Block]) -> list[Block]:
     """The same text with its structure: trafilatura's last resort makes one paragraph of a page."""
     root, n_letters = _body(tree), _n_letters(found)
-    for skip in (_AROUND, INVISIBLE):
-        whole = blocks_of(root, skip=skip)
+    for part, skip in ((root, _AROUND), (root, INVISIBLE), (_without_sides(root), _AROUND)):
+        whole = blocks_of(part, skip=skip)
         if 0.8 * n_letters <= _n_letters(whole) <= 1.2 * n_letters:
             return whole
     return found

@@ -18,7 +18,7 @@ def table_blocks(rows: Sequence[Row]) -> list[Block]:
 
     A row becomes a paragraph of "column: value" lines where more than one row in ten has a cell of
     more than 200 characters. A table without a header gets "column 1 | column 2 | ...", because
-    what cuts tables later repeats the first row.
+    what cuts tables later repeats what names the columns.
 
     Args:
         rows: cells in reading order; rows may differ in length, empty ones are left out.
@@ -29,9 +29,9 @@ def table_blocks(rows: Sequence[Row]) -> list[Block]:
     header, body = _split(filled)
     n_long = sum(any(len(cell) > LONG_CELL_CHARS for cell in row) for row in body)
     if n_long > LONG_ROW_SHARE * len(body):
-        names = _names(header)
-        return [Block("paragraph", _record(names, row)) for row in body]
-    return [Block("table", "\n".join(map(_line, [*header, *body])))]
+        return [Block("paragraph", _record(header, row)) for row in body]
+    named = len(filled) > 2 and names_groups(*filled[:3])
+    return [Block("table", "\n".join(map(_line, filled if named else [header, *body])))]
 
 
 def has_header(rows: Sequence[Row]) -> bool:
@@ -48,56 +48,40 @@ def has_header(rows: Sequence[Row]) -> bool:
     return bool(words) and all(_YEAR.fullmatch(name) for name in names if name not in words)
 
 
-def n_header_rows(rows: Sequence[Row]) -> int:
-    """How many rows name the columns: 0, 1, or 2 where the first names groups of columns.
+def names_groups(first: Row, second: Row, third: Row) -> bool:
+    """Whether the first row names groups of columns, the second the columns, and values follow.
 
-    A caption is such a row, or "2023 | 2024" above "cars | people | cars | people"; either has
-    fewer names than there are columns below it, and one of the two rows has a name more than once.
+    "2023 | 2024" above "cars | people | cars | people": there are fewer names in the first than
+    columns that either row names, and the third has numbers where the second has words.
     """
-    if len(rows) > 2 and _names_groups(rows[0], rows[1]):
-        return 2
-    return int(has_header(rows))
-
-
-def _names_groups(first: Row, second: Row) -> bool:
-    groups = [cell.strip() for cell in first if cell.strip()]
-    names = [cell.strip() for cell in second if cell.strip()]
-    corner = int(bool(first) and not first[0].strip())  # may stay empty above the names of rows
-    if not 0 < len(set(groups)) < len(names) - corner:
+    groups, names = (
+        {n: cell.strip() for n, cell in enumerate(row) if cell.strip()} for row in (first, second)
+    )
+    n_values = sum(_NUMBER.fullmatch(cell.strip()) is not None for cell in third)
+    if not groups or not names or 2 * n_values < len(names):
         return False
-    is_plain = len(set(groups)) == len(groups) > 1 and len(set(names)) == len(names)
-    if is_plain or any(_NUMBER.fullmatch(name) and not _YEAR.fullmatch(name) for name in groups):
-        return False
-    return has_header([second]) or not any(map(_NUMBER.fullmatch, names))
+    corner = int(0 in names and 0 not in groups)  # may stay empty above the names of rows
+    n_columns = max(len(names), len(groups.keys() | names.keys()))
+    return (
+        len(set(groups.values())) < n_columns - corner
+        and not any(map(_NUMBER.fullmatch, names.values()))
+        and all(_YEAR.fullmatch(g) or not _NUMBER.fullmatch(g) for g in groups.values())
+    )
 
 
-def _split(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
-    n_header = 1 if len(rows) == 1 else n_header_rows(rows)
-    if n_header:
-        return rows[:n_header], rows[n_header:]
+def _split(rows: Sequence[Row]) -> tuple[Row, Sequence[Row]]:
+    if len(rows) == 1:
+        return rows[0], []
+    if has_header(rows):
+        return rows[0], rows[1:]
     width = max(len(row) for row in rows)
-    return [[f"column {number}" for number in range(1, width + 1)]], rows
+    return [f"column {number}" for number in range(1, width + 1)], rows
 
 
-def _names(header: Sequence[Row]) -> list[str]:
-    """Of each column; below a row of groups both names, a group's for all columns up to the next.
-
-    What a spreadsheet shows as one wide cell is its first cell, and empty ones behind it.
-    """
-    *above, last = header
-    names = [cell.strip() for cell in last]
-    for groups in above:
-        group = ""
-        for n, name in enumerate(names):
-            group = (groups[n].strip() if n < len(groups) else "") or group
-            names[n] = f"{group} {name}".strip()
-    return names
-
-
-def _record(names: Sequence[str], row: Row) -> str:
+def _record(header: Row, row: Row) -> str:
     lines = []
     for position, cell in enumerate(row):
-        name = names[position] if position < len(names) else ""
+        name = header[position].strip() if position < len(header) else ""
         if cell.strip():
             lines.append(f"{name or f'column {position + 1}'}: {cell.strip()}")
     return "\n".join(lines)

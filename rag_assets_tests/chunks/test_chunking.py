@@ -9,14 +9,13 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
 from rag_assets.chunks.chunking import (
-    CHARS_A_TOKEN,
     Section,
     chunk_sections,
     embedded_text,
     floor_of,
 )
 from rag_assets.chunks.headers import make_headers
-from rag_assets.chunks.sizes import Counter
+from rag_assets.chunks.sizes import CHARS_A_TOKEN, Counter
 from rag_assets.documents import blocks as extraction
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.models.profiles import load_profile
@@ -170,7 +169,8 @@ def test_blocks_that_fit_are_cut_only_for_a_crumb(
         one.blocks, sizes, zip([99, *sizes], [*sizes[1:], 99], strict=False), strict=False
     ):
         is_cut = any(block["start"] < chunk.start < block["end"] for chunk in chunks)
-        if size <= room and is_cut and not LONG.search(one.text):
+        is_long = block["end"] - block["start"] > CHARS_A_TOKEN * max_tokens
+        if size <= room and is_cut and not is_long:
             # It, or one beside it, left a crumb behind or was one.
             assert size > room - floor or min(around) < floor or max(around) > room
 
@@ -302,11 +302,24 @@ def test_one_word_of_ten_thousand_characters(counter: Counter) -> None:
         assert chunk.end - chunk.start <= 254 * CHARS_A_TOKEN
 
 
-def test_a_word_too_long_for_a_chunk_leaves_no_letter_alone(minilm: Tokenizer) -> None:
-    one = section(blocks(f"a {'x' * 10_000} b"))
+def test_words_too_long_for_a_chunk_leave_what_is_beside_them_whole(minilm: Tokenizer) -> None:
+    prose = "The ferry leaves the northern pier at seven in the morning. " * 12
+    one = section(blocks(prose, "x" * 10_000, prose, "y" * 4000))
     (chunks,) = chunk_sections([one], minilm, max_tokens=254)
-    assert len(chunks) == 4
-    assert min(chunk.end - chunk.start for chunk in chunks) > 2000
+    pieces = [one.text[chunk.start : chunk.end] for chunk in chunks]
+    assert [piece[0] for piece in pieces] == ["T", "x", "x", "y"]
+    assert pieces[0].startswith(f"{prose.strip()}\n\nx")
+    assert pieces[2].endswith(f"x\n\n{prose.strip()}")
+    assert pieces[3] == "y" * 4000
+
+
+def test_rows_with_long_words_stay_whole_below_their_header(minilm: Tokenizer) -> None:
+    rows = [f"user{n} | admin | {chr(97 + n) * 372}" for n in range(20)]
+    one = section(blocks("\n".join(["user | role | key", *rows]), kind="table"))
+    (chunks,) = chunk_sections([one], minilm, max_tokens=254)
+    assert [chunk.header for chunk in chunks] == ["", "user | role | key"]
+    lines = [one.text[chunk.start : chunk.end].split("\n") for chunk in chunks]
+    assert [line for some in lines for line in some] == ["user | role | key", *rows]
 
 
 def test_header_without_room_is_refused() -> None:

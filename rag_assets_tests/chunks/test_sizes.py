@@ -23,7 +23,7 @@ def test_sizes_of_slices_are_those_of_the_whole(given_texts: list[str], a: int, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sizes, "CALL_CHARS", 30)
         patch.setattr(sizes, "SEGMENT_CHARS", 7)
-        found = measure(given_texts, [3] * len(given_texts), WordCounter())
+        found = measure(given_texts, [3] * len(given_texts), WordCounter(), 10**6)
     for text, of in zip(given_texts, found, strict=True):
         assert of.n_tokens == WordCounter().count(text)
         if of.n_tokens > 3:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag_assets.documents.blocks import RejectedError
 from rag_assets.documents.records import read_csv, read_json, read_jsonl, sniff
-from rag_assets.documents.tables import has_header, n_header_rows, table_blocks
+from rag_assets.documents.tables import has_header, names_groups, table_blocks
 
 letters = st.text("abc äß'#-+!", min_size=1, max_size=6).filter(lambda text: text.strip())
 cells = letters | st.integers(0, 99).map(str)
@@ -130,32 +130,31 @@ COUNTS = ["Month", "cars", "people", "cars", "people"]
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"),
+    ("first", "second", "third", "expected"),
     [
-        (["Fares"], ["pier", "fare"], 2),  # a caption
-        (["", "North", "", "South", ""], COUNTS, 2),
-        (["", "2023", "", "2024", ""], COUNTS, 2),
-        (["", "2023", "2023", "2024", "2024"], COUNTS, 2),
-        (["Month", "North", "", "South"], ["", *COUNTS[1:]], 2),
-        (["Country", "Export", "Export"], ["", "2023", "2024"], 0),  # years may be values
-        (["pier", "fare"], ["North", "free"], 1),
-        (["", "fare", "name"], ["North", "free", "Old Quay"], 1),  # a pivot table's corner
-        (["name", "", "role"], ["Ann", "Lee", "guide"], 1),
-        (["pier", "fare", "fare"], ["North", "3", "4"], 0),
-        (["North", "3"], COUNTS, 0),
+        (["", "North", "", "South", ""], COUNTS, ["May", "1", "2", "3", "4"], True),
+        (["", "2023", "", "2024", ""], COUNTS, ["May", "1", "2", "3", "4"], True),
+        (["", "2023", "2023", "2024", "2024"], COUNTS, ["May", "1", "2", "3", "4"], True),
+        (["Month", "North", "", "South"], ["", *COUNTS[1:]], ["May", "1", "2", "3", "4"], True),
+        (["2023", "2024"], COUNTS, ["May", "1", "2", "3", "4"], True),  # cells over several columns
+        (["A", "Q1", "", "Q2", "", "All"], ["", "x", "y", "x", "y"], ["b", *"12345"], True),
+        (["", "v", "v"], ["", "mean", "std"], ["a", "1", "2"], True),
+        (["", "North", "", "South", ""], COUNTS, ["May", "few", "few", "3", "many"], False),
+        (["", "cars", "people"], ["May", "none", "none"], ["June", "3", "4"], False),  # a corner
+        (["pier", "fare"], ["North", "free"], ["South", "3"], False),
+        (["Name", "length", "mass"], ["", "m", "kg"], ["a", "1", "2"], False),  # nothing is shared
+        (["pier", "fare", "fare"], ["North", "3", "4"], ["South", "5", "6"], False),
+        (["Feature", "Free", "Pro", ""], ["Search", *["yes"] * 3], ["Mail", *["no"] * 3], False),
+        (["North", "3"], COUNTS, ["May", "1", "2", "3", "4"], False),
     ],
-)
-def test_header_of_two_rows(first: list[str], second: list[str], expected: int) -> None:
-    assert n_header_rows([first, second, ["x"] * len(second)]) == expected
-    assert n_header_rows([first, second]) == int(has_header([first]))
-
-
-def test_records_below_groups_of_columns_have_both_names() -> None:
-    groups, names = ["Place", "2023", "", "2024", ""], ["", "note", "by", "note", "by"]
-    first, *_ = table_blocks([groups, names, ["Oslo", "word " * 50, "Ann", "less", "Bo"]])
-    assert [line[:14].strip() for line in first.text.split("\n")] == [
-        "Place: Oslo", "2023 note: wor", "2023 by: Ann", "2024 note: les", "2024 by: Bo",
-    ]  # fmt: skip
+)  # fmt: skip
+def test_groups_of_columns(
+    first: list[str], second: list[str], third: list[str], expected: bool
+) -> None:
+    assert names_groups(first, second, third) == expected
+    (block,) = table_blocks([first, second, third])
+    is_named = has_header([first]) or expected
+    assert block.text.count("\n") == (2 if is_named else 3)  # else "column 1 | column 2"
 
 
 def test_long_tables_do_not_hang() -> None:  # what is quadratic would take hours
