@@ -164,7 +164,9 @@ class _Cutter:
         slices, start = [], 0
         while start < len(self._text):
             place = self._end_of(start)
-            slices.append((start, self._trimmed(start, place)))
+            end = self._trimmed(start, place)
+            if end > start:  # of code with long indents all in reach may be blank
+                slices.append((start, end))
             start = place
         return self._without_crumbs(slices)
 
@@ -311,7 +313,7 @@ class _Cutter:
             place = self._shared(start, end)
             if place is not None:
                 slices[left : left + 2] = [(start, self._trimmed(start, place)), (place, end)]
-        return slices
+        return [(start, end) for start, end in slices if end > start]
 
     def _shared(self, start: int, end: int) -> int | None:
         """Where to cut in two that fit and are no crumbs: as coarsely, then as evenly, as possible.

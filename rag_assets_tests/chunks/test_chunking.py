@@ -322,6 +322,15 @@ def test_rows_with_long_words_stay_whole_below_their_header(minilm: Tokenizer) -
     assert [line for some in lines for line in some] == ["user | role | key", *rows]
 
 
+def test_no_chunk_is_blank(counter: Counter) -> None:
+    lines = [" " * 900 + "a = 1", "b = 2" + " " * 600 + "# c", "", " " * 2000 + "d = 3"]
+    one = section(blocks("\n".join(lines), kind="code"))
+    (chunks,) = chunk_sections([one], counter, max_tokens=32)
+    pieces = [one.text[chunk.start : chunk.end] for chunk in chunks]
+    assert all(piece.strip() and len(piece) <= 32 * CHARS_A_TOKEN for piece in pieces)
+    assert "".join("".join(pieces).split()) == "a=1b=2#cd=3"
+
+
 def test_header_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least half of 10 tokens, got one that leaves 3"):
         next(chunk_sections([section(blocks("a"), words(7))], WordCounter(), max_tokens=10))
