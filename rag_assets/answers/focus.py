@@ -6,8 +6,9 @@ both models gave the row above or below.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rag_assets.answers.passages import Passage, Piece, is_row
+from rag_assets.answers.passages import Passage, Piece, cells_of, is_row
 from rag_assets.answers.terms import terms
+from rag_assets.documents.tables import names_groups
 
 NEAR = 0.3  # of its own weight that a matching line lends to the line before and after it
 ROWS = 0.7  # of the best row's weight that a row needs to stay: "A or B?" keeps both
@@ -42,13 +43,17 @@ def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[in
         end = index
         while end < len(units) and is_row(units[end].text):
             end += 1
-        if end - index < 3 or units[index].text.count(" | ") < 2:  # names and values have no header
+        if (
+            end - index < 3 or len(cells_of(units[index].text)) < 3
+        ):  # names and values have no header
             kept.append(index)
             index += 1
             continue
-        best = max(own[index + 1 : end])
-        kept.append(index)
-        kept += [row for row in range(index + 1, end) if own[row] >= ROWS * best]
+        first = (cells_of(units[row].text) for row in range(index, index + 3))
+        body = index + (2 if names_groups(*first) else 1)
+        best = max(own[body:end])
+        kept += range(index, body)
+        kept += [row for row in range(body, end) if own[row] >= ROWS * best]
         index = end
     return kept
 

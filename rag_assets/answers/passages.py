@@ -1,10 +1,13 @@
 """A passage: consecutive text of one section, made of pieces of chunks with true offsets."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.terms import sentences
 from rag_assets.index.search import IndexedChunk
+
+_BAR = re.compile(r" \|(?= |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,11 @@ class Passage:
 def is_row(line: str) -> bool:
     """Whether a line is a row of a table, as documents are normalised: cells between bars."""
     return " | " in line
+
+
+def cells_of(line: str) -> list[str]:
+    """The cells of a row; between two bars one may be empty."""
+    return [cell.strip() for cell in _BAR.split(line)]
 
 
 def _plain(line: str) -> str:

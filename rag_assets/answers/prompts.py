@@ -11,9 +11,10 @@ chat templates ("<|im_start|>") are broken up, so that a document cannot begin a
 from collections.abc import Sequence
 from typing import Final
 
-from rag_assets.answers.passages import Passage
+from rag_assets.answers.passages import Passage, cells_of
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
+from rag_assets.documents.tables import names_below, names_groups
 
 Message = dict[str, str]
 
@@ -97,15 +98,15 @@ def _numbered(n: int, passage: Passage) -> str:
 
 
 def with_labelled_cells(text: str) -> str:
-    """The text with every cell of its tables named by its column.
+    """The text with every cell of its tables named by its column; empty ones are left out.
 
     Small models lose the column: of "Rowan | 2 | 11 | 56" they take any number. "Rowan; slides: 2;
     rafts: 11; jackets: 56" they read right.
     """
     lines: list[str] = []
     header: list[str] | None = None
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split(" | ")]
+    rows = [cells_of(line) for line in text.splitlines()]
+    for n, (line, cells) in enumerate(zip(text.splitlines(), rows, strict=True)):
         if len(cells) < 2:
             header = None if line.strip() and line.strip() != "[...]" else header
             lines.append(line)
@@ -113,9 +114,13 @@ def with_labelled_cells(text: str) -> str:
             is_caption = sum(bool(cell.strip(" |")) for cell in cells) < 2
             header = None if is_caption or len(cells) < 3 else cells
             lines.append(line)
+        elif header is rows[n - 1] and names_groups(header, cells, [*rows, []][n + 1]):
+            header = names_below(header, cells)
+            lines.append(line)
         else:
-            named = [f"{name}: {cell}" for name, cell in zip(header[1:], cells[1:], strict=True)]
-            lines.append("; ".join([cells[0], *named]))
+            pairs = zip(header[1:], cells[1:], strict=True)
+            named = [f"{name}: {cell}" if name else cell for name, cell in pairs if cell]
+            lines.append("; ".join(filter(None, [cells[0], *named])))
     return "\n".join(lines)
 
 

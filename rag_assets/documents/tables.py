@@ -69,6 +69,18 @@ def names_groups(first: Row, second: Row, third: Row) -> bool:
     )
 
 
+def names_below(groups: Row, names: Row) -> list[str]:
+    """Names of columns below names of groups, both in one: "2023 cars", "2023 people".
+
+    What a spreadsheet shows as one wide cell is its first one, and empty ones behind it.
+    """
+    joined, group = [], ""
+    for above, name in zip(groups, names, strict=True):
+        group = above.strip() or group
+        joined.append(f"{group} {name.strip()}".strip())
+    return joined
+
+
 def _split(rows: Sequence[Row]) -> tuple[Row, Sequence[Row]]:
     if len(rows) == 1:
         return rows[0], []

@@ -50,6 +50,13 @@ def test_of_a_table_the_header_and_the_rows_asked_for_stay(question: str, ships:
     assert {ship for ship in ("Elm", "Oak", "Yew") if f"MV {ship} |" in kept} == ships
 
 
+def test_of_groups_of_columns_both_rows_of_names_stay() -> None:
+    head = "Month | North | | South |\nin | cars | people | cars | people"
+    rows = "\n".join(f"{month} | 1 | 2 | 3 | 4" for month in ("May", "June", "July"))
+    kept = shortened(f"{head}\n{rows}", "How many people went north in June?", 100)
+    assert kept == f"{head}\n[...]\nJune | 1 | 2 | 3 | 4"
+
+
 def test_names_and_values_are_no_table_with_a_header() -> None:
     text = "Built | 2003\nYard | Orrevik\nSpeed | 16 knots\nCars | 64"
     assert shortened(text, "How many cars?", 100) == text

@@ -49,6 +49,8 @@ def test_the_best_evidence_stands_next_to_the_question() -> None:
     assert user.index("[2] MV Tern") < user.index("[1] MV Alder") < user.index("Question:")
 
 
+GROUPS = "Month | North | | South | \n | cars | people | cars | people"
+UNDER_GROUPS = "May; North cars: 1; North people: 2; South cars: 3; South people: 4"
 HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42; Crew: 9"
 
 
@@ -58,8 +60,10 @@ HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42;
         (HEADER + ROW, HEADER + NAMED),
         (HEADER + "[...]\n" + ROW, HEADER + "[...]\n" + NAMED),
         ("Fares | | \n" + HEADER + ROW, "Fares | | \n" + HEADER + NAMED),
+        (HEADER + "Alder | | 9", HEADER + "Alder; Crew: 9"),
         (HEADER + "Text.\n" + ROW, HEADER + "Text.\n" + ROW),
         ("Length | 62 m\nSpeed | 14 knots", "Length | 62 m\nSpeed | 14 knots"),
+        (f"{GROUPS}\nMay | 1 | 2 | 3 | 4", f"{GROUPS}\n{UNDER_GROUPS}"),
         ("No table.", "No table."),
     ],
 )
