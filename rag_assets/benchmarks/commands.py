@@ -43,6 +43,9 @@ def bench_scale(
     median_words: Annotated[
         int, typer.Option(min=10, help="Length of documents; messages and tickets are shorter.")
     ] = 528,
+    built_only: Annotated[
+        bool, typer.Option("--built-only", help="Leave out refreshes and upkeep after the build.")
+    ] = False,
     folder: Annotated[
         Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
     ] = None,
@@ -57,7 +60,9 @@ def bench_scale(
     sizes = _sizes(documents, scale.LEAST)
     window = scale.embedder_window(load_settings().cache)
     own = _folder(folder, "scale")
-    measured = scale.measure(sizes, own, window, teller(as_json), median_words=median_words)
+    measured = scale.measure(
+        sizes, own, window, teller(as_json), median_words=median_words, built_only=built_only
+    )
     show_part(measured, as_json)
 
 

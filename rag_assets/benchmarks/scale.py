@@ -8,6 +8,8 @@ their start. Then nothing is changed; 1 % in as few partitions as hold so many; 
 partitions; and all stages run again each time. At the end the lake is tended as ``rag upkeep``
 does, without its limit of time.
 
+``built_only`` leaves out all that comes after the build, a third of the time.
+
 A size that is finished is kept in the folder and not measured again; one that was stopped between
 two processes (Ctrl-C waits for that) goes on from there; one that was cut off is begun anew.
 """
@@ -264,6 +266,7 @@ def measure(
     say: Say,
     *,
     median_words: int = synthetic.MEDIAN_WORDS,
+    built_only: bool = False,
     launch: Launch = in_a_process,
 ) -> Part:
     """Measure all sizes, the smallest first.
@@ -274,6 +277,7 @@ def measure(
         window: of the real embedder.
         say: told lines of progress.
         median_words: of a document.
+        built_only: leave out the refreshes and the upkeep; what was built is left for them.
         launch: runs a stage.
 
     Raises:
@@ -292,7 +296,10 @@ def measure(
             measured.append(_from_json(kept.read_text()))
             continue
         own = folder / str(n_documents)
-        measured.append(_measure_size(n_documents, own, window, say, median_words, launch))
+        phases = PHASES[:1] if built_only else PHASES
+        measured.append(_measure_size(n_documents, own, window, say, median_words, phases, launch))
+        if built_only:
+            continue
         kept.write_text(json.dumps(asdict(measured[-1]), indent=1))
         shutil.rmtree(own)
     return report(measured, (_CORPUS.format(median_words), *NOTES))
@@ -313,7 +320,13 @@ def n_buckets(n_documents: int) -> int:
 
 
 def _measure_size(
-    n_documents: int, folder: Path, window: Window, say: Say, median_words: int, launch: Launch
+    n_documents: int,
+    folder: Path,
+    window: Window,
+    say: Say,
+    median_words: int,
+    phases: Sequence[str],
+    launch: Launch,
 ) -> Size:
     steps = Steps(folder / "steps.json", say)
     if steps.cut_off is not None:
@@ -342,7 +355,7 @@ def _measure_size(
 
     costs: dict[str, dict[str, Cost]] = {}
     n_changed: dict[str, int] = {}
-    for phase in PHASES:
+    for phase in phases:
         n_changed[phase] = steps.run(
             f"{phase}: change", partial(_change, phase, n_documents, source, median_words)
         )
@@ -350,6 +363,8 @@ def _measure_size(
         costs[phase] = {stage: cost_of(phase, stage) for stage in STAGES}
         if phase == PHASES[0]:
             n_rows = steps.run("rows", partial(_rows_by_table, store))
+    if phases == PHASES[:1]:
+        return Size(n_documents, buckets, n_changed, costs, n_rows, {}, {})
     n_bytes = steps.run("bytes", partial(_bytes_by_table, folder / "lake"))
     say(f"{n_documents:,} documents, {UPKEEP}")
     costs[UPKEEP] = {UPKEEP: cost_of(UPKEEP, UPKEEP)}

@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """All that was measured of one size."""
+    """All that was measured of one size; without refreshes phase ``built`` alone, and no bytes."""
 
     n_documents: int
     n_buckets: int
@@ -53,15 +53,14 @@ def report(sizes: Sequence[Size], notes: Sequence[str]) -> Part:
         sizes: the smallest first.
         notes: on how it was measured, a sentence each.
     """
+    refreshed = [size for size in sizes if UPKEEP in size.costs]
     return Part(
         name="scale",
         title="Cost per document over the corpus's size",
         tables=[
             *(_size_table(size) for size in sizes),
             *([_growth_table(sizes)] if len(sizes) > 1 else []),
-            _refresh_table(sizes),
-            _upkeep_table(sizes),
-            _bytes_table(sizes),
+            *(table(refreshed) for table in _AFTERWARDS if refreshed),
         ],
         goals=_goals(sizes),
         notes=notes,
@@ -166,6 +165,9 @@ def _bytes_table(sizes: Sequence[Size]) -> Table:
     return Table(
         "kB on disk a document, with the versions of the last day", ["table", *columns], rows
     )
+
+
+_AFTERWARDS = (_refresh_table, _upkeep_table, _bytes_table)
 
 
 def _goals(sizes: Sequence[Size]) -> list[Goal]:

@@ -157,6 +157,23 @@ def _never(job: Job) -> Cost:
     raise AssertionError(f"{job.stage} is measured again")
 
 
+def test_refreshes_can_be_left_to_another_day(tmp_path: Path, window: Window, short: None) -> None:
+    ran: list[str] = []
+
+    def launch(job: Job) -> Cost:
+        ran.append(job.stage)
+        return scale.run_stage(job)
+
+    part = scale.measure([100], tmp_path, window, print, built_only=True, launch=launch)
+    (table,) = part.tables
+    assert table.title.startswith("100 documents in 1 buckets, built")
+    assert tuple(ran) == STAGES
+    whole = scale.measure([100], tmp_path, window, print, launch=launch)
+    assert whole.tables[0] == table
+    assert tuple(ran) == STAGES * 4 + (UPKEEP,)
+    assert scale.measure([100], tmp_path, window, print, built_only=True, launch=_never) == whole
+
+
 def test_a_stage_in_a_process_of_its_own(tmp_path: Path, window: Window) -> None:
     list(synthetic.write(tmp_path / "corpus", 1, range(3)))
     source = Source(name="scale", kind="folder", where=str(tmp_path / "corpus"))
