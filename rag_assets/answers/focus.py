@@ -43,9 +43,8 @@ def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[in
         end = index
         while end < len(units) and is_row(units[end].text):
             end += 1
-        if (
-            end - index < 3 or len(cells_of(units[index].text)) < 3
-        ):  # names and values have no header
+        # Names and values have no header.
+        if end - index < 3 or len(cells_of(units[index].text)) < 3:
             kept.append(index)
             index += 1
             continue

@@ -333,7 +333,7 @@ class _Cutter:
                     are_no_crumbs
                     and off < distance
                     and self._fits(start, place, room)
-                    and (self._fits(place, end, self._room_at(place)))
+                    and self._fits(place, end, self._room_at(place))
                 ):
                     best, distance = place, off
             if best is not None:

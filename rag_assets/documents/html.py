@@ -114,12 +114,18 @@ def _main_content(tree: _Element, links: set[str]) -> list[Block]:
 
 def _structured(tree: _Element, found: list[Block]) -> list[Block]:
     """The same text with its structure: trafilatura's last resort makes one paragraph of a page."""
-    root, n_letters = _body(tree), _n_letters(found)
-    for part, skip in ((root, _AROUND), (root, INVISIBLE), (_without_sides(root), _AROUND)):
-        whole = blocks_of(part, skip=skip)
+    n_letters = _n_letters(found)
+    for whole in _readings(_body(tree)):
         if 0.8 * n_letters <= _n_letters(whole) <= 1.2 * n_letters:
             return whole
     return found
+
+
+def _readings(root: _Element) -> Iterator[list[Block]]:
+    """Ways of reading a page whole; the copy comes last."""
+    yield blocks_of(root, skip=_AROUND)
+    yield blocks_of(root, skip=INVISIBLE)
+    yield blocks_of(_without_sides(root), skip=_AROUND)
 
 
 def _body(tree: _Element) -> _Element:

@@ -130,6 +130,14 @@ def test_a_page_of_one_table_keeps_it() -> None:
     assert found[1].text.startswith("Month | cars | people\nm0 | 0 | 0\n")
 
 
+def test_a_page_of_one_table_keeps_it_beside_menus_and_footers_of_any_element() -> None:
+    rows = "".join(f"<tr><td>m{n}</td><td>{n}</td><td>{2 * n}</td></tr>" for n in range(9))
+    menu = '<div class="menu"><a href="/">Home</a> <a href="/b">Other</a></div>'
+    foot = '<div class="footer">Copyright 2024 Office of Statistics</div>'
+    page = f"<html><body>{menu}<h1>Report</h1><table>{rows}</table>{foot}</body></html>"
+    assert [b.kind for b in read_html(page.encode()).blocks] == ["heading", "table"]
+
+
 def test_marked_content_wins_over_a_poor_extraction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "rag_assets.documents.html.trafilatura.bare_extraction", lambda *_, **__: None
