@@ -8,6 +8,7 @@ from rag_assets.answers.terms import sentences
 from rag_assets.index.search import IndexedChunk
 
 _BAR = re.compile(r" \|(?= |$)")
+_RULE = re.compile(r"\s*\|[\s|:]*-[\s|:-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,16 @@ def is_row(line: str) -> bool:
 
 
 def cells_of(line: str) -> list[str]:
-    """The cells of a row; between two bars one may be empty."""
+    """The cells of a row; between two bars one may be empty. Bars around it are Markdown's."""
+    framed = line.strip()
+    if framed.startswith("|") and framed.endswith("|"):
+        line = framed[1:-1]
     return [cell.strip() for cell in _BAR.split(line)]
+
+
+def is_rule(line: str) -> bool:
+    """Whether a line only parts the names of a table's columns from its rows, in Markdown."""
+    return _RULE.fullmatch(line) is not None
 
 
 def _plain(line: str) -> str:

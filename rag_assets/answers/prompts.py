@@ -11,7 +11,7 @@ chat templates ("<|im_start|>") are broken up, so that a document cannot begin a
 from collections.abc import Sequence
 from typing import Final
 
-from rag_assets.answers.passages import Passage, cells_of
+from rag_assets.answers.passages import Passage, cells_of, is_rule
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
 from rag_assets.documents.tables import names_below, names_groups
@@ -107,7 +107,9 @@ def with_labelled_cells(text: str) -> str:
     header: list[str] | None = None
     rows = [cells_of(line) for line in text.splitlines()]
     for n, (line, cells) in enumerate(zip(text.splitlines(), rows, strict=True)):
-        if len(cells) < 2:
+        if is_rule(line):
+            lines.append(line)
+        elif len(cells) < 2:
             header = None if line.strip() and line.strip() != "[...]" else header
             lines.append(line)
         elif header is None or len(header) != len(cells):

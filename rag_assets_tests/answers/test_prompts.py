@@ -64,9 +64,13 @@ HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42;
         (HEADER + "Text.\n" + ROW, HEADER + "Text.\n" + ROW),
         ("Length | 62 m\nSpeed | 14 knots", "Length | 62 m\nSpeed | 14 knots"),
         (f"{GROUPS}\nMay | 1 | 2 | 3 | 4", f"{GROUPS}\n{UNDER_GROUPS}"),
+        (f"| {HEADER[:-1]} |\n|---|--:|--:|\n| {ROW} |",
+         f"| {HEADER[:-1]} |\n|---|--:|--:|\n{NAMED}"),
+        ("| Length | 62 m |\n|---|---|\n| Speed | 14 |",
+         "| Length | 62 m |\n|---|---|\n| Speed | 14 |"),
         ("No table.", "No table."),
     ],
-)
+)  # fmt: skip
 def test_cells_are_named_by_their_column(text: str, shown: str) -> None:
     assert with_labelled_cells(text) == shown
 
