@@ -13,9 +13,26 @@ def has_avx512() -> bool:
     vLLM's kernels for int4 exist only with it, those for int8 take 10 ms a layer for a single row
     without it, and bfloat16 is emulated.
     """
+    info = _cpu_info()
+    return info is None or "avx512f" in info
+
+
+@cache
+def has_fast_bfloat16() -> bool:
+    """Whether products of bfloat16 take less time than of float32; True where nobody says.
+
+    With AMX they do. AVX-512's instruction for them does twice the work of one for float32 where
+    both start as often (AMD); on Intel it starts half as often: 165 and 228 GFLOPS, measured on two
+    cores of a Xeon whose AMX was hidden, oneDNN, 6400 x 384 x 1536, 2026-11-23.
+    """
+    info = _cpu_info()
+    return info is None or "amx_bf16" in info or info >= {"AuthenticAMD", "avx512_bf16"}
+
+
+def _cpu_info() -> frozenset[str] | None:
+    """Words of the first processor's entry, flags and vendor among them; None if there are none."""
     try:
-        lines = CPU_INFO.read_text("utf-8").splitlines()
+        first = CPU_INFO.read_text("utf-8").split("\n\n")[0]
     except OSError:
-        return True
-    flags = next((line for line in lines if line.startswith("flags")), None)
-    return flags is None or "avx512f" in flags.split()
+        return None
+    return frozenset(first.split()) if "\nflags" in first else None

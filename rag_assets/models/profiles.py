@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import yaml
 
 from rag_assets.models.errors import ProfileError
-from rag_assets.models.processor import has_avx512
+from rag_assets.models.processor import has_avx512, has_fast_bfloat16
 
 Role = Literal["slm", "llm", "embedder"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -190,8 +190,9 @@ def profile_names() -> tuple[str, ...]:
 def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
     """Read one profile; its engines listen on ``port_base`` and the ports that follow.
 
-    On a processor without AVX-512 the entry ``without_avx512`` of the profile, if there is one,
-    replaces the format of converted weights and the number format of every role.
+    A profile can have two entries for processors, each with the number format (``--dtype``) of some
+    roles: ``with_slow_bfloat16``, and ``without_avx512``, which has a format for converted weights
+    as well.
 
     Raises:
         ProfileError: no such profile, or its file lacks or contradicts something.
@@ -203,20 +204,21 @@ def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
     text = (resources.files("rag_assets.models") / "profiles" / f"{name}.yaml").read_text("utf-8")
     data = yaml.safe_load(text)
     profile = parse_profile(data, port_base=port_base)
-    if "without_avx512" not in data or has_avx512():
-        return profile
-    return _computed_in(
-        in_format(profile, data["without_avx512"]["format"]), data["without_avx512"]["dtype"]
-    )
+    if "with_slow_bfloat16" in data and not has_fast_bfloat16():
+        profile = _computed_in(profile, data["with_slow_bfloat16"]["dtype"])
+    if "without_avx512" in data and not has_avx512():
+        profile = in_format(profile, data["without_avx512"]["format"])
+        profile = _computed_in(profile, data["without_avx512"]["dtype"])
+    return profile
 
 
-def _computed_in(profile: Profile, dtype: str) -> Profile:
-    """The same profile with another ``--dtype`` for every role."""
-    roles = {}
-    for role, spec in profile.roles.items():
-        flags = list(spec.flags)
+def _computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
+    """The same profile with another ``--dtype`` for these roles."""
+    roles = dict(profile.roles)
+    for role, dtype in dtypes.items():
+        flags = list(profile.spec(role).flags)
         flags[flags.index("--dtype") + 1] = dtype
-        roles[role] = replace(spec, flags=tuple(flags))
+        roles[role] = replace(profile.spec(role), flags=tuple(flags))
     return replace(profile, roles=roles)
 
 

@@ -45,10 +45,15 @@ print("parsed")
 """
 
 
+INTEL = "processor: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu "
+AMD = "processor: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu "
+
+
 @pytest.fixture(autouse=True)
-def _avx512(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a processor that has it; which one the tests run on must not matter."""
+def _best_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that can do all; which one the tests run on must not matter."""
     monkeypatch.setattr(profiles, "has_avx512", lambda: True)
+    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: True)
 
 
 @pytest.fixture
@@ -156,6 +161,7 @@ def test_without_avx512_weights_are_served_in_float32(monkeypatch: pytest.Monkey
     usual = load_profile("cpu")
     assert servable() == ("bf16", "w8a8", "w4a16")
     monkeypatch.setattr(profiles, "has_avx512", lambda: False)
+    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
     cpu = load_profile("cpu")
     assert servable() == ("bf16", "w8a8")
     assert cpu.spec("slm").served_name == "qwen2.5-coder-0.5b-bf16"
@@ -166,29 +172,51 @@ def test_without_avx512_weights_are_served_in_float32(monkeypatch: pytest.Monkey
         assert (spec.model_id, spec.revision, spec.port) == (was.model_id, was.revision, was.port)
 
 
+def test_where_bfloat16_is_slow_the_embedder_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = load_profile("cpu")
+    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
+    cpu = load_profile("cpu")
+    changed = " ".join(cpu.spec("embedder").flags)
+    assert changed == " ".join(usual.spec("embedder").flags).replace("bfloat16", "float32")
+    assert "float32" in changed
+    assert {**cpu.roles, "embedder": usual.spec("embedder")} == usual.roles
+
+
 def test_a_gpu_profile_does_not_mind_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = load_profile("gpu-32gb")
+    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
     monkeypatch.setattr(profiles, "has_avx512", lambda: False)
     assert load_profile("gpu-32gb") == usual
 
 
 @pytest.mark.parametrize(
-    ("cpu_info", "expected"),
+    ("cpu_info", "avx512", "fast_bfloat16"),
     [
-        ("processor: 0\nflags\t\t: fpu avx2 avx512f\n", True),
-        ("processor: 0\nflags\t\t: fpu avx2\n", False),
-        ("processor: 0\nFeatures: neon\n", True),
-        (None, True),
+        (f"{INTEL}avx2 avx512f avx512_bf16 amx_bf16\n\nprocessor: 1\n", True, True),
+        (f"{INTEL}avx2 avx512f avx512_bf16\n\nprocessor: 1\n", True, False),
+        (f"{INTEL}avx2\n", False, False),
+        (f"{AMD}avx2 avx512f avx512_bf16\n", True, True),
+        (f"{AMD}avx2 avx512f\n", True, False),
+        (f"{AMD}avx2\n", False, False),
+        ("processor: 0\nFeatures: neon\n", True, True),
+        (None, True, True),
     ],
 )
 def test_processor_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu_info: str | None, expected: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cpu_info: str | None,
+    avx512: bool,
+    fast_bfloat16: bool,
 ) -> None:
     path = tmp_path / "cpuinfo"
     if cpu_info is not None:
         path.write_text(cpu_info)
     monkeypatch.setattr(processor, "CPU_INFO", path)
-    assert processor.has_avx512.__wrapped__() is expected
+    assert processor.has_avx512.__wrapped__() is avx512
+    assert processor.has_fast_bfloat16.__wrapped__() is fast_bfloat16
 
 
 def test_a_name_that_says_no_format_gets_one() -> None:
