@@ -14,6 +14,10 @@ bench_app = typer.Typer(
     help="What stages, refreshes and indexes cost, beside other libraries.", no_args_is_help=True
 )
 
+PagesFrom = Annotated[
+    Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
+]
+
 
 @bench_app.command("documents")
 def bench_documents(
@@ -84,14 +88,25 @@ def bench_vectors(
     show_part(measured, as_json)
 
 
+@bench_app.command("embedder")
+def bench_embedder(
+    pages_from: PagesFrom = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure the embedder in each number format: its speed, and how near its vectors are."""
+    from rag_assets.benchmarks import embedder
+    from rag_assets.models.profiles import active_profile
+
+    settings, profile, tell = load_settings(), active_profile(), teller(as_json)
+    show_part(embedder.measure(settings, profile, tell, pages_from=pages_from), as_json)
+
+
 @bench_app.command("refresh")
 def bench_refresh(
     pages: Annotated[
         int | None, typer.Option(min=20, help="A sample of so many pages; default: all.")
     ] = None,
-    pages_from: Annotated[
-        Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
-    ] = None,
+    pages_from: PagesFrom = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""

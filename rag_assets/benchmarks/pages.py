@@ -63,7 +63,14 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 
 def copied(source: Path, target: Path, n_pages: int | None) -> list[Path]:
-    """Copies of the pages of ``source``, or of a seeded sample of ``n_pages`` of them, sorted.
+    """Copies of what :func:`sampled` gives, sorted; ``target`` is made."""
+    chosen = sampled(source, n_pages)
+    target.mkdir(parents=True)
+    return sorted(Path(shutil.copyfile(page, target / page.name)) for page in chosen)
+
+
+def sampled(source: Path, n_pages: int | None) -> list[Path]:
+    """The pages of ``source``, or a seeded sample of ``n_pages`` of them.
 
     Raises:
         BenchmarkError: there are no HTML pages, or fewer than asked for.
@@ -73,9 +80,7 @@ def copied(source: Path, target: Path, n_pages: int | None) -> list[Path]:
         raise BenchmarkError(
             f"expected at least {n_pages or 1} HTML pages in {source}, got {len(pages)}"
         )
-    chosen = pages if n_pages is None else random.Random(SEED).sample(pages, n_pages)
-    target.mkdir(parents=True)
-    return sorted(Path(shutil.copyfile(page, target / page.name)) for page in chosen)
+    return pages if n_pages is None else random.Random(SEED).sample(pages, n_pages)
 
 
 def edit(pages: Sequence[Path], n_pages: int, day: int) -> list[Mark]:

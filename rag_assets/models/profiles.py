@@ -205,18 +205,24 @@ def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
     data = yaml.safe_load(text)
     profile = parse_profile(data, port_base=port_base)
     if "with_slow_bfloat16" in data and not has_fast_bfloat16():
-        profile = _computed_in(profile, data["with_slow_bfloat16"]["dtype"])
+        profile = computed_in(profile, data["with_slow_bfloat16"]["dtype"])
     if "without_avx512" in data and not has_avx512():
         profile = in_format(profile, data["without_avx512"]["format"])
-        profile = _computed_in(profile, data["without_avx512"]["dtype"])
+        profile = computed_in(profile, data["without_avx512"]["dtype"])
     return profile
 
 
-def _computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
-    """The same profile with another ``--dtype`` for these roles."""
+def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
+    """The same profile with another ``--dtype`` for these roles.
+
+    Raises:
+        ProfileError: a role is missing, or its flags leave ``--dtype`` to vLLM.
+    """
     roles = dict(profile.roles)
     for role, dtype in dtypes.items():
         flags = list(profile.spec(role).flags)
+        if "--dtype" not in flags:
+            raise ProfileError(f"role {role}: flags must set --dtype, got {' '.join(flags)}")
         flags[flags.index("--dtype") + 1] = dtype
         roles[role] = replace(profile.spec(role), flags=tuple(flags))
     return replace(profile, roles=roles)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rag_assets.models.clients import ChatRole, HttpChatModel, connect
+from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
 from rag_assets.models.engines import EngineSet
 from rag_assets.models.errors import PortTakenError
-from rag_assets.models.profiles import Profile
+from rag_assets.models.profiles import Profile, Role
 
 # Clear of the default engines (8461) and below what the kernel gives to outgoing connections: an
 # engine takes its port only seconds after it was chosen.
@@ -40,11 +40,26 @@ def serving(
         NotPulledError: the weights of this role are missing; nothing was started.
         EngineError: ``state_dir`` is in use, or the engine died or stayed unhealthy.
     """
+    with _started(profile, role, cache_dir, state_dir) as alone:
+        yield connect(alone, state_dir, cache_dir, role)
+
+
+@contextmanager
+def serving_embedder(
+    profile: Profile, *, cache_dir: Path, state_dir: Path
+) -> Iterator[HttpEmbedder]:
+    """:func:`serving` for the role that embeds."""
+    with _started(profile, "embedder", cache_dir, state_dir) as alone:
+        yield connect(alone, state_dir, cache_dir, "embedder")
+
+
+@contextmanager
+def _started(profile: Profile, role: Role, cache_dir: Path, state_dir: Path) -> Iterator[Profile]:
     spec = replace(profile.spec(role), port=_free_port())
     alone = replace(profile, roles={role: spec})
     with EngineSet(alone, cache_dir, state_dir) as engines:
         engines.start([role])
-        yield connect(alone, state_dir, cache_dir, role)
+        yield alone
 
 
 def _free_port() -> int:

@@ -18,6 +18,7 @@ from rag_assets.models.profiles import (
     Precision,
     WheelParts,
     active_profile,
+    computed_in,
     in_format,
     load_profile,
     parse_profile,
@@ -182,6 +183,13 @@ def test_where_bfloat16_is_slow_the_embedder_computes_in_float32(
     assert changed == " ".join(usual.spec("embedder").flags).replace("bfloat16", "float32")
     assert "float32" in changed
     assert {**cpu.roles, "embedder": usual.spec("embedder")} == usual.roles
+
+
+def test_a_number_format_that_is_left_to_vllm_cannot_be_exchanged() -> None:
+    with pytest.raises(
+        ProfileError, match=r"role embedder: flags must set --dtype, got --gpu-memory"
+    ):
+        computed_in(load_profile("gpu-32gb"), {"embedder": "float32"})
 
 
 def test_a_gpu_profile_does_not_mind_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

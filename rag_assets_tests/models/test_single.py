@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -12,8 +13,16 @@ from rag_assets.models.conversion import convert
 from rag_assets.models.engine_state import is_healthy, running_engines
 from rag_assets.models.engines import EngineSet
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
-from rag_assets.models.profiles import Precision, Profile, in_format, load_profile, servable
-from rag_assets.models.single import serving
+from rag_assets.models.profiles import (
+    Precision,
+    Profile,
+    computed_in,
+    in_format,
+    load_profile,
+    servable,
+)
+from rag_assets.models.single import serving, serving_embedder
+from rag_assets_tests.conftest import Engines
 from rag_assets_tests.models.test_conversion import write_gguf
 from rag_assets_tests.models.test_engines import FAILS, SERVER, gone, running
 
@@ -124,3 +133,18 @@ def test_vllm_serves_every_format(tmp_path: Path, precision: Precision) -> None:
     assert answer.completion_tokens > 0
     assert answer.mean_logprob is not None
     shutil.rmtree(tmp_path / "cache")
+
+
+@pytest.mark.engines
+def test_vectors_of_all_number_formats_agree(engines: Engines, tmp_path: Path) -> None:
+    """Profiles choose by the processor; a lake made on one is searched on another."""
+    flags = engines.profile.spec("embedder").flags
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[flags[flags.index("--dtype") + 1]]
+    texts = ["The kiln runs at 1,140 degrees.", "Wer hat die Tür geöffnet?", "x = y[3:] or {}"]
+    texts.append("Every valve is opened by hand, and twice a day. " * 20)
+    profile = computed_in(engines.profile, {"embedder": other})
+    with serving_embedder(profile, cache_dir=engines.cache_dir, state_dir=tmp_path) as embedder:
+        vectors = embedder.embed(texts)
+    cosines = (vectors * engines.embedder().embed(texts)).sum(axis=1)
+    assert np.all(cosines > 0.999)
+    assert np.any(cosines < 1)  # they are two engines

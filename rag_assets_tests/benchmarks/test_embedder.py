@@ -1,0 +1,66 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rag_assets.benchmarks import embedder
+from rag_assets.benchmarks.embedder import report
+
+
+def turned(degrees: float) -> NDArray[np.float32]:
+    """Two vectors of length 1, the second turned from its axis."""
+    angle = np.radians(degrees)
+    return np.array([[1, 0], [np.cos(angle), np.sin(angle)]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "degrees", "reached"),
+    [
+        ("float32", 1.0, [True, True]),
+        ("bfloat16", 1.0, [False, True]),  # slower, and near enough: cos 1 = 0.9998
+        ("bfloat16", 5.0, [False, False]),  # cos 5 = 0.996
+    ],
+)
+def test_speed_and_nearness_are_measured_against_float32(
+    chosen: str, degrees: float, reached: Sequence[bool]
+) -> None:
+    part = report(
+        {"float32": [2.0, 1.0, 2.0], "bfloat16": [3.0, 3.0, 4.0]},
+        {"float32": turned(0), "bfloat16": turned(degrees)},
+        600,
+        2,
+        chosen=chosen,
+    )
+    exact, other = part.tables[0].rows
+    assert list(exact[1:]) == ["300", "1.00 (1.00 to 1.00)", "1.00000", "1.00000"]
+    least = np.cos(np.radians(degrees))
+    assert list(other[1:]) == [
+        "200", "2.00 (1.50 to 3.00)", f"{(1 + least) / 2:.5f}", f"{least:.5f}"
+    ]  # fmt: skip
+    assert [row[0] for row in (exact, other)] == [
+        f"{dtype} (the profile's here)" if dtype == chosen else dtype
+        for dtype in ("float32", "bfloat16")
+    ]
+    assert [goal.reached for goal in part.goals] == reached
+
+
+def test_engines_take_turns_and_the_first_texts_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Engine:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            asked.append((self.name, len(texts)))
+            return turned(0)
+
+    monkeypatch.setattr(embedder, "N_ROUNDS", 2)
+    engines = {name: Engine(name) for name in ("one", "other")}
+    seconds, vectors = embedder._in_turns(engines, ["text"] * 100, lambda _: None)  # type: ignore[arg-type]  # it embeds, and no more is asked of it
+    assert asked == [("one", 64), ("other", 64), *[("one", 100), ("other", 100)] * 2]
+    assert {name: len(taken) for name, taken in seconds.items()} == {"one": 2, "other": 2}
+    assert set(vectors) == {"one", "other"}
