@@ -17,6 +17,7 @@ from rich.table import Table
 from rag_assets.benchmarks.commands import bench_app
 from rag_assets.console import JsonFlag, err, out, say, teller
 from rag_assets.errors import CommandError
+from rag_assets.quick_imports import end_uncollected, uncollected
 from rag_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -37,15 +38,17 @@ app.add_typer(plan_app, name="plan")
 
 def main() -> None:
     """Run ``rag``; an expected failure is a sentence, not a traceback."""
-    from rag_assets.benchmarks.findings import BenchmarkError
-    from rag_assets.evaluations.cases import CaseError
-    from rag_assets.lake.store import LakeError
-    from rag_assets.models.errors import ModelsError
-    from rag_assets.serving.client import AnswererError
-    from rag_assets.settings import SettingsError
-    from rag_assets.sources.catalog import SourceError
-    from rag_assets.stack import StackError
+    with uncollected():
+        from rag_assets.benchmarks.findings import BenchmarkError
+        from rag_assets.evaluations.cases import CaseError
+        from rag_assets.lake.store import LakeError
+        from rag_assets.models.errors import ModelsError
+        from rag_assets.serving.client import AnswererError
+        from rag_assets.settings import SettingsError
+        from rag_assets.sources.catalog import SourceError
+        from rag_assets.stack import StackError
 
+    end_uncollected()
     # A shell that puts a command into the background has it ignore SIGINT. Dagster would give
     # SIGTERM the same handler, and what `rag up` starts would be deaf to both.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -11,6 +11,7 @@ from rag_assets.errors import CommandError
 from rag_assets.models.errors import NotPulledError
 from rag_assets.models.profiles import ROLES, Role, active_profile
 from rag_assets.models.weights import pull
+from rag_assets.quick_imports import uncollected
 from rag_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -213,10 +214,11 @@ def _run_and_load(
     accept_deletions: bool,
 ) -> None:
     # Dagster is imported here, so that what needs no run does not wait for it.
-    from rag_assets.execution import is_clustered
-    from rag_assets.instance import open_instance
-    from rag_assets.lake.generations import live
-    from rag_assets.running import refresh_partitions
+    with uncollected():
+        from rag_assets.execution import is_clustered
+        from rag_assets.instance import open_instance
+        from rag_assets.lake.generations import live
+        from rag_assets.running import refresh_partitions
 
     needed = planned is None or planned.plan.needs_engines or live(planned.store) is None
     needed = needed and not is_clustered()  # runs ask the engines of the node that they are on

@@ -11,8 +11,8 @@ built from: a build that is killed leaves them to be compared again, even if wha
 been taken back by then.
 
 What a build costs follows from what changed. Of a partition that did not, its documents' ids and
-hashes are read, and its share of the index's data version stands in the record. A partition's rows
-are held in memory without their vectors.
+hashes are read, and its share of the index's data version stands in the record. Of one that did,
+ids and hashes of all rows are compared; texts and vectors are read of those that are written.
 
 A partition waits, and keeps the rows that it had, while its tables do not fit together: a run is at
 work on it, or failed half-way. A source whose documents move, as it was given another number of
@@ -21,6 +21,7 @@ buckets, waits as a whole until all have arrived.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -48,11 +49,11 @@ from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 from rag_assets.sources import buckets, ingest
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 INDEX = "chunk_index"
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
-FEW_VECTORS = 1000  # are looked up; of more, all of a partition are read
+FEW = 1000  # rows are looked up; of more, all of a partition are read
 ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
 
 
@@ -298,24 +299,37 @@ class _Difference:
 def _compared(
     store: LakeStore, writer: _Writer, partition: str, aliases: Aliases
 ) -> _Difference | None:
-    """None where somebody deletes meanwhile what belongs to the rows."""
+    """None where somebody deletes meanwhile what belongs to the rows.
+
+    Rows are compared by the hashes of what they are made of; texts are read of those to write.
+    """
     before = {row["chunk_id"]: row["row_hash"] for row in standing_rows(writer.stood, partition)}
     embedded = _embedded(store, partition)
+    documents = _documents(store, partition, aliases)
     rows = {}
-    for row, raw_hash, embedded_hash in _rows(store, partition, aliases):
-        vector_of, made_by = embedded.get(row["chunk_id"], ("", ""))
-        modified_at = row.pop("modified_at")  # by raw_hash instead: touched is not changed
-        if vector_of != embedded_hash or modified_at is None:
+    columns = ["chunk_id", "document_id", "row_hash", "embedded_hash"]
+    for chunk in store.rows(cut.TABLE.name, partition, columns=columns):
+        document = documents.get(chunk["document_id"])
+        if document is None:
+            continue
+        vector_of, made_by = embedded.get(chunk["chunk_id"], ("", ""))
+        if vector_of != chunk["embedded_hash"] or document.columns["modified_at"] is None:
             return None
-        row["row_hash"] = value_hash([row, raw_hash, embedded_hash, made_by])
-        rows[row["chunk_id"]] = {**row, "modified_at": modified_at}
-    fresh = [row for key, row in rows.items() if before.get(key) != row["row_hash"]]
+        chunk["row_hash"] = value_hash([chunk["row_hash"], document.digest, made_by])
+        rows[chunk["chunk_id"]] = chunk
+    fresh = [key for key, row in rows.items() if before.get(key) != row["row_hash"]]
     gone = sorted(before.keys() - rows.keys())
-    vectors = _vectors(store, partition, [row["chunk_id"] for row in fresh])
-    if vectors is None:  # deleted since they were counted
+    chunks = _of_chunks(store, cut.TABLE.name, partition, fresh)
+    vectors = _of_chunks(store, EMBEDDINGS, partition, fresh, ["chunk_id", "vector"])
+    if len(chunks) < len(fresh) or len(vectors) < len(fresh):  # deleted since they were counted
         return None
-    replaced = [row["chunk_id"] for row in fresh if row["chunk_id"] in before]
-    tables = _tables(fresh, vectors, writer.schema)
+    made = (
+        _row(chunk, documents[chunk["document_id"]], rows[chunk["chunk_id"]]["row_hash"])
+        for start in range(0, len(chunks), BATCH_ROWS)
+        for chunk in chunks.slice(start, BATCH_ROWS).to_pylist()
+    )
+    replaced = [key for key in fresh if key in before]
+    tables = _tables(made, vectors, writer.schema)
     return _Difference(gone + replaced, len(gone), tables, _figures(rows.values()))
 
 
@@ -336,8 +350,8 @@ def _copied(table: Table | None, partition: str, chunk_ids: Sequence[str]) -> It
     """These rows of a partition, whole."""
     if table is None:
         return
-    for start in range(0, len(chunk_ids), FEW_VECTORS):
-        ids = quoted(chunk_ids[start : start + FEW_VECTORS])
+    for start in range(0, len(chunk_ids), FEW):
+        ids = quoted(chunk_ids[start : start + FEW])
         yield scan(table, where=f"partition = {quoted([partition])} AND chunk_id IN ({ids})")
 
 
@@ -360,13 +374,13 @@ def _figures(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _tables(
-    rows: Sequence[Mapping[str, Any]], vectors: pa.ChunkedArray, schema: pa.Schema
+    rows: Iterable[dict[str, Any]], vectors: pa.Table, schema: pa.Schema
 ) -> Iterator[pa.Table]:
     """Rows and their vectors as tables of at most ``BATCH_ROWS``."""
     plain = pa.schema([of for of in schema if of.name != "vector"])
-    for start in range(0, len(rows), BATCH_ROWS):
-        some = pa.Table.from_pylist(rows[start : start + BATCH_ROWS], schema=plain)
-        mine = vectors.slice(start, some.num_rows)
+    for start in range(0, len(vectors), BATCH_ROWS):
+        some = pa.Table.from_pylist(list(islice(rows, BATCH_ROWS)), schema=plain)
+        mine = vectors["vector"].slice(start, some.num_rows)
         columns = [mine if name == "vector" else some[name] for name in schema.names]
         yield pa.table(columns, schema=schema)
 
@@ -378,67 +392,74 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
     return {row["chunk_id"]: (row["embedded_hash"], row["fingerprint"]) for row in rows}
 
 
-def _rows(
-    store: LakeStore, partition: str, aliases: Aliases
-) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Rows that this partition should have, each with the hash of its file and of what is embedded.
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What a document's rows in the index have in common."""
 
-    They lack their vectors and their own hashes. ``modified_at`` is None where the file is gone.
-    """
-    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
-    documents = {
-        row["document_id"]: row
-        for row in store.rows(normalise.TABLE.name, partition, columns=columns)
-        if row["document_id"] not in aliases.canonical_of and not row["flags"]
-    }
+    columns: dict[str, Any]  # of the index; modified_at is None where the file is gone
+    sought: str  # of its labels: found by search, beside the text
+    digest: str  # of both and of the file
+
+
+def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, _Document]:
+    """A partition's documents that rows are made of, by id."""
     labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
     modified = {
         row["uri"]: row["modified_at"]
         for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "modified_at"])
     }
-    for chunk in store.rows(cut.TABLE.name, partition):
-        document = documents.get(chunk["document_id"])
-        if document is None:
+    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
+    documents = {}
+    for row in store.rows(normalise.TABLE.name, partition, columns=columns):
+        key = row["document_id"]
+        if key in aliases.canonical_of or row["flags"]:
             continue
-        row = _row(chunk, document, labels.get(chunk["document_id"]), partition, aliases)
-        row["modified_at"] = modified.get(document["uri"])
-        yield row, document["raw_hash"], chunk["embedded_hash"]
+        label = labels.get(key, {"document_type": "", "topics": [], "questions": []})
+        common = {
+            "partition": partition,
+            "uri": row["uri"],
+            "aliases": aliases.uris_of.get(key, []),
+            "title": row["title"],
+            "language": row["language"],
+            "document_type": label["document_type"],
+            "topics": label["topics"],
+        }
+        sought = " ".join(label["topics"] + label["questions"])
+        digest = value_hash([common, sought, row["raw_hash"]])
+        # of the time nothing is hashed: what was touched has not changed, raw_hash says what has
+        common["modified_at"] = modified.get(row["uri"])
+        documents[key] = _Document(common, sought, digest)
+    return documents
 
 
-def _row(
-    chunk: dict[str, Any],
-    document: dict[str, Any],
-    labels: dict[str, Any] | None,
-    partition: str,
-    aliases: Aliases,
-) -> dict[str, Any]:
-    topics = [] if labels is None else labels["topics"]
-    questions = [] if labels is None else labels["questions"]
+def _row(chunk: dict[str, Any], document: _Document, row_hash: str) -> dict[str, Any]:
+    """A chunk's row in the index, without its vector."""
     copied = ("chunk_id", "document_id", "section_id", "section_ordinal", "ordinal",
               "heading_path", "page", "start", "end", "text")  # fmt: skip
     return {
         **{name: chunk[name] for name in copied},
-        "partition": partition,
-        "uri": document["uri"],
-        "aliases": aliases.uris_of.get(document["document_id"], []),
-        "title": document["title"],
-        "language": document["language"],
-        "search_text": "\n".join([chunk["header"], chunk["text"], " ".join(topics + questions)]),
-        "document_type": "" if labels is None else labels["document_type"],
-        "topics": topics,
+        **document.columns,
+        "search_text": "\n".join([chunk["header"], chunk["text"], document.sought]),
+        "row_hash": row_hash,
     }
 
 
-def _vectors(store: LakeStore, partition: str, chunk_ids: Sequence[str]) -> pa.ChunkedArray | None:
-    """Vectors of these chunks, in their order, (n,) lists; None where one has none."""
-    where = f"chunk_id IN ({quoted(chunk_ids)})" if len(chunk_ids) <= FEW_VECTORS else None
-    columns = ["chunk_id", "vector"]
-    found = store.read(EMBEDDINGS, partition, columns=columns, where=where) if chunk_ids else None
+def _of_chunks(
+    store: LakeStore,
+    stage: str,
+    partition: str,
+    chunk_ids: Sequence[str],
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """A stage's rows of these chunks, in their order; where one is missing, of fewer."""
+    if not chunk_ids:
+        return pa.table({name: [] for name in columns or ["chunk_id"]})
+    where = f"chunk_id IN ({quoted(chunk_ids)})" if len(chunk_ids) <= FEW else None
+    found = store.read(stage, partition, columns=columns, where=where)
     if found is None:
-        return None if chunk_ids else pa.chunked_array([], pa.list_(pa.float32()))
-    ids = found["chunk_id"].combine_chunks()
-    at = pc.index_in(pa.array(chunk_ids, pa.string()), value_set=ids)
-    return None if at.null_count else found["vector"].take(at)
+        return pa.table({"chunk_id": []})
+    at = pc.index_in(pa.array(chunk_ids, pa.string()), value_set=found["chunk_id"].combine_chunks())
+    return found.take(at.drop_null())
 
 
 def count_unindexed(store: LakeStore, generation: Generation) -> int:

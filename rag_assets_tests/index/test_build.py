@@ -1,9 +1,11 @@
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rag_assets.documents import normalise
@@ -320,6 +322,79 @@ def test_rows_are_written_in_batches_across_partitions(
     assert len(rows(world)) == world.store.table("chunk_index").count_rows() == 6
     assert found(world, built, "lighthouse") == set()
     assert built.generation.counts == {"chunks": 6, "documents": 6}
+
+
+def _before_reading(patch: pytest.MonkeyPatch, act: Callable[[Sequence[str]], None]) -> None:
+    """Have ``act`` called with the ids of chunks before their texts or their vectors are read."""
+    of_chunks = build._of_chunks
+
+    def first_act(
+        store: LakeStore,
+        stage: str,
+        partition: str,
+        ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        act(ids)
+        return of_chunks(store, stage, partition, ids, columns)
+
+    patch.setattr(build, "_of_chunks", first_act)
+
+
+def test_texts_and_vectors_are_read_of_those_rows_alone_that_are_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        world.write(f"{name}.md", f"the lighthouse {name}")
+    world.refresh()
+    asked: list[Sequence[str]] = []
+    _before_reading(monkeypatch, asked.append)
+    world.write("b.md", "the compass")
+    world.refresh()
+    assert asked == [[rows(world)["docs:b.md"]["chunk_id"]]] * 2
+
+
+@pytest.mark.parametrize("few", [0, 1000], ids=["read whole", "looked up"])
+def test_every_row_has_its_own_text_and_vector(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(build, "FEW", few)
+    monkeypatch.setattr(build, "BATCH_ROWS", 2)
+    for n in range(7):
+        world.write(f"{n}.md", f"# Part {n}\n\nthe lighthouse {n}")
+    world.refresh()
+    for n in (5, 2, 3):
+        world.write(f"{n}.md", f"# Part {n}\n\nthe compass {n}")
+    world.refresh()
+    chunks = {row["chunk_id"]: row for row in world.store.rows("chunks", "docs.0")}
+    vectors = {row["chunk_id"]: row["vector"] for row in world.store.rows("embeddings", "docs.0")}
+    indexed = world.store.rows("chunk_index")
+    assert {row["chunk_id"] for row in indexed} == chunks.keys()
+    for row in indexed:
+        chunk = chunks[row["chunk_id"]]
+        assert (row["text"], row["vector"]) == (chunk["text"], vectors[row["chunk_id"]])
+        assert row["search_text"].startswith(f"{chunk['header']}\n{chunk['text']}\n")
+
+
+def test_what_another_run_writes_between_hashes_and_texts_is_not_mixed_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("a.md", "the lighthouse")
+    world.write("b.md", "the anchor")
+    world.stages()
+    asked: list[Sequence[str]] = []
+
+    def overtake(ids: Sequence[str]) -> None:
+        asked.append(ids)
+        if len(asked) == 2:  # texts are read, vectors are not yet
+            world.write("b.md", "the compass")
+            world.stages()
+
+    _before_reading(monkeypatch, overtake)
+    world.index()
+    assert len(asked) == 4  # once more from the start
+    assert rows(world)["docs:b.md"]["text"] == "the compass"
+    assert rows(world).keys() == {"docs:a.md", "docs:b.md"}
 
 
 def test_what_is_recorded_of_partitions_is_what_stands_in_the_index(
