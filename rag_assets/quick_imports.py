@@ -34,13 +34,14 @@ def leave_out_rest_client() -> None:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Pause the garbage collector for a block's imports; later it passes over what they made."""
+    """Pause the garbage collector for the imports of a block."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def end_uncollected() -> None:

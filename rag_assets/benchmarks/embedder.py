@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.benchmarks.findings import Goal, Part, Say, Table
+from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.benchmarks.pages import fetched, sampled
 from rag_assets.benchmarks.peers.plain import load_tokenizer, page_text, windows
 from rag_assets.models.clients import Embedder
-from rag_assets.models.profiles import Profile, computed_in
+from rag_assets.models.profiles import Profile, computed_in, dtype_of
 from rag_assets.models.single import serving_embedder
 from rag_assets.models.tokens import Tokenizer
 from rag_assets.models.weights import require_pulled
@@ -46,7 +46,7 @@ def measure(
         pages_from: a folder of HTML pages; None: the package's, fetched.
 
     Raises:
-        BenchmarkError: there are fewer than ``N_PAGES`` pages.
+        BenchmarkError: there are fewer than ``N_PAGES`` pages, or no text in them.
         NotPulledError: the embedder's weights are missing.
         ProfileError: the profile leaves the number format to vLLM.
         EngineError: an engine does not start.
@@ -57,10 +57,13 @@ def measure(
     pages = sampled(pages_from or fetched(settings.cache, say), N_PAGES)
     cut = _windows(pages, folder / "tokenizer.json", spec.max_model_len - tokenizer.n_special)
     texts = list(islice(cut, N_TEXTS))
+    if not texts:
+        raise BenchmarkError(f"expected pages with main content, got {N_PAGES} without any")
+    chosen = dtype_of(profile, "embedder")
     n_tokens = sum(tokenizer.count(text) + tokenizer.n_special for text in texts)
     with ExitStack() as stack:
         engines = {}
-        for dtype in FORMATS:
+        for dtype in dict.fromkeys((*FORMATS, chosen)):
             serving = serving_embedder(
                 computed_in(profile, {"embedder": dtype}),
                 cache_dir=settings.cache,
@@ -69,7 +72,6 @@ def measure(
             engines[dtype] = stack.enter_context(serving)
             say(f"{dtype}: ready")
         seconds, vectors = _in_turns(engines, texts, say)
-    chosen = spec.flags[spec.flags.index("--dtype") + 1]
     return report(seconds, vectors, n_tokens, len(texts), chosen=chosen)
 
 

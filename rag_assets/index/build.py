@@ -12,7 +12,8 @@ been taken back by then.
 
 What a build costs follows from what changed. Of a partition that did not, its documents' ids and
 hashes are read, and its share of the index's data version stands in the record. Of one that did,
-ids and hashes of all rows are compared; texts and vectors are read of those that are written.
+ids and hashes of all rows are compared; texts and vectors are read of those that are written (of
+all, where those are more than ``FEW``).
 
 A partition waits, and keeps the rows that it had, while its tables do not fit together: a run is at
 work on it, or failed half-way. A source whose documents move, as it was given another number of
@@ -21,7 +22,6 @@ buckets, waits as a whole until all have arrived.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -54,6 +54,8 @@ INDEX = "chunk_index"
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
 FEW = 1000  # rows are looked up; of more, all of a partition are read
+COPIED = ("chunk_id", "document_id", "section_id", "section_ordinal", "ordinal", "heading_path",
+          "page", "start", "end", "text")  # from a chunk into its row  # fmt: skip
 ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
 
 
@@ -301,7 +303,7 @@ def _compared(
 ) -> _Difference | None:
     """None where somebody deletes meanwhile what belongs to the rows.
 
-    Rows are compared by the hashes of what they are made of; texts are read of those to write.
+    Rows are compared by the hashes of what they are made of, ``CODE_VERSION`` among it.
     """
     before = {row["chunk_id"]: row["row_hash"] for row in standing_rows(writer.stood, partition)}
     embedded = _embedded(store, partition)
@@ -317,19 +319,12 @@ def _compared(
             return None
         chunk["row_hash"] = value_hash([chunk["row_hash"], document.digest, made_by])
         rows[chunk["chunk_id"]] = chunk
-    fresh = [key for key, row in rows.items() if before.get(key) != row["row_hash"]]
+    fresh = {key: row for key, row in rows.items() if before.get(key) != row["row_hash"]}
     gone = sorted(before.keys() - rows.keys())
-    chunks = _of_chunks(store, cut.TABLE.name, partition, fresh)
-    vectors = _of_chunks(store, EMBEDDINGS, partition, fresh, ["chunk_id", "vector"])
-    if len(chunks) < len(fresh) or len(vectors) < len(fresh):  # deleted since they were counted
+    tables = _fresh(store, partition, fresh, documents, writer.schema)
+    if tables is None:
         return None
-    made = (
-        _row(chunk, documents[chunk["document_id"]], rows[chunk["chunk_id"]]["row_hash"])
-        for start in range(0, len(chunks), BATCH_ROWS)
-        for chunk in chunks.slice(start, BATCH_ROWS).to_pylist()
-    )
     replaced = [key for key in fresh if key in before]
-    tables = _tables(made, vectors, writer.schema)
     return _Difference(gone + replaced, len(gone), tables, _figures(rows.values()))
 
 
@@ -373,14 +368,40 @@ def _figures(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return dict(zip(FIGURES, figures, strict=True))
 
 
+def _fresh(
+    store: LakeStore,
+    partition: str,
+    rows: Mapping[str, Mapping[str, str]],
+    documents: Mapping[str, "_Document"],
+    schema: pa.Schema,
+) -> Iterator[pa.Table] | None:
+    """Rows to write, whole; None where a chunk or a vector was deleted since they were counted."""
+    if not rows:
+        return iter(())
+    chunks = _of_chunks(store, cut.TABLE.name, partition, list(rows), [*COPIED, "header"])
+    vectors = _of_chunks(store, EMBEDDINGS, partition, list(rows), ["chunk_id", "vector"])
+    if chunks is None or vectors is None or min(len(chunks), len(vectors)) < len(rows):
+        return None
+    at = pc.index_in(chunks["chunk_id"], value_set=vectors["chunk_id"].combine_chunks())
+    return _tables(chunks, vectors["vector"].take(at), rows, documents, schema)
+
+
 def _tables(
-    rows: Iterable[dict[str, Any]], vectors: pa.Table, schema: pa.Schema
+    chunks: pa.Table,
+    vectors: pa.ChunkedArray,
+    rows: Mapping[str, Mapping[str, str]],
+    documents: Mapping[str, "_Document"],
+    schema: pa.Schema,
 ) -> Iterator[pa.Table]:
-    """Rows and their vectors as tables of at most ``BATCH_ROWS``."""
+    """The rows of chunks and their vectors as tables of at most ``BATCH_ROWS``."""
     plain = pa.schema([of for of in schema if of.name != "vector"])
-    for start in range(0, len(vectors), BATCH_ROWS):
-        some = pa.Table.from_pylist(list(islice(rows, BATCH_ROWS)), schema=plain)
-        mine = vectors["vector"].slice(start, some.num_rows)
+    for start in range(0, len(chunks), BATCH_ROWS):
+        made = [
+            _row(chunk, documents[chunk["document_id"]], rows[chunk["chunk_id"]]["row_hash"])
+            for chunk in chunks.slice(start, BATCH_ROWS).to_pylist()
+        ]
+        some = pa.Table.from_pylist(made, schema=plain)
+        mine = vectors.slice(start, BATCH_ROWS)
         columns = [mine if name == "vector" else some[name] for name in schema.names]
         yield pa.table(columns, schema=schema)
 
@@ -398,12 +419,14 @@ class _Document:
 
     columns: dict[str, Any]  # of the index; modified_at is None where the file is gone
     sought: str  # of its labels: found by search, beside the text
-    digest: str  # of both and of the file
+    digest: str  # of both, of the file, and of the code that makes rows
 
 
 def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, _Document]:
     """A partition's documents that rows are made of, by id."""
-    labels = {row["document_id"]: row for row in store.rows(enrich.TABLE.name, partition)}
+    columns = ["document_id", "document_type", "topics", "questions"]
+    enriched = store.rows(enrich.TABLE.name, partition, columns=columns)
+    labels = {row["document_id"]: row for row in enriched}
     modified = {
         row["uri"]: row["modified_at"]
         for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "modified_at"])
@@ -425,7 +448,7 @@ def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, 
             "topics": label["topics"],
         }
         sought = " ".join(label["topics"] + label["questions"])
-        digest = value_hash([common, sought, row["raw_hash"]])
+        digest = value_hash([CODE_VERSION, common, sought, row["raw_hash"]])
         # of the time nothing is hashed: what was touched has not changed, raw_hash says what has
         common["modified_at"] = modified.get(row["uri"])
         documents[key] = _Document(common, sought, digest)
@@ -434,10 +457,8 @@ def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, 
 
 def _row(chunk: dict[str, Any], document: _Document, row_hash: str) -> dict[str, Any]:
     """A chunk's row in the index, without its vector."""
-    copied = ("chunk_id", "document_id", "section_id", "section_ordinal", "ordinal",
-              "heading_path", "page", "start", "end", "text")  # fmt: skip
     return {
-        **{name: chunk[name] for name in copied},
+        **{name: chunk[name] for name in COPIED},
         **document.columns,
         "search_text": "\n".join([chunk["header"], chunk["text"], document.sought]),
         "row_hash": row_hash,
@@ -445,21 +466,17 @@ def _row(chunk: dict[str, Any], document: _Document, row_hash: str) -> dict[str,
 
 
 def _of_chunks(
-    store: LakeStore,
-    stage: str,
-    partition: str,
-    chunk_ids: Sequence[str],
-    columns: Sequence[str] | None = None,
-) -> pa.Table:
-    """A stage's rows of these chunks, in their order; where one is missing, of fewer."""
-    if not chunk_ids:
-        return pa.table({name: [] for name in columns or ["chunk_id"]})
-    where = f"chunk_id IN ({quoted(chunk_ids)})" if len(chunk_ids) <= FEW else None
-    found = store.read(stage, partition, columns=columns, where=where)
+    store: LakeStore, stage: str, partition: str, chunk_ids: Sequence[str], columns: Sequence[str]
+) -> pa.Table | None:
+    """A stage's rows of those of these chunks that it has, in any order; None without a table."""
+    if len(chunk_ids) <= FEW:
+        where = f"chunk_id IN ({quoted(chunk_ids)})"
+        return store.read(stage, partition, columns=columns, where=where)
+    found = store.read(stage, partition, columns=columns)
     if found is None:
-        return pa.table({"chunk_id": []})
-    at = pc.index_in(pa.array(chunk_ids, pa.string()), value_set=found["chunk_id"].combine_chunks())
-    return found.take(at.drop_null())
+        return None
+    # filtered, not taken: Arrow would join the texts for that, and cannot above 2 GiB of them
+    return found.filter(pc.is_in(found["chunk_id"], value_set=pa.array(chunk_ids, pa.string())))
 
 
 def count_unindexed(store: LakeStore, generation: Generation) -> int:

@@ -222,7 +222,7 @@ class HttpEmbedder:
             answers = pool.map(lambda batch: self._request([inputs[p] for p in batch]), batches)
             for batch, answer in zip(batches, answers, strict=True):
                 vectors[batch] = answer
-        # the engine normalises in bfloat16's neighbourhood; make the length exact
+        # the engine may normalise in bfloat16's neighbourhood; make the length exact
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 

@@ -19,11 +19,11 @@ def has_avx512() -> bool:
 
 @cache
 def has_fast_bfloat16() -> bool:
-    """Whether products of bfloat16 take less time than of float32; True where nobody says.
+    """Whether products of bfloat16 take less time than of float32; True where the system is silent.
 
-    With AMX they do. AVX-512's instruction for them does twice the work of one for float32 where
-    both start as often (AMD); on Intel it starts half as often: 165 and 228 GFLOPS, measured on two
-    cores of a Xeon whose AMX was hidden, oneDNN, 6400 x 384 x 1536, 2026-11-23.
+    With AMX they do. With AVX-512's instructions alone they do not on Intel: 165 GFLOPS, and 228 of
+    float32, on two cores of a Xeon whose AMX was hidden (oneDNN, 6400 x 384 x 1536, 2026-11-23). On
+    AMD's processors with them they should, by the instructions' rates; nobody has measured it.
     """
     info = _cpu_info()
     return info is None or "amx_bf16" in info or info >= {"AuthenticAMD", "avx512_bf16"}

@@ -220,12 +220,26 @@ def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
     """
     roles = dict(profile.roles)
     for role, dtype in dtypes.items():
-        flags = list(profile.spec(role).flags)
-        if "--dtype" not in flags:
-            raise ProfileError(f"role {role}: flags must set --dtype, got {' '.join(flags)}")
-        flags[flags.index("--dtype") + 1] = dtype
-        roles[role] = replace(profile.spec(role), flags=tuple(flags))
+        spec = profile.spec(role)
+        at = _dtype_at(spec)
+        roles[role] = replace(spec, flags=(*spec.flags[:at], dtype, *spec.flags[at + 1 :]))
     return replace(profile, roles=roles)
+
+
+def dtype_of(profile: Profile, role: Role) -> str:
+    """The number format that a role computes in.
+
+    Raises:
+        ProfileError: the role is missing, or its flags leave ``--dtype`` to vLLM.
+    """
+    spec = profile.spec(role)
+    return spec.flags[_dtype_at(spec)]
+
+
+def _dtype_at(spec: ModelSpec) -> int:
+    if "--dtype" not in spec.flags:
+        raise ProfileError(f"role {spec.role}: flags must set --dtype, got {' '.join(spec.flags)}")
+    return spec.flags.index("--dtype") + 1
 
 
 def active_profile() -> Profile:

@@ -1,11 +1,18 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import models, pre_tokenizers
 
 from rag_assets.benchmarks import embedder
 from rag_assets.benchmarks.embedder import report
+from rag_assets.benchmarks.findings import BenchmarkError
+from rag_assets.models.profiles import Profile, dtype_of, load_profile
+from rag_assets.settings import load_settings
 
 
 def turned(degrees: float) -> NDArray[np.float32]:
@@ -64,3 +71,56 @@ def test_engines_take_turns_and_the_first_texts_do_not_count(
     assert asked == [("one", 64), ("other", 64), *[("one", 100), ("other", 100)] * 2]
     assert {name: len(taken) for name, taken in seconds.items()} == {"one": 2, "other": 2}
     assert set(vectors) == {"one", "other"}
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tokenizer of words in the place of the embedder's."""
+    words = RustTokenizer(models.WordLevel({"?": 0}, "?"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    monkeypatch.setattr(embedder, "require_pulled", lambda _spec, _cache: tmp_path)
+    monkeypatch.setenv("RAG_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(embedder, "N_PAGES", 2)
+    monkeypatch.setattr(embedder, "N_TEXTS", 3)
+    monkeypatch.setattr(embedder, "N_ROUNDS", 1)
+
+
+@pytest.mark.usefixtures("weights")
+def test_every_format_has_an_engine_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, Path]] = []
+    sizes: list[int] = []
+
+    class Engine:
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            sizes.extend(len(text.split()) for text in texts)
+            return np.ones((len(texts), 1), dtype=np.float32)
+
+    @contextmanager
+    def serving(profile: Profile, *, cache_dir: Path, state_dir: Path) -> Iterator[Engine]:
+        started.append((dtype_of(profile, "embedder"), state_dir))
+        yield Engine()
+
+    monkeypatch.setattr(embedder, "serving_embedder", serving)
+    for name in ("one", "other"):
+        text = f"<p>{'The lamp of the lighthouse is lit at dusk ' * 80}.</p>"
+        (tmp_path / f"{name}.html").write_text(f"<html><body><article>{text}</article></body>")
+    part = embedder.measure(
+        load_settings(), load_profile("cpu"), lambda _: None, pages_from=tmp_path
+    )
+    assert [dtype for dtype, _ in started] == ["float32", "bfloat16"]
+    assert len({state for _, state in started}) == 2
+    assert len(sizes) == 2 * 2 * 3  # formats, at first and once in turn, texts
+    assert 250 < max(sizes) <= 256
+    assert part.title.startswith("The embedder in 2 number formats, 3 texts of ")
+
+
+@pytest.mark.usefixtures("weights")
+def test_pages_without_text_are_refused_before_an_engine_starts(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.html").write_text("<html><body></body></html>")
+    with pytest.raises(BenchmarkError, match="expected pages with main content, got 2 without any"):
+        embedder.measure(load_settings(), load_profile("cpu"), lambda _: None, pages_from=tmp_path)

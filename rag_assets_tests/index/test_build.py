@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -333,8 +334,8 @@ def _before_reading(patch: pytest.MonkeyPatch, act: Callable[[Sequence[str]], No
         stage: str,
         partition: str,
         ids: Sequence[str],
-        columns: Sequence[str] | None = None,
-    ) -> pa.Table:
+        columns: Sequence[str],
+    ) -> pa.Table | None:
         act(ids)
         return of_chunks(store, stage, partition, ids, columns)
 
@@ -376,8 +377,10 @@ def test_every_row_has_its_own_text_and_vector(
         assert row["search_text"].startswith(f"{chunk['header']}\n{chunk['text']}\n")
 
 
-def test_what_another_run_writes_between_hashes_and_texts_is_not_mixed_in(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("n_reads", [1, 2], ids=["before texts", "before vectors"])
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "edited"])
+def test_what_another_run_does_after_hashes_were_read_is_not_mixed_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, n_reads: int, is_deleted: bool
 ) -> None:
     world.write("a.md", "the lighthouse")
     world.write("b.md", "the anchor")
@@ -386,15 +389,38 @@ def test_what_another_run_writes_between_hashes_and_texts_is_not_mixed_in(
 
     def overtake(ids: Sequence[str]) -> None:
         asked.append(ids)
-        if len(asked) == 2:  # texts are read, vectors are not yet
-            world.write("b.md", "the compass")
+        if len(asked) == n_reads:
+            (world.root / "b.md").unlink()
+            if not is_deleted:
+                world.write("b.md", "the compass")
             world.stages()
 
     _before_reading(monkeypatch, overtake)
     world.index()
     assert len(asked) == 4  # once more from the start
-    assert rows(world)["docs:b.md"]["text"] == "the compass"
-    assert rows(world).keys() == {"docs:a.md", "docs:b.md"}
+    texts = {uri: row["text"] for uri, row in rows(world).items()}
+    assert texts == {"docs:a.md": "the lighthouse"} | (
+        {} if is_deleted else {"docs:b.md": "the compass"}
+    )
+
+
+def test_another_version_of_the_code_that_makes_rows_makes_them_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("a.md", "the lighthouse")
+    before = world.refresh()
+    made = build._row
+
+    def other(*args: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever it is given
+        return made(*args) | {"search_text": "beacon"}
+
+    monkeypatch.setattr(build, "_row", other)
+    assert not world.refresh().is_new
+    monkeypatch.setattr(build, "CODE_VERSION", "other")
+    after = world.refresh()
+    assert (after.n_upserted, after.is_new) == (1, True)
+    assert found(world, after, "beacon") == {"docs:a.md"}
+    assert before.generation.data_version != after.generation.data_version
 
 
 def test_what_is_recorded_of_partitions_is_what_stands_in_the_index(

@@ -17,6 +17,7 @@ from rag_assets.models.profiles import (
     Precision,
     Profile,
     computed_in,
+    dtype_of,
     in_format,
     load_profile,
     servable,
@@ -138,13 +139,13 @@ def test_vllm_serves_every_format(tmp_path: Path, precision: Precision) -> None:
 @pytest.mark.engines
 def test_vectors_of_all_number_formats_agree(engines: Engines, tmp_path: Path) -> None:
     """Profiles choose by the processor; a lake made on one is searched on another."""
-    flags = engines.profile.spec("embedder").flags
-    other = {"float32": "bfloat16", "bfloat16": "float32"}[flags[flags.index("--dtype") + 1]]
+    mine = dtype_of(engines.profile, "embedder")
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[mine]
     texts = ["The kiln runs at 1,140 degrees.", "Wer hat die Tür geöffnet?", "x = y[3:] or {}"]
     texts.append("Every valve is opened by hand, and twice a day. " * 20)
     profile = computed_in(engines.profile, {"embedder": other})
     with serving_embedder(profile, cache_dir=engines.cache_dir, state_dir=tmp_path) as embedder:
         vectors = embedder.embed(texts)
-    cosines = (vectors * engines.embedder().embed(texts)).sum(axis=1)
-    assert np.all(cosines > 0.999)
-    assert np.any(cosines < 1)  # they are two engines
+    theirs = engines.embedder().embed(texts)
+    assert np.all((vectors * theirs).sum(axis=1) > 0.999)
+    assert not np.array_equal(vectors, theirs)  # they are of two formats
