@@ -1,5 +1,5 @@
 """``python -m rag_assets`` is ``rag``."""
 
-from rag_assets.cli import main
+from rag_assets.cli.main import main
 
 main()

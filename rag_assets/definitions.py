@@ -14,13 +14,13 @@ from rag_assets.enrichments.checks import labels_are_in_the_set
 from rag_assets.evaluations.assets import index_evaluation, suite_assets
 from rag_assets.evaluations.checks import candidate_may_go_live
 from rag_assets.evaluations.jobs import evaluate_job
-from rag_assets.execution import chosen_executor
 from rag_assets.index.assets import chunk_index
 from rag_assets.index.checks import index_covers_all_rows
 from rag_assets.lake.jobs import upkeep_job
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.schedules import upkeep_daily
 from rag_assets.models.resource import ModelsResource
+from rag_assets.orchestration.executors import chosen_executor
 from rag_assets.sections.assets import sections
 from rag_assets.serving.assets import live_index
 from rag_assets.serving.jobs import answerer_job, hot_load_job

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
-from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
-from rag_assets.models.engine_state import running_engines
-from rag_assets.models.engines import EngineSet
+from rag_assets.models.clients.openai_http import ChatRole, HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.engines.engine_set import EngineSet
+from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profiles import ROLES, Profile, active_profile, load_profile
-from rag_assets.models.weights import cache_root, pull
+from rag_assets.models.weights.pulling import cache_root, pull
 from rag_assets_tests.servers import postgres_server
 
 TEST_PORT_BASE = 8561

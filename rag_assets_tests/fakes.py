@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients import ChatRole, Completion, Message
+from rag_assets.models.clients.openai_http import ChatRole, Completion, Message
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _TOKENS_AROUND_A_MESSAGE = 4

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 import typer
 
-from rag_assets.instance import open_instance
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeStore
-from rag_assets.operations import borrowed_engines
-from rag_assets.running import refresh_partitions
+from rag_assets.orchestration.in_process import refresh_partitions
+from rag_assets.orchestration.instance import open_instance
+from rag_assets.orchestration.refreshing import borrowed_engines
 from rag_assets.settings import CHECKOUT, load_settings
 from rag_assets_tests.clusters import TwoNodes, two_nodes
 from rag_assets_tests.servers import postgres_server, s3_server

@@ -94,7 +94,7 @@ def _modules_after(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "banned"),
     [
-        ("import rag_assets.cli", {"dagster", "torch", "vllm", "lancedb", "pdfplumber"}),
+        ("import rag_assets.cli.main", {"dagster", "torch", "vllm", "lancedb", "pdfplumber"}),
         ("import rag_assets.definitions", {"torch", "vllm", "transformers", "pdfplumber"}),
         ("import rag_assets.serving.process", {"dagster", "torch", "vllm", "transformers"}),
         ("import rag_assets.answers.answerer", {"dagster", "torch", "vllm", "transformers"}),

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.definitions import defs
-from rag_assets.plans.rates import DEFAULTS
-from rag_assets.plans.stages import Models, stages
+from rag_assets.pipeline.rates import DEFAULTS
+from rag_assets.pipeline.stages import Models, stages
 
 GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance
 
-from rag_assets.instance import open_instance
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.operations import plan_of
-from rag_assets.running import JobRun, refresh_partitions
+from rag_assets.orchestration.in_process import JobRun, refresh_partitions
+from rag_assets.orchestration.instance import open_instance
+from rag_assets.orchestration.refreshing import plan_of
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines

@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from rag_assets.evaluations.suites import CLOSED_BOOKS, GIVEN, PRODUCT
-from rag_assets.instance import open_instance
 from rag_assets.lake.store import LakeStore
+from rag_assets.orchestration.instance import open_instance
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.evaluations.lab import asked, write_qa
 

@@ -20,11 +20,11 @@ from dagster._core.origin import get_python_environment_entry_point
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from rag_assets.definitions import defs
-from rag_assets.distributing import PLACE
-from rag_assets.instance import open_instance
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeStore
-from rag_assets.running import JobRun, refresh_partitions
+from rag_assets.orchestration.in_process import JobRun, refresh_partitions
+from rag_assets.orchestration.instance import open_instance
+from rag_assets.orchestration.on_cluster import PLACE
 from rag_assets.settings import CHECKOUT
 from rag_assets.sources.resource import corpus_partitions
 from rag_assets_tests.clusters import HEAD_ONLY, TwoNodes, two_nodes

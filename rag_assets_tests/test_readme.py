@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from rag_assets.cli import app
+from rag_assets.cli.main import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md"]

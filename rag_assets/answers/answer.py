@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_assets.answers.citations import Citation
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import Mode
 from rag_assets.answers.routing import Route
 from rag_assets.answers.usage import Usage
+from rag_assets.retrieval.passages import Passage
 
 NO_GENERATION = "no_generation"  # finish_reason of an abstention before any model was asked
 ABSTENTION = "The documents do not answer this question."

@@ -13,19 +13,19 @@ from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
 from rag_assets.answers.deep import synthesise
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import AnswerPolicy, Mode, Role
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import QuestionTooLongError, check_mode, check_question
 from rag_assets.answers.repair import Generated, generate
-from rag_assets.answers.retrieval import Retrieved, retrieve
 from rag_assets.answers.routing import Route, route
-from rag_assets.answers.selection import select
-from rag_assets.answers.terms import terms
 from rag_assets.answers.usage import Usage, add_usage
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import row_id
-from rag_assets.models.clients import ChatModel, Embedder
+from rag_assets.models.clients.openai_http import ChatModel, Embedder
+from rag_assets.retrieval.passages import Passage
+from rag_assets.retrieval.searching import Retrieved, retrieve
+from rag_assets.retrieval.selection import select
+from rag_assets.retrieval.terms import terms
 
 Progress = Callable[[str], None]
 _counter = itertools.count()

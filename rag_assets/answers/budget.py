@@ -7,9 +7,9 @@ nothing overflows. What the budget cannot hold is left out here, by rank, not cu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.prompts import Message
-from rag_assets.models.clients import ChatModel
+from rag_assets.models.clients.openai_http import ChatModel
+from rag_assets.retrieval.passages import Passage
 
 Build = Callable[[Sequence[Passage]], list[Message]]
 MIN_UNITS_TOKENS = 24  # evidence room below which a further passage is not worth its name line

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
-from rag_assets.answers.passages import Passage, Piece, is_row
 from rag_assets.answers.questions import asks_yes_or_no, offers_choice
-from rag_assets.answers.terms import content_words, coverage, numbers, terms
+from rag_assets.retrieval.passages import Passage, Piece, is_row
+from rag_assets.retrieval.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import combinations
 
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.prompts import NOT_FOUND
-from rag_assets.answers.terms import content_words, coverage, numbers, sentences, terms
+from rag_assets.retrieval.passages import Passage
+from rag_assets.retrieval.terms import content_words, coverage, numbers, sentences, terms
 
 MAX_CITED = 4  # passages one sentence may need; more is a list of sources, not a citation
 FOREIGN_FACTOR = 0.4  # on min_support where the passage is not English and words cannot match

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from rag_assets.answers.budget import Packed, pack
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import DeepBudget
 from rag_assets.answers.prompts import NOTHING, answer_messages, extract_messages
 from rag_assets.answers.repair import Generated, generate
-from rag_assets.answers.terms import coverage, sentences, terms
-from rag_assets.models.clients import ChatModel, Completion
+from rag_assets.models.clients.openai_http import ChatModel, Completion
+from rag_assets.retrieval.passages import Passage
+from rag_assets.retrieval.terms import coverage, sentences, terms
 
 COPIED = 0.7  # share of a document's sentence that a copied line must hold to stand for it
 

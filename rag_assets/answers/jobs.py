@@ -9,7 +9,7 @@ from rag_assets.answers.journal import record_answer
 from rag_assets.answers.rendering import markdown, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
-from rag_assets.lake.readers import leasing
+from rag_assets.lake.leases import leasing
 from rag_assets.lake.resource import LakeResource
 from rag_assets.models.resource import ModelsResource
 

@@ -11,10 +11,10 @@ chat templates ("<|im_start|>") are broken up, so that a document cannot begin a
 from collections.abc import Sequence
 from typing import Final
 
-from rag_assets.answers.passages import Passage, cells_of, is_rule
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
-from rag_assets.documents.tables import names_below, names_groups
+from rag_assets.documents.readers.tables import names_below, names_groups
+from rag_assets.retrieval.passages import Passage, cells_of, is_rule
 
 Message = dict[str, str]
 

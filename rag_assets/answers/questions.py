@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 from rag_assets.answers.policy import MODES, Mode
-from rag_assets.answers.terms import sentences
-from rag_assets.models.clients import ChatModel, Embedder
+from rag_assets.models.clients.openai_http import ChatModel, Embedder
+from rag_assets.retrieval.terms import sentences
 
 MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
 # A question that "yes" or "no" answers: it, or a part of it, begins with an auxiliary verb. One

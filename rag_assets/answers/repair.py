@@ -8,8 +8,8 @@ is still cut after that ends at its last whole sentence, and says "length" to ev
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.budget import Packed
-from rag_assets.answers.terms import sentences
-from rag_assets.models.clients import ChatModel, Completion
+from rag_assets.models.clients.openai_http import ChatModel, Completion
+from rag_assets.retrieval.terms import sentences
 
 CUT = "length"
 TEMPLATE_MARGIN = 16  # tokens by which a continued chat may exceed prompt + text (merges, template)

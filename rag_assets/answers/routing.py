@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import AnswerPolicy, Mode, Role
-from rag_assets.answers.terms import coverage, terms
+from rag_assets.retrieval.passages import Passage
+from rag_assets.retrieval.terms import coverage, terms
 
 _SYNTHESIS = re.compile(
     r"\b(?:compar\w*|contrast\w*|differ\w*|versus|vs|both|between|each|every|all|total|altogether|"

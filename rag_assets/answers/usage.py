@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
 
 
 @dataclass(frozen=True, slots=True)

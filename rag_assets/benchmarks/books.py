@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from rag_assets.benchmarks.data import members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.signatures import n_shared, shingles
 from rag_assets.duplicates.candidates import Postings

@@ -21,17 +21,17 @@ import numpy as np
 from rag_assets.benchmarks.data import json_lines, members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.chunks.chunking import embedded_text, floor_of
-from rag_assets.chunks.cut import chunk_rows
 from rag_assets.chunks.sizes import Counter
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.chunks.stage import chunk_rows
 from rag_assets.documents.cleaning import clean_blocks
-from rag_assets.documents.plaintext import text_blocks
+from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.text.plaintext import text_blocks
 from rag_assets.documents.reading import read_document
 from rag_assets.evaluations.statistics import bootstrap
 from rag_assets.lake.schemas import CHUNKS, stage_rows
+from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.profiles import active_profile
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.weights import cache_root, require_pulled
+from rag_assets.models.weights.pulling import cache_root, require_pulled
 from rag_assets.sections.tree import cut_sections
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample" / "corpus"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rag_assets.benchmarks import findings
-from rag_assets.console import JsonFlag, out, teller
+from rag_assets.cli.console import JsonFlag, out, teller
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
 
@@ -112,7 +112,7 @@ def bench_refresh(
     """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
     from rag_assets.benchmarks import refresh
     from rag_assets.models.profiles import active_profile
-    from rag_assets.operations import borrowed_engines
+    from rag_assets.orchestration.refreshing import borrowed_engines
 
     settings, profile, tell = load_settings(), active_profile(), teller(as_json)
     with borrowed_engines(settings, tell, ["embedder"]):

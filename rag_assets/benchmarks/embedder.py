@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets.benchmarks.pages import fetched, sampled
 from rag_assets.benchmarks.peers.plain import load_tokenizer, page_text, windows
-from rag_assets.models.clients import Embedder
+from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.profiles import Profile, computed_in, dtype_of
 from rag_assets.models.single import serving_embedder
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.weights import require_pulled
+from rag_assets.models.weights.pulling import require_pulled
 from rag_assets.settings import Settings
 
 EXACT, FORMATS = "float32", ("float32", "bfloat16")

@@ -25,10 +25,10 @@ from charset_normalizer import from_bytes
 from trafilatura.settings import Document
 
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
-from rag_assets.documents.blocks import RejectedError
-from rag_assets.documents.declaration import declared_encoding, python_name
-from rag_assets.documents.decoding import decode
-from rag_assets.documents.html import read_html
+from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.declaration import declared_encoding, python_name
+from rag_assets.documents.readers.decoding import decode
+from rag_assets.documents.readers.html.page import read_html
 from rag_assets.documents.reading import read_document
 from rag_assets.evaluations.statistics import bootstrap
 

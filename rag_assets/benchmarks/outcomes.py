@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rag_assets.benchmarks.data import members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.worker import ParsingWorker
 
 SETS = ("pdf-varied", "fuzz-html", "encodings")

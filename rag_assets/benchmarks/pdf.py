@@ -26,9 +26,9 @@ from pdfminer.pdfexceptions import PDFException
 from pdfplumber.utils.exceptions import PdfminerException
 
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
-from rag_assets.documents.blocks import RejectedError
-from rag_assets.documents.pdf import read_pdf
-from rag_assets.documents.pdf_blocks import MARGIN
+from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.pdf.blocks import MARGIN
+from rag_assets.documents.readers.pdf.reader import read_pdf
 
 BOOKS, VARIED = "html-pdf-pairs", "pdf-varied/files"
 EVERY = 12  # of a book's pages one is taken: 33 of 390, which pdfplumber reads in some seconds

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from rag_assets.benchmarks.data import members
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
-from rag_assets.documents.blocks import Block, RejectedError
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.documents.quality import quality_flags
+from rag_assets.documents.readers.blocks import Block, RejectedError
 from rag_assets.documents.reading import read_document
 from rag_assets.documents.signatures import bands, shingles
 from rag_assets.evaluations.datasets import DATASETS, DataMissingError, load, sample

@@ -30,10 +30,10 @@ from rag_assets.benchmarks.peers.environment import python_of
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients import HttpEmbedder, connect
-from rag_assets.models.engine_state import running_engines
+from rag_assets.models.clients.openai_http import HttpEmbedder, connect
+from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profiles import Profile
-from rag_assets.models.weights import model_dir
+from rag_assets.models.weights.pulling import model_dir
 from rag_assets.settings import CHECKOUT, Settings
 
 FLOOR, OURS = "floor", "ours"
@@ -203,7 +203,7 @@ def _ours(work: Path, environment: Mapping[str, str], embedder: HttpEmbedder) ->
         {**environment, "RAG_HOME": str(home)},
         find,
         lambda: live().counts["chunks"],
-        "rag_assets.cli, rag_assets.running, rag_assets.instance",
+        "rag_assets.cli.main, rag_assets.orchestration.in_process, rag_assets.orchestration.instance",
     )
 
 

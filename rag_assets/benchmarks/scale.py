@@ -37,21 +37,21 @@ from rag_assets.benchmarks import synthetic
 from rag_assets.benchmarks.findings import BenchmarkError, Part, Say
 from rag_assets.benchmarks.scale_report import PHASES, STAGES, UPKEEP, Cost, Size, megabytes, report
 from rag_assets.benchmarks.steps import Steps
-from rag_assets.chunks import cut
-from rag_assets.documents import normalise
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
 from rag_assets.documents.worker import ParsingPool
-from rag_assets.duplicates import collapse
-from rag_assets.embeddings import embed
-from rag_assets.index import build
+from rag_assets.duplicates import stage as collapse
+from rag_assets.embeddings import stage as embed
+from rag_assets.index import stage as build
 from rag_assets.lake.delta import Report
 from rag_assets.lake.identity import text_hash
 from rag_assets.lake.store import LakeStore
 from rag_assets.lake.upkeep import tend
+from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.profiles import active_profile
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.weights import model_dir, require_pulled
-from rag_assets.sections import structure
-from rag_assets.sources import ingest
+from rag_assets.models.weights.pulling import model_dir, require_pulled
+from rag_assets.sections import stage as structure
+from rag_assets.sources import stage as ingest
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.resource import PARTITIONS_PER_RUN
 

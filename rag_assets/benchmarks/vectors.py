@@ -25,9 +25,9 @@ from lancedb.table import Table as LanceTable
 from numpy.typing import NDArray
 
 from rag_assets.benchmarks.findings import BenchmarkError, Part, Say, Table
-from rag_assets.index.build import BATCH_ROWS
 from rag_assets.index.search import N_CANDIDATES, REFINE, nearest
 from rag_assets.index.search_indexes import vector_index
+from rag_assets.index.stage import BATCH_ROWS
 
 SEED = 20_261
 DIMENSION = 384  # of the vectors, like MiniLM's

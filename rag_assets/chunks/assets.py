@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from rag_assets.chunks import cut
+from rag_assets.chunks import stage as cut
 from rag_assets.lake.resource import LakeResource, histogram, refresh_partitions, stage_result
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sections.assets import sections

@@ -5,14 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rag_assets.chunks import cut
+from rag_assets.chunks import stage as cut
 from rag_assets.chunks.assets import chunks
 from rag_assets.chunks.chunking import embedded_text
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.resource import LakeResource, partitions_to_check
 from rag_assets.lake.store import LakeStore, batches, quoted
+from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.resource import ModelsResource
-from rag_assets.models.window import EmbedderWindow
 
 COUNTED = "checks/chunks_fit"  # folder of records: what passed, once a partition
 

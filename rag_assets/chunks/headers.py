@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_assets.chunks.sizes import CHARS_A_TOKEN, Counter, Sizes
-from rag_assets.documents.tables import has_header, names_groups
+from rag_assets.documents.readers.tables import has_header, names_groups
 
 # Of the window at most, each for the line and the columns: half of it is left for text.
 HEADER_SHARE = 0.25

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rag_assets.models.tokens import Encoding
+from rag_assets.models.clients.tokens import Encoding
 
 CALL_CHARS = 300_000  # handed over in one call: some 75,000 tokens; the next is tokenised meanwhile
 SEGMENT_CHARS = 50_000  # many segments a call, so that no core waits for one long text

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from rag_assets.documents import normalise
+from rag_assets.documents import stage as normalise
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.resource import (
     LakeResource,

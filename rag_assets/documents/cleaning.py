@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rag_assets.documents.blocks import Block, Span
+from rag_assets.documents.readers.blocks import Block, Span
 
 SEPARATOR = "\n\n"  # between blocks
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f]")  # page breaks part words, too

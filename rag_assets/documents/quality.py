@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Sequence
 from functools import partial
 
-from rag_assets.documents.blocks import Span
+from rag_assets.documents.readers.blocks import Span
 
 PREFIX = 20_000  # characters that are looked at; 5 kB take 0.1 to 0.2 ms
 

@@ -5,10 +5,10 @@ from itertools import islice
 
 import numpy as np
 
-from rag_assets.documents.blocks import Extracted, RejectedError, Span, well_formed
 from rag_assets.documents.cleaning import Edit, clean_blocks, clean_text
 from rag_assets.documents.quality import quality_flags
-from rag_assets.documents.readers import extract
+from rag_assets.documents.readers.blocks import Extracted, RejectedError, Span, well_formed
+from rag_assets.documents.readers.registry import extract
 from rag_assets.documents.signatures import bands, shingles, sketch
 
 MIN_LETTERS = 3  # below this there is nothing to ask about

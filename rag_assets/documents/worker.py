@@ -27,8 +27,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from rag_assets.documents import ocr
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers import ocr
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 
 TIMEOUT_S = 120.0  # for one document

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from rag_assets.documents.assets import documents
-from rag_assets.duplicates import collapse
+from rag_assets.duplicates import stage as collapse
 from rag_assets.duplicates.grouping import (
     CONTAINED_THRESHOLD,
     NEAR_THRESHOLD,

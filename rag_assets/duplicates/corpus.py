@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lancedb.table import Table
 
-from rag_assets.documents import normalise
+from rag_assets.documents import stage as normalise
 from rag_assets.documents.signatures import shingles
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.grouping import preference

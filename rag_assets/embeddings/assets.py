@@ -3,9 +3,9 @@
 import dagster as dg
 
 from rag_assets.chunks.assets import chunks
-from rag_assets.embeddings import embed
+from rag_assets.embeddings import stage as embed
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
-from rag_assets.models.metering import MeteredEmbedder
+from rag_assets.models.clients.metering import MeteredEmbedder
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 

@@ -5,9 +5,9 @@ from collections import Counter
 import dagster as dg
 
 from rag_assets.documents.assets import documents
-from rag_assets.enrichments import enrich
+from rag_assets.enrichments import stage as enrich
 from rag_assets.lake.resource import LakeResource, counted, refresh_partitions, stage_result
-from rag_assets.models.metering import MeteredChat
+from rag_assets.models.clients.metering import MeteredChat
 from rag_assets.models.resource import ModelsResource
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from rag_assets.enrichments import enrich
+from rag_assets.enrichments import stage as enrich
 from rag_assets.enrichments.assets import enrichments
 from rag_assets.enrichments.classification import DOCUMENT_TYPES
 from rag_assets.lake.resource import LakeResource, partitions_to_check

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rag_assets.models.clients import ChatModel
+from rag_assets.models.clients.openai_http import ChatModel
 
 DOCUMENT_TYPES: Final = (
     "guide",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.claims import parse_claims
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.questions import QuestionError
 from rag_assets.evaluations.replay import CompletionCache, Meter
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task
-from rag_assets.models.clients import ChatModel, Message
+from rag_assets.models.clients.openai_http import ChatModel, Message
 from rag_assets.models.errors import ModelRequestError
+from rag_assets.retrieval.passages import Passage
 
 # It asks for a guess: allowed to decline, both small models decline nine of ten questions.
 CLOSED_BOOK = """\

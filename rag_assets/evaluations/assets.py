@@ -9,8 +9,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from rag_assets.evaluations.cases import Case, load_cases
-from rag_assets.evaluations.gate import (
+from rag_assets.evaluations.lab import Lab, Request
+from rag_assets.evaluations.registry import SUITES
+from rag_assets.evaluations.statistics import SEED
+from rag_assets.index.assets import chunk_index
+from rag_assets.index.gate import (
     Verdict,
     applicable,
     asked_vectors,
@@ -19,19 +22,16 @@ from rag_assets.evaluations.gate import (
     judge,
     measure,
 )
-from rag_assets.evaluations.lab import Lab, Request
-from rag_assets.evaluations.registry import SUITES
-from rag_assets.evaluations.statistics import SEED
-from rag_assets.index.assets import chunk_index
-from rag_assets.index.build import count_unindexed
 from rag_assets.index.search import IndexReader
+from rag_assets.index.stage import count_unindexed
 from rag_assets.lake import generations
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.models.clients import Embedder
+from rag_assets.models.clients.openai_http import Embedder
 from rag_assets.models.resource import ModelsResource
 from rag_assets.settings import load_settings
+from rag_assets.sources.golden import Case, load_cases
 from rag_assets.sources.resource import SourcesResource
 
 CODE_VERSION = "1"

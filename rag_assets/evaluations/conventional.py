@@ -23,24 +23,24 @@ import pyarrow as pa
 import pypdfium2
 from lxml import html
 
-from rag_assets.chunks import cut
+from rag_assets.chunks import stage as cut
 from rag_assets.chunks.chunking import embedded_text
-from rag_assets.documents import normalise
-from rag_assets.documents.decoding import decode
-from rag_assets.embeddings import embed
-from rag_assets.index.build import INDEX
+from rag_assets.documents import stage as normalise
+from rag_assets.documents.readers.decoding import decode
+from rag_assets.embeddings import stage as embed
 from rag_assets.index.partitions import EMBEDDINGS
 from rag_assets.index.search import IndexReader
 from rag_assets.index.search_indexes import index_table
+from rag_assets.index.stage import INDEX
 from rag_assets.lake import generations
 from rag_assets.lake.delta import StageTable
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.identity import data_version, row_id, text_hash, value_hash
 from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
-from rag_assets.models.clients import Embedder
-from rag_assets.sections import structure
-from rag_assets.sources import ingest
+from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.sections import stage as structure
+from rag_assets.sources import stage as ingest
 
 Variant = Literal["fixed", "deduplicated", "sectioned", "disciplined"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)  # each adds one discipline to the one before

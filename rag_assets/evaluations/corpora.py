@@ -13,21 +13,21 @@ from pathlib import Path
 
 import yaml
 
-from rag_assets.chunks import cut
-from rag_assets.documents import normalise
-from rag_assets.duplicates import collapse
-from rag_assets.embeddings import embed
-from rag_assets.enrichments import enrich
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
+from rag_assets.duplicates import stage as collapse
+from rag_assets.embeddings import stage as embed
+from rag_assets.enrichments import stage as enrich
 from rag_assets.enrichments.classification import SCHEMA, SYSTEM
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.datasets import Document, write_corpus
-from rag_assets.index import build
+from rag_assets.index import stage as build
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.profiles import Profile
-from rag_assets.sections import structure
+from rag_assets.sections import stage as structure
 from rag_assets.settings import Settings
-from rag_assets.sources import ingest
+from rag_assets.sources import stage as ingest
 
 READY = "evaluation_corpus"  # record of a set's lake: what it was ingested from and by
 STAGES = (ingest, normalise, collapse, structure, cut, embed, enrich, build)

@@ -19,12 +19,12 @@ from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.generations import load as load_generation
 from rag_assets.lake.identity import value_hash
-from rag_assets.lake.readers import leasing
+from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.models.clients import ChatModel, ChatRole, Embedder
-from rag_assets.models.engine_state import read_states
+from rag_assets.models.clients.openai_http import ChatModel, ChatRole, Embedder
+from rag_assets.models.engines.state import read_states
 from rag_assets.models.profiles import ModelSpec, Profile
-from rag_assets.models.weights import FORMAT_VERSIONS
+from rag_assets.models.weights.pulling import FORMAT_VERSIONS
 from rag_assets.settings import Settings
 
 Tell = Callable[[str], None]

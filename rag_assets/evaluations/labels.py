@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from rag_assets.documents import normalise
-from rag_assets.enrichments import enrich
+from rag_assets.documents import stage as normalise
+from rag_assets.enrichments import stage as enrich
 from rag_assets.enrichments.classification import DOCUMENT_TYPES
-from rag_assets.evaluations.cases import CaseError
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.sources.catalog import Source, catalog
+from rag_assets.sources.golden import CaseError
 
 DATASET = "document types"
 MAJORITY = "one label for all"

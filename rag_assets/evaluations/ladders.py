@@ -25,7 +25,6 @@ from typing import Any, Literal, NoReturn
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import pack
-from rag_assets.answers.passages import Passage
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.prompts import Message, answer_messages
 from rag_assets.evaluations import mixed
@@ -52,12 +51,13 @@ from rag_assets.evaluations.suites import wanted
 from rag_assets.evaluations.tasks import Task, document_uri
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import value_hash
-from rag_assets.models.clients import ChatModel, ChatRole
-from rag_assets.models.engine_state import read_states
+from rag_assets.models.clients.openai_http import ChatModel, ChatRole
+from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import EngineError, EngineUnavailableError, ModelRequestError
 from rag_assets.models.profiles import Profile, in_format, servable
 from rag_assets.models.single import serving
-from rag_assets.models.weights import pull
+from rag_assets.models.weights.pulling import pull
+from rag_assets.retrieval.passages import Passage
 
 SUITE = "ladders"
 ROLES: tuple[ChatRole, ...] = ("slm", "llm")

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.questions import embeddable
 from rag_assets.evaluations.asking import Place, ask, ask_closed_book
-from rag_assets.evaluations.cases import load_cases
 from rag_assets.evaluations.datasets import Judged, sample
 from rag_assets.evaluations.lab import Lab, live_reader
 from rag_assets.evaluations.ranking import ranking_scores
@@ -37,6 +36,7 @@ from rag_assets.evaluations.tasks import (
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.lake.store import quoted
 from rag_assets.sources.catalog import catalog
+from rag_assets.sources.golden import load_cases
 
 PRODUCT = "product"
 GIVEN = "product, gold document given"

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rag_assets.evaluations.cases import Case
 from rag_assets.evaluations.datasets import Dataset, Question, document_path
 from rag_assets.evaluations.facts import holds
 from rag_assets.evaluations.text_scores import (
@@ -13,6 +12,7 @@ from rag_assets.evaluations.text_scores import (
     token_f1,
     without_markers,
 )
+from rag_assets.sources.golden import Case
 
 TextScores = Callable[[str], Mapping[str, float]]
 

@@ -5,7 +5,7 @@ import dagster as dg
 from rag_assets.duplicates.assets import duplicates
 from rag_assets.embeddings.assets import embeddings
 from rag_assets.enrichments.assets import enrichments
-from rag_assets.index import build
+from rag_assets.index import stage as build
 from rag_assets.lake.resource import LakeResource, progress_log
 from rag_assets.models.resource import ModelsResource
 

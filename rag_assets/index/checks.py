@@ -3,7 +3,7 @@
 import dagster as dg
 
 from rag_assets.index.assets import chunk_index
-from rag_assets.index.build import count_unindexed
+from rag_assets.index.stage import count_unindexed
 from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource
 

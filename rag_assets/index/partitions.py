@@ -6,15 +6,16 @@ from typing import Any
 
 from lancedb.table import Table
 
-from rag_assets.chunks import cut
-from rag_assets.documents import normalise
-from rag_assets.enrichments import enrich
-from rag_assets.index.settled import is_settled
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
+from rag_assets.enrichments import stage as enrich
 from rag_assets.lake.delta import upstream_hashes
 from rag_assets.lake.identity import value_hash
+from rag_assets.lake.settled import is_settled
 from rag_assets.lake.store import LakeStore, quoted, scan
-from rag_assets.sections import structure
-from rag_assets.sources import buckets, ingest
+from rag_assets.sections import stage as structure
+from rag_assets.sources import buckets
+from rag_assets.sources import stage as ingest
 from rag_assets.sources.buckets import Buckets
 from rag_assets.sources.catalog import source_name
 

@@ -25,7 +25,8 @@ from typing import Any
 
 from lancedb.table import Table
 
-from rag_assets.lake import generations, readers, sweeping
+from rag_assets.lake import generations, sweeping
+from rag_assets.lake import leases as readers
 from rag_assets.lake.store import LakeStore
 from rag_assets.lake.sweeping import Swept
 

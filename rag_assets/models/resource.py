@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from rag_assets.models.clients import ChatModel, Embedder, connect
+from rag_assets.models.clients.openai_http import ChatModel, Embedder, connect
+from rag_assets.models.clients.window import EmbedderWindow, embedder_window
 from rag_assets.models.profiles import Profile, active_profile, load_profile
-from rag_assets.models.window import EmbedderWindow, embedder_window
 from rag_assets.settings import load_settings
 
 

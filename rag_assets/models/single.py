@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rag_assets.models.clients import ChatRole, HttpChatModel, HttpEmbedder, connect
-from rag_assets.models.engines import EngineSet
+from rag_assets.models.clients.openai_http import ChatRole, HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.errors import PortTakenError
 from rag_assets.models.profiles import Profile, Role
 
@@ -30,7 +30,7 @@ def serving(
     Args:
         profile: names the model and its flags; its other roles and its ports are left alone.
         role: which engine.
-        cache_dir: where :func:`rag_assets.models.weights.pull` put the weights.
+        cache_dir: where :func:`rag_assets.models.weights.pulling.pull` put the weights.
         state_dir: of this engine alone, not that of the stack; made if missing.
 
     Yields:

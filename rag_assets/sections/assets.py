@@ -5,7 +5,7 @@ import dagster as dg
 from rag_assets.documents.assets import documents
 from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
-from rag_assets.sections import structure
+from rag_assets.sections import stage as structure
 from rag_assets.sections.boilerplate import Boilerplate
 from rag_assets.sources.resource import corpus_backfills, corpus_partitions
 

@@ -20,8 +20,8 @@ from rag_assets.answers.journal import record_answer
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.serving.admission import BusyError, Gate
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
-from rag_assets.serving.gate import BusyError, Gate
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 

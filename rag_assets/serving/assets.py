@@ -3,10 +3,10 @@
 import dagster as dg
 
 from rag_assets.evaluations.assets import index_evaluation
+from rag_assets.index.promotion import promote
 from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeError
-from rag_assets.serving.promotion import promote
 
 CODE_VERSION = "1"
 

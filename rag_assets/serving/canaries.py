@@ -6,7 +6,7 @@ import numpy as np
 
 from rag_assets.answers.questions import embeddable
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
-from rag_assets.models.clients import Embedder
+from rag_assets.models.clients.openai_http import Embedder
 
 N_CANARIES = 3
 WITHIN = 10  # a chunk searched by its own words must be among the first ten; ties are possible

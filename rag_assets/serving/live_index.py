@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rag_assets.answers.answerer import Answerer
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Live, live, load, now_iso
-from rag_assets.lake.readers import Reader
+from rag_assets.lake.leases import Reader
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.errors import ModelsError
 from rag_assets.serving.canaries import CanaryError, run_canaries

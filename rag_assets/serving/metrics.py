@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from rag_assets.answers.answer import Answer
-from rag_assets.serving.gate import Gate
+from rag_assets.serving.admission import Gate
 from rag_assets.serving.live_index import Reload
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 30, 60, 120)  # the target is 5-7

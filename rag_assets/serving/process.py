@@ -23,13 +23,13 @@ from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients import ChatModel, Embedder, connect
-from rag_assets.models.engine_state import running_engines
+from rag_assets.models.clients.openai_http import ChatModel, Embedder, connect
+from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.profiles import ROLES, active_profile
+from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.client import AnswererClient
-from rag_assets.serving.gate import Gate
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.settings import Settings

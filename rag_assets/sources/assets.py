@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rag_assets.lake.delta import Progress, Report
 from rag_assets.lake.resource import LakeResource, refresh_partitions, stage_result
-from rag_assets.sources import ingest
+from rag_assets.sources import stage as ingest
 from rag_assets.sources.buckets import partitions_to_retire, retire_partitions
 from rag_assets.sources.declaration import SourceShrunkError
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.lake.resource import LakeResource
-from rag_assets.models.engine_state import running_engines
+from rag_assets.models.engines.state import running_engines
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import Source, SourceError
 from rag_assets.sources.jobs import refresh_job, refresh_requests

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from rag_assets.answers.terms import terms
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
+from rag_assets.retrieval.terms import terms
 
 Message = Mapping[str, str]
 _TOKEN = re.compile(r"\w+|[^\w\s]")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.answers.budget import BudgetError, Packed, pack, text_counter
-from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.prompts import answer_messages
+from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.fakes import ScriptedChat, always, n_words
 from rag_assets_tests.answers.world import Doc, chunks_of
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.answers.citations import MAX_QUOTE_CHARS, Citation, Grounded, ground, quote
-from rag_assets.answers.passages import Passage, pieces_of
-from rag_assets.answers.terms import terms
+from rag_assets.retrieval.passages import Passage, pieces_of
+from rag_assets.retrieval.terms import terms
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 
 EVIDENCE = [

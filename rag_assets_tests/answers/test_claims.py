@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
-from rag_assets.answers.passages import Passage, pieces_of
-from rag_assets.answers.terms import numbers
+from rag_assets.retrieval.passages import Passage, pieces_of
+from rag_assets.retrieval.terms import numbers
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 
 

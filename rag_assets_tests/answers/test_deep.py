@@ -1,8 +1,8 @@
 """Deep mode: map over documents, reduce to an answer."""
 
 from rag_assets.answers.deep import Synthesis, marked_passages, synthesise
-from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.policy import DeepBudget
+from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, always
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 

@@ -10,7 +10,7 @@ from rag_assets.answers import jobs
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.jobs import ask_job
 from rag_assets.lake.generations import live
-from rag_assets.lake.readers import leased
+from rag_assets.lake.leases import leased
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies

@@ -2,7 +2,6 @@
 
 import pytest
 
-from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.policy import Role
 from rag_assets.answers.prompts import (
     EXTRACT_SCAFFOLD,
@@ -13,6 +12,7 @@ from rag_assets.answers.prompts import (
     extract_messages,
     with_labelled_cells,
 )
+from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.fakes import n_words
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 

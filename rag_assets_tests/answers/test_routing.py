@@ -2,9 +2,9 @@
 
 import pytest
 
-from rag_assets.answers.passages import Passage, pieces_of
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.routing import features_of, route
+from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.world import FERRIES, chunks_of
 
 

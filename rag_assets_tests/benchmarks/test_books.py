@@ -8,7 +8,7 @@ import pytest
 from rag_assets.benchmarks import books
 from rag_assets.benchmarks.books import measure
 from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.signatures import bands, shingles, sketch
 
 

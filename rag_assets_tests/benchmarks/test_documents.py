@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from rag_assets.benchmarks import documents, findings
 from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Table
-from rag_assets.cli import app
+from rag_assets.cli.main import app
 
 PART = Part(
     "pdf",

@@ -6,7 +6,7 @@ import pytest
 
 from rag_assets.benchmarks import outcomes
 from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.worker import ParsingWorker
 from rag_assets_tests.documents import pdfs
 

@@ -16,11 +16,11 @@ from rag_assets.chunks.chunking import (
 )
 from rag_assets.chunks.headers import make_headers
 from rag_assets.chunks.sizes import CHARS_A_TOKEN, Counter
-from rag_assets.documents import blocks as extraction
 from rag_assets.documents.cleaning import clean_blocks
+from rag_assets.documents.readers import blocks as extraction
+from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.profiles import load_profile
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.weights import cache_root, require_pulled
+from rag_assets.models.weights.pulling import cache_root, require_pulled
 from rag_assets_tests.world import WordCounter
 
 # Marks that combine, emoji of several signs, Arabic and Hebrew with direction marks, Chinese

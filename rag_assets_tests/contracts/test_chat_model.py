@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rag_assets.models.clients import ChatModel
+from rag_assets.models.clients.openai_http import ChatModel
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.fakes import FakeChat
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rag_assets.models.clients import Embedder
+from rag_assets.models.clients.openai_http import Embedder
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.fakes import FakeEmbedder
 

@@ -9,7 +9,7 @@ import pytest
 from rag_assets.documents.assets import documents, normalised_documents, rejected_documents
 from rag_assets.documents.checks import every_file_accounted_for
 from rag_assets.lake.resource import LakeResource
-from rag_assets.sources import ingest
+from rag_assets.sources import stage as ingest
 from rag_assets_tests.world import World
 
 

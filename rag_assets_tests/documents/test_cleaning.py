@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.documents.blocks import Block, BlockKind
 from rag_assets.documents.cleaning import (
     SEPARATOR,
     clean_blocks,
@@ -12,6 +11,7 @@ from rag_assets.documents.cleaning import (
     extracted_span,
     extraction,
 )
+from rag_assets.documents.readers.blocks import Block, BlockKind
 
 ugly = st.text(
     st.one_of(

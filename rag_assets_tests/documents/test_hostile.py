@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.worker import Limits, ParsingWorker
 from rag_assets_tests.documents import pdfs
 

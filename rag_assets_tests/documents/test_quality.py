@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.documents.blocks import Block
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.documents.quality import quality_flags
+from rag_assets.documents.readers.blocks import Block
 from rag_assets.documents.reading import read_document
 
 RANDOM = random.Random(7)

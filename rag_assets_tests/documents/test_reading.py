@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.documents.blocks import RejectedError, well_formed
+from rag_assets.documents.readers.blocks import RejectedError, well_formed
 from rag_assets.documents.reading import read_document
 from rag_assets_tests.documents import pdfs
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.documents import normalise, worker
-from rag_assets.documents.blocks import RejectedError
+from rag_assets.documents import stage as normalise
+from rag_assets.documents import worker
+from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.worker import Limits, ParsingError, ParsingPool, ParsingWorker
 
@@ -184,9 +185,9 @@ def test_a_worker_that_does_not_start_fails_the_run(monkeypatch: pytest.MonkeyPa
 
 
 def test_scans_are_given_more_time_where_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag_assets.documents.ocr.is_available", lambda: False)
+    monkeypatch.setattr("rag_assets.documents.readers.ocr.is_available", lambda: False)
     without = Limits().timeout_s, normalise.fingerprint()
-    monkeypatch.setattr("rag_assets.documents.ocr.is_available", lambda: True)
+    monkeypatch.setattr("rag_assets.documents.readers.ocr.is_available", lambda: True)
     assert Limits().timeout_s > without[0]
     assert normalise.fingerprint() != without[1]
 

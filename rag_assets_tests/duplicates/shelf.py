@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from rag_assets.documents.normalise import TABLE, document_id
 from rag_assets.documents.signatures import bands, jaccard, shingles, sketch
+from rag_assets.documents.stage import TABLE, document_id
 from rag_assets.lake.identity import text_hash
 from rag_assets.lake.schemas import DOCUMENTS
 from rag_assets.lake.store import LakeStore

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rag_assets.documents.signatures import jaccard, shingles
 from rag_assets.duplicates import grouping
-from rag_assets.duplicates.collapse import collapse_duplicates
+from rag_assets.duplicates.stage import collapse_duplicates
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.duplicates.shelf import aliases, expected, put, related, text
 

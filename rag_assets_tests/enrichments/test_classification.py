@@ -13,7 +13,7 @@ from rag_assets.enrichments.classification import (
     classify,
     describe,
 )
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
 from rag_assets_tests.fakes import FakeChat
 from rag_assets_tests.world import LABELS
 

@@ -15,7 +15,7 @@ from rag_assets.evaluations.lab import Lab, Request
 from rag_assets.evaluations.replay import CompletionCache
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients import ChatModel, ChatRole, Completion
+from rag_assets.models.clients.openai_http import ChatModel, ChatRole, Completion
 from rag_assets.models.profiles import load_profile
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import declared

@@ -27,9 +27,9 @@ from rag_assets.index.assets import chunk_index
 from rag_assets.index.checks import index_covers_all_rows
 from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource, histogram
+from rag_assets.models.clients.tokens import Tokenizer
+from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.resource import ModelsResource
-from rag_assets.models.tokens import Tokenizer
-from rag_assets.models.window import EmbedderWindow
 from rag_assets.sections.assets import sections
 from rag_assets.serving.assets import live_index
 from rag_assets.sources.assets import source_files

@@ -7,9 +7,9 @@ import pytest
 from rag_assets.evaluations import lab as lab_module
 from rag_assets.evaluations.lab import Request, live_reader
 from rag_assets.lake import generations
-from rag_assets.lake.readers import leased
+from rag_assets.lake.leases import leased
 from rag_assets.lake.store import LakeError
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
 from rag_assets.models.profiles import in_format
 from rag_assets_tests.answers.fakes import ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, n_calls

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.enrichments import enrich
-from rag_assets.evaluations.cases import CaseError
+from rag_assets.enrichments import stage as enrich
 from rag_assets.evaluations.labels import DATASET, ENRICHED, MAJORITY, classified, load_labels
 from rag_assets.settings import CHECKOUT
 from rag_assets.sources.catalog import Source, declared
+from rag_assets.sources.golden import CaseError
 from rag_assets_tests.evaluations.lab import Bench
 
 

@@ -10,7 +10,7 @@ from rag_assets.evaluations import ladders, mixed
 from rag_assets.evaluations.lab import Lab, live_reader
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.index.search import IndexReader
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
 from rag_assets.models.errors import ModelRequestError
 from rag_assets.models.profiles import Profile
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, said

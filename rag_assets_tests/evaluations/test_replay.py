@@ -12,7 +12,7 @@ import pytest
 from rag_assets.evaluations import replay
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.results import ModelUse
-from rag_assets.models.clients import Completion
+from rag_assets.models.clients.openai_http import Completion
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets_tests.fakes import FakeChat
 

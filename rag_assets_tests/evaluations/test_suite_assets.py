@@ -9,16 +9,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rag_assets import cli, operations
+from rag_assets.cli import main as cli
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.assets import suite_assets
 from rag_assets.evaluations.registry import SUITES
-from rag_assets.instance import open_instance
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets.models.resource import ModelsResource
-from rag_assets.running import evaluate_suites
+from rag_assets.orchestration import refreshing as operations
+from rag_assets.orchestration.in_process import evaluate_suites
+from rag_assets.orchestration.instance import open_instance
 from rag_assets_tests.answers.fakes import Call, ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, write_judged
 from rag_assets_tests.world import CountingEmbedder

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.evaluations.cases import Case
 from rag_assets.evaluations.datasets import Dataset, Question, document_path
 from rag_assets.evaluations.facts import folded, holds
 from rag_assets.evaluations.tasks import (
@@ -14,6 +13,7 @@ from rag_assets.evaluations.tasks import (
     golden_task,
     has_slices,
 )
+from rag_assets.sources.golden import Case
 
 
 @pytest.mark.parametrize(

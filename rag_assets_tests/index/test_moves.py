@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from rag_assets.documents.reading import Document
 from rag_assets.documents.worker import ParsingWorker
-from rag_assets.index import build
+from rag_assets.index import stage as build
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources import buckets, ingest
+from rag_assets.sources import buckets
+from rag_assets.sources import stage as ingest
 from rag_assets.sources.buckets import retire_partitions
 from rag_assets_tests.world import World, read_in_process
 

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from rag_assets.lake import generations, readers, upkeep
+from rag_assets.lake import generations, upkeep
+from rag_assets.lake import leases as readers
 from rag_assets.lake.generations import Generation
-from rag_assets.lake.readers import Reader
+from rag_assets.lake.leases import Reader
 from rag_assets.lake.store import LakeError, LakeStore, scan
 from rag_assets.lake.sweeping import Swept
 from rag_assets.lake.upkeep import tend

@@ -20,20 +20,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rag_assets.chunks import cut
-from rag_assets.documents import normalise, worker
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
+from rag_assets.documents import worker
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.worker import ParsingWorker
-from rag_assets.duplicates import collapse
-from rag_assets.embeddings import embed
-from rag_assets.enrichments import enrich
-from rag_assets.index import build
+from rag_assets.duplicates import stage as collapse
+from rag_assets.embeddings import stage as embed
+from rag_assets.enrichments import stage as enrich
+from rag_assets.index import stage as build
+from rag_assets.index.promotion import promote
 from rag_assets.lake import delta, generations
 from rag_assets.lake.delta import Report, StageTable
 from rag_assets.lake.store import LakeStore, scan
-from rag_assets.sections import structure
-from rag_assets.serving.promotion import promote
-from rag_assets.sources import ingest
+from rag_assets.sections import stage as structure
+from rag_assets.sources import stage as ingest
 from rag_assets.sources.buckets import retire_partitions
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.fakes import FakeChat, count_words

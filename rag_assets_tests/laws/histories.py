@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rag_assets.index import build
+from rag_assets.index import stage as build
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.found import FoundFile, UnreadableError

@@ -2,14 +2,14 @@ from types import ModuleType
 
 import pytest
 
-from rag_assets.chunks import cut
-from rag_assets.documents import normalise
-from rag_assets.embeddings import embed
-from rag_assets.enrichments import enrich
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
+from rag_assets.embeddings import stage as embed
+from rag_assets.enrichments import stage as enrich
 from rag_assets.lake.delta import StageTable
 from rag_assets.lake.store import LakeStore
-from rag_assets.sections import structure
-from rag_assets.sources import ingest
+from rag_assets.sections import stage as structure
+from rag_assets.sources import stage as ingest
 from rag_assets_tests.laws.histories import live_through
 from rag_assets_tests.world import World, in_process, store, world
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rag_assets.models import processor, profiles
-from rag_assets.models.engine_command import engine_command
+from rag_assets.models.engines.command import engine_command
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.profiles import (
     ROLES,

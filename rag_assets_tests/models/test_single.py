@@ -8,10 +8,9 @@ import numpy as np
 import psutil
 import pytest
 
-from rag_assets.models import single, weights
-from rag_assets.models.conversion import convert
-from rag_assets.models.engine_state import is_healthy, running_engines
-from rag_assets.models.engines import EngineSet
+from rag_assets.models import single
+from rag_assets.models.engines.engine_set import EngineSet
+from rag_assets.models.engines.state import is_healthy, running_engines
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
 from rag_assets.models.profiles import (
     Precision,
@@ -23,9 +22,11 @@ from rag_assets.models.profiles import (
     servable,
 )
 from rag_assets.models.single import serving, serving_embedder
+from rag_assets.models.weights import pulling as weights
+from rag_assets.models.weights.conversion import convert
 from rag_assets_tests.conftest import Engines
-from rag_assets_tests.models.test_conversion import write_gguf
-from rag_assets_tests.models.test_engines import FAILS, SERVER, gone, running
+from rag_assets_tests.models.engines.test_engine_set import FAILS, SERVER, gone, running
+from rag_assets_tests.models.weights.test_conversion import write_gguf
 
 
 def pulled(tmp_path: Path, precision: Precision) -> Profile:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag_assets.documents.blocks import Block
 from rag_assets.documents.cleaning import clean_blocks
+from rag_assets.documents.readers.blocks import Block
 from rag_assets.documents.signatures import bands, shingles
 from rag_assets.sections.assets import boilerplate_table
 from rag_assets.sections.boilerplate import (

@@ -3,8 +3,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.documents.blocks import Block
 from rag_assets.documents.cleaning import clean_blocks
+from rag_assets.documents.readers.blocks import Block
 from rag_assets.sections.tree import Section, cut_sections
 
 words = st.text("abc é\u0301漢\n", min_size=1, max_size=12)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rag_assets.lake import readers, upkeep
+from rag_assets.lake import leases as readers
+from rag_assets.lake import upkeep
 from rag_assets.lake.generations import publish, rollback
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.app import Service

@@ -14,8 +14,8 @@ from rag_assets.sources import archive, found
 from rag_assets.sources.archive import ArchiveListing, named
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile, UnreadableError
-from rag_assets.sources.ingest import ingest
 from rag_assets.sources.listing import opened
+from rag_assets.sources.stage import ingest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 

@@ -8,8 +8,8 @@ import yaml
 from rag_assets.lake.resource import LakeResource
 from rag_assets.sources.assets import source_files
 from rag_assets.sources.buckets import retire_partitions
-from rag_assets.sources.ingest import ingest
 from rag_assets.sources.resource import SourcesResource
+from rag_assets.sources.stage import ingest
 from rag_assets_tests.world import World
 
 

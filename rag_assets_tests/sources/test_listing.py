@@ -9,8 +9,8 @@ import pytest
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source, WebOptions
-from rag_assets.sources.ingest import TABLE, ingest
 from rag_assets.sources.listing import is_there, opened, source_state, states
+from rag_assets.sources.stage import TABLE, ingest
 from rag_assets_tests.sources.site import Site
 
 FILES = {"a.md": b"one", "sub/b.md": b"two", "sub/c.txt": b"three"}

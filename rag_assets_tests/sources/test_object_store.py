@@ -12,9 +12,9 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.sources import found, object_store
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile, UnreadableError
-from rag_assets.sources.ingest import ingest
 from rag_assets.sources.listing import opened
 from rag_assets.sources.object_store import ObjectStoreListing, modified_ns
+from rag_assets.sources.stage import ingest
 
 
 class Bucket:

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets import running
-from rag_assets.distributing import partitions_per_run
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
+from rag_assets.orchestration import in_process as running
+from rag_assets.orchestration.on_cluster import partitions_per_run
 from rag_assets.sources.catalog import source_name
 from rag_assets.sources.resource import (
     SourcesResource,

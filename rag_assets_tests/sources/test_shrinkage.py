@@ -7,19 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rag_assets import operations, running
-from rag_assets.cli import app
+from rag_assets.cli.main import app
 from rag_assets.errors import CommandError
 from rag_assets.lake import generations
 from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
-from rag_assets.plans import stages
+from rag_assets.orchestration import in_process as running
+from rag_assets.orchestration import refreshing as operations
+from rag_assets.pipeline import stages
 from rag_assets.settings import load_settings
 from rag_assets.sources.assets import HELD, source_files
 from rag_assets.sources.declaration import Source, SourceShrunkError, WebOptions
-from rag_assets.sources.ingest import has_shrunk, ingest, n_stored
 from rag_assets.sources.resource import SourcesResource, corpus_backfills, corpus_partitions
-from rag_assets_tests.plans.test_planning import models_of
+from rag_assets.sources.stage import has_shrunk, ingest, n_stored
+from rag_assets_tests.pipeline.test_planning import models_of
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.world import World
 
@@ -388,7 +389,7 @@ def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
 
 
 def test_kept_counts_are_as_good_as_counting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag_assets.sources.ingest.MIN_KEPT", 2)
+    monkeypatch.setattr("rag_assets.sources.stage.MIN_KEPT", 2)
     for n in range(12):
         world.write(f"{n}.md", f"text {n}")
     source = Source("docs", "folder", str(world.root), buckets=4)

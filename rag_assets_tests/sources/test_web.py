@@ -9,10 +9,10 @@ import pytest
 
 from rag_assets.lake.delta import Report
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources import ingest as ingesting
+from rag_assets.sources import stage as ingesting
 from rag_assets.sources import web
 from rag_assets.sources.declaration import Source, SourceError, WebOptions
-from rag_assets.sources.ingest import ingest
+from rag_assets.sources.stage import ingest
 from rag_assets_tests.sources.site import Site, running
 
 FAST = WebOptions(allow_private=True, delay_s=0)

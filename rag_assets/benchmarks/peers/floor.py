@@ -18,7 +18,7 @@ from rag_assets.benchmarks.peers.plain import (
     main,
     page_texts,
 )
-from rag_assets.models.clients import connect
+from rag_assets.models.clients.openai_http import connect
 from rag_assets.models.profiles import active_profile
 from rag_assets.settings import load_settings
 

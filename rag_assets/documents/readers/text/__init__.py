@@ -1,0 +1,1 @@
+"""Plain text, Markdown, records, XML, e-mail and EPUB."""

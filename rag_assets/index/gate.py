@@ -1,0 +1,196 @@
+"""The gate: may a candidate index go live?
+
+Two measures, both without a language model and both fast:
+
+* *recall* on the sources' golden questions: the share of a question's documents among the first
+  five that retrieval finds, meant over the questions;
+* *canaries*: a fixed sample of chunks, each asked for by its own words, must be found, and its
+  vector must be that of its text. They are drawn from ``chunks``, not from the index, so rows
+  that the index lost are missed.
+
+A question counts only while all its documents exist: one deleted at the source on purpose
+must not keep the refreshed index from going live.
+
+Most canaries are those of the last refresh, so what is asked keeps its vector in the lake's cache,
+under a key of the gate's own: it never reads a vector that the index was made of. Upkeep sweeps
+these, so a day later the embedder is asked anew.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rag_assets.chunks import stage as cut
+from rag_assets.chunks.chunking import embedded_text
+from rag_assets.documents import stage as normalise
+from rag_assets.embeddings.stage import vectors
+from rag_assets.index.search import Hit, IndexReader
+from rag_assets.lake.identity import text_hash, value_hash
+from rag_assets.lake.store import LakeStore, quoted
+from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.sources.golden import Case
+
+TOP_DOCUMENTS = 5
+TOP_CHUNKS = 10
+N_CANARIES = 24
+CANARY_CHARS = 300
+MIN_CANARIES_FOUND = 0.9  # near-identical passages may crowd one another out of the first ten
+MIN_SIMILARITY = 0.95  # of a canary's vector with that of its text: 1 but for the engine's rounding
+TOLERANCE = 0.05  # of mean recall, against the live generation on the same questions
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the gate measured of one index."""
+
+    recall: float | None  # None without applicable questions
+    recall_by_case: dict[str, float]
+    canaries_found: float
+    missed_canaries: list[str]
+    n_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the candidate may go live, and the sentences that say why (not)."""
+
+    passed: bool
+    reasons: list[str]
+    candidate: Measured
+    live: Measured | None
+    changed_cases: list[str]  # questions whose recall differs from the live generation's
+
+    def to_record(self) -> dict[str, Any]:
+        """For the generation's manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A chunk that must be found by its own words."""
+
+    chunk_id: str
+    text: str  # its beginning, to search by
+    embedded: str  # what its vector was made of
+
+
+def applicable(store: LakeStore, cases: Sequence[Case]) -> list[Case]:
+    """The answerable cases whose documents all exist now."""
+    present: set[str] = set()
+    for partition in store.partitions(normalise.TABLE.name):
+        rows = store.rows(normalise.TABLE.name, partition, columns=["uri"])
+        present.update(row["uri"] for row in rows)
+    return [case for case in cases if case.uris and present.issuperset(case.uris)]
+
+
+def draw_canaries(store: LakeStore) -> list[Canary]:
+    """Chunks of lowest id among indexed documents; ids are hashes, so it is a fixed sample."""
+    left_out = {row["document_id"] for row in store.rows("duplicates", columns=["document_id"])}
+    lowest: list[tuple[str, str]] = []
+    for partition in store.partitions(cut.TABLE.name):
+        columns = ["document_id", "flags"]
+        documents = store.rows(normalise.TABLE.name, partition, columns=columns)
+        left_out |= {row["document_id"] for row in documents if row["flags"]}
+        rows = store.rows(cut.TABLE.name, partition, columns=["chunk_id", "document_id"])
+        mine = [(r["chunk_id"], partition) for r in rows if r["document_id"] not in left_out]
+        lowest = sorted(lowest + mine)[:N_CANARIES]
+    canaries = []
+    for chunk_id, partition in lowest:
+        where = f"chunk_id = {quoted([chunk_id])}"
+        (row,) = store.rows(cut.TABLE.name, partition, columns=["header", "text"], where=where)
+        embedded = embedded_text(row["header"], row["text"])
+        canaries.append(Canary(chunk_id, row["text"][:CANARY_CHARS], embedded))
+    return canaries
+
+
+def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
+    """Vectors of what the gate asks, (dimension,) float32 each; what it asked before is kept.
+
+    Raises:
+        EngineUnavailableError: texts are new and the embedder does not answer.
+    """
+    model = value_hash(["gate", embedder.model_id, embedder.revision])
+    found = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
+    return [found[text_hash(text)] for text in texts]
+
+
+def measure(
+    reader: IndexReader,
+    embed: Callable[[Sequence[str]], Sequence[np.ndarray]],
+    cases: Sequence[Case],
+    canaries: Sequence[Canary],
+) -> Measured:
+    """Ask an index the golden questions and the canaries."""
+    asked = embed([case.question for case in cases] + [canary.embedded for canary in canaries])
+    recalls: dict[str, float] = {}
+    for case, vector in zip(cases, asked, strict=False):
+        found = _documents(reader, case.question, vector)
+        recalls[case_key(case)] = sum(uri in found for uri in case.uris) / len(case.uris)
+    missed = []
+    for canary, vector in zip(canaries, asked[len(cases) :], strict=True):
+        hits = reader.search(canary.text, vector, limit=TOP_CHUNKS)
+        if not any(_is_canary(hit, canary) for hit in hits):
+            missed.append(canary.chunk_id)
+    return Measured(
+        recall=sum(recalls.values()) / len(recalls) if recalls else None,
+        recall_by_case=recalls,
+        canaries_found=1 - len(missed) / len(canaries) if canaries else 1.0,
+        missed_canaries=missed,
+        n_chunks=len(reader),
+    )
+
+
+def case_key(case: Case) -> str:
+    """``<source>/<id>``: ids are unique within a source only."""
+    return f"{case.uris[0].partition(':')[0]}/{case.id}"
+
+
+def _is_canary(hit: Hit, canary: Canary) -> bool:
+    """Another chunk of the same text is as good: boilerplate would crowd itself out."""
+    is_it = hit.chunk.chunk_id == canary.chunk_id or hit.chunk.text.startswith(canary.text)
+    return is_it and hit.similarity is not None and hit.similarity >= MIN_SIMILARITY
+
+
+def _documents(reader: IndexReader, question: str, vector: np.ndarray) -> set[str]:
+    """Uris, with aliases, of the first documents that retrieval finds."""
+    by_document: dict[str, list[str]] = {}
+    for hit in reader.search(question, vector, limit=50):
+        by_document.setdefault(hit.chunk.document_id, [hit.chunk.uri, *hit.chunk.aliases])
+    first = list(by_document.values())[:TOP_DOCUMENTS]
+    return {uri for uris in first for uri in uris}
+
+
+def judge(candidate: Measured, live: Measured | None, *, n_unindexed: int) -> Verdict:
+    """Compare a candidate with the stated minimum and with the live generation.
+
+    Args:
+        candidate: measured now.
+        live: the live generation measured now, on the same questions; None if none is live.
+        n_unindexed: rows that the candidate's text index does not cover.
+    """
+    against = []
+    if candidate.n_chunks == 0:
+        against.append("the index is empty; nothing could be answered from it")
+    if n_unindexed:
+        against.append(f"the text index misses {n_unindexed} of {candidate.n_chunks} rows")
+    if candidate.canaries_found < MIN_CANARIES_FOUND:
+        against.append(
+            f"{len(candidate.missed_canaries)} canary chunks are not found by their own words "
+            f"({candidate.canaries_found:.0%} found, at least {MIN_CANARIES_FOUND:.0%} expected)"
+        )
+    if live is not None and live.recall is not None and candidate.recall is not None:
+        fall = live.recall - candidate.recall
+        if fall > TOLERANCE:
+            against.append(
+                f"recall on golden questions fell from {live.recall:.3f} to "
+                f"{candidate.recall:.3f}, more than the tolerance of {TOLERANCE}"
+            )
+    changed = [] if live is None else [
+        case_id
+        for case_id, recall in candidate.recall_by_case.items()
+        if live.recall_by_case.get(case_id, recall) != recall
+    ]  # fmt: skip
+    reasons = against or ["no measure is below its bound or worse than the live generation"]
+    return Verdict(not against, reasons, candidate, live, changed)

@@ -1,0 +1,1 @@
+"""Clients: talk to a model over HTTP, and count its tokens."""

@@ -1,0 +1,360 @@
+"""Clients of running engines: a chat model and an embedder, over OpenAI-compatible HTTP.
+
+The protocols are what the rest of the package knows; tests put fakes behind them.
+"""
+
+import base64
+import math
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_assets.models.clients.tokens import Tokenizer
+from rag_assets.models.engines.state import read_states
+from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.models.profiles import ModelSpec, Profile, Role
+from rag_assets.models.weights.pulling import require_pulled
+
+ChatRole = Literal["slm", "llm"]
+Message = Mapping[str, str]  # role and content
+
+EMBED_BATCH = 32
+EMBED_AT_ONCE = 2  # while one is computed the next one waits in the engine, which never idles
+EMBED_TIMEOUT_S = 300.0
+# Eight descriptions at once take two minutes on two cores without AVX-512 (8 tokens/s in all, where
+# one with it gives 40). An engine that has died is a broken connection, which nobody waits for.
+CHAT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of a chat model.
+
+    ``finish_reason`` is the engine's own (``stop``, ``length``, ...). ``cached_prompt_tokens`` of
+    ``prompt_tokens`` came from the prefix cache. ``mean_logprob`` is over the answer's tokens
+    (natural logarithm), None if there are none. ``text`` leaves out a given prefix.
+    """
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    mean_logprob: float | None
+
+
+class ChatModel(Protocol):
+    """A model that answers chats."""
+
+    @property
+    def name(self) -> ChatRole:
+        """Its role."""
+
+    @property
+    def model_id(self) -> str:
+        """Which model."""
+
+    @property
+    def revision(self) -> str:
+        """Which weights."""
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and answer together."""
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        json_schema: Mapping[str, object] | None = None,
+        timeout_s: float = CHAT_TIMEOUT_S,
+        prefix: str = "",
+        thinking: bool = False,
+        cache_salt: str = "",
+    ) -> Completion:
+        """Answer ``messages``, or go on with an answer that begins with ``prefix``.
+
+        Prompts of another ``cache_salt`` are not found in the engine's prefix cache.
+
+        Raises:
+            EngineUnavailableError: nobody answers.
+            ModelRequestError: refused, too long, or timed out.
+        """
+
+    def count_chat(self, messages: Sequence[Message]) -> int:
+        """Exact prompt tokens of ``messages`` without a prefix."""
+
+
+class Embedder(Protocol):
+    """A model that turns texts into unit vectors."""
+
+    @property
+    def model_id(self) -> str:
+        """Which model."""
+
+    @property
+    def revision(self) -> str:
+        """Which weights."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The window, special tokens included."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of ``texts``, (n, dimension) float32, each of length 1, in the given order.
+
+        Raises:
+            ValueError: a text exceeds the window; nothing is ever cut silently.
+            EngineUnavailableError: nobody answers.
+            ModelRequestError: the engine refused.
+        """
+
+    def count(self, text: str) -> int:
+        """Exact tokens of ``text``, special tokens included: compare with ``max_tokens``."""
+
+
+class HttpChatModel:
+    """A ChatModel behind ``/v1/chat/completions``; thread-safe.
+
+    Its tokenizer takes half a second to load, so it is loaded when first used: a refresh with
+    nothing to describe never does.
+    """
+
+    def __init__(self, spec: ModelSpec, tokenizer: Callable[[], Tokenizer], url: str) -> None:
+        self.name: ChatRole = "llm" if spec.role == "llm" else "slm"
+        self.model_id = spec.model_id
+        self.revision = spec.revision
+        self.max_model_len = spec.max_model_len
+        self._served_name = spec.served_name
+        self._load_tokenizer = tokenizer
+        self._http = _Http(spec.role, url)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return self._load_tokenizer()
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        json_schema: Mapping[str, object] | None = None,
+        timeout_s: float = CHAT_TIMEOUT_S,
+        prefix: str = "",
+        thinking: bool = False,
+        cache_salt: str = "",
+    ) -> Completion:
+        """See :class:`ChatModel`. A prefix cannot be combined with a schema (ValueError)."""
+        if prefix and json_schema is not None:
+            raise ValueError("a prefix cannot be continued under a json_schema: ask anew instead")
+        body: dict[str, Any] = {
+            "model": self._served_name,
+            "messages": [dict(message) for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "logprobs": True,
+            "chat_template_kwargs": {"enable_thinking": thinking},
+        }
+        if cache_salt:
+            body["cache_salt"] = cache_salt
+        if prefix:
+            body["messages"].append({"role": "assistant", "content": prefix})
+            body |= {"add_generation_prompt": False, "continue_final_message": True}
+        if json_schema is not None:
+            schema = {"name": "answer", "schema": dict(json_schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        started = time.perf_counter()
+        answer = self._http.post("/v1/chat/completions", body, timeout_s)
+        return _completion(answer, time.perf_counter() - started)
+
+    def count_chat(self, messages: Sequence[Message]) -> int:
+        """See :class:`ChatModel`."""
+        return self._tokenizer.count_chat(messages)
+
+
+class HttpEmbedder:
+    """An Embedder behind ``/v1/embeddings``; thread-safe."""
+
+    def __init__(self, spec: ModelSpec, tokenizer: Tokenizer, url: str) -> None:
+        if spec.dimension is None:
+            raise ValueError(f"role {spec.role} does not embed; use the profile's embedder")
+        self.model_id = spec.model_id
+        self.revision = spec.revision
+        self.dimension = spec.dimension
+        self.max_tokens = spec.max_model_len
+        self._served_name = spec.served_name
+        self._tokenizer = tokenizer
+        self._http = _Http(spec.role, url)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See :class:`Embedder`. Batches hold texts of like length, so that little is padded.
+
+        Texts are tokenised here, once: what is counted is what is sent.
+        """
+        inputs = self._tokenizer.inputs(texts)
+        for position, ids in enumerate(inputs):
+            if len(ids) > self.max_tokens:
+                raise ValueError(
+                    f"text {position} has {len(ids)} tokens, the embedder takes {self.max_tokens}; "
+                    f"cut it first (it begins {texts[position][:60]!r})"
+                )
+        order = sorted(range(len(texts)), key=lambda position: -len(inputs[position]))
+        batches = [order[i : i + EMBED_BATCH] for i in range(0, len(order), EMBED_BATCH)]
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        with ThreadPoolExecutor(EMBED_AT_ONCE) as pool:
+            answers = pool.map(lambda batch: self._request([inputs[p] for p in batch]), batches)
+            for batch, answer in zip(batches, answers, strict=True):
+                vectors[batch] = answer
+        # the engine may normalise in bfloat16's neighbourhood; make the length exact
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def count(self, text: str) -> int:
+        """See :class:`Embedder`."""
+        return self._tokenizer.count(text) + self._tokenizer.n_special
+
+    def _request(self, inputs: list[list[int]]) -> NDArray[np.float32]:
+        # as base64 a vector takes 2 kB, as JSON's decimal numbers 8 kB, and time to write and read
+        body = {"model": self._served_name, "input": inputs, "encoding_format": "base64"}
+        answer = self._http.post("/v1/embeddings", body, EMBED_TIMEOUT_S)
+        try:
+            rows = sorted(answer["data"], key=lambda row: row["index"])
+            data = b"".join(base64.b64decode(row["embedding"], validate=True) for row in rows)
+            vectors = np.frombuffer(data, dtype="<f4").reshape(len(rows), -1)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelRequestError(f"the embedder's answer is unreadable: {error!r}") from error
+        if vectors.shape != (len(inputs), self.dimension):
+            raise ModelRequestError(
+                f"expected vectors of shape {(len(inputs), self.dimension)}, got {vectors.shape}; "
+                "does the profile state the model's true dimension?"
+            )
+        return vectors
+
+
+class _Http:
+    """Posts JSON to one engine and turns what goes wrong into this room's errors."""
+
+    def __init__(self, role: Role, url: str) -> None:
+        self._role = role
+        self._url = url
+        # trust_env off: a proxy for the outside world must not be asked for the loopback
+        self._client = httpx.Client(base_url=url, trust_env=False)
+        # clients are handed around and kept; nobody could say who should close them
+        weakref.finalize(self, self._client.close)
+
+    def post(self, path: str, body: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
+        try:
+            response = self._client.post(path, json=body, timeout=timeout_s)
+        except httpx.TimeoutException as error:
+            raise ModelRequestError(
+                f"role {self._role} did not answer within {timeout_s:.0f} s; "
+                "ask for fewer tokens or wait longer"
+            ) from error
+        except httpx.TransportError as error:
+            raise unavailable(self._role, self._url) from error
+        if response.status_code != httpx.codes.OK:
+            raise ModelRequestError(
+                f"role {self._role} refused the request with status {response.status_code}: "
+                f"{response.text[:500]}"
+            )
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@overload
+def connect(
+    profile: Profile, state_dir: Path, cache_dir: Path, role: ChatRole, *, started: bool = True
+) -> HttpChatModel: ...
+
+
+@overload
+def connect(
+    profile: Profile,
+    state_dir: Path,
+    cache_dir: Path,
+    role: Literal["embedder"],
+    *,
+    started: bool = True,
+) -> HttpEmbedder: ...
+
+
+def connect(
+    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, *, started: bool = True
+) -> HttpChatModel | HttpEmbedder:
+    """The client of the engine that runs for ``role``.
+
+    Reads the state file and the tokenizer; the engine itself is asked at the first request.
+
+    Args:
+        profile: says which model serves the role.
+        state_dir: where running engines are written down.
+        cache_dir: where the weights are.
+        role: which one.
+        started: False also accepts an engine that was not started (yet): what needs no answer
+            from it, such as a refresh that finds nothing changed, need not wait for it.
+
+    Raises:
+        EngineUnavailableError: none was started, or it serves another model than the profile's.
+        NotPulledError: the tokenizer is not in the cache.
+    """
+    spec = profile.spec(role)
+    state = read_states(state_dir).get(role)
+    if state is None and started:
+        raise unavailable(role, str(state_dir))
+    # the revision is that of the weights before conversion: only the name tells formats apart
+    if state is not None and (state.revision, state.served_name) != (
+        spec.revision,
+        spec.served_name,
+    ):
+        raise EngineUnavailableError(
+            f"the engine that runs for role {role} serves {state.model_id} as "
+            f"{state.served_name} (profile {state.profile}), profile {profile.name} wants "
+            f"{spec.model_id} as {spec.served_name}; run `rag down`, then `rag up`"
+        )
+    folder = require_pulled(spec, cache_dir)
+    url = spec.url if state is None else state.url
+    if role == "embedder":
+        return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
+    return HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
+
+
+def unavailable(role: Role, where: str) -> EngineUnavailableError:
+    """The error for a role that nobody serves."""
+    return EngineUnavailableError(
+        f"no engine answers for role {role} at {where}; start the engines with `rag up`"
+    )
+
+
+def _completion(answer: Mapping[str, Any], seconds: float) -> Completion:
+    try:
+        choice, usage = answer["choices"][0], answer["usage"]
+        entries = (choice.get("logprobs") or {}).get("content") or []
+        logprobs = [max(float(entry["logprob"]), -100.0) for entry in entries]
+        return Completion(
+            text=choice["message"]["content"] or "",
+            finish_reason=choice["finish_reason"],
+            prompt_tokens=usage["prompt_tokens"],
+            cached_prompt_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
+            completion_tokens=usage["completion_tokens"],
+            seconds=seconds,
+            mean_logprob=math.fsum(logprobs) / len(logprobs) if logprobs else None,
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise ModelRequestError(f"the chat model's answer is unreadable: {error!r}") from error

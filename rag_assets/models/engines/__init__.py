@@ -1,0 +1,1 @@
+"""Engines: start vLLM processes, watch them, find them."""

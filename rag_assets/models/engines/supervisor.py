@@ -1,0 +1,74 @@
+"""A process that owns engines: starts them, restarts dead ones, stops all on SIGTERM or Ctrl-C.
+
+``python -m rag_assets.models.engines.supervisor --profile cpu --state-dir DIR [--roles slm]``.
+Exit code 0 after a signal, 1 with one sentence on standard error when engines cannot be run.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+from rag_assets.models.engines.engine_set import EngineSet
+from rag_assets.models.errors import ModelsError, ProfileError
+from rag_assets.models.profiles import DEFAULT_PORT_BASE, ROLES, Role, load_profile
+from rag_assets.models.weights.pulling import cache_root
+
+CHECK_EVERY_S = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run until a signal comes; returns the exit code."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        profile = load_profile(options.profile, port_base=options.port_base)
+        roles = _roles(options.roles)
+        with EngineSet(profile, options.cache_dir, options.state_dir, progress=_report) as engines:
+            engines.start(roles)
+            sys.stdout.write("all engines are ready\n")
+            sys.stdout.flush()
+            while True:
+                time.sleep(CHECK_EVERY_S)
+                engines.check()
+    except ModelsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="rag_assets.models.engines.supervisor")
+    parser.add_argument("--profile", default="cpu")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--cache-dir", type=Path, default=cache_root())
+    parser.add_argument("--roles", default=",".join(ROLES))
+    parser.add_argument("--port-base", type=int, default=DEFAULT_PORT_BASE)
+    return parser.parse_args(arguments)
+
+
+def _roles(text: str) -> list[Role]:
+    roles = text.split(",")
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        raise ProfileError(f"unknown role {', '.join(unknown)}; roles are {', '.join(ROLES)}")
+    return cast("list[Role]", roles)
+
+
+def _report(role: Role, phase: str, seconds: float) -> None:
+    sys.stdout.write(f"{role} {phase} {seconds:.1f}\n")
+    sys.stdout.flush()
+
+
+def _leave(*_: object) -> None:
+    # a second signal must not interrupt the stopping itself
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(os.EX_OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Weights: fetch them, verify them, convert them."""

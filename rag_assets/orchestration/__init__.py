@@ -1,0 +1,1 @@
+"""All that knows Dagster, Ray, or the processes of this machine."""

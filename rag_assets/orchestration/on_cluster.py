@@ -1,0 +1,186 @@
+"""Refresh on a cluster: runs over partitions at once, then one run that indexes and publishes.
+
+A run holds one partition while there are few, so that all nodes have work and a dead one costs
+little. There are few as long as each of the runs at once has at most ``RUNS_A_SLOT`` after one
+another; beyond that a run takes a range of them, up to ``PARTITIONS_PER_RUN``, as it costs seconds
+to start.
+
+The command launches runs through the instance's run launcher, follows their events and ends with
+them; killed, it leaves them running, and the next refresh waits for their locks. A run whose node
+died is closed as failed and launched again: it finds what the dead one had committed and does the
+rest. A stage that fails by itself is not tried again, as it would fail again.
+"""
+
+import sys
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.launcher import WorkerStatus
+from dagster._core.origin import get_python_environment_entry_point
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from rag_assets.orchestration.in_process import JobRun, Tell, heard
+from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import source_name
+from rag_assets.sources.resource import (
+    PARTITIONS_PER_RUN,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
+
+POLL_S = 1.0
+RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the time at most
+LAUNCHES = 3  # of one partition's run; a third dead node is no accident
+PLACE = ("rag_assets.definitions", "defs")  # where a node finds the job
+
+
+@dataclass(slots=True)
+class _Launched:
+    """A run on the cluster, and the ones before it that died with their nodes."""
+
+    run: JobRun
+    selection: frozenset[dg.AssetKey]
+    run_config: Mapping[str, Any]
+    n_launches: int = 0
+    cursor: str | None = None  # events up to here were told
+
+
+def refresh_on_cluster(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    partitions: Sequence[str],
+    tell: Tell,
+    *,
+    partitioned: Sequence[dg.AssetKey],
+    run_config: Mapping[str, Any] | None,
+    needed: Set[str] | None = None,
+) -> list[JobRun]:
+    """Run ``job`` for these partitions, at most ``RAG_RUNS_AT_ONCE`` at a time.
+
+    Args:
+        instance: its run launcher must be able to tell dead workers.
+        job: the refresh job.
+        partitions: their keys.
+        tell: told lines of progress.
+        partitioned: the assets of ``job`` that go with a partition; the others run at the end.
+        run_config: of each partition's run.
+        needed: partitions that have work; None: all.
+
+    Returns:
+        One run a range and, if none failed by itself, the one that published. A failure that
+        ended the refresh stands last.
+    """
+    cluster = _Cluster(instance, job, tell)
+    runs_at_once = load_settings().runs_at_once
+    n_needed = len(partitions) if needed is None else len(needed)
+    waiting = deque(
+        _Launched(JobRun("", range_name(keys), keys), frozenset(partitioned), run_config or {})
+        for keys in partition_ranges(
+            instance, partitions, partitions_per_run(n_needed, runs_at_once), needed
+        )
+    )
+    flying: list[_Launched] = []
+    done: list[JobRun] = []
+    broken: list[JobRun] = []
+    while flying or (waiting and not broken):
+        while waiting and not broken and len(flying) < runs_at_once:
+            flying.append(cluster.launch(waiting.popleft()))
+        time.sleep(POLL_S)
+        for one in [one for one in flying if cluster.has_ended(one)]:
+            flying.remove(one)
+            is_broken = not one.run.succeeded and "source_files" in one.run.summaries
+            (broken if is_broken else done).append(one.run)
+    if not broken and (not done or any(run.succeeded for run in done)):
+        whole = frozenset(job.asset_layer.executable_asset_keys) - frozenset(partitioned)
+        last = cluster.launch(_Launched(JobRun("", job.name), whole, {}))
+        while not cluster.has_ended(last):
+            time.sleep(POLL_S)
+        done.append(last.run)
+    return done + broken
+
+
+def partitions_per_run(n_partitions: int, runs_at_once: int) -> int:
+    """How many partitions a run takes on a cluster; see the module."""
+    return min(max(n_partitions // (runs_at_once * RUNS_A_SLOT), 1), PARTITIONS_PER_RUN)
+
+
+class _Cluster:
+    """Launches runs of one job and follows them."""
+
+    def __init__(self, instance: dg.DagsterInstance, job: dg.JobDefinition, tell: Tell) -> None:
+        self._instance = instance
+        self._job = job
+        self._tell = tell
+        # As Dagster's code servers name it: Ray's shell need not have the environment on its PATH.
+        repository = ReconstructableRepository.for_module(*PLACE)._replace(
+            entry_point=get_python_environment_entry_point(sys.executable)
+        )
+        self._origin = repository.get_reconstructable_job(job.name).get_python_origin()
+
+    def launch(self, one: _Launched) -> _Launched:
+        parent = one.run.run_id or None
+        one.run.run_id = str(uuid.uuid4())
+        one.n_launches += 1
+        one.cursor = None
+        tags = range_tags(one.run.partitions)
+        if len(one.run.partitions) == 1:
+            tags[PARTITION_NAME_TAG] = one.run.partitions[0]
+        if one.run.partitions:
+            tags["source"] = source_name(one.run.partitions[0])
+        self._instance.create_run_for_job(
+            self._job.get_subset(asset_selection=one.selection),
+            run_id=one.run.run_id,
+            run_config=one.run_config,
+            tags=tags,
+            parent_run_id=parent,
+            root_run_id=parent,
+            asset_selection=one.selection,
+            job_code_origin=self._origin,
+        )
+        # A launcher that asks for the workspace wants a code server of this machine.
+        self._instance.launch_run(one.run.run_id, workspace=None)  # type: ignore[arg-type]
+        self._tell(f"{one.run.what}: run {one.run.run_id} launched")
+        return one
+
+    def has_ended(self, one: _Launched) -> bool:
+        """Tell what happened since the last look; a run that died with its node starts anew."""
+        health = self._instance.run_launcher.check_run_worker_health(self._state(one))
+        state = self._state(one)  # read after Ray was asked: it may have ended in between
+        self._follow(one)
+        if state.is_finished:
+            one.run.succeeded = state.is_success
+            return True
+        if health.status in (WorkerStatus.RUNNING, WorkerStatus.SUCCESS):
+            return False
+        self._instance.report_run_failed(state, f"its worker died: {health.msg}")
+        self._tell(f"{one.run.what}: its worker died: {health.msg}")
+        one.run.errors.append(f"the worker of run {one.run.run_id} died: {health.msg}")
+        if one.n_launches == LAUNCHES:
+            return True
+        one.run = JobRun(one.run.run_id, one.run.what, one.run.partitions)
+        self.launch(one)
+        return False
+
+    def _state(self, one: _Launched) -> dg.DagsterRun:
+        run = self._instance.get_run_by_id(one.run.run_id)
+        if run is None:
+            raise RuntimeError(f"run {one.run.run_id} was removed from Dagster's storage")
+        return run
+
+    def _follow(self, one: _Launched) -> None:
+        def tell(text: str) -> None:
+            self._tell(f"{one.run.what}: {text.strip()}")
+
+        has_more = True
+        while has_more:
+            page = self._instance.get_records_for_run(one.run.run_id, cursor=one.cursor)
+            for record in page.records:
+                heard(record.event_log_entry, one.run, tell)
+            one.cursor, has_more = page.cursor, page.has_more

@@ -1,0 +1,282 @@
+"""Start and stop what answering needs: engines, answerer, Dagster's UI.
+
+Every process is the leader of a session of its own, logs to ``<state>/logs``, and stands in
+``<state>/stack.json`` with its start time, so that ``rag down`` stops what ``rag up`` started and
+never a stranger that was given the same pid.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from rag_assets.files import replace_file
+from rag_assets.lake.generations import live
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.engines.state import is_same_process, running_engines
+from rag_assets.models.profiles import ROLES, Profile, Role
+from rag_assets.models.weights.pulling import is_pulled
+from rag_assets.serving.client import AnswererClient
+from rag_assets.settings import CHECKOUT, Settings
+
+Tell = Callable[[str], None]
+GRACE_S = 60.0  # engines end within a few seconds; a question in flight may take longer
+
+
+class StackError(Exception):
+    """A part of the stack did not start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that we started."""
+
+    name: str
+    pid: int
+    created: float  # seconds since the epoch; tells the process from a later one of its pid
+
+
+def spawn(
+    settings: Settings, name: str, command: Sequence[str], env: Mapping[str, str] | None = None
+) -> Started:
+    """Start a process in the background and write it down."""
+    log = log_path(settings, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=CHECKOUT,
+            env=dict(os.environ if env is None else env),
+        )
+    started = Started(name, process.pid, psutil.Process(process.pid).create_time())
+    _write(settings, [*(s for s in known(settings) if s.name != name), started])
+    return started
+
+
+def log_path(settings: Settings, name: str) -> Path:
+    """Where a process of the stack logs."""
+    return settings.state / "logs" / f"{name}.log"
+
+
+def known(settings: Settings) -> list[Started]:
+    """Processes of the stack that still run."""
+    path = settings.state / "stack.json"
+    if not path.is_file():
+        return []
+    return [s for s in (Started(**row) for row in json.loads(path.read_text())) if is_alive(s)]
+
+
+def _write(settings: Settings, started: Sequence[Started]) -> None:
+    replace_file(settings.state / "stack.json", json.dumps([asdict(s) for s in started]).encode())
+
+
+def is_alive(started: Started) -> bool:
+    """Whether it still runs (a zombie does not)."""
+    return is_same_process(started.pid, started.created)
+
+
+def stop(settings: Settings, started: Started) -> None:
+    """Ask it to end, wait, and end it and its children by force if it does not."""
+    family = []
+    with suppress(psutil.NoSuchProcess):  # it may end by itself at any of these lines
+        if is_alive(started):
+            process = psutil.Process(started.pid)
+            family = [process, *process.children(recursive=True)]
+            process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
+    for survivor in alive:
+        with suppress(psutil.NoSuchProcess):
+            survivor.kill()
+    psutil.wait_procs(alive, timeout=10)
+    _write(settings, [s for s in known(settings) if s.name != started.name])
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody listens on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def require_free_port(port: int, purpose: str, variable: str) -> None:
+    """Refuse a port that somebody listens on: two servers would share its requests.
+
+    Raises:
+        StackError: the port is taken.
+    """
+    if is_listening(port):
+        raise StackError(
+            f"port {port}, meant for {purpose}, is in use by another program; stop it, or set "
+            f"{variable} to a free port"
+        )
+
+
+def start_engines(
+    settings: Settings, profile: Profile, tell: Tell, roles: Sequence[Role] = ROLES
+) -> Started | None:
+    """Start the engines that do not run yet and wait until they answer; None if all run already.
+
+    Raises:
+        StackError: weights are missing, a port is taken, or an engine did not come up.
+    """
+    missing = [role for role in roles if role not in running_engines(settings.state)]
+    if not missing:
+        return None
+    not_pulled = [r for r in missing if not is_pulled(profile.spec(r), settings.cache)]
+    if not_pulled:
+        raise StackError(
+            f"the weights of {', '.join(not_pulled)} are not in {settings.cache}; "
+            "fetch them with `rag models pull`"
+        )
+    for role in missing:
+        purpose = f"the {role} engine"
+        require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
+    command = [
+        sys.executable,
+        "-m",
+        "rag_assets.models.engines.supervisor",
+        "--profile",
+        profile.name,
+    ]
+    command += ["--state-dir", str(settings.state), "--cache-dir", str(settings.cache)]
+    command += ["--port-base", str(min(spec.port for spec in profile.roles.values()))]
+    supervisor = spawn(settings, "engines", [*command, "--roles", ",".join(missing)])
+    up: set[Role] = set()
+    started = time.monotonic()
+    while missing and not up.issuperset(missing):
+        if not is_alive(supervisor):
+            raise StackError(f"the engines did not start. {_tail(settings, 'engines')}")
+        for role in running_engines(settings.state):
+            if role in missing and role not in up:
+                tell(f"{role}: {profile.spec(role).model_id} ready after {_since(started)}")
+            up.add(role)
+        time.sleep(0.3)
+    return supervisor
+
+
+def start_answerer(settings: Settings, tell: Tell) -> Started | None:
+    """Start the answerer process and wait until it serves; None if one serves already.
+
+    Raises:
+        StackError: the port is taken by something else, or it did not come up.
+    """
+    client = AnswererClient(settings.answerer_url)
+    if client.is_up():
+        return None
+    require_free_port(settings.answerer_port, "the answerer", "RAG_ANSWERER_PORT")
+    started = time.monotonic()
+    answerer = spawn(settings, "answerer", [sys.executable, "-m", "rag_assets.serving"])
+    while not client.is_up():
+        if not is_alive(answerer):
+            raise StackError(f"the answerer did not start. {_tail(settings, 'answerer')}")
+        time.sleep(0.2)
+    tell(f"answerer at {settings.answerer_url} after {_since(started)}")
+    return answerer
+
+
+def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> Started | None:
+    """Start Dagster's UI and daemon and wait until the UI answers; None if ours runs already.
+
+    Raises:
+        StackError: the port is taken, or it did not come up.
+    """
+    if any(s.name == "dagster" for s in known(settings)):
+        return None
+    require_free_port(settings.ui_port, "Dagster's UI", "RAG_UI_PORT")
+    started = time.monotonic()
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
+    command += ["-h", "127.0.0.1", "-p", str(settings.ui_port)]
+    ui = spawn(settings, "dagster", command, env)
+    while not is_listening(settings.ui_port):
+        if not is_alive(ui):
+            raise StackError(f"Dagster's UI did not start. {_tail(settings, 'dagster')}")
+        time.sleep(0.3)
+    tell(f"Dagster's UI at http://127.0.0.1:{settings.ui_port} after {_since(started)}")
+    return ui
+
+
+def launch_job(settings: Settings, job: str) -> str:
+    """Launch a job through the running UI, as its Launch button does; returns the run's id.
+
+    Raises:
+        StackError: the UI refuses.
+    """
+    # Not at the top: the answerer's commands need no Dagster.
+    from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+
+    client = DagsterGraphQLClient("127.0.0.1", port_number=settings.ui_port)
+    try:
+        return str(client.submit_job_execution(job))
+    except DagsterGraphQLClientError as error:
+        raise StackError(f"Dagster's UI did not launch {job}: {error}") from error
+
+
+def wait_for_answerer(settings: Settings, tell: Tell, timeout_s: float = 120.0) -> None:
+    """Wait until the answerer serves.
+
+    Raises:
+        StackError: it did not within ``timeout_s``.
+    """
+    client = AnswererClient(settings.answerer_url)
+    started = time.monotonic()
+    while not client.is_up():
+        if time.monotonic() - started > timeout_s:
+            raise StackError(
+                f"the answerer did not come up at {settings.answerer_url} within "
+                f"{timeout_s:.0f} s; its run says why, see the UI at "
+                f"http://127.0.0.1:{settings.ui_port}"
+            )
+        time.sleep(0.3)
+    tell(f"answerer at {settings.answerer_url} after {_since(started)}")
+
+
+def stop_answerer(settings: Settings) -> list[str]:
+    """Stop the answerer, whoever started it; returns what was stopped.
+
+    It ends on SIGTERM, after the answers in flight; a run of ``answerer_job`` ends with it.
+    """
+    path = settings.state / "answerer.json"
+    if not path.is_file():
+        return []
+    pid = int(json.loads(path.read_text())["pid"])
+    try:
+        process = psutil.Process(pid)
+        if "rag_assets.serving" in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGTERM)
+            psutil.wait_procs([process], timeout=GRACE_S)
+    except psutil.NoSuchProcess:
+        return []
+    return ["answerer"]
+
+
+def hot_load(settings: Settings, tell: Tell) -> None:
+    """Bring the live generation into the running answerer; nothing where none runs."""
+    client = AnswererClient(settings.answerer_url)
+    if live(LakeStore(settings.lake_uri)) is None or not client.is_up():
+        return
+    done = client.reload()
+    if done["swapped"]:
+        tell(f"answerer hot-loaded {done['generation_id']} in {done['ms']:.0f} ms")
+
+
+def _since(started: float) -> str:
+    return f"{time.monotonic() - started:.0f} s"
+
+
+def _tail(settings: Settings, name: str) -> str:
+    log = log_path(settings, name)
+    lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else []
+    return f"The end of {log}:\n" + "\n".join(lines)

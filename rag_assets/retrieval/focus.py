@@ -1,0 +1,101 @@
+"""Shorten a passage to the lines around what was asked: fewer facts to confuse, fewer tokens.
+
+Small models take the fact that stands near the right one: with all rows of a table before them,
+both models gave the row above or below.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rag_assets.documents.readers.tables import names_groups
+from rag_assets.retrieval.passages import Passage, Piece, cells_of, is_row
+from rag_assets.retrieval.terms import terms
+
+NEAR = 0.3  # of its own weight that a matching line lends to the line before and after it
+ROWS = 0.7  # of the best row's weight that a row needs to stay: "A or B?" keeps both
+
+
+def focused(
+    passage: Passage, weights: Mapping[str, float], limit: int, count: Callable[[str], int]
+) -> Passage:
+    """The passage's best lines: of a table the header and the rows asked for.
+
+    Args:
+        passage: consecutive text.
+        weights: how much each word of the question counts.
+        limit: tokens of text that is kept; one longer sentence or line is kept whole.
+        count: tokens of a text.
+    """
+    units = passage.units()
+    own = [sum(weights[term] for term in weights.keys() & terms(unit.text)) for unit in units]
+    kept = _without_other_rows(units, own)
+    if len(kept) < len(units) or count(passage.text) > limit:
+        kept = _window(kept, units, own, limit, count)
+    if len(kept) == len(units):
+        return passage
+    return passage.with_pieces(_joined(units, kept))
+
+
+def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[int]:
+    """Indices of all lines but the rows of tables that are not asked for."""
+    kept: list[int] = []
+    index = 0
+    while index < len(units):
+        end = index
+        while end < len(units) and is_row(units[end].text):
+            end += 1
+        # Names and values have no header.
+        if end - index < 3 or len(cells_of(units[index].text)) < 3:
+            kept.append(index)
+            index += 1
+            continue
+        first = (cells_of(units[row].text) for row in range(index, index + 3))
+        body = index + (2 if names_groups(*first) else 1)
+        best = max(own[body:end])
+        kept += range(index, body)
+        kept += [row for row in range(body, end) if own[row] >= ROWS * best]
+        index = end
+    return kept
+
+
+def _window(
+    lines: Sequence[int],
+    units: Sequence[Piece],
+    own: Sequence[float],
+    limit: int,
+    count: Callable[[str], int],
+) -> list[int]:
+    """The best of these lines, and the better of its neighbours while they fit."""
+    padded = [0.0, *(own[line] for line in lines), 0.0]
+    worth = [
+        here + NEAR * max(before, after)
+        for before, here, after in zip(padded, padded[1:], padded[2:], strict=False)
+    ]
+    sizes = [count(units[line].text) + 1 for line in lines]
+    low = max(range(len(lines)), key=lambda place: (worth[place], -place))
+    high, room = low + 1, limit - sizes[low]
+    while sides := [
+        (worth[place], place)
+        for place in (low - 1, high)
+        if 0 <= place < len(lines) and sizes[place] <= room
+    ]:
+        place = max(sides)[1]
+        low, high = min(low, place), max(high, place + 1)
+        room -= sizes[place]
+    head = low
+    while head > 0 and is_row(units[lines[head]].text) and is_row(units[lines[head - 1]].text):
+        head -= 1  # a table cut from above keeps its first row: it names the columns
+    return [*([lines[head]] if head < low else []), *lines[low:high]]
+
+
+def _joined(units: Sequence[Piece], kept: Sequence[int]) -> tuple[Piece, ...]:
+    """The kept units as pieces: those that follow each other in one chunk are one piece."""
+    pieces: list[Piece] = []
+    before = -2
+    for index in kept:
+        unit = units[index]
+        if index == before + 1 and pieces[-1].chunk.chunk_id == unit.chunk.chunk_id:
+            pieces[-1] = Piece(unit.chunk, pieces[-1].start, unit.end)
+        else:
+            pieces.append(unit)
+        before = index
+    return tuple(pieces)

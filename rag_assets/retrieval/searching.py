@@ -1,0 +1,70 @@
+"""Find chunks for a question: one embedding, one hybrid search on a pinned generation."""
+
+import time
+from dataclasses import dataclass
+
+from rag_assets.answers.questions import embeddable
+from rag_assets.index.search import Hit, IndexReader
+from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.retrieval.terms import coverage, terms
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the search found, best first, and how long it took in milliseconds.
+
+    Attributes:
+        hits: chunks, best first.
+        similarity: best cosine similarity among them; 0 when there are none.
+        term_coverage: the largest share of the question's words that one hit holds, in [0, 1].
+    """
+
+    hits: tuple[Hit, ...]
+    similarity: float
+    term_coverage: float
+    embed_ms: float
+    retrieve_ms: float
+
+
+def retrieve(
+    reader: IndexReader,
+    embedder: Embedder,
+    question: str,
+    *,
+    limit: int,
+    where: str | None = None,
+    hybrid: bool = True,
+) -> Retrieved:
+    """Chunks for a checked question.
+
+    Both searches read what the embedder reads: of a question longer than its window, the end
+    (see ``embeddable``). BM25 over two pages of context would rank what the context is about.
+
+    Args:
+        reader: the generation to search.
+        embedder: the model the index was made with.
+        question: as ``check_question`` returns it.
+        limit: hits returned at most.
+        where: SQL filter over the index's columns, e.g. the sources a caller may read.
+        hybrid: False searches by vector alone.
+    """
+    started = time.perf_counter()
+    query = embeddable(question, embedder)
+    vector = embedder.embed([query])[0]
+    embedded = time.perf_counter()
+    words = query if hybrid else ""
+    hits = reader.search(words, vector, limit=limit, where=where) if len(reader) else []
+    wanted = terms(question)
+    return Retrieved(
+        tuple(hits),
+        max((hit.similarity for hit in hits if hit.similarity is not None), default=0.0),
+        max((coverage(wanted, hit_terms(hit)) for hit in hits), default=0.0),
+        (embedded - started) * 1000,
+        (time.perf_counter() - embedded) * 1000,
+    )
+
+
+def hit_terms(hit: Hit) -> frozenset[str]:
+    """Words and numbers of a chunk, its title and headings."""
+    chunk = hit.chunk
+    return terms("\n".join([chunk.title, *chunk.heading_path, chunk.text]))

@@ -1,0 +1,251 @@
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rag_assets.documents.assets import documents
+from rag_assets.duplicates import stage as collapse
+from rag_assets.duplicates.assets import duplicates
+from rag_assets.duplicates.stage import collapse_duplicates
+from rag_assets.lake.identity import bucket_of
+from rag_assets.lake.resource import LakeResource
+from rag_assets.lake.store import LakeStore
+from rag_assets_tests.duplicates.shelf import put, text
+from rag_assets_tests.world import World
+
+TEXT = " ".join(f"word{n}" for n in range(100))
+TABLES = ("duplicates", "related_documents", "verified_pairs")
+
+
+def aliases(store: LakeStore) -> dict[str, str]:
+    return {row["uri"]: row["canonical_uri"] for row in store.rows("duplicates")}
+
+
+def all_rows(store: LakeStore) -> list[list[str]]:
+    """Rows of all tables; the sides of a verified pair may be swapped."""
+    return [
+        sorted(str(sorted(map(str, row.values()))) for row in store.rows(name)) for name in TABLES
+    ]
+
+
+def plain(n: int) -> str:
+    """A text of its own."""
+    return " ".join(f"of{n}w{i}" for i in range(60))
+
+
+def version(store: LakeStore) -> int:
+    table = store.table("duplicates")
+    assert table is not None
+    return int(table.version)
+
+
+def test_lake_without_documents(store: LakeStore) -> None:
+    report = collapse_duplicates(store)
+    assert (report.n_documents, report.by_kind, report.changed) == (0, {}, 0)
+    assert (report.n_pairs, report.n_verified, report.n_read) == (0, 0, 0)
+    assert store.rows("duplicates") == []
+
+
+def test_across_partitions(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    world.write("a.md", TEXT)
+    other.write("deep/a.md", TEXT)
+    other.write("deep/near.md", TEXT + " and more")
+    world.stages()
+    other.stages()
+    report = collapse_duplicates(world.store)
+    assert report.by_kind == {"exact": 1, "near": 1}
+    assert set(aliases(world.store).values()) == {"docs:a.md"}
+
+
+def test_nothing_is_written_when_nothing_changed(world: World) -> None:
+    for name in ("a.md", "deep/a.md"):
+        world.write(name, TEXT)
+    world.stages()
+    first = collapse_duplicates(world.store)
+    before = version(world.store)
+    again = collapse_duplicates(world.store)
+    assert (first.changed, again.changed) == (1, 0)
+    assert again.data_version == first.data_version
+    assert version(world.store) == before
+
+
+def test_deleted_canonical_promotes_an_alias(world: World) -> None:
+    path = world.write("a.md", TEXT)
+    world.write("deep/b.md", TEXT)
+    world.write("deep/er/c.md", TEXT)
+    world.stages()
+    collapse_duplicates(world.store)
+    assert set(aliases(world.store).values()) == {"docs:a.md"}
+    path.unlink()
+    world.stages()
+    collapse_duplicates(world.store)
+    assert aliases(world.store) == {"docs:deep/er/c.md": "docs:deep/b.md"}
+
+
+def test_document_in_two_partitions_is_no_alias_of_itself(world: World) -> None:
+    name = next(f"{n}.md" for n in range(99) if bucket_of(f"docs:{n}.md", 2) == 1)
+    world.write(name, TEXT)
+    world.stages()
+    world.source = replace(world.source, buckets=2)  # being split: docs.0 is not refreshed yet
+    world.partition = "docs.1"
+    world.stages()
+    collapse_duplicates(world.store)
+    assert len(world.store.rows("documents", "docs.0")) == 1
+    assert len(world.store.rows("documents", "docs.1")) == 1
+    assert aliases(world.store) == {}
+
+
+def test_unchanged_documents_are_not_read(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    first = collapse_duplicates(store)
+    assert (first.n_pairs, first.n_verified, first.n_read) == (1, 1, 2)
+    monkeypatch.setattr(collapse, "load_corpus", None)  # would fail if it were called
+    again = collapse_duplicates(store)
+    assert again == replace(first, changed=0, n_verified=0, n_read=0)
+
+
+def test_a_table_that_was_removed_is_made_again(store: LakeStore) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    store._stage("duplicates").drop_table("all")
+    assert collapse_duplicates(store).by_kind == {"near": 1}
+    assert aliases(store) == {"s:bb": "s:a"}
+
+
+def make_anew(store: LakeStore, texts: dict[str, str]) -> None:
+    """The partition, removed and made anew: its versions begin again."""
+    store._stage("documents").drop_table("docs.0")
+    put(store, texts)
+
+
+def test_documents_made_anew_with_the_same_version_and_number_are_seen(store: LakeStore) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    make_anew(store, {"s:a": text(), "s:cc": plain(1)})
+    assert collapse_duplicates(store).by_kind == {}
+    assert aliases(store) == {}
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+@pytest.mark.parametrize("killed_at", TABLES)
+def test_killed_between_two_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str, is_written: bool
+) -> None:
+    store, fresh = LakeStore(str(tmp_path / "lake")), LakeStore(str(tmp_path / "fresh"))
+    first = {"s:a": text(), "s:bb": text(changed=10), "s:ccc": text(changed=34), "s:d": plain(1)}
+    put(store, first)
+    collapse_duplicates(store)
+    with monkeypatch.context() as patch:
+        overwrite = LakeStore.overwrite
+
+        def die(self: LakeStore, name: str, rows: pa.Table) -> None:
+            if name != killed_at or is_written:
+                overwrite(self, name, rows)
+            if name == killed_at:
+                raise KeyboardInterrupt
+
+        patch.setattr(LakeStore, "overwrite", die)
+        others = {"s:a": text(), "s:bb": text(changed=5), "s:ee": plain(2), "s:d": plain(1)}
+        make_anew(store, others)
+        with pytest.raises(KeyboardInterrupt):
+            collapse_duplicates(store)
+    make_anew(store, first)  # as the finished run saw it, versions and all
+    put(fresh, first)
+    assert collapse_duplicates(store).by_kind == collapse_duplicates(fresh).by_kind
+    assert all_rows(store) == all_rows(fresh)
+
+
+def test_one_percent_more_compares_only_what_is_new(store: LakeStore) -> None:
+    pairs = {f"s:{n}": plain(n) for n in range(100)}
+    pairs |= {f"s:copies/{n}": plain(n) + " once more" for n in range(100)}
+    put(store, pairs)
+    first = collapse_duplicates(store)
+    assert (first.by_kind, first.n_verified, first.n_read) == ({"near": 100}, 100, 200)
+    put(store, pairs | {"s:copies/7a": plain(7) + " and again", "s:new": plain(1000)})
+    second = collapse_duplicates(store)
+    assert (second.by_kind, second.changed) == ({"near": 101}, 1)
+    # Compared: the new copy with its canonical. Read: also the old copy, before it was clear that
+    # it stands for nobody.
+    assert (second.n_pairs, second.n_verified, second.n_read) == (101, 1, 3)
+
+
+def test_other_shingles_compare_everything_again(
+    store: LakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    monkeypatch.setattr(collapse.signatures, "VERSION", "next")
+    assert collapse_duplicates(store).n_verified == 1
+    assert collapse_duplicates(store).n_verified == 0
+
+
+def test_pairs_of_texts_that_are_gone_are_forgotten(store: LakeStore) -> None:
+    put(store, {"s:a": text(), "s:bb": text(changed=10)})
+    collapse_duplicates(store)
+    put(store, {"s:a": text()})
+    collapse_duplicates(store)
+    assert store.rows("verified_pairs") == []
+
+
+def test_thousands_of_versions_of_one_text_are_compared_once_each(store: LakeStore) -> None:
+    n = 3000
+    put(store, {f"s:{i}": text(changed=3, first=i % 190, mark=f"v{i}x") for i in range(n)})
+    report = collapse_duplicates(store)
+    assert report.by_kind == {"near": n - 1}
+    assert report.n_verified == n - 1
+    assert report.n_read == n
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["s:a", "s:b/a", "s:b/b", "s:c", "s:b/c/d"]),
+        st.sampled_from(
+            [None, text(), text(changed=10), text(changed=20, first=50), text(changed=30), plain(1)]
+        ),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps)
+def test_history_leaves_no_trace(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None]]
+) -> None:
+    folder = tmp_path_factory.mktemp("lakes")
+    lake, fresh = LakeStore(str(folder / "old")), LakeStore(str(folder / "new"))
+    texts: dict[str, str] = {}
+    for uri, said in steps:  # None: deleted
+        texts.pop(uri, None)
+        texts |= {} if said is None else {uri: said}
+        put(lake, texts)
+        report = collapse_duplicates(lake)
+    put(fresh, texts)
+    anew = collapse_duplicates(fresh)
+    assert all_rows(lake) == all_rows(fresh)
+    told = replace(report, changed=anew.changed, n_verified=anew.n_verified, n_read=anew.n_read)
+    assert told == anew
+
+
+def test_a_run_shows_aliases_and_related_pairs(tmp_path: Path) -> None:
+    resource = LakeResource(uri=str(tmp_path / "lake"))
+    put(resource.client, {"s:a": text(), "s:bb": text(changed=10), "s:ccc": text(changed=34)})
+    result = dg.materialize(
+        [documents, duplicates], selection=[duplicates], resources={"store": resource}
+    )
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.materialization.metadata
+    assert metadata["dagster/row_count"].value == 1
+    assert (metadata["n_verified"].value, metadata["related_similar"].value) == (2, 1)
+    assert "| s:bb | s:a | near | 0.90 |" in str(metadata["aliases"].value)
+    assert "| s:ccc | s:a | similar | 0.71 | 0.83 |" in str(metadata["related"].value)

@@ -1,0 +1,484 @@
+"""Plans against what the refresh that follows reports, on real tables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from rag_assets.chunks import stage as cut
+from rag_assets.documents import stage as normalise
+from rag_assets.embeddings import stage as embed
+from rag_assets.lake.delta import Report
+from rag_assets.pipeline import flow, planning
+from rag_assets.pipeline.plan import RefreshPlan, StagePlan
+from rag_assets.pipeline.planning import FINGERPRINTS, plan_refresh
+from rag_assets.pipeline.stages import CODE, MODEL, Models, stages
+from rag_assets.sections import stage as structure
+from rag_assets.sources import stage as ingest
+from rag_assets.sources.buckets import retire_partitions
+from rag_assets.sources.declaration import Source
+from rag_assets.sources.folder import FolderListing
+from rag_assets.sources.found import FoundFile, UnreadableError
+from rag_assets_tests.world import World
+
+STAGES = ["source_files", "documents", "sections", "chunks", "embeddings", "enrichments"]
+COUNTS = ("new", "changed", "gone", "unchanged")
+
+
+def models_of(world: World) -> Models:
+    return Models(
+        tokenizer_id="words",
+        max_tokens=60,
+        embedder=(world.embedder.model_id, world.embedder.revision),
+        dimension=world.embedder.dimension,
+        slm=(world.chat.model_id, world.chat.revision),
+        identities={
+            "embedder": {"model_id": world.embedder.model_id, "revision": world.embedder.revision}
+        },
+    )
+
+
+def plan(world: World) -> dict[str, StagePlan]:
+    planned = plan_refresh(world.store, [world.source], models_of(world))
+    return {stage.stage: stage for stage in planned.totals}
+
+
+def counts(of: StagePlan | Report) -> dict[str, int]:
+    if isinstance(of, StagePlan):
+        return {name: getattr(of, name) for name in COUNTS}
+    delta = of.delta
+    found = (len(delta.new), len(delta.changed), len(delta.gone), delta.unchanged)
+    return dict(zip(COUNTS, found, strict=True))
+
+
+def exact_ones_hold(planned: Mapping[str, StagePlan], did: Mapping[str, Report]) -> None:
+    for name in STAGES:
+        for figure, actual in counts(did[name]).items():
+            if figure not in planned[name].estimated:
+                assert counts(planned[name])[figure] == actual, (name, figure)
+
+
+def given_pages(world: World, n: int = 3) -> None:
+    for number in range(n):
+        text = "".join(f"# Part {k}\n\n{'word ' * 70}{number} {k}\n\n" for k in range(2))
+        world.write(f"{number}.md", text)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file of the lake and what is in it."""
+    return {
+        os.path.relpath(path, folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_fresh_source(world: World) -> None:
+    given_pages(world)
+    planned = plan(world)
+    files = planned["source_files"]
+    assert counts(files) == {"new": 3, "changed": 0, "gone": 0, "unchanged": 0}
+    assert files.n_bytes == sum(path.stat().st_size for path in world.root.iterdir())
+    assert files.causes == {flow.NEW_AT_SOURCE: 3}
+    assert counts(planned["documents"])["new"] == 3
+    assert "new" not in planned["documents"].estimated
+    for name in ("sections", "chunks", "embeddings"):
+        assert "new" in planned[name].estimated
+        assert planned[name].new > 0
+    assert planned["embeddings"].calls == planned["embeddings"].new
+    assert planned["enrichments"].calls == 3
+    assert planned["engines"].has_work
+    exact_ones_hold(planned, world.stages())
+
+
+def test_nothing_changed(world: World) -> None:
+    given_pages(world)
+    world.write("empty.md", "")
+    world.refresh()
+    planned = plan(world)
+    assert not any(stage.has_work for stage in planned.values())
+    assert all(list(planned[name].estimated) == ["seconds"] for name in planned)
+    assert sum(stage.calls for stage in planned.values()) == 0
+    did = world.stages()
+    assert {name: counts(planned[name]) for name in STAGES} == {
+        name: counts(did[name]) for name in STAGES
+    }
+
+
+def test_one_changed_and_one_deleted(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    world.write("0.md", f"# Part 0\n\n{'other ' * 70}\n\n# Part 1\n\n{'words ' * 70}")
+    (world.root / "1.md").unlink()
+    planned = plan(world)
+    assert counts(planned["source_files"]) == {"new": 0, "changed": 1, "gone": 1, "unchanged": 1}
+    assert planned["source_files"].n_bytes == (world.root / "0.md").stat().st_size
+    assert "gone" not in planned["documents"].estimated
+    assert "changed" in planned["documents"].estimated
+    did = world.stages()
+    exact_ones_hold(planned, did)
+    # Every page has as many sections and chunks as every other here, so estimates come true.
+    for name in STAGES:
+        assert planned[name].to_compute == len(did[name].delta.to_compute), name
+    assert planned["chunk_index"].gone > 0
+
+
+def test_a_touched_file_is_read_and_the_rest_is_an_upper_bound(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    os.utime(world.root / "0.md", (1, 1))
+    planned = plan(world)
+    assert planned["source_files"].changed == 1
+    assert "changed" not in planned["source_files"].estimated
+    assert (planned["documents"].changed, planned["embeddings"].calls) == (1, 4)
+    assert {"changed", "calls"} <= {*planned["embeddings"].estimated}
+    did = world.stages()
+    exact_ones_hold(planned, did)
+    assert did["documents"].is_noop
+
+
+def test_only_deleted(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    (world.root / "1.md").unlink()
+    planned = plan(world)
+    assert all("gone" not in planned[name].estimated for name in STAGES)
+    assert planned["chunks"].gone == 2
+    assert planned["embeddings"].gone == 4
+    exact_ones_hold(planned, world.stages())
+
+
+@pytest.mark.parametrize(
+    ("module", "stage"), [(normalise, "documents"), (structure, "sections"), (cut, "chunks")]
+)
+def test_code_version(
+    world: World, monkeypatch: pytest.MonkeyPatch, module: ModuleType, stage: str
+) -> None:
+    given_pages(world)
+    world.stages()
+    recorded = {one.fingerprint: dict(one.parts) for one in stages(models_of(world))}
+    world.store.put_record(FINGERPRINTS, recorded)
+    monkeypatch.setattr(module, "CODE_VERSION", "next")
+    planned = plan(world)
+    assert not planned["source_files"].has_work
+    mine = planned[stage]
+    assert mine.causes == {f"{CODE} changed": mine.changed}
+    assert list(mine.estimated) == ["seconds"]
+    assert mine.unchanged == 0
+    assert planned["embeddings"].causes == {f"{CODE} changed": planned["embeddings"].changed}
+    assert "calls" in planned["embeddings"].estimated
+    did = world.stages()
+    exact_ones_hold(planned, did)
+    assert counts(did[stage]) == counts(mine)
+
+
+def test_a_cause_that_nobody_recorded_is_named_with_its_alternatives(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(world)
+    world.stages()
+    monkeypatch.setattr(cut, "CODE_VERSION", "next")
+    assert list(plan(world)["chunks"].causes) == ["code version or configuration or model changed"]
+
+
+def test_another_embedder_is_exact_to_the_text(world: World) -> None:
+    given_pages(world)
+    world.write("copy.md", (world.root / "0.md").read_text())
+    world.stages()
+    world.store.put_record(
+        FINGERPRINTS, {one.fingerprint: dict(one.parts) for one in stages(models_of(world))}
+    )
+    world.embedder.revision = "2"
+    world.embedder.asked.clear()
+    planned = plan(world)["embeddings"]
+    assert planned.causes == {f"{MODEL} changed": planned.changed}
+    assert list(planned.estimated) == ["seconds"]
+    did = world.stages()["embeddings"]
+    assert counts(planned) == counts(did)
+    assert planned.calls == len(world.embedder.asked) < planned.changed
+    tokens = {
+        row["embedded_hash"]: row["n_tokens"] for row in world.store.rows("chunks", world.partition)
+    }
+    assert planned.tokens_in == sum(tokens.values())
+    world.embedder.revision = "1"  # and back: the cache has them all
+    back = plan(world)["embeddings"]
+    assert (back.changed, back.calls, back.tokens_in) == (planned.changed, 0, 0)
+
+
+def test_another_small_model_is_asked_once_a_text(world: World) -> None:
+    given_pages(world)
+    world.write("copy.md", (world.root / "0.md").read_text())
+    world.stages()
+    world.chat.revision = "2"
+    planned = plan(world)["enrichments"]
+    before = len(world.chat.calls)
+    did = world.stages()["enrichments"]
+    assert counts(planned) == counts(did)
+    assert "calls" not in planned.estimated
+    assert planned.calls == len(world.chat.calls) - before
+    world.chat.revision = "0" * 40
+    assert plan(world)["enrichments"].calls == 0
+
+
+def test_a_text_of_two_partitions_is_asked_for_once(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path, world.store, "other")
+    for one in (world, other):
+        given_pages(one)
+        one.stages()
+        one.embedder.revision = one.chat.revision = "2"
+        one.embedder.asked.clear()
+        one.chat.calls.clear()
+    planned = plan_refresh(world.store, [world.source, other.source], models_of(world))
+    first, second = ({stage.stage: stage for stage in of.stages} for of in planned.partitions)
+    assert first["embeddings"].causes == second["embeddings"].causes
+    assert (second["embeddings"].changed, second["embeddings"].tokens_in) == (12, 0)
+    for found, one in ((first, world), (second, other)):
+        one.stages()
+        assert found["embeddings"].calls == len(one.embedder.asked)
+        assert found["enrichments"].calls == len(one.chat.calls)
+        assert "calls" not in found["embeddings"].estimated
+        assert "calls" not in found["enrichments"].estimated
+
+
+def test_a_new_file_may_bring_the_text_that_another_partition_needs(
+    world: World, tmp_path: Path
+) -> None:
+    other = World(tmp_path, world.store, "other")
+    given_pages(other, 1)
+    other.stages()
+    given_pages(world, 1)
+    other.embedder.revision = world.embedder.revision = "2"
+    planned = plan_refresh(world.store, [world.source, other.source], models_of(world))
+    embeddings = planned.partitions[1].stages[4]
+    world.stages()
+    other.embedder.asked.clear()
+    other.stages()
+    assert (embeddings.calls, other.embedder.asked) == (4, [])
+    assert {"calls", "tokens_in"} <= {*embeddings.estimated}
+    assert "changed" not in embeddings.estimated
+
+
+def test_labels_go_with_the_source_that_is_not_enriched_any_more(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    world.source = replace(world.source, enrich=False)
+    planned = plan(world)["enrichments"]
+    assert counts(planned) == {"new": 0, "changed": 0, "gone": 3, "unchanged": 0}
+
+
+def test_an_unfinished_refresh_is_taken_up(world: World) -> None:
+    given_pages(world)
+    ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    normalise.normalise_documents(world.store, world.partition, run_id="r")
+    planned = plan(world)
+    assert not planned["documents"].has_work
+    assert planned["sections"].causes == {flow.UNFINISHED: 3}
+    assert "new" not in planned["sections"].estimated
+    exact_ones_hold(planned, world.stages())
+
+
+def test_boilerplate_makes_sections_an_estimate(world: World) -> None:
+    given_pages(world, 8)
+    world.stages()
+    (world.root / "1.md").unlink()
+    planned = plan(world)
+    assert {"changed", "unchanged"} <= {*planned["sections"].estimated}
+    assert "gone" not in planned["sections"].estimated
+    exact_ones_hold(planned, world.stages())
+
+
+def test_boilerplate_that_moves_makes_all_after_it_an_estimate(world: World) -> None:
+    footer = "\n\nPrinted by the harbour office of the island."
+    for n in range(6):
+        world.write(f"{n}.md", f"# Page {n}\n\n{f'word{n} ' * 30}{footer if n < 4 else ''}")
+    world.stages()
+    world.write("6.md", f"# Page 6\n\n{'new ' * 30}{footer}")  # the fifth page that has it
+    planned = plan(world)
+    did = world.stages()
+    assert did["chunks"].delta.changed
+    assert did["embeddings"].delta.gone
+    for name in ("chunks", "embeddings"):
+        assert {*COUNTS} <= {*planned[name].estimated}
+    assert {"calls", "tokens_in"} <= {*planned["embeddings"].estimated}
+    assert {*COUNTS} & {*planned["enrichments"].estimated} == {"new"}
+    exact_ones_hold(planned, did)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_rejected_file_that_is_edited_may_become_a_document(world: World, others: int) -> None:
+    given_pages(world, others)
+    world.write("broken.md", b"\0\1\2\3")
+    world.stages()
+    world.write("broken.md", f"# Mended\n\n{'word ' * 30}")
+    planned = plan(world)
+    assert planned["documents"].changed == 1
+    for name in ("sections", "enrichments"):
+        assert planned[name].new == 1
+        assert planned[name].causes == {flow.CHANGED_AT_SOURCE: 1}
+    for name in STAGES[2:]:
+        assert "new" in planned[name].estimated
+    assert {"calls", "tokens_in"} <= {*planned["embeddings"].estimated}
+    did = world.stages()
+    assert len(did["embeddings"].delta.new) == 1
+    exact_ones_hold(planned, did)
+
+
+def test_a_document_that_becomes_a_rejected_file_is_no_exact_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(world)
+    world.stages()
+    world.write("0.md", b"\0\1\2\3")
+    monkeypatch.setattr(structure, "CODE_VERSION", "next")
+    planned = plan(world)["sections"]
+    did = world.stages()["sections"]
+    assert (planned.changed, len(did.delta.changed)) == (3, 2)
+    assert {"changed", "gone"} <= {*planned.estimated}
+
+
+def test_what_an_unfinished_refresh_left_may_be_what_comes(world: World) -> None:
+    given_pages(world)
+    world.stages()
+    world.write("0.md", b"\0\1\2\3")
+    ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    normalise.normalise_documents(world.store, world.partition, run_id="r")
+    given_pages(world, 1)
+    planned = plan(world)
+    did = world.stages()
+    assert did["sections"].is_noop
+    assert {"new", "changed", "gone", "unchanged"} <= {*planned["sections"].estimated}
+    exact_ones_hold(planned, did)
+
+
+def test_boilerplate_found_earlier_is_part_of_the_input(world: World) -> None:
+    for n in range(8):
+        world.write(
+            f"{n}.md", f"# Page {n}\n\ntext {n} {'w ' * n}\n\nThe same footer on each page."
+        )
+    world.stages()
+    assert structure.known_boilerplate(world.store, world.partition)
+    assert not any(stage.has_work for stage in plan(world).values())
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(world)
+    with monkeypatch.context() as patch:
+
+        def refuse(listing: FolderListing, file: FoundFile) -> bytes:
+            raise UnreadableError("cannot be read: Input/output error")
+
+        patch.setattr(FolderListing, "read", refuse)
+        ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    planned = plan(world)["source_files"]
+    assert planned.causes == {flow.UNREAD: 3}
+    did = ingest.ingest(world.store, world.source, world.partition, run_id="r2")
+    assert counts(planned) == counts(did)
+
+
+def test_a_plan_writes_nothing(world: World) -> None:
+    given_pages(world)
+    world.refresh()
+    world.write("0.md", "other words")
+    world.embedder.revision = "2"
+    lake = Path(world.store.uri)
+    before, n_asked = tree(lake), len(world.embedder.asked)
+    plan(world)
+    assert tree(lake) == before
+    assert len(world.embedder.asked) == n_asked
+
+
+def test_a_plan_of_an_empty_lake_makes_no_table(world: World) -> None:
+    given_pages(world)
+    plan(world)
+    assert tree(Path(world.store.uri)) == {}
+
+
+def test_a_source_that_shrank_or_is_away_would_stop(world: World) -> None:
+    given_pages(world, 6)
+    world.stages()
+    for n in range(1, 6):
+        (world.root / f"{n}.md").unlink()
+
+    def planned(*, accept_deletions: bool = False) -> RefreshPlan:
+        return plan_refresh(
+            world.store, [world.source], models_of(world), accept_deletions=accept_deletions
+        )
+
+    (stopped,) = planned().partitions
+    assert "lists 1 readable files where 6 stood" in stopped.problem
+    assert list(stopped.stages) == []
+    (agreed,) = planned(accept_deletions=True).partitions
+    assert agreed.stages[0].gone == 5
+    (world.root / "0.md").unlink()
+    world.root.rmdir()
+    (away,) = planned(accept_deletions=True).partitions
+    assert "expected a folder" in away.problem
+
+
+def test_a_web_source_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_pages(world)
+    world.stages()
+    world.source = Source("docs", "web", "https://docs.example.org/sitemap.xml")
+
+    def asked(source: Source) -> None:
+        raise AssertionError(f"{source.name} was asked")
+
+    monkeypatch.setattr(planning, "opened", asked)
+    planned = plan_refresh(world.store, [world.source], models_of(world))
+    (partition,) = planned.partitions
+    assert "cannot be known without asking; the last crawl held 3 pages" in partition.note
+    assert partition.stages[0].unchanged == 3
+    assert {*COUNTS} <= {*partition.stages[0].estimated}
+
+
+def test_buckets_are_planned_apart(world: World) -> None:
+    given_pages(world, 8)
+    source = replace(world.source, buckets=2)
+    planned = plan_refresh(world.store, [source], models_of(world))
+    sizes = [one.stages[0].new for one in planned.partitions]
+    assert len(sizes) == 2
+    assert all(sizes)
+    assert sum(sizes) == 8
+    (one,) = plan_refresh(world.store, [source], models_of(world), partitions=["docs.1"]).partitions
+    assert (one.partition, one.stages[0].new) == ("docs.1", sizes[1])
+
+
+@pytest.mark.parametrize("kind", ["folder", "web"])
+def test_partitions_that_the_source_has_no_longer_are_emptied(world: World, kind: str) -> None:
+    given_pages(world, 8)
+    world.source = replace(world.source, buckets=2)
+    for partition in world.source.partitions:
+        world.partition = partition
+        world.stages()
+    stored = {name: world.store.rows(name, "docs.1", columns=["input_id"]) for name in STAGES}
+    n_inputs = {name: len({row["input_id"] for row in rows}) for name, rows in stored.items()}
+    source = replace(world.source, buckets=1, kind=kind)
+    _, retired = plan_refresh(
+        world.store, [source], models_of(world), partitions=["docs.0"]
+    ).partitions
+    assert retired.partition == "docs.1"
+    for stage in retired.stages:
+        n_gone = n_inputs[stage.stage]
+        assert counts(stage) == {"new": 0, "changed": 0, "gone": n_gone, "unchanged": 0}
+        assert list(stage.estimated) == ["seconds"]
+    assert n_inputs["embeddings"] > 0
+    assert retire_partitions(world.store, source) == ["docs.1"]
+    assert len(plan_refresh(world.store, [source], models_of(world)).partitions) == 1
+
+
+def test_the_cache_is_asked_in_one_go_where_there_is_much(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(world)
+    world.stages()
+    world.embedder.revision = "2"
+    world.stages()
+    world.embedder.revision = "1"
+    monkeypatch.setattr(planning, "BATCH", 1)
+    assert plan(world)["embeddings"].calls == 0
+    assert embed.CACHE in os.listdir(Path(world.store.uri) / "tables")
