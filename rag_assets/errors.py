@@ -1,27 +1,60 @@
-"""The tree of expected errors: each room has its own, and ``rag`` prints any of them as a sentence.
+"""The tree of errors: every room has its own, and ``rag`` prints any of them as a sentence.
 
 ::
 
-    LakeError            lake.errors          the lake cannot be read or written as asked
-    ModelsError          models.errors        profiles, weights, engines, requests to them
-    SourceError          sources.declaration  a source is declared wrongly or cannot be listed
-    SourceShrunkError    sources.declaration  one that lists far less than it held: a person decides
-    RejectedError        documents.blocks     a file gives no document; ends in a table, not here
-    ParsingError         documents.worker     no file can be read here: fails the run
-    QuestionError        answers.questions    a question cannot be taken
-    CaseError            evaluations.cases    golden questions are not of the expected form
-    DataError            evaluations.datasets evaluation data is not there, or not of its form
-    AnswererError        serving.client       the answerer refused, or is down
-    StackError           stack                a process did not start
-    SettingsError        settings             a variable has a value that means nothing
-    BenchmarkError       benchmarks.findings  data or a library that a benchmark needs is missing
-    CommandError         here                 a command cannot do what was asked
+    RagError
+    ├── CommandError                  here: a command cannot do what was asked
+    ├── SettingsError                 settings: a variable has a value that means nothing
+    ├── PluginError                   plugins: what another package brings cannot be imported
+    ├── StackError                    orchestration.processes: a process did not start
+    ├── InstallError                  installation.engines: engines cannot be installed
+    ├── LakeError                     lake.errors: the lake cannot be read or written as asked
+    ├── ModelsError                   models.errors: anything that models and engines refuse
+    │   ├── ProfileError              a profile is unknown or its file is malformed
+    │   ├── WeightsError              weights cannot be had
+    │   │   ├── WeightsCorruptError   bytes differ from the recorded sha256
+    │   │   └── NotPulledError        an engine needs weights that are not in the cache
+    │   ├── ConversionError           a weights file cannot be turned into the served format
+    │   ├── EngineError               an engine cannot be started or kept alive
+    │   │   └── PortTakenError        its port, or the answerer's, already belongs to somebody
+    │   ├── EngineUnavailableError    nobody answers for a role
+    │   └── ModelRequestError         an engine answers, but refuses or garbles this request
+    ├── SourceError                   sources.declaration: declared wrongly, or cannot be listed
+    │   ├── SourceShrunkError         it lists far less than it held: a person decides
+    │   └── BucketsError              sources.buckets: its number of buckets was another before
+    ├── UnreadableError               sources.found: one file cannot be read; ends in its row
+    ├── ListError                     sources.sitemaps: these bytes are no list of URLs
+    ├── FailedError                   sources.fetch: no answer that counts, this time
+    ├── RefusedError                  sources.fetch: the site says that a page is not to be read
+    ├── ForbiddenAddressError         sources.addresses: a host's address is not public
+    ├── RejectedError                 documents.readers: a file gives no document; in a table
+    ├── ParsingError                  documents.worker: no file can be read here; fails the run
+    ├── RefreshError                  pipeline.refreshing: a check failed, or no source was read
+    ├── QuestionError                 answers.questions: a question cannot be taken
+    │   └── QuestionTooLongError      it is longer than the stated limit
+    ├── BudgetError                   answers.budget: the prompt alone overflows the model's window
+    ├── CaseError                     sources.golden: golden questions are not of their form
+    ├── BusyError                     serving.admission: more questions wait than the queue holds
+    ├── NotReadyError                 serving.app: no generation is in service
+    ├── CanaryError                   serving.canaries: a generation does not find its own chunks
+    └── AnswererError                 serving.client: the answerer refused, or failed
+        └── AnswererDownError         nobody answers at its address
 """
 
 
-class CommandError(Exception):
+class RagError(Exception):
+    """Anything that this package raises on purpose; the message says what to do.
+
+    Attributes:
+        exit_code: of a command that it ends; 2 where the request itself is wrong.
+    """
+
+    exit_code = 1
+
+
+class CommandError(RagError):
     """End a command with a sentence and an exit code (2: the request itself is wrong)."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code

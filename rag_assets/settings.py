@@ -5,11 +5,15 @@ The room ``models``, which knows nobody, reads its own variables by itself, RAG_
 ===================== ========================================== ================================
 variable              meaning                                    default
 ===================== ========================================== ================================
-RAG_HOME              folder with ``sources.yaml`` and the state ``data/`` of the checkout
+RAG_HOME              folder with ``sources.yaml`` and the state this folder, if ``rag init``
+                                                                 made it a home; else ``data/`` of
+                                                                 the checkout, if there is one
 RAG_STATE             state and logs of running processes        ``<home>/run``
 RAG_LAKE              folder or object-store URI of the lake     ``<home>/lake``
 RAG_CACHE             model weights                              ``~/.cache/rag_assets``
 RAG_PROFILE           model profile; read by ``models``          ``cpu``
+RAG_ENGINE_PYTHON     interpreter that has vLLM; read by         that of ``rag``
+                      ``models``
 RAG_POSTGRES_URL      Dagster's storage; unset means SQLite      unset
 RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
@@ -21,23 +25,38 @@ RAG_EXECUTOR          where a run's steps go: ``in-process``,    ``in-process``
                       ``multiprocess``, ``ray``; `rag refresh`
                       without a cluster is always in-process
 RAG_RAY_ADDRESS       Ray's job server (its dashboard)           ``http://127.0.0.1:8265``
+RAG_DEFINITIONS       ``module:name`` of Dagster's definitions,  this package's own
+                      where a team has its own
+RAG_EMBEDDER          serves this role instead of an engine: an  unset
+                      installed entry point's name, or
+                      ``module:attribute``
+RAG_SLM               likewise                                   unset
+RAG_LLM               likewise                                   unset
 RAG_RUNS_AT_ONCE      runs that `rag refresh` keeps on a         4
                       cluster; as many as it has cores
 ===================== ========================================== ================================
+
+What the environment lacks, ``rag`` takes from the file ``.env`` of the home.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from dotenv import load_dotenv
+
+from rag_assets.errors import RagError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXECUTORS = ("in-process", "multiprocess", "ray")
 LAUNCHERS = ("default", "ray")
+DEFINITIONS = "rag_assets.definitions:defs"
+MODELS = {"embedder": "RAG_EMBEDDER", "slm": "RAG_SLM", "llm": "RAG_LLM"}
 
 
-class SettingsError(Exception):
-    """A variable has a value that means nothing; the message names those that do."""
+class SettingsError(RagError):
+    """A variable means nothing, or there is no home; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class Settings:
     executor: str = "in-process"
     ray_address: str = "http://127.0.0.1:8265"
     runs_at_once: int = 4
+    definitions: tuple[str, str] = ("rag_assets.definitions", "defs")
+    models: Mapping[str, str] = field(default_factory=dict)  # role -> what serves it, by name
 
     @property
     def sources_file(self) -> Path:
@@ -78,14 +99,36 @@ class Settings:
         return f"http://127.0.0.1:{self.answerer_port}"
 
 
+def find_home() -> Path | None:
+    """The home that the environment and the current folder name; None if they name none."""
+    if given := os.environ.get("RAG_HOME"):
+        return Path(given).absolute()
+    for folder in (Path.cwd(), CHECKOUT / "data"):
+        if (folder / "sources.yaml").is_file():
+            return folder
+    return None
+
+
+def read_env_file() -> None:
+    """Take from the home's ``.env`` what the environment lacks."""
+    home = find_home()
+    if home is not None:
+        load_dotenv(home / ".env")
+
+
 def load_settings() -> Settings:
     """Settings from the environment, with the defaults of the module's table.
 
     Raises:
-        SettingsError: a variable has a value that means nothing.
+        SettingsError: a variable has a value that means nothing, or there is no home.
     """
     env = os.environ
-    home = Path(env.get("RAG_HOME") or CHECKOUT / "data").absolute()
+    home = find_home()
+    if home is None:
+        raise SettingsError(
+            f"expected a home: a folder with sources.yaml; {Path.cwd()} has none. Make it one with "
+            "`rag init`, go to one, or name one in RAG_HOME"
+        )
     return Settings(
         home=home,
         state=Path(env.get("RAG_STATE") or home / "run").absolute(),
@@ -99,6 +142,8 @@ def load_settings() -> Settings:
         executor=_one_of(env, "RAG_EXECUTOR", EXECUTORS),
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
         runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
+        definitions=_place(env, "RAG_DEFINITIONS", DEFINITIONS),
+        models={role: env[name] for role, name in MODELS.items() if env.get(name)},
     )
 
 
@@ -107,6 +152,16 @@ def _whole(env: Mapping[str, str], name: str, default: int, *, least: int) -> in
     if not given.isdecimal() or int(given) < least:
         raise SettingsError(f"expected {name} to be a whole number from {least} on; got {given!r}")
     return int(given)
+
+
+def _place(env: Mapping[str, str], name: str, default: str) -> tuple[str, str]:
+    given = env.get(name) or default
+    module, _, attribute = given.partition(":")
+    if not module or not attribute:
+        raise SettingsError(
+            f"expected {name} to be module:name, for example {default}; got {given!r}"
+        )
+    return module, attribute
 
 
 def _one_of(env: Mapping[str, str], name: str, known: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.openai_http import ChatRole, Completion, Message
+from rag_assets.models.protocols import ChatRole, Completion, Message
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _TOKENS_AROUND_A_MESSAGE = 4
@@ -62,7 +62,7 @@ class FakeChat:
         cache_salt: str = "",
     ) -> Completion:
         if prefix and json_schema is not None:
-            raise ValueError("a prefix cannot be continued under a json_schema: ask anew instead")
+            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
         options = {
             "max_tokens": max_tokens,
             "temperature": temperature,

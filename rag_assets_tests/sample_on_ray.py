@@ -25,7 +25,7 @@ import typer
 
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeStore
-from rag_assets.orchestration.in_process import refresh_partitions
+from rag_assets.orchestration.in_process import run_refresh_job
 from rag_assets.orchestration.instance import open_instance
 from rag_assets.orchestration.refreshing import borrowed_engines
 from rag_assets.settings import CHECKOUT, load_settings
@@ -105,7 +105,7 @@ def refresh(patch: pytest.MonkeyPatch, lake: LakeStore, launcher: str) -> float:
     partitions = [f"sample.{n}" for n in range(N_PARTITIONS)]
     began = time.monotonic()
     with open_instance() as instance:
-        runs = refresh_partitions(instance, partitions, typer.echo)
+        runs = run_refresh_job(instance, partitions, typer.echo)
     if errors := [f"{run.what}: {run.errors}" for run in runs if not run.succeeded]:
         raise RuntimeError("\n".join(errors))
     return time.monotonic() - began

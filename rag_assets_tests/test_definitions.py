@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from rag_assets.definitions import defs
-from rag_assets.pipeline.rates import DEFAULTS
-from rag_assets.pipeline.stages import Models, stages
+from rag_assets.orchestration.assets import assets_of
+from rag_assets.orchestration.resources import LakeResource
+from rag_assets.pipeline.stages import CHUNKS, SOURCE_FILES, STAGES
 
 GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
 
@@ -71,11 +73,18 @@ def test_refresh_job_holds_all_seven_stages() -> None:
     assert names == {name for name in assets if assets[name]["group"] != "evaluations"}
 
 
-def test_plans_know_all_partitioned_stages() -> None:
-    known = stages(Models("words", 60, ("embedder", "1"), 4, ("slm", "1"), {}))
-    partitioned = {name for name, asset in snapshot()["assets"].items() if asset["partitioned"]}
-    assert {table.name for stage in known for table in stage.tables} == partitioned
-    assert {stage.name for stage in known} <= DEFAULTS.keys()
+def test_assets_are_those_of_the_list() -> None:
+    assets = snapshot()["assets"]
+    partitioned = {name for name, asset in assets.items() if asset["partitioned"]}
+    assert {table.name for stage in STAGES for table in stage.tables} == partitioned
+    whole = {name for name, asset in assets.items() if not asset["partitioned"]}
+    corpus = {stage.name for stage in STAGES if stage.scope == "corpus"}
+    assert corpus == whole - {"golden_results"}
+
+
+def test_a_stage_without_its_upstream_is_refused() -> None:
+    with pytest.raises(ValueError, match="chunks takes rows of sections, which is not among"):
+        assets_of([SOURCE_FILES, CHUNKS])
 
 
 def test_all_checks_block() -> None:
@@ -84,13 +93,14 @@ def test_all_checks_block() -> None:
         assert repository.asset_graph.get_check_spec(spec).blocking, spec
 
 
-def test_a_schedule_asks_for_each_partition() -> None:
+def test_a_schedule_asks_for_each_partition(tmp_path: Path) -> None:
     repository = defs().get_repository_def()
     schedule = repository.get_schedule_def("refresh_sample")
     with dg.instance_for_test() as instance:
         context = dg.build_schedule_context(
             instance=instance,
             repository_def=repository,
+            resources={"store": LakeResource(uri=str(tmp_path / "lake"))},
             scheduled_execution_time=datetime(2026, 1, 1, 3, tzinfo=UTC),
         )
         ticked = schedule.evaluate_tick(context)

@@ -17,13 +17,13 @@ from dagster import DagsterInstance
 
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.orchestration.in_process import JobRun, refresh_partitions
+from rag_assets.orchestration.in_process import JobRun, run_refresh_job
 from rag_assets.orchestration.instance import open_instance
 from rag_assets.orchestration.refreshing import plan_of
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines
-from rag_assets_tests.test_readme import blocks
+from rag_assets_tests.test_docs import blocks
 
 pytestmark = pytest.mark.engines
 
@@ -51,7 +51,7 @@ class World:
     client: AnswererClient
 
     def refresh(self, instance: DagsterInstance) -> JobRun:
-        (run,) = refresh_partitions(instance, ["docs.0"], print)
+        (run,) = run_refresh_job(instance, ["docs.0"], print)
         assert run.succeeded, run.errors
         return run
 
@@ -213,8 +213,8 @@ def test_ask_and_trace_on_the_command_line(world: World, answerer: AnswererClien
         assert link in traced.stdout
 
 
-@pytest.mark.parametrize("snippet", blocks("README.md", "python"))
-def test_python_snippets_of_the_readme_run(answerer: AnswererClient, snippet: str) -> None:
+@pytest.mark.parametrize("snippet", blocks("docs/asking.md", "python")[1:])
+def test_python_snippets_that_ask_the_answerer_run(answerer: AnswererClient, snippet: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", snippet], capture_output=True, text=True, check=False
     )
@@ -373,7 +373,7 @@ def test_a_missing_source_fails_the_run_and_deletes_nothing(
     before, pointer = world.versions(), generations.live(world.store)
     os.rename(world.corpus, world.home / "elsewhere")
     try:
-        (run,) = refresh_partitions(instance, ["docs.0"], print)
+        (run,) = run_refresh_job(instance, ["docs.0"], print)
     finally:
         os.rename(world.home / "elsewhere", world.corpus)
     assert not run.succeeded

@@ -22,11 +22,10 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 from rag_assets.definitions import defs
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeStore
-from rag_assets.orchestration.in_process import JobRun, refresh_partitions
+from rag_assets.orchestration.in_process import JobRun, run_refresh_job
 from rag_assets.orchestration.instance import open_instance
-from rag_assets.orchestration.on_cluster import PLACE
-from rag_assets.settings import CHECKOUT
-from rag_assets.sources.resource import corpus_partitions
+from rag_assets.orchestration.partitions import corpus_partitions
+from rag_assets.settings import CHECKOUT, load_settings
 from rag_assets_tests.clusters import HEAD_ONLY, TwoNodes, two_nodes
 from rag_assets_tests.embedding_server import embedding_server
 from rag_assets_tests.servers import s3_server
@@ -62,7 +61,7 @@ class Clustered:
         patch.setenv("RAG_RUN_LAUNCHER", launcher)
         partitions = [f"sample.{n}" for n in range(N_PARTITIONS)]
         with open_instance() as instance:
-            return refresh_partitions(instance, partitions, self.told.append)
+            return run_refresh_job(instance, partitions, self.told.append)
 
     def store(self, lake: str) -> LakeStore:
         return LakeStore(str(self.home / lake))
@@ -194,7 +193,7 @@ def test_a_step_whose_node_died_begins_again(
         filler = jobs.submit_job(
             entrypoint="sleep 300", entrypoint_num_cpus=1, entrypoint_resources=HEAD_ONLY
         )
-        repository = ReconstructableRepository.for_module(*PLACE)._replace(
+        repository = ReconstructableRepository.for_module(*load_settings().definitions)._replace(
             entry_point=get_python_environment_entry_point(sys.executable)
         )
         run = instance.create_run_for_job(

@@ -4,11 +4,15 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, Self
 
+from rag_assets.answers import routing
 from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
@@ -17,18 +21,69 @@ from rag_assets.answers.policy import AnswerPolicy, Mode, Role
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import QuestionTooLongError, check_mode, check_question
 from rag_assets.answers.repair import Generated, generate
-from rag_assets.answers.routing import Route, route
+from rag_assets.answers.routing import Route
 from rag_assets.answers.usage import Usage, add_usage
-from rag_assets.index.search import IndexReader
+from rag_assets.index.search import Hit, IndexReader
+from rag_assets.lake.generations import live_generation
 from rag_assets.lake.identity import row_id
-from rag_assets.models.clients.openai_http import ChatModel, Embedder
+from rag_assets.lake.leases import leasing
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients.roles import Models
+from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.retrieval import selection
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.searching import Retrieved, retrieve
-from rag_assets.retrieval.selection import select
 from rag_assets.retrieval.terms import terms
 
-Progress = Callable[[str], None]
 _counter = itertools.count()
+
+
+class Search(Protocol):
+    """Finds chunks for a checked question, as :func:`retrieve` does."""
+
+    def __call__(
+        self,
+        reader: IndexReader,
+        embedder: Embedder,
+        question: str,
+        *,
+        limit: int,
+        where: str | None = None,
+    ) -> Retrieved:
+        """At most ``limit`` chunks, of those that the SQL filter lets pass."""
+
+
+class Select(Protocol):
+    """Makes passages of chunks found, best first, as :func:`selection.select` does."""
+
+    def __call__(
+        self,
+        hits: Sequence[Hit],
+        reader: IndexReader,
+        *,
+        wanted: frozenset[str],
+        n_passages: int,
+        passage_tokens: int,
+        decay: float,
+        count: Callable[[str], int],
+    ) -> list[Passage]:
+        """At most ``n_passages``."""
+
+
+class Router(Protocol):
+    """Chooses the model for a question whose evidence is known, as :func:`routing.route` does."""
+
+    def __call__(self, question: str, passages: Sequence[Passage], mode: Mode) -> Route:
+        """The model and why; the mode may force it."""
+
+
+class Check(Protocol):
+    """Checks an answer against its evidence, as :func:`ground` does."""
+
+    def __call__(
+        self, answer: str, passages: Sequence[Passage], question: str, *, min_support: float
+    ) -> Grounded:
+        """What of the answer holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +112,10 @@ class Answerer:
         llm: synthesis.
         embedder: the model that the index was made with.
         policy: every threshold and budget.
+        search: from a question to chunks.
+        select: from chunks to passages.
+        route: from a question and its passages to a model.
+        check: from what a model wrote to what the passages support.
     """
 
     reader: IndexReader
@@ -64,6 +123,45 @@ class Answerer:
     llm: ChatModel
     embedder: Embedder
     policy: AnswerPolicy = field(default_factory=AnswerPolicy)
+    search: Search = retrieve
+    select: Select = selection.select
+    route: Router = routing.route
+    check: Check = ground
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        lake: LakeStore | str | Path,
+        *,
+        slm: ChatModel | None = None,
+        llm: ChatModel | None = None,
+        embedder: Embedder | None = None,
+        **fields: Any,  # noqa: ANN401 - of this class
+    ) -> Iterator[Self]:
+        """An answerer on the generation that is live now, leased while the block lasts.
+
+        Args:
+            lake: the lake, or its folder or object-store URI.
+            slm: in place of the engine of the profile (``RAG_PROFILE``), which has to run.
+            llm: likewise.
+            embedder: likewise; the model that the index was made with.
+            fields: further ones of this class, for example ``policy``.
+
+        Raises:
+            LakeError: no generation is live.
+        """
+        store = lake if isinstance(lake, LakeStore) else LakeStore(str(lake))
+        models = Models(slm=slm, llm=llm, embedder=embedder)
+        generation = live_generation(store)
+        if generation is None:
+            raise LakeError(
+                f"no generation is live in {store.uri} yet, so nothing can be answered; refresh it "
+                "first (`rag refresh`)"
+            )
+        with leasing(store, generation.id):
+            reader = IndexReader(store, generation)
+            yield cls(reader, models.slm, models.llm, models.embedder, **fields)
 
     def answer(
         self,
@@ -71,7 +169,6 @@ class Answerer:
         *,
         mode: str = "auto",
         where: str | None = None,
-        progress: Progress | None = None,
     ) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
@@ -79,35 +176,25 @@ class Answerer:
             question: in plain words.
             mode: "auto", "fact" (the SLM alone) or "deep" (map-reduce over documents).
             where: SQL filter over the index's columns, e.g. the sources a caller may read.
-            progress: called with a few words before each step.
 
         Raises:
             QuestionError: the question is empty or too long, or the mode unknown.
             EngineUnavailableError: nobody answers for a model.
             ModelRequestError: an engine refused a request.
         """
-        tell = progress or _silent
         started = time.perf_counter()
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, max_tokens=limit, model=self.slm)
-        tell("searching")
-        found = retrieve(
-            self.reader,
-            self.embedder,
-            text,
-            limit=self.policy.n_hits,
-            where=where,
-            hybrid=self.policy.hybrid,
-        )
+        found = self.search(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(text, found)
-        way = route(text, passages, chosen_mode, self.policy)
+        way = self.route(text, passages, chosen_mode)
         generating = time.perf_counter()
         draft: Draft | None = None
         if passages:
             try:
-                draft, way = self._draft(text, passages, way, chosen_mode, tell)
+                draft, way = self._draft(text, passages, way, chosen_mode)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
         ended = time.perf_counter()
@@ -122,11 +209,8 @@ class Answerer:
 
     def evidence(self, question: str) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
-        policy = self.policy
-        hits = retrieve(
-            self.reader, self.embedder, question, limit=policy.n_hits, hybrid=policy.hybrid
-        )
-        return self._select(question, hits)
+        found = self.search(self.reader, self.embedder, question, limit=self.policy.n_hits)
+        return self._select(question, found)
 
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""
@@ -135,7 +219,7 @@ class Answerer:
 
     def _select(self, question: str, found: Retrieved) -> list[Passage]:
         policy = self.policy
-        return select(
+        return self.select(
             found.hits,
             self.reader,
             wanted=terms(question),
@@ -143,7 +227,6 @@ class Answerer:
             passage_tokens=policy.passage_tokens,
             decay=policy.per_document_decay,
             count=text_counter(self.slm),
-            whole_sections=policy.whole_sections,
         )
 
     def _draft(
@@ -152,23 +235,20 @@ class Answerer:
         passages: Sequence[Passage],
         way: Route,
         mode: Mode,
-        tell: Progress,
     ) -> tuple[Draft, Route]:
         """An attempt along the route, and a second one by the LLM where the first is weak."""
         if way.deep:
-            return self._deep(question, passages, tell), way
-        first = self._attempt(way.model, question, passages, tell)
+            return self._deep(question, passages), way
+        first = self._attempt(way.model, question, passages)
         why = self._escalation(first, way, mode)
         if why is None:
             return first, way
-        second = self._attempt("llm", question, passages, tell)
+        second = self._attempt("llm", question, passages)
         usage = {**first.usage, **second.usage}
         both = Draft(second.passages, second.generated, second.grounded, usage)
         return both, way.with_escalation(why)
 
-    def _attempt(
-        self, role: Role, question: str, passages: Sequence[Passage], tell: Progress
-    ) -> Draft:
+    def _attempt(self, role: Role, question: str, passages: Sequence[Passage]) -> Draft:
         model = self.slm if role == "slm" else self.llm
         budget = self.policy.budget(role)
         packed = pack(
@@ -179,7 +259,6 @@ class Answerer:
             answer_tokens=budget.answer,
             reserve_tokens=budget.repair,
         )
-        tell(f"{role} reads {len(packed.passages)} sections ({packed.prompt_tokens} tokens)")
         generated = generate(
             model, packed, repair_tokens=budget.repair, timeout_s=self.policy.timeout_s
         )
@@ -187,8 +266,7 @@ class Answerer:
         usage = add_usage({}, role, *generated.completions)
         return Draft(packed.passages, generated, grounded, usage)
 
-    def _deep(self, question: str, passages: Sequence[Passage], tell: Progress) -> Draft:
-        tell("slm reads each document, llm combines them")
+    def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
         made = synthesise(
             question,
             passages,
@@ -203,17 +281,11 @@ class Answerer:
         return Draft(made.packed.passages, made.generated, grounded, usage, made.notes)
 
     def _ground(self, generated: Generated, passages: Sequence[Passage], question: str) -> Grounded:
-        return ground(
-            generated.text,
-            passages,
-            question,
-            min_support=self.policy.min_support,
-            checked=self.policy.checked,
-        )
+        return self.check(generated.text, passages, question, min_support=self.policy.min_support)
 
     def _escalation(self, draft: Draft, way: Route, mode: Mode) -> str | None:
         """Why the LLM should be asked as well, as a sentence; None if it should not."""
-        if way.model != "slm" or mode != "auto" or self.policy.route != "auto":
+        if way.model != "slm" or mode != "auto":
             return None
         similarity = float(way.features["similarity"])
         if draft.abstains:
@@ -273,7 +345,3 @@ def _abstention(draft: Draft | None) -> str:
 def _confidence(generated: Generated) -> float | None:
     margin = generated.mean_logprob
     return None if margin is None else math.exp(margin)
-
-
-def _silent(_: str) -> None:
-    return None

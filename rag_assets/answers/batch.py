@@ -1,4 +1,4 @@
-"""Many questions in a row: one bad question must not cost the answers to the others."""
+"""Ask many questions one after another; a question that fails does not stop the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

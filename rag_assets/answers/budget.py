@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag_assets.answers.prompts import Message
-from rag_assets.models.clients.openai_http import ChatModel
+from rag_assets.errors import RagError
+from rag_assets.models.protocols import ChatModel
 from rag_assets.retrieval.passages import Passage
 
 Build = Callable[[Sequence[Passage]], list[Message]]
 MIN_UNITS_TOKENS = 24  # evidence room below which a further passage is not worth its name line
 
 
-class BudgetError(ValueError):
+class BudgetError(RagError):
     """Scaffold, question and answer alone do not fit the model's context window."""
 
 
@@ -29,7 +30,6 @@ class Packed:
         prompt_tokens: exact size of ``messages``.
         evidence_tokens: what the passages added to the prompt.
         answer_tokens: what may be generated.
-        n_left_out: passages for which there was no room.
     """
 
     messages: list[Message]
@@ -37,7 +37,6 @@ class Packed:
     prompt_tokens: int
     evidence_tokens: int
     answer_tokens: int
-    n_left_out: int
 
 
 def text_counter(model: ChatModel) -> Callable[[str], int]:
@@ -103,7 +102,6 @@ def pack(
         prompt_tokens,
         max(0, prompt_tokens - bare),
         answer_tokens,
-        len(passages) - len(chosen),
     )
 
 

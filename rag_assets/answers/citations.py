@@ -1,4 +1,4 @@
-"""Citations: every sentence of an answer points at text that supports it, or leaves the answer."""
+"""Citations: each sentence of an answer cites text that supports it, or it is removed."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
 from rag_assets.answers.questions import asks_yes_or_no, offers_choice
-from rag_assets.retrieval.passages import Passage, Piece, is_row
+from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
@@ -85,7 +85,6 @@ def ground(
     question: str,
     *,
     min_support: float,
-    checked: bool = True,
 ) -> Grounded:
     """Check an answer against its evidence, sentence by sentence.
 
@@ -94,7 +93,6 @@ def ground(
         passages: evidence in order of its numbers, from 1.
         question: what was asked; its own numbers need no evidence.
         min_support: share of a sentence's content words that its passages must hold.
-        checked: False keeps unsupported sentences, with the citations they claim.
     """
     claims = parse_claims(answer)
     facts = [claim for claim in claims if not claim.is_refusal]
@@ -106,35 +104,31 @@ def ground(
     removed: list[str] = []
     moved = 0
     for claim in facts:
-        found = (
-            supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
-            if checked
-            else [n - 1 for n in claim.markers if 1 <= n <= len(passages)]
-        )
+        found = supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
         if found is None and _says_nothing(claim):
             found = []
         read = [passages[index] for index in found or ()]
-        if checked and (_is_label(claim.text, read) or _is_row_of_another(claim, read, evidence)):
+        if _is_label(claim.text, read) or _is_row_of_another(claim, read, evidence):
             found = None
         if found is None:
             removed.append(claim.text)
             continue
         moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
         kept.append((claim, found))
-    void = _is_of_another_year(question, kept, evidence) or _repeats_question(question, kept)
-    if checked and void:
+    if _is_of_another_year(question, kept, evidence) or _repeats_question(question, kept):
         return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
-    kept = _with_bare_answers_supported(kept, evidence)
-    if checked and not any(found for _, found in kept):
+    kept = with_bare_answers_supported(kept, evidence)
+    if not any(found for _, found in kept):
         return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
-    return _written(kept, evidence, tuple(removed), _notes(moved, len(removed), len(facts)))
+    notes = _notes(moved, len(removed), len(facts))
+    return written(kept, evidence, tuple(removed), notes)
 
 
 def _is_label(text: str, passages: Sequence[Passage]) -> bool:
     """Whether it only repeats a heading of its evidence: "4.2 Equipment", "Rates".
 
     A heading is a name of the passage, or a line that begins with a section's number and is no
-    sentence. Small models copy one where the answer should stand.
+    sentence. Small models copy one instead of the answer.
     """
     bare = _folded(text)
     for passage in passages:
@@ -146,7 +140,7 @@ def _is_label(text: str, passages: Sequence[Passage]) -> bool:
 
 
 def _is_row_of_another(claim: Claim, read: Sequence[Passage], evidence: Evidence) -> bool:
-    """Whether its figure stands in a table row that lacks a name which question and claim share.
+    """Whether its figure is in a table row that lacks a name which question and claim share.
 
     "MV Bramble carries 11 liferafts" holds every word of a table without Bramble, and 11.
     """
@@ -156,9 +150,9 @@ def _is_row_of_another(claim: Claim, read: Sequence[Passage], evidence: Evidence
         (unit.text, passage)
         for passage in read
         for unit in passage.units()
-        if is_row(unit.text) and figures & numbers(unit.text)
+        if unit.is_row and figures & numbers(unit.text)
     ]
-    prose = numbers("\n".join(u.text for p in read for u in p.units() if not is_row(u.text)))
+    prose = numbers("\n".join(u.text for p in read for u in p.units() if not u.is_row))
     if not names or not rows or figures & prose:
         return False
     return not any(
@@ -167,7 +161,7 @@ def _is_row_of_another(claim: Claim, read: Sequence[Passage], evidence: Evidence
 
 
 def _prose_terms(passage: Passage) -> frozenset[str]:
-    return terms("\n".join(unit.text for unit in passage.units() if not is_row(unit.text)))
+    return terms("\n".join(unit.text for unit in passage.units() if not unit.is_row))
 
 
 def _is_of_another_year(
@@ -200,7 +194,7 @@ def _says_nothing(claim: Claim) -> bool:
     return not terms(claim.text)
 
 
-def _with_bare_answers_supported(
+def with_bare_answers_supported(
     kept: list[tuple[Claim, list[int]]], evidence: Evidence
 ) -> list[tuple[Claim, list[int]]]:
     """Give an answer that is only "Yes." the passage that speaks most of the question."""
@@ -222,11 +216,11 @@ def _notes(moved: int, removed: int, total: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _written(
+def written(
     kept: Sequence[tuple[Claim, list[int]]],
     evidence: Evidence,
-    removed: tuple[str, ...],
-    notes: tuple[str, ...],
+    removed: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Grounded:
     """The kept sentences as one text with renumbered markers, and the citations they name."""
     citations: dict[tuple[str, int, int], Citation] = {}

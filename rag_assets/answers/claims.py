@@ -1,8 +1,8 @@
-"""An answer as claims: its sentences, what each cites, and whether evidence supports it.
+"""An answer as claims: its sentences, what each cites, and whether the evidence supports it.
 
-Support is lexical: the content words of a sentence must mostly occur in the passages it cites, and
-every number in it must. That catches what small models get wrong most, a fact of one document told
-of another and a number out of nowhere, in microseconds and without another model call.
+The check compares words: most content words of a sentence, and every number in it, must occur in
+the passages that it cites. This catches what small models get wrong most: a fact of one document
+told about another, and a number that occurs nowhere. It takes microseconds and no model call.
 """
 
 import re
@@ -153,7 +153,7 @@ def supporting(
 
 
 def _names(text: str, evidence: Evidence) -> frozenset[str]:
-    """Stems of the claim's capitalised words that name a passage (stand in its title)."""
+    """Stems of the claim's capitalised words that name a passage (are in its title)."""
     capitalised = content_words(" ".join(re.findall(r"[^\W\d_a-z][\w'\u2019-]*", text)))
     return capitalised & evidence.names
 

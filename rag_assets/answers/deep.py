@@ -1,7 +1,7 @@
-"""Deep mode: a map-reduce over documents. The SLM reads each, the LLM reads what it marked.
+"""Deep mode, a map-reduce over documents: the SLM marks sentences, the LLM writes from them.
 
-The map sees more text than one prompt holds. What the SLM copies is matched back to the document's
-own sentences, so the reduce reads text with true offsets and nothing that the SLM made up.
+The map reads more text than one prompt can hold. What the SLM copies is matched with the sentences
+of the document, so the reduce reads text with true offsets and nothing that the SLM made up.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from rag_assets.answers.budget import Packed, pack
 from rag_assets.answers.policy import DeepBudget
 from rag_assets.answers.prompts import NOTHING, answer_messages, extract_messages
 from rag_assets.answers.repair import Generated, generate
-from rag_assets.models.clients.openai_http import ChatModel, Completion
+from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, sentences, terms
 

@@ -1,4 +1,4 @@
-"""The table ``answers``: every answer given, whoever asked.
+"""The table ``answers``: every answer that was given, whoever asked.
 
 Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may write at once.
 """

@@ -1,11 +1,12 @@
 """Every number that answering depends on, with its reason, in one value.
 
 Budgets decide latency. On two CPU cores the SLM reads about 1,200 prompt tokens a second and
-writes 24, the LLM reads 550 and writes 11: 600 tokens of evidence and 30 of answer are about 2 s
-of SLM, 950 and 30 are about 5 s of LLM. The target is 5-7 s an answer.
+writes 24, the LLM reads 550 and writes 11. So 600 tokens of evidence and 30 of answer take the SLM
+about 2 s; 950 and 30 take the LLM about 5 s. The target is 5-7 s an answer.
 
-Little evidence is also better read. Of 28 golden look-ups (2-core AMD EPYC, 2026-11-22) the SLM
-alone answered 13 from six passages and 16 from three, the LLM alone 19 from nine and 22 from four.
+Models also read little evidence better. Of 28 golden look-ups (2-core AMD EPYC, 2026-11-22) the
+SLM alone answered 13 from six passages and 16 from three; the LLM alone answered 19 from nine and
+22 from four.
 """
 
 from dataclasses import dataclass, field
@@ -71,12 +72,6 @@ class AnswerPolicy:
         min_support: share of a sentence's content words that a cited passage must hold.
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
-        route: "auto", or one model for everything (the ablation's baselines).
-        hybrid: False searches by vector alone, without BM25 (the ablation's baseline).
-        whole_sections: False puts bare chunks into the prompt (the ablation's baseline).
-        checked: False keeps unsupported sentences (the ablation's baseline).
-        auto_deep: let the router choose deep mode; off, since it takes about 12 s on two cores.
-        deep_documents: documents that must carry the question's words before it does.
         timeout_s: for one model call.
     """
 
@@ -92,12 +87,6 @@ class AnswerPolicy:
     min_support: float = 0.5
     passage_tokens: int = 180
     per_document_decay: float = 0.85
-    route: Literal["auto", "slm", "llm"] = "auto"
-    hybrid: bool = True
-    whole_sections: bool = True
-    checked: bool = True
-    auto_deep: bool = False
-    deep_documents: int = 4
     timeout_s: float = 300.0
 
     def budget(self, role: Role) -> Budget:

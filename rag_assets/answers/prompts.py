@@ -1,11 +1,11 @@
-"""The prompts: a static scaffold first, then the evidence, then the question.
+"""The prompts: first a scaffold that never changes, then the evidence, then the question.
 
-The scaffold never changes, so the engine keeps its prefix in the KV cache. Its blocks are 16
-tokens on a GPU and up to 128 on a CPU, and a prefix shorter than one block is never found again:
-the scaffolds below, with their examples, are longer than 128 tokens.
+Because the scaffold never changes, the engine keeps its prefix in the KV cache. A block of the
+cache has 16 tokens on a GPU and up to 128 on a CPU, and a prefix shorter than one block is never
+found again. So the scaffolds below, with their examples, are longer than 128 tokens.
 
-Evidence is data: it stands between delimiters that it cannot forge, and the control tokens of
-chat templates ("<|im_start|>") are broken up, so that a document cannot begin a turn of its own.
+Evidence is data. It is enclosed in delimiters that it cannot forge, and control tokens of chat
+templates ("<|im_start|>") are broken up, so that a document cannot begin a turn of its own.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Final
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
 from rag_assets.documents.readers.tables import names_below, names_groups
-from rag_assets.retrieval.passages import Passage, cells_of, is_rule
+from rag_assets.retrieval.passages import LEFT_OUT, Passage, cells_of, is_rule
 
 Message = dict[str, str]
 
@@ -94,23 +94,26 @@ def _messages(scaffold: str, question: str, passages: Sequence[Passage], cue: st
 
 def _numbered(n: int, passage: Passage) -> str:
     name = " ".join(passage.title.split())
-    return as_data(f"[{n}] {name}\n{with_labelled_cells(passage.text)}")
+    return as_data(f"[{n}] {name}\n{with_labelled_cells(list(passage.lines()))}")
 
 
-def with_labelled_cells(text: str) -> str:
+def with_labelled_cells(text: Sequence[tuple[str, bool]]) -> str:
     """The text with every cell of its tables named by its column; empty ones are left out.
 
     Small models lose the column: of "Rowan | 2 | 11 | 56" they take any number. "Rowan; slides: 2;
     rafts: 11; jackets: 56" they read right.
+
+    Args:
+        text: its lines, each with whether it stands in a table.
     """
     lines: list[str] = []
     header: list[str] | None = None
-    rows = [cells_of(line) for line in text.splitlines()]
-    for n, (line, cells) in enumerate(zip(text.splitlines(), rows, strict=True)):
-        if is_rule(line):
+    rows = [cells_of(line) if in_table else [line] for line, in_table in text]
+    for n, ((line, in_table), cells) in enumerate(zip(text, rows, strict=True)):
+        if in_table and is_rule(line):
             lines.append(line)
         elif len(cells) < 2:
-            header = None if line.strip() and line.strip() != "[...]" else header
+            header = None if line.strip() and line.strip() != LEFT_OUT else header
             lines.append(line)
         elif header is None or len(header) != len(cells):
             is_caption = sum(bool(cell.strip(" |")) for cell in cells) < 2

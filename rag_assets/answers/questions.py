@@ -1,11 +1,11 @@
-"""What counts as a question, and what of a long one is embedded."""
+"""Which questions are accepted, and which part of a long one is embedded."""
 
 import re
 import unicodedata
 
 from rag_assets.answers.policy import MODES, Mode
-from rag_assets.models.clients.openai_http import ChatModel, Embedder
-from rag_assets.retrieval.terms import sentences
+from rag_assets.errors import RagError
+from rag_assets.models.protocols import ChatModel
 
 MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
 # A question that "yes" or "no" answers: it, or a part of it, begins with an auxiliary verb. One
@@ -23,7 +23,7 @@ _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class QuestionError(ValueError):
+class QuestionError(RagError):
     """The question cannot be answered as asked; the message says what to change."""
 
 
@@ -75,36 +75,6 @@ def check_question(question: str, *, max_tokens: int, model: ChatModel | None = 
                 "a source"
             )
     return text
-
-
-def embeddable(question: str, embedder: Embedder) -> str:
-    """What of the question the embedder reads: all of it, or the last sentences that fit.
-
-    People give context first and ask last, so the end of a long question is kept. A last sentence
-    that is itself too long keeps its last words; a single word too long, its last characters.
-    """
-    if embedder.count(question) <= embedder.max_tokens:
-        return question
-    starts = [start for start, _ in sentences(question)]
-    kept = _first_fitting(question, starts, embedder)
-    if kept is None:
-        words = [match.start() for match in re.finditer(r"\S+", question)]
-        kept = _first_fitting(question, words, embedder)
-    if kept is None:
-        kept = _first_fitting(question, list(range(len(question))), embedder)
-    return question if kept is None else question[kept:]
-
-
-def _first_fitting(text: str, starts: list[int], embedder: Embedder) -> int | None:
-    """The first of the ascending ``starts`` whose tail fits the window; None if none does."""
-    low, high = 0, len(starts)
-    while low < high:
-        middle = (low + high) // 2
-        if embedder.count(text[starts[middle] :]) <= embedder.max_tokens:
-            high = middle
-        else:
-            low = middle + 1
-    return starts[low] if low < len(starts) else None
 
 
 def asks_yes_or_no(question: str) -> bool:

@@ -1,14 +1,14 @@
-"""Generate, and repair a cut answer once: ``finish_reason`` is a signal, not a detail.
+"""Generate an answer, and continue it once if it was cut (``finish_reason`` is "length").
 
-An answer that ends with "length" broke off in the middle of a sentence. It is continued from where
-it stopped, with the budget's repair tokens; the prompt is then in the engine's prefix cache. What
-is still cut after that ends at its last whole sentence, and says "length" to everybody.
+A cut answer breaks off in the middle of a sentence. It is continued from there with the budget's
+repair tokens; the prompt is in the engine's prefix cache by then. If it is still cut, the answer
+ends at its last whole sentence, and its finish reason stays "length".
 """
 
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.budget import Packed
-from rag_assets.models.clients.openai_http import ChatModel, Completion
+from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.terms import sentences
 
 CUT = "length"
@@ -33,7 +33,7 @@ class Generated:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Of the first call; the continuation is conditioned on it."""
+        """The mean of the first call; the continuation depends on it."""
         return self.completions[0].mean_logprob
 
 
@@ -70,7 +70,7 @@ def generate(
 
 
 def _ended(generated: Generated) -> Generated:
-    """Without the broken sentence at the end, where a whole one stands before it."""
+    """Without the broken sentence at the end, if there is a whole one before it."""
     spans = sentences(generated.text)
     if len(spans) < 2 or generated.text[-1] in ".!?":
         return generated

@@ -1,11 +1,12 @@
-"""Which brain answers: one rule, applied after retrieval, that says why in a sentence.
+"""Which model answers: one rule, applied after retrieval, that gives its reason in a sentence.
 
-A look-up goes to the SLM, a question that needs several documents or an explanation to the LLM.
-The question alone cannot tell: "Which ship is the fastest?" is a look-up where one page says so
-and a comparison where six pages give a speed each. So the evidence is read, too.
+The SLM answers look-ups. The LLM answers questions that need several documents or an explanation.
+The question alone cannot tell them apart: "Which ship is the fastest?" is a look-up where one page
+gives the answer, and a comparison where six pages give one speed each. So the rule reads the
+evidence as well.
 
-Questions of two parts, and those that name a thing by another fact ("the captain of the ship that
-..."), go to the LLM: of eight such that the SLM answered, none was right (2026-11-22).
+Questions of two parts, and questions that name a thing by another fact ("the captain of the ship
+that ..."), go to the LLM: the SLM answered eight such questions, and none was right (2026-11-22).
 """
 
 import re
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rag_assets.answers.policy import AnswerPolicy, Mode, Role
+from rag_assets.answers.policy import Mode, Role
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, terms
 
@@ -68,7 +69,7 @@ class Route:
     features: Mapping[str, Any] = field(default_factory=dict)
 
     def with_escalation(self, why: str) -> "Route":
-        """The route after the LLM was asked, too."""
+        """The route after the LLM was asked as well."""
         return Route("llm", self.deep, f"{self.reason} {why}", True, self.features)
 
 
@@ -100,29 +101,21 @@ def features_of(question: str, passages: Sequence[Passage]) -> dict[str, Any]:
     }
 
 
-def route(question: str, passages: Sequence[Passage], mode: Mode, policy: AnswerPolicy) -> Route:
+def route(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     """Choose the model for a question whose evidence is known.
 
     Args:
         question: as checked.
         passages: selected evidence, best first.
         mode: "fact" forces the SLM, "deep" the map-reduce, "auto" applies the rule.
-        policy: may force a model.
     """
     features = features_of(question, passages)
     if mode == "fact":
         return Route("slm", False, "Mode fact asks for a look-up by the SLM.", False, features)
     if mode == "deep":
         return Route("llm", True, "Mode deep asks for a synthesis over documents.", False, features)
-    if policy.route != "auto":
-        reason = f"The policy sends every question to the {policy.route.upper()}."
-        return Route(policy.route, False, reason, False, features)
     model, reason = _rule(features)
-    covering = features["covering_documents"]
-    deep = model == "llm" and policy.auto_deep and covering >= policy.deep_documents
-    if deep:
-        reason += f" {covering} documents speak of it: more than one prompt should hold."
-    return Route(model, deep, reason, False, features)
+    return Route(model, False, reason, False, features)
 
 
 def _rule(features: Mapping[str, Any]) -> tuple[Role, str]:

@@ -1,7 +1,7 @@
 """Walk an answer back: answer, chunk, section, document, source file, raw bytes, Dagster runs.
 
-The lake moves on after an answer was given. Where a row is gone since, the trace says so and shows
-what the generation that the answer was produced on still knows: its version of the index is kept.
+The lake changes after an answer was given. If a row is gone, the trace says so and shows what the
+answer's generation still knows: its version of the index is kept.
 """
 
 import json
@@ -51,7 +51,7 @@ class Trace:
     Attributes:
         row: of the table ``answers``.
         generation: id, creation time and run of the index it was produced on.
-        generation_note: what is to be said of the generation today.
+        generation_note: what has become of the generation since.
         citations: in order of their numbers.
     """
 

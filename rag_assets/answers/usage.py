@@ -1,9 +1,9 @@
-"""What model calls cost, and how one of them is repaired when it was cut."""
+"""What model calls cost, and which of them were repaired."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag_assets.models.clients.openai_http import Completion
+from rag_assets.models.protocols import Completion
 
 
 @dataclass(frozen=True, slots=True)

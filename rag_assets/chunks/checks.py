@@ -1,44 +1,41 @@
 """Checks on ``chunks``; each proves one property."""
 
-import dagster as dg
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rag_assets.chunks import stage as cut
-from rag_assets.chunks.assets import chunks
+from rag_assets.chunks import stage as chunks
 from rag_assets.chunks.chunking import embedded_text
+from rag_assets.lake.figures import Finding
 from rag_assets.lake.identity import value_hash
-from rag_assets.lake.resource import LakeResource, partitions_to_check
 from rag_assets.lake.store import LakeStore, batches, quoted
 from rag_assets.models.clients.window import EmbedderWindow
-from rag_assets.models.resource import ModelsResource
 
 COUNTED = "checks/chunks_fit"  # folder of records: what passed, once a partition
 
 
-@dg.asset_check(asset=chunks, blocking=True)
 def chunks_fit_the_embedder(
-    context: dg.AssetCheckExecutionContext, store: LakeResource, models: ModelsResource
-) -> dg.AssetCheckResult:
+    store: LakeStore, partitions: Sequence[str], window: EmbedderWindow
+) -> Finding:
     """Counted anew by the embedder's own tokenizer, no chunk exceeds its window.
 
     What exceeds it the model would cut off without a word, and the end of the chunk would be lost.
     Rows that passed are not counted again.
     """
-    window = models.embedder_window
     too_long: list[str] = []
     n_counted = n_chunks = largest = 0
-    for partition in partitions_to_check(context, store.client, cut.TABLE.name):
-        sizes, n_rows = _uncounted(store.client, partition, window)
+    for partition in partitions:
+        sizes, n_rows = _uncounted(store, partition, window)
         n_counted, n_chunks = n_counted + len(sizes), n_chunks + n_rows
         largest = max(largest, *sizes.values(), 0)
         too_long += [chunk_id for chunk_id, size in sizes.items() if size > window.max_tokens]
-    return dg.AssetCheckResult(
-        passed=not too_long,
-        description=f"{len(too_long)} of {n_counted} chunks exceed {window.max_tokens} tokens; "
+    return Finding(
+        not too_long,
+        f"{len(too_long)} of {n_counted} chunks exceed {window.max_tokens} tokens; "
         f"{n_chunks - n_counted} were counted before",
-        metadata={"n_chunks": n_chunks, "largest": largest, "first": too_long[:10]},
+        {"n_chunks": n_chunks, "largest": largest, "first": too_long[:10]},
     )
 
 
@@ -46,8 +43,8 @@ def _uncounted(
     store: LakeStore, partition: str, window: EmbedderWindow
 ) -> tuple[dict[str, int], int]:
     """Chunk id -> tokens of the rows whose run has not passed yet; and how many rows there are."""
-    table = store.table(cut.TABLE.name, partition)
-    written_by = store.read(cut.TABLE.name, partition, columns=["run_id"])
+    table = store.table(chunks.TABLE.name, partition)
+    written_by = store.read(chunks.TABLE.name, partition, columns=["run_id"])
     if table is None or written_by is None:
         return {}, 0
     runs = set(pc.unique(written_by["run_id"]).to_pylist())
@@ -66,24 +63,21 @@ def _uncounted(
     return sizes, written_by.num_rows
 
 
-@dg.asset_check(asset=chunks, blocking=True)
-def chunk_ids_unique(
-    context: dg.AssetCheckExecutionContext, store: LakeResource
-) -> dg.AssetCheckResult:
+def chunk_ids_unique(store: LakeStore, partitions: Sequence[str]) -> Finding:
     """No two chunks share an id; a clash would make the index lose a row.
 
-    A run looks at its own partitions: ids follow from the document's, which stands in one of them.
+    A run looks at its own partitions: ids follow from the document's id, and a document is in one.
     """
     columns = [
         rows["chunk_id"].combine_chunks()
-        for partition in partitions_to_check(context, store.client, cut.TABLE.name)
-        if (rows := store.client.read(cut.TABLE.name, partition, columns=["chunk_id"])) is not None
+        for partition in partitions
+        if (rows := store.read(chunks.TABLE.name, partition, columns=["chunk_id"])) is not None
     ]
     ids = pa.concat_arrays(columns) if columns else pa.array([], pa.string())
     counts = pc.value_counts(ids)
     clashes = counts.filter(np.asarray(counts.field("counts")) > 1).field("values").to_pylist()
-    return dg.AssetCheckResult(
-        passed=not clashes,
-        description=f"{len(clashes)} of {len(counts)} chunk ids occur more than once",
-        metadata={"n_chunks": len(counts), "first": clashes[:10]},
+    return Finding(
+        not clashes,
+        f"{len(clashes)} of {len(counts)} chunk ids occur more than once",
+        {"n_chunks": len(ids), "first": clashes[:10]},
     )

@@ -1,20 +1,22 @@
 """Cut sections into chunks that fit the embedder's window, counted by its own tokenizer.
 
-What is embedded is a header (``headers``) and the text. These laws hold, the first ones first:
+What is embedded is a header (``headers``) and the text. Four rules hold; an earlier rule wins over
+a later one:
 
-1. A chunk and its header have at most ``max_tokens`` tokens, and the chunk at most
-   ``CHARS_A_TOKEN`` characters for each of them: to some tokenizers any word of over 100 letters,
-   a picture in base 64, say, is one token.
-2. Every character that is no white space is in exactly one chunk, in order.
-3. A chunk's text has at least ``MIN_TOKENS`` tokens, or all of its section: what would be less
-   shares with its neighbour, if need be a table's rows. What has too many characters may be less.
-4. Blocks that fit stay whole, tables and code, too; longer ones are cut at blank lines, else
-   between lines (rows of a table), else cells, sentences, words, and only then between tokens.
-   A chunk that begins below the first rows of a table repeats the names of its columns.
+1. A chunk and its header have at most ``max_tokens`` tokens. The chunk has at most
+   ``CHARS_A_TOKEN`` characters for each of them, because some tokenizers count any word of over 100
+   letters, such as a picture in base 64, as one token.
+2. Every character that is not white space is in exactly one chunk, in order.
+3. A chunk's text has at least ``MIN_TOKENS`` tokens, unless its section has fewer. A smaller rest
+   takes text from its neighbour, rows of a table if it must. A chunk that reached the limit of
+   characters may be smaller.
+4. Blocks that fit stay whole, also tables and code. Longer blocks are cut at blank lines, else
+   between lines (rows of a table), else cells, sentences, words, and last between tokens. A chunk
+   that begins below the first rows of a table repeats the names of its columns.
 
-A section is tokenised once. Sizes of its slices follow from where its tokens begin, which is exact
-if the tokenizer is additive (``Counter.is_additive``) and the slice ends at white space; any other
-slice is counted anew, and cut again should it exceed the window.
+A section is tokenised once. The sizes of its slices follow from the offsets of its tokens. That is
+exact if the tokenizer is additive (``Counter.is_additive``) and the slice ends at white space. Any
+other slice is counted again, and cut again if it exceeds the window.
 """
 
 import re
@@ -25,14 +27,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_assets.chunks.headers import HEADER_SHARE, Header, column_names, table_body
-from rag_assets.chunks.sizes import (
-    CALL_CHARS,
-    CHARS_A_TOKEN,
-    WHITE_SPACE,
-    Counter,
-    Sizes,
-    measure,
-)
+from rag_assets.chunks.sizes import CALL_CHARS, CHARS_A_TOKEN, WHITE_SPACE, Sizes, measure
+from rag_assets.models.protocols import Counter
 
 # About a sentence: less than that (the last word of a list, one row of numbers) matches questions
 # by accident and answers none. The window's eighth where that is less, so that two always fit.
@@ -195,7 +191,7 @@ class _Cutter:
         )
 
     def refitted(self, start: int, end: int, counter: Counter) -> Iterator[Chunk]:
-        """The slice, counted anew, in as many parts as it takes to fit."""
+        """The slice, counted again, in as many parts as it takes to fit."""
         if not self._text[start:end].strip():
             return
         n_tokens = counter.count(self.embedded(self.chunk(start, end)))
@@ -253,7 +249,7 @@ class _Cutter:
     def _end_of(self, start: int) -> int:
         """Where the chunk after the one that begins here begins, the coarsest place in reach.
 
-        The first token that does not fit stands in a block. If that block fits into a chunk, it
+        The first token that does not fit is in a block. If that block fits into a chunk, it
         begins the next one; else its part between blank lines does, if that fits, and so on.
         """
         over = self._over(start)

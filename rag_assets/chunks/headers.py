@@ -1,15 +1,16 @@
-"""What is embedded in front of a chunk's text, so that it can be understood and found alone.
+"""The header that is embedded in front of a chunk, so that the chunk can be understood alone.
 
-A line "title > heading > heading", and for a chunk that begins in the middle of a table the rows
-that name its columns.
+It is a line "title > heading > heading". For a chunk that begins in the middle of a table it also
+holds the rows that name the table's columns.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rag_assets.chunks.sizes import CHARS_A_TOKEN, Counter, Sizes
+from rag_assets.chunks.sizes import CHARS_A_TOKEN, Sizes
 from rag_assets.documents.readers.tables import has_header, names_groups
+from rag_assets.models.protocols import Counter
 
 # Of the window at most, each for the line and the columns: half of it is left for text.
 HEADER_SHARE = 0.25
@@ -29,7 +30,7 @@ class Header:
 def make_headers(
     paths: Sequence[tuple[str, Sequence[str]]], counter: Counter, max_tokens: int
 ) -> list[Header]:
-    """For each title and heading path the line that says where a chunk stands.
+    """For each title and heading path, the line that says where a chunk is.
 
     It has at most a quarter of a chunk's tokens, and of its characters. When it is too long its
     middle goes first: the title and the nearest heading say most. Titles and headings are counted

@@ -1,8 +1,8 @@
-"""How many tokens stand between any two offsets of a text, from tokenising it once.
+"""How many tokens are between any two offsets of a text, from tokenising the text once.
 
-Texts are tokenised many at a time, which uses all cores, and long ones in segments, so that the
-tokenizer's own objects (about 100 bytes a token) never exist for a whole spreadsheet at once: of a
-text in segments only the places where tokens begin are kept, 4 bytes each.
+Many texts are tokenised at a time, which uses all cores. Long texts are tokenised in segments, so
+that the tokenizer's own objects (about 100 bytes a token) never exist for a whole spreadsheet at
+once. Of a text in segments only the offsets at which tokens begin are kept, 4 bytes each.
 """
 
 import re
@@ -10,32 +10,15 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from rag_assets.models.clients.tokens import Encoding
+from rag_assets.models.protocols import Counter, Encoding
 
 CALL_CHARS = 300_000  # handed over in one call: some 75,000 tokens; the next is tokenised meanwhile
 SEGMENT_CHARS = 50_000  # many segments a call, so that no core waits for one long text
 CHARS_A_TOKEN = 16  # at most; English prose has 4 to 5, tables drawn with blanks 10
 WHITE_SPACE = " \n\t"  # of the signs that part words, those that every tokenizer takes as such
 _GAP = re.compile(f"[{WHITE_SPACE}]")
-
-
-class Counter(Protocol):
-    """The part of a tokenizer that chunking needs; special tokens are never counted."""
-
-    @property
-    def is_additive(self) -> bool:
-        """Whether texts joined by white space have the sum of their tokens."""
-
-    def count(self, text: str) -> int:
-        """Tokens of a text."""
-
-    def counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
-
-    def encode(self, texts: Sequence[str]) -> Sequence[Encoding]:
-        """Each text tokenised."""
 
 
 class Starts(Sequence[int]):

@@ -2,82 +2,69 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from rag_assets.chunks.chunking import Chunk, Section, chunk_sections, embedded_text
 from rag_assets.chunks.headers import make_headers
-from rag_assets.chunks.sizes import Counter
-from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
-from rag_assets.lake.identity import row_id, text_hash, value_hash
-from rag_assets.lake.schemas import CHUNKS, stage_rows
+from rag_assets.lake.delta import StageTable
+from rag_assets.lake.figures import Value, histogram
+from rag_assets.lake.identity import row_id, text_hash
+from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeStore, quoted
-from rag_assets.sections import stage as structure
+from rag_assets.models.protocols import Counter
+from rag_assets.sections import stage as sections
 
-CODE_VERSION = "3"
+VERSION = "4"
+CHUNKS: Final = stage_schema(
+    required("chunk_id", TEXT),
+    required("section_id", TEXT),
+    required("document_id", TEXT),
+    required("section_ordinal", pa.int32()),
+    required("ordinal", pa.int32()),  # reading order within the section, from 0
+    pa.field("page", pa.int32()),
+    required("start", pa.int64()),
+    required("end", pa.int64()),
+    required("text", TEXT),
+    CHUNK_BLOCKS,
+    required("heading_path", TEXTS),
+    required("header", TEXT),  # embedded in front of the text, see chunks/headers.py
+    required("n_tokens", pa.int32()),  # header and text, in the embedder's tokens
+    required("embedded_hash", TEXT),  # text_hash of what is embedded
+)
 # A chunk that only moved in its document keeps its vector.
 TABLE = StageTable("chunks", CHUNKS, "chunk_id", passes="embedded_hash")
 
 
-def fingerprint(tokenizer_id: str, max_tokens: int) -> str:
-    """Of the stage with this tokenizer and window."""
-    return value_hash(["chunks", CODE_VERSION, tokenizer_id, max_tokens])
-
-
-def cut_chunks(
-    store: LakeStore,
-    partition: str,
-    *,
-    counter: Counter,
-    tokenizer_id: str,
-    max_tokens: int,
-    run_id: str,
-    progress: Progress | None = None,
-) -> Report:
-    """Cut what is new or changed among the sections into chunks.
+def cut(
+    store: LakeStore, partition: str, ids: Sequence[str], counter: Counter, max_tokens: int
+) -> Mapping[str, pa.Table]:
+    """Cut sections into chunks.
 
     Args:
         store: the lake.
-        partition: partition key.
+        partition: its key.
+        ids: of sections.
         counter: the embedder's tokenizer.
-        tokenizer_id: names it and its revision; another one means other chunks.
         max_tokens: of a chunk with its header, special tokens not counted.
-        run_id: of the Dagster run.
-        progress: called with (sections done, sections to do).
     """
-    return refresh(
-        store,
-        [TABLE],
-        partition,
-        upstream=lambda: upstream_hashes(store, structure.TABLE, partition),
-        compute=lambda ids: {TABLE.name: _cut(store, partition, ids, counter, max_tokens)},
-        fingerprint=fingerprint(tokenizer_id, max_tokens),
-        run_id=run_id,
-        batch_inputs=512,
-        progress=progress,
-    )
-
-
-def _cut(
-    store: LakeStore, partition: str, ids: Sequence[str], counter: Counter, max_tokens: int
-) -> pa.Table:
-    sections = store.rows(structure.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})")
-    return stage_rows(CHUNKS, list(chunk_rows(sections, counter, max_tokens)))
+    found = store.rows(sections.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})")
+    return {TABLE.name: stage_rows(CHUNKS, list(chunk_rows(found, counter, max_tokens)))}
 
 
 def chunk_rows(
-    sections: Sequence[Mapping[str, Any]], counter: Counter, max_tokens: int
+    given: Sequence[Mapping[str, Any]], counter: Counter, max_tokens: int
 ) -> Iterator[dict[str, Any]]:
     """Rows of ``chunks`` for rows of ``sections``, offsets counted from the document's start."""
-    paths = [(section["title"], section["heading_path"]) for section in sections]
+    paths = [(section["title"], section["heading_path"]) for section in given]
     headers = make_headers(paths, counter, max_tokens)
-    given = [
+    parts = [
         Section(section["text"], section["start"], section["blocks"], header)
-        for section, header in zip(sections, headers, strict=True)
+        for section, header in zip(given, headers, strict=True)
     ]
-    cut = chunk_sections(given, counter, max_tokens=max_tokens)
-    for section, chunks in zip(sections, cut, strict=True):
+    pieces = chunk_sections(parts, counter, max_tokens=max_tokens)
+    for section, chunks in zip(given, pieces, strict=True):
         yield from _rows(section, chunks)
 
 
@@ -91,7 +78,7 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
         start = origin + chunk.start
         yield {
             "input_id": section["section_id"],
-            "input_hash": section[structure.TABLE.passes],
+            "input_hash": section[sections.TABLE.passes],
             "chunk_id": row_id("chk", section["section_id"], piece, nth),
             "section_id": section["section_id"],
             "document_id": section["document_id"],
@@ -101,8 +88,32 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
             "start": start,
             "end": origin + chunk.end,
             "text": piece,
+            "blocks": list(_within(blocks, start, origin + chunk.end)),
             "heading_path": section["heading_path"],
             "header": chunk.header,
             "n_tokens": chunk.n_tokens,
             "embedded_hash": text_hash(embedded_text(chunk.header, piece)),
         }
+
+
+def _within(
+    blocks: Sequence[Mapping[str, Any]], start: int, end: int
+) -> Iterator[dict[str, str | int]]:
+    """The parts of a section's blocks that stand between these places of the document."""
+    for block in blocks:
+        if block["start"] < end and start < block["end"]:
+            yield {
+                "kind": block["kind"],
+                "start": max(block["start"], start),
+                "end": min(block["end"], end),
+            }
+
+
+def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:
+    """How large the chunks are."""
+    sizes = [
+        row["n_tokens"]
+        for partition in partitions
+        for row in store.rows(TABLE.name, partition, columns=["n_tokens"])
+    ]
+    return {"largest_chunk": max(sizes, default=0), "tokens_per_chunk": histogram(sizes)}

@@ -1,22 +1,21 @@
 """``make demo``: from source files to three answered questions, on whatever machine this is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.rule import Rule
 
-from rag_assets.answers.rendering import record_markdown
+from rag_assets.cli.console import show_answer
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.profiles import active_profile
+from rag_assets.models.engines.engine_set import imported_ahead
+from rag_assets.models.profiles import ROLES, active_profile
 from rag_assets.orchestration import processes as stack
-from rag_assets.orchestration.refreshing import pull_weights, refresh_and_load
+from rag_assets.orchestration.refreshing import pull_weights, refresh_and_load, refresh_roles
+from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import catalog
 
-Tell = Callable[[str], None]
 SOURCE = "sample"
 
 
@@ -54,13 +53,20 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     console = Console()
     profile = active_profile()
     tell(f"profile {profile.name}: {profile.description}")
-    pull_weights(settings, tell)
+    with imported_ahead(profile, settings.cache):
+        pull_weights(settings, tell)
     started: list[stack.Started] = []
     try:
-        engines = stack.start_engines(settings, profile, tell)
-        started += [engines] if engines is not None else []
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
+        # The large model loads while documents are read. Not on a GPU: an engine that starts
+        # measures the memory that is free, and those at work would change it.
+        early = refresh_roles(settings, source.partitions) if profile.lock == "cpu" else ROLES
+        engines = stack.start_engines(settings, profile, tell, wait_for=early)
+        started += [engines] if engines is not None else []
         refresh_and_load(settings, source.partitions, tell)
+        if engines is not None:
+            late = [role for role in ROLES if role not in early]
+            stack.wait_for_engines(settings, profile, tell, engines, late)
         answerer = stack.start_answerer(settings, tell)
         started += [answerer] if answerer is not None else []
         for question in QUESTIONS:
@@ -87,7 +93,7 @@ def _ask(settings: Settings, question: Question, console: Console) -> None:
     """Ask, print, and say so if it did not go as announced."""
     console.print(Rule(question.shows))
     record = AnswererClient(settings.answerer_url).ask(question.text)
-    console.print(Markdown(record_markdown(record)))
+    show_answer(record)
     by_whom = None if record["abstained"] else record["route"]["model"]
     if by_whom != question.model:
         console.print(

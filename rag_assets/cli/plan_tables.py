@@ -5,15 +5,16 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
-from rag_assets.pipeline.plan import PartitionPlan, RefreshPlan, StagePlan
+from rag_assets.pipeline.plan import DELTA, PartitionPlan, RefreshPlan, StagePlan, duration
 
 ROWS_SHOWN = 30
 
 
 def totals_table(plan: RefreshPlan) -> Table:
     """One row a stage, summed over partitions: what becomes of its inputs; fits 80 columns."""
-    figures = ("new", "changed", "delete", "unchanged", "ask model", "tokens", "time")
+    figures = ("new", "changed", "delete", "kept", "ask model", "tokens", "time")
     table = _narrow_table("what a refresh would do", "stage", figures)
     for stage in plan.totals:
         table.add_row(stage.stage, *_cells(stage))
@@ -22,54 +23,43 @@ def totals_table(plan: RefreshPlan) -> Table:
 
 def _narrow_table(title: str, first: str, figures: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), title=title, title_justify="left")
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, no_wrap=first != "partition", overflow="fold")
     for name in figures:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     return table
 
 
 def _cells(stage: StagePlan) -> list[str]:
     tokens = "-"
     if stage.calls:
-        tokens = _number(stage, "tokens_in")
-        tokens += f" + {_number(stage, 'tokens_out')}" if stage.tokens_out else ""
+        tokens = stage.shown("tokens_in")
+        tokens += f" + {stage.shown('tokens_out')}" if stage.tokens_out else ""
     return [
-        *(_number(stage, name) for name in ("new", "changed", "gone", "unchanged")),
-        _number(stage, "calls") if stage.stage in ("embeddings", "enrichments") else "-",
+        *(stage.shown(name) for name in (*DELTA, "unchanged")),
+        stage.shown("calls") if stage.calls else "-",
         tokens,
         duration(stage.seconds),
     ]
 
 
-def _number(stage: StagePlan, name: str) -> str:
-    value = getattr(stage, name)
-    return f"~{value:,}" if name in stage.estimated else f"{value:,}"
-
-
 def partitions_table(plan: RefreshPlan) -> Table:
-    """One row a partition with work, the longest first."""
-    table = Table("partition", title="by partition", title_justify="left")
-    for name in ("read", "parse", "cut", "embed", "describe", "delete", "time"):
-        table.add_column(name, justify="right")
+    """One row a partition with work, the longest first: its files, and what models are asked."""
     busy = [one for one in plan.partitions if any(stage.has_work for stage in one.stages)]
     busy.sort(key=lambda one: -_seconds(one))
+    asking = [stage.stage for stage in plan.totals if stage.calls]
+    table = _narrow_table("by partition", "partition", ["read", *asking, "delete", "time"])
     for one in busy[:ROWS_SHOWN]:
         stages = {stage.stage: stage for stage in one.stages}
         table.add_row(
-            one.partition,
-            *(_compute(stages[name]) for name in ("source_files", "documents", "sections")),
-            *(_number(stages[name], "calls") for name in ("embeddings", "enrichments")),
-            _number(stages["source_files"], "gone"),
+            Text(one.partition),
+            one.stages[0].shown("new", "changed"),
+            *(stages[name].shown("calls") for name in asking),
+            one.stages[0].shown("gone"),
             duration(_seconds(one)),
         )
     if len(busy) > ROWS_SHOWN:
         table.caption = f"and {len(busy) - ROWS_SHOWN:,} more: --json lists all"
     return table
-
-
-def _compute(stage: StagePlan) -> str:
-    mark = "~" if {"new", "changed"} & set(stage.estimated) else ""
-    return f"{mark}{stage.to_compute:,}"
 
 
 def _seconds(partition: PartitionPlan) -> float:
@@ -107,18 +97,6 @@ def remarks(plan: RefreshPlan) -> list[str]:
     return lines
 
 
-def sentence(plan: RefreshPlan) -> str:
-    """The plan in one line, for a refresh's own log."""
-    by_name = {stage.stage: stage for stage in plan.totals}
-    files = by_name.get("source_files")
-    if files is None:
-        return "planned: nothing, no source can be read"
-    parts = [f"{_compute(files)} files to read ({size(files.n_bytes)}), {files.gone:,} gone"]
-    parts.append(f"{_number(by_name['embeddings'], 'calls')} texts to embed")
-    parts.append(f"{_number(by_name['enrichments'], 'calls')} documents to describe")
-    return f"planned: {', '.join(parts)}; about {duration(plan.seconds)}"
-
-
 def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Estimated and actual by refresh and stage, one figure where they agree; fits 80 columns.
 
@@ -140,7 +118,7 @@ def history_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _work(figures: Mapping[str, float]) -> float:
-    return sum(figures.get(name, 0) for name in ("new", "changed", "gone"))
+    return sum(figures.get(name, 0) for name in DELTA)
 
 
 def _compared(planned: Mapping[str, float], actual: Mapping[str, float]) -> Iterable[str]:
@@ -157,15 +135,6 @@ def _compared(planned: Mapping[str, float], actual: Mapping[str, float]) -> Iter
     yield pair("calls")
     yield pair("tokens_in", "tokens_out")
     yield f"{duration(planned['seconds'])} -> {duration(actual['seconds'])}"
-
-
-def duration(seconds: float) -> str:
-    """A time of two figures: 0.4 s, 12 s, 3 min, 2.5 h."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def size(n_bytes: float) -> str:

@@ -1,1 +1,1 @@
-"""Stage 2: bytes to normalised text with structure, or to a reason why not."""
+"""Stage 2: from bytes to clean text with structure, or to a reason why there is none."""

@@ -1,31 +1,30 @@
 """Checks on ``documents``; each proves one property."""
 
-import dagster as dg
+from collections.abc import Sequence
 
-from rag_assets.documents.assets import documents, rejected_documents
-from rag_assets.lake.resource import LakeResource, partitions_to_check
+from rag_assets.documents import stage as documents
+from rag_assets.lake.figures import Finding
+from rag_assets.lake.store import LakeStore
+from rag_assets.sources import stage as source_files
 
 
-@dg.asset_check(asset=documents.key, blocking=True, additional_deps=[rejected_documents.key])
-def every_file_accounted_for(
-    context: dg.AssetCheckExecutionContext, store: LakeResource
-) -> dg.AssetCheckResult:
+def every_file_accounted_for(store: LakeStore, partitions: Sequence[str]) -> Finding:
     """Each source file has either a document or a reason why not; none has both or neither."""
     wrong: list[str] = []
     n_files = 0
-    for partition in partitions_to_check(context, store.client, "source_files"):
-        files = _column(store, "source_files", partition, "uri")
-        read = _column(store, "documents", partition, "uri")
-        rejected = _column(store, "rejected_documents", partition, "uri")
+    for partition in partitions:
+        files = _uris(store, source_files.TABLE.name, partition)
+        read = _uris(store, documents.TABLE.name, partition)
+        rejected = _uris(store, documents.REJECTED.name, partition)
         n_files += len(files)
-        wrong += sorted(set(files) ^ (set(read) | set(rejected)))
-        wrong += sorted(set(read) & set(rejected))
-    return dg.AssetCheckResult(
-        passed=not wrong,
-        description=f"{len(wrong)} of {n_files} files are in neither table, or in both",
-        metadata={"n_files": n_files, "n_wrong": len(wrong), "first": wrong[:10]},
+        wrong += sorted(files ^ (read | rejected))
+        wrong += sorted(read & rejected)
+    return Finding(
+        not wrong,
+        f"{len(wrong)} of {n_files} files are in neither table, or in both",
+        {"n_files": n_files, "n_wrong": len(wrong), "first": wrong[:10]},
     )
 
 
-def _column(store: LakeResource, table: str, partition: str, column: str) -> list[str]:
-    return [row[column] for row in store.client.rows(table, partition, columns=[column])]
+def _uris(store: LakeStore, table: str, partition: str) -> set[str]:
+    return {row["uri"] for row in store.rows(table, partition, columns=["uri"])}

@@ -113,7 +113,7 @@ def _folded(match: re.Match[str]) -> str:
 
 
 def _trimmed(match: re.Match[str]) -> str:
-    """White space of code without what stands at the ends of lines, or on empty ones around it."""
+    """White space of code without what is at the ends of lines, or on empty ones around it."""
     if match.end() == len(match.string):
         return ""
     lines, line_end, indent = match[0].rpartition("\n")
@@ -193,7 +193,7 @@ def extraction(text: str, edits: Sequence[Edit]) -> str:
 
 
 def extracted_span(edits: Sequence[Edit], start: int, end: int) -> tuple[int, int]:
-    """Where ``text[start:end]`` stands in the extraction, half-open.
+    """Where ``text[start:end]`` is in the extraction, half-open.
 
     An edit that the span cuts in two belongs to it as a whole; what was taken out at its very
     edges does not.

@@ -1,5 +1,6 @@
 """Bytes to a normalised document: choose the reader, clean the text, find the language."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 
@@ -8,7 +9,7 @@ import numpy as np
 from rag_assets.documents.cleaning import Edit, clean_blocks, clean_text
 from rag_assets.documents.quality import quality_flags
 from rag_assets.documents.readers.blocks import Extracted, RejectedError, Span, well_formed
-from rag_assets.documents.readers.registry import extract
+from rag_assets.documents.readers.registry import Reader, extract
 from rag_assets.documents.signatures import bands, shingles, sketch
 
 MIN_LETTERS = 3  # below this there is nothing to ask about
@@ -36,18 +37,19 @@ class Document:
     sketch: np.ndarray
 
 
-def read_document(data: bytes, name: str) -> Document:
+def read_document(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Document:
     """Read a file's bytes.
 
     Args:
         data: the file's bytes.
         name: its path; the last part names an untitled document, and its ending tells Markdown
             from plain text, which no content does.
+        readers: further ones, asked first.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
-    extracted = _well_formed(extract(data, name))
+    extracted = _well_formed(extract(data, name, readers))
     cleaned = clean_blocks(extracted.blocks)
     text = cleaned.text
     if len(list(islice(filter(str.isalnum, text), MIN_LETTERS))) < MIN_LETTERS:

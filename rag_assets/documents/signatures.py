@@ -24,11 +24,10 @@ import re
 import numpy as np
 import xxhash
 
-from rag_assets.lake.schemas import N_BANDS
-
 VERSION = "2"  # of shingles and bands: raise it when either comes out otherwise
 SHINGLE_WORDS = 3
 SIGNATURE_SIZE = 128
+N_BANDS = 32
 SKETCH_MODULUS = 32
 # Thai and Lao; Burmese; Khmer; kana; Chinese characters, their rare ones included
 _SPACELESS_RANGES = (

@@ -1,36 +1,82 @@
 """Stage 2: from ``source_files`` to ``documents`` and ``rejected_documents``."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, fields
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from rag_assets.documents import signatures
 from rag_assets.documents.readers import ocr
 from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.registry import Reader, identity
 from rag_assets.documents.reading import Document
 from rag_assets.documents.worker import ParsingPool
-from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
+from rag_assets.lake.delta import StageTable
+from rag_assets.lake.figures import Table, Value, counted
 from rag_assets.lake.identity import row_id, text_hash
-from rag_assets.lake.schemas import DOCUMENTS, REJECTED_DOCUMENTS, stage_rows
+from rag_assets.lake.schemas import BLOCK, TEXT, TEXTS, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeStore, quoted
-from rag_assets.sources import stage as ingest
+from rag_assets.sources import stage as source_files
 
-CODE_VERSION = "7"
+VERSION = "7"
 BATCH_FILES = 64  # a commit; a kill costs at most the reading of so many
+
+EDIT: Final = pa.struct(
+    [
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("original", TEXT),  # what text[start:end] was in the reader's extraction
+    ]
+)
+
+DOCUMENTS: Final = stage_schema(
+    required("document_id", TEXT),
+    required("uri", TEXT),
+    required("raw_hash", TEXT),
+    required("text_hash", TEXT),
+    required("media_type", TEXT),
+    pa.field("encoding", TEXT),  # null where the format says it itself (PDF)
+    required("title", TEXT),
+    required("language", TEXT),  # ISO 639-1
+    pa.field("author", TEXT),  # this and the next three as the document itself states them
+    pa.field("created", TEXT),  # YYYY-MM-DD
+    pa.field("modified", TEXT),  # YYYY-MM-DD
+    pa.field("licence", TEXT),
+    required("text", TEXT),  # NFC, line ends \n
+    required("blocks", pa.list_(BLOCK)),
+    required("edits", pa.list_(EDIT)),  # leads from the text back to the extraction
+    required("flags", TEXTS),  # why this is no page to answer from; empty: it is one
+    required(
+        "bands", pa.list_(pa.uint32(), signatures.N_BANDS)
+    ),  # equal in one: maybe near duplicates
+    required("sketch", pa.list_(pa.uint64())),  # sample of the shingles, for containment
+)
+
+REJECTED_DOCUMENTS: Final = stage_schema(
+    required("uri", TEXT),
+    required("raw_hash", TEXT),
+    required("size", pa.int64()),
+    required("reason", TEXT),  # a short name to group by, e.g. "corrupt"
+    required("detail", TEXT),  # the sentence for a person
+)
+
 REJECTED = StageTable("rejected_documents", REJECTED_DOCUMENTS, "uri")
 # Bands and sketch follow from the text.
 TABLE = StageTable("documents", DOCUMENTS, "document_id", frozenset({"bands", "sketch"}))
 _NOT_STORABLE = (ValueError, OverflowError, pa.ArrowException)
 
 
-def fingerprint() -> str:
-    """Of the stage; where OCR is installed, scans give documents that they did not give before."""
-    with_ocr = "/ocr" if ocr.is_available() else ""
-    return f"documents/{CODE_VERSION}/{signatures.VERSION}{with_ocr}"
+def parts(readers: Sequence[Reader] = ()) -> dict[str, str]:
+    """What the fingerprint is made of; where OCR is installed, scans give documents as well."""
+    found = {"signatures": signatures.VERSION}
+    if ocr.is_available():
+        found["ocr"] = "ocr"
+    if readers:
+        found["readers"] = ",".join(map(identity, readers))
+    return found
 
 
 def document_id(uri: str) -> str:
@@ -38,45 +84,26 @@ def document_id(uri: str) -> str:
     return row_id("doc", uri)
 
 
-def normalise_documents(
+def read(
     store: LakeStore,
     partition: str,
-    *,
-    run_id: str,
-    progress: Progress | None = None,
-    pool: ParsingPool | None = None,
-) -> Report:
-    """Read what is new or changed at the source; every file ends in exactly one of two tables.
+    uris: Sequence[str],
+    pool: ParsingPool,
+    readers: Sequence[Reader] = (),
+) -> Mapping[str, pa.Table]:
+    """Read files, in workers that a bad one may crash; each ends in exactly one of two tables.
 
     Args:
         store: the lake.
-        partition: its key.
-        run_id: of the Dagster run.
-        progress: called with (files done, files to do).
-        pool: of workers, for several partitions one after another; None has one of its own. To
-            start a worker takes 2 s of a core.
+        partition: that the files are in.
+        uris: of the files.
+        pool: of workers.
+        readers: further ones, asked before the package's own.
     """
-    with nullcontext(pool) if pool is not None else ParsingPool() as workers:
-        return refresh(
-            store,
-            [REJECTED, TABLE],
-            partition,
-            upstream=lambda: upstream_hashes(store, ingest.TABLE, partition),
-            compute=lambda uris: _read(store, partition, uris, workers),
-            fingerprint=fingerprint(),
-            run_id=run_id,
-            batch_inputs=BATCH_FILES,
-            progress=progress,
-        )
-
-
-def _read(
-    store: LakeStore, partition: str, uris: Sequence[str], pool: ParsingPool
-) -> Mapping[str, pa.Table]:
     files = store.rows(
-        ingest.TABLE.name,
+        source_files.TABLE.name,
         partition,
-        columns=["uri", "raw_hash", "size", "problem", ingest.TABLE.passes],
+        columns=["uri", "raw_hash", "size", "problem", source_files.TABLE.passes],
         where=f"uri IN ({quoted(uris)})",
     )
     readable = [file for file in files if file["problem"] is None]
@@ -84,7 +111,8 @@ def _read(
         [
             (partial(store.get_blob, file["raw_hash"]), file["uri"].partition(":")[2])
             for file in readable
-        ]
+        ],
+        readers,
     )
     unreadable = [
         (file, RejectedError("unreadable", file["problem"])) for file in files if file["problem"]
@@ -144,7 +172,41 @@ def _row(file: Mapping[str, Any], document: Document) -> Mapping[str, Any]:
 def _origin(file: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "input_id": file["uri"],
-        "input_hash": file[ingest.TABLE.passes],
+        "input_hash": file[source_files.TABLE.passes],
         "uri": file["uri"],
         "raw_hash": file["raw_hash"],
+    }
+
+
+def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:
+    """What the documents are, and which are kept out of the index."""
+    languages: Counter[str] = Counter()
+    media_types: Counter[str] = Counter()
+    flagged: list[tuple[str, str]] = []
+    columns = ["uri", "language", "media_type", "flags"]
+    for partition in partitions:
+        for row in store.rows(TABLE.name, partition, columns=columns):
+            languages[row["language"]] += 1
+            media_types[row["media_type"]] += 1
+            if row["flags"]:
+                flagged.append((row["uri"], "; ".join(row["flags"])))
+    return {
+        "languages": counted(languages),
+        "media_types": counted(media_types),
+        "n_flagged": len(flagged),
+        "kept_out_of_the_index": Table(("uri", "flags"), sorted(flagged)),
+    }
+
+
+def rejects_summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:
+    """Why files gave no document."""
+    columns = ["uri", "reason", "detail"]
+    rejects = sorted(
+        (row["uri"], row["reason"], row["detail"])
+        for partition in partitions
+        for row in store.rows(REJECTED.name, partition, columns=columns)
+    )
+    return {
+        "reasons": counted(Counter(reason for _, reason, _ in rejects)),
+        "rejects": Table(("uri", "reason", "detail"), rejects),
     }

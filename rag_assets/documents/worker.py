@@ -1,13 +1,13 @@
-"""Parsing in processes of their own: a crash, an endless loop or a bomb costs one document.
+"""Read files in worker processes: a crash, an endless loop or a bomb costs one document.
 
-Workers are kept and fed. One that dies, exceeds its time or has grown is replaced. A document
-on which a worker died is tried once more by a fresh one: what was read before may have been the
-reason, or somebody outside (the kernel short of memory, an operator), and a rejection stands until
-the file changes. Want of memory is tried again only where other documents had been read before,
-and what took too long never.
+Workers are kept for many files. A worker that dies, exceeds its time or has grown is replaced. If a
+worker died on a document, a fresh one tries the document once more: the cause may have been an
+earlier document or something outside (the kernel short of memory, an operator), and a rejection
+lasts until the file changes. A worker out of memory is tried again only if it had read other
+documents before. A document that took too long is not tried again.
 
-A worker needs 2 s of a core until it has read its first page. Whoever knows that there will be
-files to read has workers ``started_ahead`` and does something else meanwhile.
+A worker needs 2 s of a core before it has read its first page. A caller that knows that files will
+have to be read starts workers with ``started_ahead`` and does something else meanwhile.
 """
 
 import multiprocessing
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -29,7 +30,9 @@ from typing import Self
 
 from rag_assets.documents.readers import ocr
 from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.registry import Reader
 from rag_assets.documents.reading import Document, read_document
+from rag_assets.errors import RagError
 
 TIMEOUT_S = 120.0  # for one document
 OCR_TIMEOUT_S = 1800.0  # where scans are read, at up to 20 s a page
@@ -41,10 +44,11 @@ MAX_TEXT_CHARS = 50_000_000  # of a document: 100 long novels; more is a bomb or
 MAX_WORKERS = 8  # more wait for the one process that writes
 
 Answer = Document | tuple[str, str]  # or the reason and the detail of a rejection
+NO_READERS = pickle.dumps(())
 _NO_LIBRARY = "no library"  # in place of a reason: no file is to blame
 
 
-class ParsingError(Exception):
+class ParsingError(RagError):
     """No file can be read here: a worker does not start, or a reader's library is missing."""
 
 
@@ -81,8 +85,13 @@ class ParsingWorker:
     ) -> None:
         self.close()
 
-    def read(self, data: bytes, name: str) -> Document:
+    def read(self, data: bytes, name: str, readers: bytes = NO_READERS) -> Document:
         """Like ``read_document``, and as bad as the bytes may be, this process lives on.
+
+        Args:
+            data: the file's bytes.
+            name: its path.
+            readers: further ones, pickled.
 
         Raises:
             RejectedError: also ``timeout``, ``memory``, ``too large`` and ``crash`` for what
@@ -93,18 +102,18 @@ class ParsingWorker:
             raise RejectedError("crash", "the reader was stopped")
         used_before = self._n_read > 0
         try:
-            return self._read_once(data, name)
+            return self._read_once(data, name, readers)
         except RejectedError as error:
             is_retried = error.reason == "crash" or (used_before and error.reason == "memory")
             if self._is_stopped or not is_retried:
                 raise
-        return self._read_once(data, name)
+        return self._read_once(data, name, readers)
 
-    def _read_once(self, data: bytes, name: str) -> Document:
+    def _read_once(self, data: bytes, name: str, readers: bytes) -> Document:
         pipe = self._started()
         self._n_read += 1
         try:
-            pipe.send((data, name))
+            pipe.send((data, name, readers))
             if not pipe.poll(self._limits.timeout_s):
                 raise RejectedError(
                     "timeout",
@@ -126,12 +135,12 @@ class ParsingWorker:
             if answer[0] == "memory":
                 self.close()
             if answer[0] == _NO_LIBRARY:
-                raise ParsingError(f"{answer[1]}; install what requirements-*.lock names")
+                raise ParsingError(answer[1])
             raise RejectedError(*answer)
         return answer
 
     def reset_peak(self) -> None:
-        """Begin anew to take the highest memory of the process that runs now."""
+        """Start again to measure the highest memory of the process that runs now."""
         self._started()
         if self._process is not None:
             Path(f"/proc/{self._process.pid}/clear_refs").write_text("5", encoding="ascii")
@@ -185,7 +194,7 @@ class ParsingWorker:
         except (EOFError, OSError):
             why = f"ended before it began ({_death(self.close())})"
         self.close()
-        raise ParsingError(f"the process that reads files {why}; its own words stand in the log")
+        raise ParsingError(f"the process that reads files {why}; its own message is in the log")
 
 
 class ParsingPool:
@@ -216,19 +225,23 @@ class ParsingPool:
             worker.close()
 
     def read_all(
-        self, files: Sequence[tuple[Callable[[], bytes], str]]
+        self, files: Sequence[tuple[Callable[[], bytes], str]], readers: Sequence[Reader] = ()
     ) -> Iterator[Document | RejectedError]:
         """Read files at the same time; what became of each, in their order.
 
         Args:
             files: what gives a file's bytes, asked when its turn has come, and its name.
+            readers: further ones, asked before the package's own.
         """
-        yield from self._threads.map(lambda file: self._read(*file), files)
+        pickled = pickle.dumps(tuple(readers))
+        yield from self._threads.map(lambda file: self._read(file[0], file[1], pickled), files)
 
-    def _read(self, load: Callable[[], bytes], name: str) -> Document | RejectedError:
+    def _read(
+        self, load: Callable[[], bytes], name: str, readers: bytes
+    ) -> Document | RejectedError:
         worker = self._idle.get()
         try:
-            return worker.read(load(), name)
+            return worker.read(load(), name, readers)
         except RejectedError as error:
             return error
         finally:
@@ -249,7 +262,7 @@ def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
     limits = limits or Limits()
     for _ in range(min(n_files, _most_workers())):
         process, pipe = _launched(limits)
-        pipe.send((_FIRST_PAGE, "first.html"))
+        pipe.send((_FIRST_PAGE, "first.html", NO_READERS))
         _ahead.setdefault(limits, deque()).append((process, pipe))
     try:
         yield
@@ -302,11 +315,11 @@ def _serve(pipe: Connection, limits: Limits) -> None:
     pipe.send("ready")
     while True:
         try:
-            data, name = pipe.recv()
+            data, name, readers = pipe.recv()
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + ORPHAN_S)
-        answer = _answer(data, name, limits)
+        answer = _answer(data, name, readers, limits)
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
             pipe.send((answer, _resident_bytes()))
@@ -314,15 +327,31 @@ def _serve(pipe: Connection, limits: Limits) -> None:
             pipe.send((_memory(limits), _resident_bytes()))
 
 
-def _answer(data: bytes, name: str, limits: Limits) -> Answer:
+@cache
+def _unpickled(readers: bytes) -> Sequence[Reader]:
+    found: Sequence[Reader] = pickle.loads(readers)  # of the process that started this one
+    return found
+
+
+def _answer(data: bytes, name: str, pickled: bytes, limits: Limits) -> Answer:
     try:
-        document = read_document(data, name)
+        readers = _unpickled(pickled)
+    # Process border: a module of somebody else's may raise anything when it is imported.
+    except Exception as error:  # noqa: BLE001
+        return _NO_LIBRARY, (
+            f"a reader cannot be had in the process that reads files: {type(error).__name__}: "
+            f"{error}; define it in a module that can be imported there"
+        )
+    try:
+        document = read_document(data, name, readers)
     except RejectedError as error:
         return error.reason, error.detail
     except MemoryError:
         return _memory(limits)
     except ImportError as error:
-        return _NO_LIBRARY, f"a reader's library is missing: {error}"
+        return _NO_LIBRARY, (
+            f"a reader's library is missing: {error}; install what requirements-*.lock names"
+        )
     # Process border: whatever a parser raises on hostile bytes is that document's reason.
     except Exception as error:  # noqa: BLE001
         return "corrupt", f"the reader failed: {type(error).__name__}: {error}"[:500]

@@ -61,13 +61,13 @@ class Postings:
 
     @classmethod
     def of_bands(cls, bands: np.ndarray) -> Self:
-        """Of the signatures' bands, (n, 32) uint32."""
+        """The postings of the signatures' bands, (n, 32) uint32."""
         owners = np.arange(len(bands), dtype=np.int32)
         return cls(len(bands), (_shared(*_by_key(column, owners)) for column in bands.T))
 
     @classmethod
     def of_sketches(cls, keys: np.ndarray, owners: np.ndarray, n_owners: int) -> Self:
-        """Of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
+        """The postings of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
         n_keys = np.zeros(n_owners, dtype=np.int64)
         shares = (keys >> _SHARE_SHIFT).astype(np.uint8) % _SHARES
 
@@ -121,7 +121,7 @@ def _by_key(keys: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _shared(by_key: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of owners ordered by key, those of keys that two or more hold."""
+    """The owners, ordered by key, of keys that two or more hold."""
     return by_key[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
 
 

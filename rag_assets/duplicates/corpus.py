@@ -9,11 +9,10 @@ import pyarrow.compute as pc
 from lancedb.table import Table
 
 from rag_assets.documents import stage as normalise
-from rag_assets.documents.signatures import shingles
+from rag_assets.documents.signatures import N_BANDS, shingles
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.grouping import preference
 from rag_assets.lake.identity import data_version
-from rag_assets.lake.schemas import N_BANDS
 from rag_assets.lake.store import LakeStore, scan
 
 _COLUMNS = ("document_id", "uri", "text_hash", "flags")
@@ -42,11 +41,11 @@ class Corpus:
     text_of: np.ndarray
 
     def text_hashes(self) -> pa.Array:
-        """Of the distinct texts, (m,) string."""
+        """The hashes of the distinct texts, (m,) string."""
         return self.rows["text_hash"].take(pa.array(self.first)).combine_chunks()
 
     def bands(self) -> np.ndarray:
-        """Of the distinct texts, (m, 32) uint32."""
+        """The bands of the distinct texts, (m, 32) uint32."""
         found = np.empty((len(self.first), N_BANDS), dtype=np.uint32)
         for positions, lists in self._read("bands", np.arange(len(self.first))):
             found[positions] = pc.list_flatten(lists).to_numpy().reshape(-1, N_BANDS)
@@ -75,7 +74,7 @@ class Corpus:
                 yield positions[start:end], read[column].combine_chunks().take(at)
 
     def shingles(self, positions: Sequence[int]) -> list[np.ndarray]:
-        """Of the distinct texts at these positions, which are read in one go a partition."""
+        """The shingles of the texts at these positions, read once for each partition."""
         rows = self.rows.select(list(_PLACE)).take(pa.array(self.first[np.array(positions)]))
         places = list(zip(*(rows[name].to_pylist() for name in _PLACE), strict=True))
         found: dict[tuple[int, int], np.ndarray] = {}
@@ -134,15 +133,7 @@ def _scan(tables: Sequence[Table]) -> dict[str, pa.ChunkedArray]:
 
 
 def _in_order_of_preference(read: dict[str, pa.ChunkedArray]) -> pa.Table:
-    """The rows in their order, without flags; column by column, so that only one is held twice.
-
-    While a source's buckets are split a document may stand in two partitions for a moment: the
-    last counts.
-    """
-    codes = read["document_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    _, last = np.unique(codes[::-1], return_index=True)
-    distinct = pa.array(len(codes) - 1 - last)
-    keys = pa.table({name: read[name].take(distinct) for name in ("uri", "flags")})
-    order = distinct.take(preference(keys))
+    """The rows in their order, without flags; column by column, so that only one is held twice."""
+    order = preference(pa.table({name: read[name] for name in ("uri", "flags")}))
     del read["flags"]
     return pa.table({name: read.pop(name).take(order) for name in list(read)})

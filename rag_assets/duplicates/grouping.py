@@ -1,11 +1,11 @@
-"""Which document stands for which, and which are merely related.
+"""Which document represents which others, and which documents are merely related.
 
-The rule: a document whose shingles have a Jaccard similarity of 0.8 or more with another's is
-collapsed under it. Of 0.7 to 0.8 the two are known to be similar, and both stand. Where every
-changed word touches three shingles, 0.8 is one word in 27 changed and 0.7 one in 17: in the first
-case an answer from one is an answer from the other, in the second a figure or a clause may be what
-changed (last year's fares, a form filled in otherwise). A document that another one contains, a
-page of a book, is related to it and stands: it is the more exact citation.
+The rule: if the shingles of two documents have a Jaccard similarity of 0.8 or more, one document
+represents both in the index. From 0.7 to 0.8 the two are related, and both stay in the index. As
+every changed word touches three shingles, 0.8 means one word in 27 changed and 0.7 one in 17. In
+the first case an answer from one is an answer from the other. In the second, what changed may be a
+figure or a clause (last year's fares, a form filled in differently). A document that another one
+contains, such as a page of a book, is related to it and stays: it is the more exact citation.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _SAMPLED_SHARE = CONTAINED_THRESHOLD / 2
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Who stands for whom among n distinct texts, in order of preference.
+    """Which text represents which among n distinct texts, in order of preference.
 
     Attributes:
         leader: position of the text that stands for each, its own if it stands; (n,) int64.

@@ -1,33 +1,66 @@
-"""Stage 2, the part that is global: bring the ``duplicates`` table up to date.
+"""Stage 2, the part that looks at all partitions: bring the table ``duplicates`` up to date.
 
-A run costs what changed. Where the documents tables are as they were, only their ids and hashes are
-read. Where one is not, ids, bands and sketches of all documents are read, candidates found anew by
-sorting (3 processor seconds for 100,000 documents, 34 for a million), and only pairs in which a
-text is new are compared.
+The cost of a run depends on what changed. If no documents table changed, only ids and hashes are
+read. If one did, the ids, bands and sketches of all documents are read and candidates are found
+again by sorting (3 processor seconds for 100,000 documents, 34 for a million). Only pairs with a
+new text are compared.
 
-The record of what the tables were made from is emptied before the first of them is written and
-written last: a run that was killed in between is never taken for one that was finished.
+A record says what the tables were made from. It is emptied before the first table is written and
+written last, so a run that was killed in between is never taken for a finished one.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from lancedb.table import Table
+from lancedb.table import Table as LanceTable
 
 from rag_assets.documents import signatures
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents, state_of
-from rag_assets.duplicates.grouping import Grouping, Related, find_related, group_near
-from rag_assets.duplicates.verifying import Verifier
+from rag_assets.duplicates.grouping import (
+    CONTAINED_THRESHOLD,
+    NEAR_THRESHOLD,
+    SIMILAR_THRESHOLD,
+    Grouping,
+    Related,
+    find_related,
+    group_near,
+)
+from rag_assets.duplicates.verifying import VERIFIED_PAIRS, Verifier
+from rag_assets.lake.figures import Outcome, Table
 from rag_assets.lake.identity import data_version
-from rag_assets.lake.schemas import DUPLICATES, RELATED_DOCUMENTS, VERIFIED_PAIRS
+from rag_assets.lake.schemas import TEXT, required
 from rag_assets.lake.store import GLOBAL, LakeStore
 
-CODE_VERSION = "2"
+VERSION = "2"
+
+DUPLICATES: Final = pa.schema(
+    [
+        required("document_id", TEXT),  # the alias
+        required("uri", TEXT),
+        required("canonical_id", TEXT),
+        required("canonical_uri", TEXT),
+        required("kind", TEXT),  # exact | near
+        required("similarity", pa.float32()),  # Jaccard of word 3-shingles with the canonical
+    ]
+)
+
+RELATED_DOCUMENTS: Final = pa.schema(  # pairs that both stand, neither for the other
+    [
+        required("document_id", TEXT),  # the one with fewer shingles
+        required("uri", TEXT),
+        required("related_id", TEXT),
+        required("related_uri", TEXT),
+        required("kind", TEXT),  # similar | contained
+        required("similarity", pa.float32()),  # Jaccard of their shingles
+        required("containment", pa.float32()),  # share of the document's shingles in the related
+    ]
+)
+
 ALIASES = "duplicates"
 RELATED = "related_documents"
 PAIRS = "verified_pairs"
@@ -59,10 +92,10 @@ class CollapseReport:
     data_version: str
 
 
-def collapse_duplicates(store: LakeStore) -> CollapseReport:
+def collapse_duplicates(store: LakeStore, version: str = VERSION) -> CollapseReport:
     """Group all documents of all partitions; write only what changed."""
     opened = open_documents(store)
-    made_from = _made_from(opened)
+    made_from = _made_from(opened, version)
     state = store.get_record(STATE) or {}
     if _have_all(store) and state.get("made_from") == made_from:
         report = CollapseReport(**state["report"])
@@ -74,15 +107,55 @@ def collapse_duplicates(store: LakeStore) -> CollapseReport:
     return report
 
 
-def is_current(store: LakeStore) -> bool:
+def collapse(store: LakeStore, version: str) -> Outcome:
+    """Group all documents; one run at a time, so that the later one sees what the earlier saw."""
+    with store.locked(ALIASES):
+        report = collapse_duplicates(store, version)
+    aliases, related = store.rows(ALIASES), store.rows(RELATED)
+    return Outcome(
+        report.data_version,
+        {
+            "dagster/row_count": len(aliases),
+            "documents": report.n_documents,
+            "exact": report.by_kind.get("exact", 0),
+            "near": report.by_kind.get("near", 0),
+            "changed": report.changed,
+            "related_similar": report.by_relation.get("similar", 0),
+            "related_contained": report.by_relation.get("contained", 0),
+            "n_pairs": report.n_pairs,
+            "n_verified": report.n_verified,
+            "n_texts_read": report.n_read,
+            "threshold": NEAR_THRESHOLD,
+            "threshold_similar": SIMILAR_THRESHOLD,
+            "threshold_contained": CONTAINED_THRESHOLD,
+            "aliases": Table(
+                ("alias", "canonical", "kind", "similarity"),
+                [
+                    (r["uri"], r["canonical_uri"], r["kind"], f"{r['similarity']:.2f}")
+                    for r in sorted(aliases, key=lambda row: str(row["canonical_uri"]))
+                ],
+            ),
+            "related": Table(
+                ("document", "related", "kind", "similarity", "containment"),
+                [
+                    (r["uri"], r["related_uri"], r["kind"],
+                     f"{r['similarity']:.2f}", f"{r['containment']:.2f}")
+                    for r in sorted(related, key=lambda row: str(row["related_uri"]))
+                ],
+            ),
+        },
+    )  # fmt: skip
+
+
+def is_current(store: LakeStore, version: str) -> bool:
     """Whether collapsing would find nothing changed; reads what a run reads to find that out."""
     made_from = (store.get_record(STATE) or {}).get("made_from")
-    return _have_all(store) and made_from == _made_from(open_documents(store))
+    return _have_all(store) and made_from == _made_from(open_documents(store), version)
 
 
-def _made_from(opened: Mapping[str, Table]) -> dict[str, Any]:
+def _made_from(opened: Mapping[str, LanceTable], version: str) -> dict[str, Any]:
     return {
-        "code": f"{CODE_VERSION}/{signatures.VERSION}",
+        "code": f"{version}/{signatures.VERSION}",
         "documents": {name: state_of(table) for name, table in opened.items()},
     }
 
@@ -96,7 +169,7 @@ def _known_pairs(store: LakeStore) -> pa.Table | None:
 
 
 def _collapse(
-    store: LakeStore, opened: Mapping[str, Table], known: pa.Table | None
+    store: LakeStore, opened: Mapping[str, LanceTable], known: pa.Table | None
 ) -> CollapseReport:
     corpus = load_corpus(list(opened.values()))
     pairs = VERIFIED_PAIRS.empty_table() if known is None else known
@@ -126,7 +199,7 @@ def _collapse(
 
 
 def _replace(store: LakeStore, name: str, rows: pa.Table) -> int:
-    """Write the rows unless they stand there already; how many documents they differ in."""
+    """Write the rows unless the table holds them; returns in how many documents they differ."""
     stored = store.table(name)
     before = _values(store.rows(name, GLOBAL)), _values(rows.to_pylist())
     if stored is None or before[0] != before[1]:
@@ -141,7 +214,7 @@ def _values(rows: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
 def _alias_rows(corpus: Corpus, grouping: Grouping) -> pa.Table:
     """Rows of ``DUPLICATES``, sorted by id: every document that is not its group's first.
 
-    An exact copy of a near duplicate stands under the near duplicate's canonical, as near.
+    An exact copy of a near duplicate is listed under the near duplicate's canonical, as near.
     """
     canonical = corpus.first[grouping.leader[corpus.text_of]]
     aliases = np.flatnonzero(canonical != np.arange(len(canonical)))

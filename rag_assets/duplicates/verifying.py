@@ -3,15 +3,27 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rag_assets.documents.signatures import n_shared
-from rag_assets.lake.schemas import VERIFIED_PAIRS
+from rag_assets.lake.schemas import TEXT, required
 
 TEXTS_AT_ONCE = 128
+
+VERIFIED_PAIRS: Final = pa.schema(  # of texts, so that no later run reads them again
+    [
+        required("left_hash", TEXT),  # text_hash
+        required("right_hash", TEXT),
+        required("n_left", pa.int64()),  # distinct shingles
+        required("n_right", pa.int64()),
+        required("n_shared", pa.int64()),
+    ]
+)
+
 MOST_HASHES = 2**22  # of shingles kept for the next comparison: 32 MB
 
 ReadShingles = Callable[[Sequence[int]], Sequence[np.ndarray]]

@@ -5,103 +5,77 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from rag_assets.chunks import stage as cut
+from rag_assets.chunks import stage as chunks
 from rag_assets.chunks.chunking import embedded_text
 from rag_assets.lake import cache
-from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
-from rag_assets.lake.identity import value_hash
-from rag_assets.lake.schemas import embeddings, stage_rows
+from rag_assets.lake.delta import Cache, StageTable
+from rag_assets.lake.schemas import TEXT, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeStore, quoted
-from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.models.protocols import Embedder
 
-CODE_VERSION = "1"
-CACHE = "embedding_cache"
-
-
-def fingerprint(model_id: str, revision: str) -> str:
-    """Of the stage with this embedder."""
-    return value_hash(["embeddings", CODE_VERSION, model_id, revision])
+VERSION = "1"
+CACHE = Cache("embedding_cache", column="embedded_hash")
 
 
-def cache_key(embedded_hash: str, model: str) -> str:
-    """Where the cache keeps a text's vector; ``model`` is the stage's fingerprint."""
-    return cache.key_of(embedded_hash, model)
+def schema(dimension: int) -> pa.Schema:
+    """Arrow schema for an embedder of ``dimension`` floats a vector."""
+    return stage_schema(
+        required("chunk_id", TEXT),
+        required("embedded_hash", TEXT),
+        required("model_id", TEXT),
+        required("model_revision", TEXT),
+        required("vector", pa.list_(pa.float32(), dimension)),  # unit length
+    )
 
 
-def table(dimension: int) -> StageTable:
-    """The stage's table; text and model determine the vector, so it is not hashed."""
-    return StageTable("embeddings", embeddings(dimension), "chunk_id", frozenset({"vector"}))
+# Text and model determine the vector, so it is not hashed. Its length is the model's.
+TABLE = StageTable("embeddings", schema(0), "chunk_id", frozenset({"vector"}))
 
 
-def embed_chunks(
+def embed(
     store: LakeStore,
     partition: str,
-    *,
+    ids: Sequence[str],
     embedder: Embedder,
-    run_id: str,
-    progress: Progress | None = None,
-    meter: Callable[[int], None] | None = None,
-) -> Report:
-    """Embed what is new or changed among the chunks; a text once embedded never is again.
+    fingerprint: str,
+    meter: Callable[[int], None],
+) -> Mapping[str, pa.Table]:
+    """Embed chunks; a text that was embedded once never is again.
 
     Args:
         store: the lake.
         partition: its key.
+        ids: of chunks.
         embedder: makes the vectors.
-        run_id: of the Dagster run.
-        progress: called with (chunks done, chunks to do).
+        fingerprint: of the stage, part of the cache's keys.
         meter: called with the tokens of texts that were embedded.
 
     Raises:
         EngineUnavailableError: texts are new and the embedder does not answer.
     """
-    model = fingerprint(embedder.model_id, embedder.revision)
-    stage = table(embedder.dimension)
-    return refresh(
-        store,
-        [stage],
-        partition,
-        upstream=lambda: upstream_hashes(store, cut.TABLE, partition),
-        compute=lambda ids: {stage.name: _embed(store, partition, ids, embedder, model, meter)},
-        fingerprint=model,
-        run_id=run_id,
-        batch_inputs=512,
-        progress=progress,
-    )
-
-
-def _embed(
-    store: LakeStore,
-    partition: str,
-    ids: Sequence[str],
-    embedder: Embedder,
-    model: str,
-    meter: Callable[[int], None] | None,
-) -> pa.Table:
-    chunks = store.rows(
-        cut.TABLE.name,
+    found = store.rows(
+        chunks.TABLE.name,
         partition,
         columns=["chunk_id", "header", "text", "embedded_hash", "n_tokens"],
         where=f"chunk_id IN ({quoted(ids)})",
     )
-    texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in chunks}
-    found, made = _vectors(store, texts, embedder, model)
-    if meter is not None:
-        sizes = {chunk["embedded_hash"]: chunk["n_tokens"] for chunk in chunks}
-        meter(sum(sizes[digest] for digest in made))
+    texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in found}
+    vector_of, made = _vectors(store, texts, embedder, fingerprint)
+    sizes = {chunk["embedded_hash"]: chunk["n_tokens"] for chunk in found}
+    meter(sum(sizes[digest] for digest in made))
     rows = [
         {
             "input_id": chunk["chunk_id"],
-            "input_hash": chunk[cut.TABLE.passes],
+            "input_hash": chunk[chunks.TABLE.passes],
             "chunk_id": chunk["chunk_id"],
             "embedded_hash": chunk["embedded_hash"],
             "model_id": embedder.model_id,
             "model_revision": embedder.revision,
-            "vector": found[chunk["embedded_hash"]],
+            "vector": vector_of[chunk["embedded_hash"]],
         }
-        for chunk in chunks
+        for chunk in found
     ]
-    return stage_rows(embeddings(embedder.dimension), rows)
+    return {TABLE.name: stage_rows(schema(embedder.dimension), rows)}
 
 
 def vectors(
@@ -122,8 +96,8 @@ def _vectors(
     store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """The vectors, and the hashes of texts that the cache had not."""
-    keys = {digest: cache_key(digest, model) for digest in texts}
-    known = cache.lookup(store, CACHE, list(keys.values()))
+    keys = {digest: cache.key_of(digest, model) for digest in texts}
+    known = cache.lookup(store, CACHE.name, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]
     if missing:
         made = embedder.embed([texts[digest] for digest in missing])
@@ -131,7 +105,7 @@ def _vectors(
             keys[digest]: np.asarray(vector, dtype="<f4").tobytes()
             for digest, vector in zip(missing, made, strict=True)
         }
-        cache.remember(store, CACHE, fresh)
+        cache.remember(store, CACHE.name, fresh)
         known |= fresh
     found = {digest: np.frombuffer(known[key], dtype="<f4") for digest, key in keys.items()}
     return found, missing

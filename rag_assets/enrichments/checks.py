@@ -1,28 +1,34 @@
 """Checks on ``enrichments``; each proves one property."""
 
-import dagster as dg
+from collections.abc import Mapping, Sequence, Set
 
-from rag_assets.enrichments import stage as enrich
-from rag_assets.enrichments.assets import enrichments
-from rag_assets.enrichments.classification import DOCUMENT_TYPES
-from rag_assets.lake.resource import LakeResource, partitions_to_check
+from rag_assets.enrichments import stage as enrichments
+from rag_assets.lake.figures import Finding
+from rag_assets.lake.store import LakeStore
+from rag_assets.sources.catalog import source_name
+from rag_assets.sources.declaration import Source
 
 
-@dg.asset_check(asset=enrichments, blocking=True)
 def labels_are_in_the_set(
-    context: dg.AssetCheckExecutionContext, store: LakeResource
-) -> dg.AssetCheckResult:
-    """Every document type is one of the labels; filters by type would miss any other."""
+    store: LakeStore, partitions: Sequence[str], sources: Mapping[str, Source]
+) -> Finding:
+    """Every document type is one of its source's labels; filters by type would miss any other."""
     foreign, n_rows = [], 0
-    for partition in partitions_to_check(context, store.client, enrich.TABLE.name):
-        for row in store.client.rows(
-            enrich.TABLE.name, partition, columns=["document_id", "document_type"]
-        ):
+    columns = ["document_id", "document_type"]
+    for partition in partitions:
+        labels = _labels_of(sources.get(source_name(partition)))
+        for row in store.rows(enrichments.TABLE.name, partition, columns=columns):
             n_rows += 1
-            if row["document_type"] not in DOCUMENT_TYPES:
+            if row["document_type"] not in labels:
                 foreign.append(f"{row['document_id']}: {row['document_type']}")
-    return dg.AssetCheckResult(
-        passed=not foreign,
-        description=f"{len(foreign)} of {n_rows} documents have a type that is no label",
-        metadata={"n_documents": n_rows, "first": foreign[:10]},
+    return Finding(
+        not foreign,
+        f"{len(foreign)} of {n_rows} documents have a type that their source has not",
+        {"n_documents": n_rows, "first": foreign[:10]},
     )
+
+
+def _labels_of(source: Source | None) -> Set[str]:
+    """The labels of a source; none of one that is not enriched or no longer declared."""
+    wanted = None if source is None else enrichments.wanted_of(source)
+    return set() if wanted is None else set(wanted.types)

@@ -1,118 +1,183 @@
-"""Ask the small model about a document: constrained JSON out, labels checked.
+"""Which type a document is of: the nearest label, and what the small model says of close ones.
 
-The model reads the title, the headings and the beginning: a document says early what it is, and
-prompt length decides what classification costs.
+A label has one sentence or more that describe such a document. Title, headings and beginning of a
+document are compared with all of them: by the embedder, and by words that they share. Where the two
+nearest labels are close, the small model says which of the two it is, once in either order, as it
+leans towards what it reads first.
 """
 
 import json
-from collections.abc import Sequence
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
-from rag_assets.models.clients.openai_http import ChatModel
+import numpy as np
+from numpy.typing import NDArray
 
-DOCUMENT_TYPES: Final = (
-    "guide",
-    "reference",
-    "specification",
-    "timetable or price list",
-    "policy or procedure",
-    "report",
-    "minutes",
-    "log",
-    "notice",
-    "press release",
-    "article",
-    "other",
-)
-MAX_PROMPT_CHARS: Final = 1400  # about 350 tokens
-MAX_ANSWER_TOKENS: Final = 140
-SYSTEM: Final = (
-    "You describe documents for a search index. Reply with one JSON object. "
-    "document_type: the best fitting label. topics: what it is about, two or three short terms. "
-    "entities: names of people, places, ships, products or organisations in it. "
-    "summary: one sentence of at most twelve words. question: one question that it answers."
-)
-SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {
-        "document_type": {"type": "string", "enum": list(DOCUMENT_TYPES)},
-        "topics": {
-            "type": "array",
-            "items": {"type": "string", "maxLength": 30},
-            "minItems": 1,
-            "maxItems": 3,
-        },
-        "entities": {
-            "type": "array",
-            "items": {"type": "string", "maxLength": 40},
-            "maxItems": 4,
-        },
-        "summary": {"type": "string", "maxLength": 130},
-        "question": {"type": "string", "maxLength": 100},
-    },
-    "required": ["document_type", "topics", "entities", "summary", "question"],
-    "additionalProperties": False,
-}
+from rag_assets.models.protocols import ChatModel, Completion, Embedder
+
+Types = Mapping[str, Sequence[str]]  # label -> sentences, each describes such a document
+
+EXCERPT_CHARS: Final = 1000  # of a document, for the words that it shares with a label
+READ_CHARS: Final = 400  # of those, for the models: with more they see its subject, not its type
+PART_CHARS: Final = 200  # of these at most for the title, and as many for the headings
+WORDS_WEIGHT: Final = 0.3  # of shared words beside a similarity of vectors
+MARGIN: Final = 0.025  # two labels are close that are less than this apart
+SHARPNESS: Final = 15.0  # of scores as chances: with it certainty is as high as types are right
+N_PARALLEL: Final = 8  # requests in flight: batching triples a small model's tokens per second
+MAX_ANSWER_TOKENS: Final = 24
+SYSTEM: Final = "You say of what type a document is."
+QUESTION: Final = "Which type is it?"
+SETTINGS: Final = (EXCERPT_CHARS, READ_CHARS, PART_CHARS, WORDS_WEIGHT, MARGIN, SYSTEM, QUESTION)
+
+EMBEDDER, SLM = "embedder", "slm"
+_WORD = re.compile(r"[^\W\d_]{2,}|\?")  # a question mark tells much
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """What the model said; ``outcome`` is ``ok``, or why the labels are empty."""
+class DocumentType:
+    """What a document is.
+
+    Attributes:
+        document_type: one of the labels.
+        certainty: chance that the type is right, by whoever decided.
+        decided_by: ``embedder``, or ``slm`` where two labels were close.
+        outcome: ``ok``, or why the small model did not decide what it was asked.
+    """
 
     document_type: str
-    topics: list[str]
-    entities: list[str]
-    summary: str
-    questions: list[str]
+    certainty: float
+    decided_by: str
     outcome: str = "ok"
 
 
-def describe(title: str, headings: Sequence[str], text: str) -> str:
-    """The excerpt that the model reads, at most ``MAX_PROMPT_CHARS`` characters."""
-    outline = "; ".join(dict.fromkeys(headings))[:400]
-    front = f"Title: {title}\nHeadings: {outline}\nText: "
-    return front + text[: max(MAX_PROMPT_CHARS - len(front), 200)]
+def excerpt_of(title: str, headings: Sequence[str], text: str) -> str:
+    """Title, headings and beginning of a document, at most ``EXCERPT_CHARS`` characters."""
+    outline = "; ".join(one for one in dict.fromkeys(headings) if one != title)
+    front = [part for part in (title[:PART_CHARS], outline[:PART_CHARS]) if part]
+    return "\n".join([*front, text])[:EXCERPT_CHARS]
 
 
-def classify(model: ChatModel, excerpt: str) -> Labels:
-    """Labels of a document, by what ``describe`` made of it.
+@dataclass(frozen=True)
+class Classifier:
+    """Types of documents by two models and a set of labels."""
 
-    The model's entities count only if they stand in the excerpt: a small model invents names.
+    types: Types
+    embedder: Embedder
+    slm: ChatModel
+
+    def classify(self, excerpts: Sequence[str]) -> list[DocumentType]:
+        """The type of each excerpt, in order.
+
+        Raises:
+            EngineUnavailableError: a model that is needed does not answer.
+        """
+        if not excerpts:
+            return []
+        with ThreadPoolExecutor(N_PARALLEL) as pool:
+            return list(pool.map(self._decide, excerpts, self.scores(excerpts)))
+
+    def scores(self, excerpts: Sequence[str]) -> NDArray[np.float32]:
+        """How near each excerpt is to each label, (n excerpts, n labels)."""
+        sentences = self._sentences
+        vectors = self.embedder.embed([self._fitting(text[:READ_CHARS]) for text in excerpts])
+        # A sentence that is near to all other sentences is near to every document, too.
+        near = vectors @ sentences.T - (sentences @ sentences.T).mean(axis=0)
+        ends = np.cumsum([len(sentences) for sentences in self.types.values()])[:-1]
+        nearest = [part.max(axis=1) for part in np.split(near, ends, axis=1)]
+        shared = np.array([self._shared(text) for text in excerpts], dtype=np.float32)
+        # Rounded: what a vector's last digits are, which hang on its batch, must decide nothing.
+        found: NDArray[np.float32] = np.round(
+            np.stack(nearest, axis=1) + WORDS_WEIGHT * shared, decimals=4
+        )
+        return found
+
+    def _shared(self, excerpt: str) -> list[float]:
+        """For each label: the words that it shares, each by how few labels have it."""
+        said = _words(excerpt)
+        return [
+            sum(self._rarity[word] for word in words & said)
+            / math.sqrt(sum(self._rarity[word] for word in words))
+            for words in self._words
+        ]
+
+    @cached_property
+    def _words(self) -> list[frozenset[str]]:
+        return [_words(" ".join([label, *sentences])) for label, sentences in self.types.items()]
+
+    @cached_property
+    def _rarity(self) -> dict[str, float]:
+        counts = Counter(word for words in self._words for word in words)
+        return {word: 1 / count for word, count in counts.items()}
+
+    @cached_property
+    def _sentences(self) -> NDArray[np.float32]:
+        return self.embedder.embed(
+            [self._fitting(one) for sentences in self.types.values() for one in sentences]
+        )
+
+    def _fitting(self, text: str) -> str:
+        """As much of a text's beginning as the embedder takes."""
+        while (n_tokens := self.embedder.count(text)) > self.embedder.max_tokens:
+            text = text[: max(len(text) * self.embedder.max_tokens // n_tokens - 1, 1)]
+        return text
+
+    def _decide(self, excerpt: str, near: NDArray[np.float32]) -> DocumentType:
+        labels = list(self.types)
+        first, second = (int(at) for at in np.argsort(-near, kind="stable")[:2])
+        chances = np.exp(SHARPNESS * (near - near[first]))
+        by_embedder = DocumentType(labels[first], _certain(1 / chances.sum()), EMBEDDER)
+        if near[first] - near[second] >= MARGIN:
+            return by_embedder
+        return self._ask(excerpt, labels[first], labels[second], by_embedder)
+
+    def _ask(self, excerpt: str, one: str, other: str, otherwise: DocumentType) -> DocumentType:
+        """The small model's choice of two, over both orders in which they can be named."""
+        chances = []
+        for pair in ((one, other), (other, one)):
+            reply = self.slm.complete(
+                self._messages(excerpt, pair),
+                max_tokens=MAX_ANSWER_TOKENS,
+                json_schema={"type": "string", "enum": list(pair)},
+            )
+            try:
+                chances.append(_chance_of(one, pair, reply))
+            except ValueError as error:
+                return DocumentType(
+                    otherwise.document_type, otherwise.certainty, EMBEDDER,
+                    f"the small model's reply is no label ({reply.finish_reason}): {error}"[:300],
+                )  # fmt: skip
+        mean = sum(chances) / len(chances)
+        chosen, certainty = (one, mean) if mean >= 0.5 else (other, 1 - mean)
+        return DocumentType(chosen, _certain(certainty), SLM)
+
+    def _messages(self, excerpt: str, labels: Sequence[str]) -> list[dict[str, str]]:
+        offered = "\n".join(f"{label}: {self.types[label][0]}" for label in labels)
+        asked = f"{excerpt[:READ_CHARS]}\n\n---\n{QUESTION}\n{offered}"
+        return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked}]
+
+
+def _chance_of(label: str, pair: Sequence[str], reply: Completion) -> float:
+    """The chance that a reply gives ``label``, one of a pair.
 
     Raises:
-        EngineUnavailableError: the model does not answer.
+        ValueError: the reply is neither.
     """
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": excerpt}]
-    reply = model.complete(messages, max_tokens=MAX_ANSWER_TOKENS, json_schema=SCHEMA)
-    if reply.finish_reason != "stop":
-        # Labels run long in a text full of names; the schema bounds them, so once more is enough.
-        reply = model.complete(messages, max_tokens=2 * MAX_ANSWER_TOKENS, json_schema=SCHEMA)
-    try:
-        said = json.loads(reply.text)
-        return checked(said, excerpt)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Labels(
-            "other", [], [], "", [],
-            f"the model's reply is not of the schema ({reply.finish_reason}): {error}"[:300],
-        )  # fmt: skip
+    said = json.loads(reply.text)
+    if said not in pair:
+        raise ValueError(f"expected one of {', '.join(pair)}, got {said!r}"[:200])
+    chance = math.exp((reply.mean_logprob or 0.0) * reply.completion_tokens)
+    return chance if said == label else 1 - chance
 
 
-def checked(said: dict[str, Any], excerpt: str) -> Labels:
-    """The labels that hold: known type, folded topics without repeats, entities that occur.
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower()))
 
-    Raises:
-        ValueError: the document type is not one of ``DOCUMENT_TYPES``.
-    """
-    if said["document_type"] not in DOCUMENT_TYPES:
-        raise ValueError(f"document_type {said['document_type']!r} is not one of the labels")
-    folded = excerpt.casefold()
-    topics = dict.fromkeys(" ".join(topic.split()).lower() for topic in said["topics"])
-    entities = dict.fromkeys(" ".join(name.split()) for name in said["entities"])
-    return Labels(
-        document_type=said["document_type"],
-        topics=[topic for topic in topics if topic],
-        entities=[name for name in entities if name and name.casefold() in folded],
-        summary=" ".join(said["summary"].split()),
-        questions=[" ".join(said["question"].split())] if said["question"].strip() else [],
-    )
+
+def _certain(chance: float) -> float:
+    return round(min(max(float(chance), 0.0), 1.0), 4)

@@ -11,8 +11,8 @@ from rag_assets.answers.questions import QuestionError
 from rag_assets.evaluations.replay import CompletionCache, Meter
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task
-from rag_assets.models.clients.openai_http import ChatModel, Message
 from rag_assets.models.errors import ModelRequestError
+from rag_assets.models.protocols import ChatModel, Message
 from rag_assets.retrieval.passages import Passage
 
 # It asks for a guess: allowed to decline, both small models decline nine of ten questions.

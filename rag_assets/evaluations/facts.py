@@ -1,10 +1,14 @@
 """Whether a fact stands in an answer: how golden questions, with their numbers, are judged.
 
-Unlike SQuAD's normal form (``text_scores``) it keeps what tells numbers apart: 14:30, 3.5, 40 %.
+Unlike SQuAD's normal form it keeps what tells numbers apart: 14:30, 3.5, 40 %.
 """
 
 import re
 import unicodedata
+
+from rag_assets.answers.claims import MARKER
+
+_MARKER = re.compile(r"[ \t\u00a0]*" + MARKER.pattern)
 
 
 def _joined(thousands: re.Match[str]) -> str:
@@ -23,3 +27,11 @@ def folded(text: str) -> str:
 def holds(answer: str, form: str) -> bool:
     """Whether an accepted spelling stands in the answer as whole words ("42" is not in "1428")."""
     return f" {folded(form)} " in f" {folded(answer)} "
+
+
+def without_markers(text: str) -> str:
+    """The text without citation markers, "[1]", "[1][2]" or "[1, 2]", and the blanks before them.
+
+    What is a marker says :data:`rag_assets.answers.claims.MARKER`.
+    """
+    return _MARKER.sub("", text).strip()

@@ -1,7 +1,7 @@
 """The laboratory of one run: models that are metered and replayed, corpora, progress."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,10 +9,7 @@ from importlib import metadata
 from typing import TypeVar
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.evaluations.asking import Instruments
-from rag_assets.evaluations.corpora import ingested
-from rag_assets.evaluations.datasets import Dataset, Document, load
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
@@ -21,9 +18,9 @@ from rag_assets.lake.generations import load as load_generation
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.models.clients.openai_http import ChatModel, ChatRole, Embedder
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.profiles import ModelSpec, Profile
+from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import FORMAT_VERSIONS
 from rag_assets.settings import Settings
 
@@ -57,7 +54,7 @@ class Request:
 
 @dataclass
 class Lab:
-    """What a suite works with; see the module's text.
+    """What a suite works with.
 
     Attributes:
         settings: places.
@@ -67,6 +64,9 @@ class Lab:
         store: the lake of the sources' own index.
         request: what was asked for.
         tell: told lines of progress.
+        meter: of all models.
+        corpora: what else than the sources was searched: name -> what it held; for the report.
+        clocks: of the engines, by process id.
     """
 
     settings: Settings
@@ -77,7 +77,7 @@ class Lab:
     request: Request
     tell: Tell
     meter: Meter = field(default_factory=Meter)
-    corpora: dict[str, str] = field(default_factory=dict)  # what each one held, for the report
+    corpora: dict[str, str] = field(default_factory=dict)
     clocks: dict[int | None, CoreClock] = field(default_factory=dict)
 
     @cached_property
@@ -127,7 +127,9 @@ class Lab:
         engine = read_states(self.settings.state).get(spec.role)
         if pid is None and engine is not None:
             pid = engine.pid
-        identity = f"{spec.served_name} {spec.revision}{apart}"
+        is_of_profile = (model.model_id, model.revision) == (spec.model_id, spec.revision)
+        served = spec.served_name if is_of_profile else model.model_id
+        identity = f"{served} {model.revision}{apart}"
         if pid not in self.clocks:
             self.clocks[pid] = CoreClock(pid)
         clock = self.clocks[pid]
@@ -135,9 +137,9 @@ class Lab:
             model, identity, self.cache, meter or self.meter, clock, salt=apart.strip()
         )
 
-    def answerer(self, reader: IndexReader, policy: AnswerPolicy | None = None) -> Answerer:
+    def answerer(self, reader: IndexReader) -> Answerer:
         """The product's answerer on a generation, its models metered."""
-        return Answerer(reader, self.slm, self.llm, self.embedder, policy or AnswerPolicy())
+        return Answerer(reader, self.slm, self.llm, self.embedder)
 
     @contextmanager
     def reader(self) -> Iterator[IndexReader]:
@@ -148,27 +150,6 @@ class Lab:
             generation = _live(self.store)
         with leasing(self.store, generation.id):
             yield IndexReader(self.store, generation)
-
-    def corpus(
-        self, name: str, documents: Iterable[Document], *, enriched: bool = False
-    ) -> LakeStore:
-        """The lake of an evaluation's own corpus, refreshed if need be."""
-        store = ingested(name, documents, self.settings, self.profile, self.tell, enriched=enriched)
-        generation = live_generation(store)
-        if generation is not None:
-            counts = generation.counts
-            self.corpora[name] = (
-                f"{generation.id}, {counts['documents']:,} documents, {counts['chunks']:,} chunks"
-            )
-        return store
-
-    def dataset(self, name: str) -> Dataset:
-        """A public set.
-
-        Raises:
-            DataMissingError: it is not on this machine.
-        """
-        return load(name, self.settings.eval_data)
 
     def each(self, items: Sequence[Item], what: str) -> Iterator[Item]:
         """The items, with a line of progress and the time left every ten seconds and at the end."""

@@ -1,4 +1,4 @@
-"""Is a document what the small model says it is? Enrichment held against hand-given types.
+"""Is a document of the type that enrichment gave it? Held against types given by hand.
 
 A JSON Lines file, named by the source's ``labels`` entry; one object a line, every type that a
 person would accept::
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rag_assets.documents import stage as normalise
 from rag_assets.enrichments import stage as enrich
-from rag_assets.enrichments.classification import DOCUMENT_TYPES
+from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.sources.catalog import Source, catalog
@@ -21,14 +21,15 @@ from rag_assets.sources.golden import CaseError
 
 DATASET = "document types"
 MAJORITY = "one label for all"
-ENRICHED = "labels by slm"
+ENRICHED = "labels by enrichment"
 
 
 def load_labels(source: Source) -> dict[str, tuple[str, ...]]:
     """Uri -> accepted types; none if the source declares none.
 
     Raises:
-        CaseError: the file is missing, or a line of it is not of the form in the module's text.
+        CaseError: the file is missing, or a line of it is not of the form in the module's text, or
+            names a type that is none of the source's.
     """
     if source.labels is None:
         return {}
@@ -36,14 +37,15 @@ def load_labels(source: Source) -> dict[str, tuple[str, ...]]:
     if not path.is_file():
         raise CaseError(f"source {source.name}: no labels at {path}; correct 'labels'")
     found: dict[str, tuple[str, ...]] = {}
+    known = source.document_types or DOCUMENT_TYPES
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
             types = tuple(entry["types"])
-            if not types or not set(types) <= set(DOCUMENT_TYPES):
-                raise ValueError(f"types must be some of {', '.join(DOCUMENT_TYPES)}, got {types}")
+            if not types or not set(types) <= set(known):
+                raise ValueError(f"types must be some of {', '.join(known)}, got {types}")
             found[f"{source.name}:{entry['document']}"] = types
         except (ValueError, KeyError, TypeError) as error:
             raise CaseError(

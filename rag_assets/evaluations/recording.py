@@ -76,9 +76,9 @@ def _encodable(value: object) -> object:
     return [_encodable(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def write_report(lab: Lab, suite: str, made: Presented, origin: Origin) -> Path:
+def write_report(lab: Lab, suite: str, command: str, made: Presented, origin: Origin) -> Path:
     """The page of a suite, in the folder of reports; one file that needs nothing beside it."""
-    report = Report(f"Evaluation: {suite}", facts(lab, suite, origin), made.sections)
+    report = Report(f"Evaluation: {suite}", facts(lab, command, origin), made.sections)
     when = origin.created_at.strftime("%Y%m%d-%H%M%S")
     path = lab.settings.evaluations / "reports" / f"{suite}-{when}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def write_report(lab: Lab, suite: str, made: Presented, origin: Origin) -> Path:
     return path
 
 
-def facts(lab: Lab, suite: str, origin: Origin) -> Mapping[str, str]:
+def facts(lab: Lab, command: str, origin: Origin) -> Mapping[str, str]:
     """What one needs to repeat a run."""
     request, pointer = lab.request, live(lab.store)
     generation = request.generation or ("none" if pointer is None else pointer.generation_id)
@@ -95,7 +95,7 @@ def facts(lab: Lab, suite: str, origin: Origin) -> Mapping[str, str]:
     options += [] if request.generation is None else [f"--generation {request.generation}"]
     sample = "its first-look sample" if request.limit is None else "all questions"
     return {
-        "command": " ".join([f"rag evaluate --suite {suite}", *options, f"--seed {request.seed}"]),
+        "command": " ".join([command, *options, f"--seed {request.seed}"]),
         "questions": f"{request.limit} of each set" if request.limit else sample,
         "sources' own index": generation,
         **{f"corpus {name}": held for name, held in lab.corpora.items()},

@@ -1,51 +1,33 @@
-"""All suites by name: what `rag evaluate` and Dagster know."""
+"""What a suite is, and the product's own: golden questions. Others are given by who has them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from rag_assets.evaluations import mixed, suites
-from rag_assets.evaluations.ablation import ablation
+from rag_assets.evaluations.golden import golden
 from rag_assets.evaluations.lab import Lab
-from rag_assets.evaluations.ladders import LADDERS, ladders
+from rag_assets.evaluations.presentation import View
 from rag_assets.evaluations.results import CaseResult
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A suite: what it measures, in a sentence, and how it is run."""
+    """A suite of questions.
+
+    Attributes:
+        description: what it measures, in a sentence.
+        run: asks the questions.
+        command: that runs it, for the report.
+        view: how its results are shown.
+    """
 
     description: str
     run: Callable[[Lab], list[CaseResult]]
-    parts: Sequence[str]  # what ``--slice dataset=NAME`` can pick
+    command: str
+    view: View = field(default_factory=View)
 
 
 SUITES: Mapping[str, Suite] = {
     "golden": Suite(
-        "The sources' own golden questions, on their own index.", suites.golden, ["golden"]
-    ),
-    "retrieval": Suite(
-        "BM25, vectors and both on SciFact, Cranfield, CISI and DBpedia; no chat model.",
-        suites.retrieval,
-        suites.RETRIEVAL,
-    ),
-    "answers": Suite(
-        "SQuAD 2, HotpotQA, 2Wiki, MuSiQue, COVID-QA and PubMedQA, and both models closed book.",
-        suites.answers,
-        suites.ANSWERS,
-    ),
-    "languages": Suite(
-        "XQuAD: the same questions in twelve languages.", suites.languages, ["xquad"]
-    ),
-    "conflicts": Suite("RGB: documents that contradict the truth.", suites.conflicts, ["rgb"]),
-    "ablation": Suite(
-        "Conventional RAG, then one discipline after the other, on the same questions.",
-        ablation,
-        ["golden", mixed.NAME],
-    ),
-    "ladders": Suite(
-        "Model size, quantisation, phrasing, noise and position of the evidence, rung by rung.",
-        ladders,
-        list(LADDERS),
+        "The sources' own golden questions, on their own index.", golden, "rag evaluate"
     ),
 }
-FIRST_LOOK = ("golden", "retrieval", "answers", "languages", "conflicts")  # without --suite

@@ -20,13 +20,7 @@ import psutil
 
 from rag_assets.evaluations.results import ModelUse
 from rag_assets.lake.identity import value_hash
-from rag_assets.models.clients.openai_http import (
-    CHAT_TIMEOUT_S,
-    ChatModel,
-    ChatRole,
-    Completion,
-    Message,
-)
+from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatModel, ChatRole, Completion, Message
 
 
 class CompletionCache:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup
 
-from rag_assets.evaluations.plots import printable, written
+from rag_assets.evaluations.drawing import printable, written
 from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure
 
 MAX_CASES = 500  # rows in one table; a browser sorts these without a pause

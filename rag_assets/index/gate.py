@@ -16,22 +16,29 @@ under a key of the gate's own: it never reads a vector that the index was made o
 these, so a day later the embedder is asked anew.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from rag_assets.chunks import stage as cut
+from rag_assets.chunks import stage as chunks
 from rag_assets.chunks.chunking import embedded_text
-from rag_assets.documents import stage as normalise
+from rag_assets.documents import stage as documents
 from rag_assets.embeddings.stage import vectors
 from rag_assets.index.search import Hit, IndexReader
+from rag_assets.index.stage import count_unindexed
+from rag_assets.lake import generations
+from rag_assets.lake.figures import Finding, Markdown, Outcome, Table, Value
+from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.identity import text_hash, value_hash
-from rag_assets.lake.store import LakeStore, quoted
-from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.lake.store import LakeError, LakeStore, quoted
+from rag_assets.markup import markdown_cell
+from rag_assets.models.protocols import Embedder
 from rag_assets.sources.golden import Case
 
+VERSION = "1"
 TOP_DOCUMENTS = 5
 TOP_CHUNKS = 10
 N_CANARIES = 24
@@ -76,11 +83,90 @@ class Canary:
     embedded: str  # what its vector was made of
 
 
+def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Outcome:
+    """Ask the candidate and the live generation; the figures stand in the candidate's record.
+
+    Args:
+        store: the lake.
+        cases: golden questions of all sources.
+        embedder: of the candidate.
+
+    Raises:
+        LakeError: there is no candidate.
+        EngineUnavailableError: questions are new and the embedder does not answer.
+    """
+    candidate = generations.candidate(store)
+    if candidate is None:
+        raise LakeError("there is no candidate index to evaluate; materialise chunk_index first")
+    notes = []
+    if candidate.id in generations.generation_ids(store):
+        notes.append(f"{candidate.id} was published before; its figures are kept")
+        record = candidate.evaluation
+    else:
+        record = evaluate_candidate(store, candidate, embedder, cases).to_record()
+        with store.locked(INDEX):
+            newest = generations.candidate(store)
+            if newest is not None and newest.id == candidate.id:  # else it was built over meanwhile
+                generations.put_candidate(store, replace(newest, evaluation=record))
+    measured = record["candidate"]
+    reasons = "\n".join(f"- {markdown_cell(reason)}" for reason in record["reasons"])
+    figures: dict[str, Value] = {
+        "generation": candidate.id,
+        "passed": record["passed"],
+        "reasons": Markdown(reasons),
+        "recall": measured["recall"] if measured["recall"] is not None else "no questions",
+        "questions": len(measured["recall_by_case"]),
+        "canaries_found": measured["canaries_found"],
+        "questions_changed": _changed(record, cases),
+    }
+    return Outcome(f"{candidate.id}/{record['passed']}", figures, notes)
+
+
+def evaluate_candidate(
+    store: LakeStore, candidate: Generation, embedder: Embedder, cases: Sequence[Case]
+) -> Verdict:
+    """Measure the candidate, and beside it the live generation on the same questions."""
+    asked, canaries = applicable(store, cases), draw_canaries(store)
+    embed = partial(asked_vectors, store, embedder)
+    live = generations.live_generation(store)
+    if live is not None and not generations.is_there(store, live):
+        live = None
+    measured = measure(IndexReader(store, candidate), embed, asked, canaries)
+    beside = None if live is None else measure(IndexReader(store, live), embed, asked, [])
+    return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
+
+
+def _changed(record: Mapping[str, Any], cases: Sequence[Case]) -> Table:
+    """Golden questions that retrieval now serves better or worse than in the live generation."""
+    questions = {case_key(case): case.question for case in cases if case.uris}
+    rows = []
+    for key in record["changed_cases"]:
+        live, now = (record[name]["recall_by_case"][key] for name in ("live", "candidate"))
+        rows.append((key, questions.get(key, ""), f"{live:.2f}", f"{now:.2f}"))
+    return Table(("case", "question", "live", "candidate"), rows)
+
+
+def candidate_may_go_live(store: LakeStore, _partitions: Sequence[str]) -> Finding:
+    """The candidate is complete and not worse than the live generation beyond the tolerance."""
+    candidate = generations.candidate(store)
+    if candidate is None or not candidate.evaluation:
+        return Finding(False, "the candidate was never evaluated")
+    pointer = generations.live(store)
+    return Finding(
+        bool(candidate.evaluation["passed"]),
+        "; ".join(candidate.evaluation["reasons"]),
+        {
+            "candidate": candidate.id,
+            "live": "nothing" if pointer is None else pointer.generation_id,
+        },
+    )
+
+
 def applicable(store: LakeStore, cases: Sequence[Case]) -> list[Case]:
     """The answerable cases whose documents all exist now."""
     present: set[str] = set()
-    for partition in store.partitions(normalise.TABLE.name):
-        rows = store.rows(normalise.TABLE.name, partition, columns=["uri"])
+    for partition in store.partitions(documents.TABLE.name):
+        rows = store.rows(documents.TABLE.name, partition, columns=["uri"])
         present.update(row["uri"] for row in rows)
     return [case for case in cases if case.uris and present.issuperset(case.uris)]
 
@@ -89,17 +175,17 @@ def draw_canaries(store: LakeStore) -> list[Canary]:
     """Chunks of lowest id among indexed documents; ids are hashes, so it is a fixed sample."""
     left_out = {row["document_id"] for row in store.rows("duplicates", columns=["document_id"])}
     lowest: list[tuple[str, str]] = []
-    for partition in store.partitions(cut.TABLE.name):
+    for partition in store.partitions(chunks.TABLE.name):
         columns = ["document_id", "flags"]
-        documents = store.rows(normalise.TABLE.name, partition, columns=columns)
-        left_out |= {row["document_id"] for row in documents if row["flags"]}
-        rows = store.rows(cut.TABLE.name, partition, columns=["chunk_id", "document_id"])
+        found = store.rows(documents.TABLE.name, partition, columns=columns)
+        left_out |= {row["document_id"] for row in found if row["flags"]}
+        rows = store.rows(chunks.TABLE.name, partition, columns=["chunk_id", "document_id"])
         mine = [(r["chunk_id"], partition) for r in rows if r["document_id"] not in left_out]
         lowest = sorted(lowest + mine)[:N_CANARIES]
     canaries = []
     for chunk_id, partition in lowest:
         where = f"chunk_id = {quoted([chunk_id])}"
-        (row,) = store.rows(cut.TABLE.name, partition, columns=["header", "text"], where=where)
+        (row,) = store.rows(chunks.TABLE.name, partition, columns=["header", "text"], where=where)
         embedded = embedded_text(row["header"], row["text"])
         canaries.append(Canary(chunk_id, row["text"][:CANARY_CHARS], embedded))
     return canaries

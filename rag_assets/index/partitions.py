@@ -6,30 +6,19 @@ from typing import Any
 
 from lancedb.table import Table
 
-from rag_assets.chunks import stage as cut
-from rag_assets.documents import stage as normalise
-from rag_assets.enrichments import stage as enrich
-from rag_assets.lake.delta import upstream_hashes
+from rag_assets.documents import stage as documents
+from rag_assets.lake.delta import LakeStage, before, upstream_hashes
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.settled import is_settled
 from rag_assets.lake.store import LakeStore, quoted, scan
-from rag_assets.sections import stage as structure
-from rag_assets.sources import buckets
-from rag_assets.sources import stage as ingest
-from rag_assets.sources.buckets import Buckets
-from rag_assets.sources.catalog import source_name
 
-EMBEDDINGS = "embeddings"
-# That a partition's rows follow from.
-TABLES = (ingest.TABLE.name, normalise.REJECTED.name, normalise.TABLE.name, structure.TABLE.name,
-          cut.TABLE.name, EMBEDDINGS, enrich.TABLE.name)  # fmt: skip
 FIGURES = ("rows", "n_chunks", "n_documents")  # of a partition, beside its inputs in the record
 _ORPHANS = "orphans"  # copies in a partition that no other document stands for any more
 
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Documents that another one stands for."""
+    """Documents that another one represents in the index."""
 
     canonical_of: dict[str, str]  # alias id -> canonical id
     uris_of: dict[str, list[str]]  # canonical id -> uris of its aliases, sorted
@@ -54,8 +43,6 @@ class State:
         changed: those whose rows may have to change.
         keeping: of these, those that wait, and the version of the index whose rows they keep.
         states: of the tables of the others.
-        held: sources that move and have not arrived.
-        followed: sources that have, and that the index follows now.
         aliases: a copy whose canonical has no row, and will get none, is none: its text would be
             nowhere.
     """
@@ -64,14 +51,12 @@ class State:
     changed: Set[str]
     keeping: dict[str, Table | None]
     states: dict[str, list[str]]
-    held: Set[str]
-    followed: dict[str, Buckets]
     aliases: Aliases
 
 
 def look_at(
     store: LakeStore,
-    code: str,
+    index: LakeStage,
     known: Mapping[str, Mapping[str, str]],
     stood: Table,
     was: Table | None,
@@ -80,24 +65,22 @@ def look_at(
 
     Args:
         store: the lake.
-        code: version of what makes the rows.
+        index: the stage that makes the rows.
         known: partition -> what its rows in the index were made of; empty where a build was killed.
         stood: the index as it is.
         was: the index as the candidate has it, None where there is none.
     """
-    moving = buckets.moving(store)  # first: what begins to move after it is seen at the end
-    followed = {name: of for name, of in moving.items() if _can_follow(store, name, of)}
     aliases = _aliases(store)
-    state = State({}, set(), {}, {}, moving.keys() - followed.keys(), followed, aliases)
+    state = State({}, set(), {}, {}, aliases)
     without_rows = set(aliases.uris_of)
     copies: dict[str, list[str]] = {}
-    partitions = store.partitions(normalise.TABLE.name)
+    partitions = store.partitions(documents.TABLE.name)
     for name in [*partitions, *sorted(set(known) - set(partitions))]:
-        hashes = upstream_hashes(store, normalise.TABLE, name)
-        now = state.inputs[name] = _inputs(store, code, name, aliases, hashes)
-        before = known.get(name)
-        if _depends_on(before, but=_ORPHANS) != now and _must_wait(store, state, name):
-            kept = state.keeping[name] = was if before == {} else stood
+        hashes = upstream_hashes(store, documents.TABLE, name)
+        now = state.inputs[name] = _inputs(store, index, name, aliases, hashes)
+        recorded = known.get(name)
+        if _depends_on(recorded, but=_ORPHANS) != now and _must_wait(store, index, state, name):
+            kept = state.keeping[name] = was if recorded == {} else stood
             without_rows -= {row["document_id"] for row in standing_rows(kept, name)}
         else:
             without_rows -= hashes.keys()
@@ -109,24 +92,16 @@ def look_at(
                 del aliases.canonical_of[copy]
     changed = {name for name, now in state.inputs.items() if _depends_on(known.get(name)) != now}
     for name in changed - state.states.keys():  # for its orphans alone
-        if _must_wait(store, state, name):
+        if _must_wait(store, index, state, name):
             state.keeping[name] = stood
     return replace(state, changed=changed)
 
 
-def _can_follow(store: LakeStore, name: str, of: Buckets) -> bool:
-    """Whether all documents of a source that moves have arrived, and all stages followed."""
-    partitions = [key for key in store.partitions(ingest.TABLE.name) if source_name(key) == name]
-    return buckets.have_arrived(store, name, of) and all(
-        is_settled(store, partition) for partition in partitions
-    )
-
-
-def _must_wait(store: LakeStore, state: State, partition: str) -> bool:
-    """Whether a partition's tables do not fit together, or not to those of its source's others."""
-    state.states[partition] = states_of(store, partition)
-    is_there = store.table(normalise.TABLE.name, partition) is not None
-    return source_name(partition) in state.held or (is_there and not is_settled(store, partition))
+def _must_wait(store: LakeStore, index: LakeStage, state: State, partition: str) -> bool:
+    """Whether a partition's tables do not fit together."""
+    state.states[partition] = states_of(store, index, partition)
+    is_there = store.table(documents.TABLE.name, partition) is not None
+    return is_there and not is_settled(store, partition, before(index))
 
 
 def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, str]:
@@ -135,24 +110,26 @@ def _depends_on(known: Mapping[str, str] | None, *, but: str = "") -> dict[str, 
 
 
 def _inputs(
-    store: LakeStore, code: str, partition: str, aliases: Aliases, hashes: Mapping[str, str]
+    store: LakeStore, index: LakeStage, partition: str, aliases: Aliases, hashes: Mapping[str, str]
 ) -> dict[str, str]:
     """What the index rows of a partition depend on, as short strings that change with it."""
     mine = sorted(hashes)
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
     found = {
-        "code": code,
+        "code": index.version,
         "duplicates": value_hash([collapsed, standing]),
     }
-    for name in ("documents", "chunks", EMBEDDINGS, "enrichments"):
-        found[name] = store.state_of(name, partition)
+    for stage in index.upstream:
+        if stage.scope == "partition":
+            found[stage.name] = store.state_of(stage.name, partition)
     return found
 
 
-def states_of(store: LakeStore, partition: str) -> list[str]:
+def states_of(store: LakeStore, index: LakeStage, partition: str) -> list[str]:
     """Of a partition's tables that its rows are made from; see ``LakeStore.state_of``."""
-    return [store.state_of(name, partition) for name in TABLES]
+    names = [table.name for stage in before(index) for table in stage.tables]
+    return [store.state_of(name, partition) for name in names]
 
 
 def standing_rows(table: Table | None, partition: str) -> list[dict[str, Any]]:

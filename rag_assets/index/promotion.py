@@ -1,24 +1,28 @@
-"""Promotion: make a candidate live, unless somebody took just that content out of service.
+"""Promotion: make a candidate live, unless somebody rolled back exactly this content.
 
-A rollback would otherwise last until the next refresh: one that finds nothing changed builds the
-newest generation's content again and would publish what was rolled back. Only the newest one is
-compared: where the sources themselves went back to an older state (a wrong document was added and
-taken away), the old content is the right one and is published under a new id.
+Without this rule a rollback would last only until the next refresh: a refresh that finds nothing
+changed builds the newest generation's content again, and would publish what was rolled back. Only
+the newest generation is compared. If the sources themselves returned to an older state (a wrong
+document was added and removed), the old content is right and is published under a new id.
 """
 
 from dataclasses import dataclass
 
+from rag_assets.lake.figures import Outcome, Value
 from rag_assets.lake.generations import (
     LIVE,
     Generation,
     Live,
+    candidate,
     generation_ids,
     is_there,
     live,
     load,
     publish,
 )
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeError, LakeStore
+
+VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,34 @@ class Promotion:
     reason: str
 
 
-def promote(store: LakeStore, candidate: Generation) -> Promotion:
+def publish_candidate(store: LakeStore) -> Outcome:
+    """Make the candidate that passed its gate live.
+
+    Raises:
+        LakeError: there is none, or it did not pass.
+    """
+    newest = candidate(store)
+    if newest is None:
+        raise LakeError("there is no candidate index to publish; materialise chunk_index first")
+    if not newest.evaluation.get("passed"):
+        raise LakeError(
+            f"candidate {newest.id} has not passed its gate; materialise index_evaluation first "
+            "(if another run built it meanwhile, that run will publish it)"
+        )
+    promotion = promote(store, newest)
+    now = load(store, promotion.live.generation_id)
+    figures: dict[str, Value] = {
+        "generation": now.id,
+        "promoted": promotion.promoted,
+        "summary": promotion.reason,
+        "chunks": now.counts["chunks"],
+        "documents": now.counts["documents"],
+        "sequence": promotion.live.sequence,
+    }
+    return Outcome(f"{now.id}/{promotion.live.sequence}", figures, [promotion.reason])
+
+
+def promote(store: LakeStore, built: Generation) -> Promotion:
     """Publish the candidate unless its content is live, or newest and rolled back.
 
     Content is the index's rows (``data_version``) and the models that made them: the same rows
@@ -41,33 +72,33 @@ def promote(store: LakeStore, candidate: Generation) -> Promotion:
         LakeError: the candidate cannot be published.
     """
     with store.locked(LIVE):
-        return _promote(store, candidate)
+        return _promote(store, built)
 
 
-def _promote(store: LakeStore, candidate: Generation) -> Promotion:
+def _promote(store: LakeStore, built: Generation) -> Promotion:
     pointer = live(store)
     published = generation_ids(store)
     if pointer is not None:
         current = load(store, pointer.generation_id)
-        if _stands_for(store, current, candidate):
+        if _stands_for(store, current, built):
             reason = f"Nothing changed: {current.id} is live and has this content."
             return Promotion(pointer, False, reason)
         newest = load(store, published[-1])
-        if candidate.id < newest.id:
-            reason = f"{candidate.id} was built over: {newest.id} is newer and was published."
+        if built.id < newest.id:
+            reason = f"{built.id} was built over: {newest.id} is newer and was published."
             return Promotion(pointer, False, reason)
-        if newest.id <= pointer.newest and _stands_for(store, newest, candidate):
+        if newest.id <= pointer.newest and _stands_for(store, newest, built):
             reason = (
                 f"Nothing changed since {newest.id}, which was taken out of service in favour of "
                 f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."
             )
             return Promotion(pointer, False, reason)
-    pointer = publish(store, candidate)
-    return Promotion(pointer, True, f"{candidate.id} is new and is live now.")
+    pointer = publish(store, built)
+    return Promotion(pointer, True, f"{built.id} is new and is live now.")
 
 
-def _stands_for(store: LakeStore, published: Generation, candidate: Generation) -> bool:
+def _stands_for(store: LakeStore, published: Generation, built: Generation) -> bool:
     """Whether the published generation has the candidate's content, and can be read."""
-    same_rows = published.data_version == candidate.data_version
-    same = published.id == candidate.id or (same_rows and published.models == candidate.models)
+    same_rows = published.data_version == built.data_version
+    same = published.id == built.id or (same_rows and published.models == built.models)
     return same and is_there(store, published)

@@ -10,7 +10,7 @@ from lancedb.query import LanceVectorQueryBuilder, MatchQuery
 from lancedb.table import Table
 
 from rag_assets.index.fusion import reciprocal_rank_fusion
-from rag_assets.lake.generations import Generation
+from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.store import LakeError, LakeStore, quoted
 
 N_CANDIDATES = 50  # hits taken from each of the two rankings before fusion
@@ -19,7 +19,7 @@ REFINE = 2  # times as many are found by the index's rounded vectors, then ranke
 COLUMNS = [
     "chunk_id", "partition", "document_id", "section_id", "section_ordinal", "ordinal", "uri",
     "aliases", "title", "language", "heading_path", "page", "start", "end", "text",
-    "document_type", "topics", "modified_at",
+    "blocks", "document_type", "topics", "modified_at",
 ]  # fmt: skip
 
 
@@ -42,9 +42,17 @@ class IndexedChunk:
     start: int
     end: int
     text: str
+    blocks: list[dict[str, Any]]  # kind, start, end, as in the table ``chunks``
     document_type: str
     topics: list[str]
     modified_at: datetime
+
+    def is_table(self, place: int) -> bool:
+        """Whether a place of the document, within this chunk, stands in a table."""
+        return any(
+            block["kind"] == "table" and block["start"] <= place < block["end"]
+            for block in self.blocks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class IndexReader:
 
     def __init__(self, store: LakeStore, generation: Generation) -> None:
         self.generation = generation
-        table = store.table("chunk_index")
+        table = store.table(INDEX)
         if table is None:
             raise LakeError(
                 f"generation {generation.id} names an index that is not in the lake at "
@@ -87,6 +95,8 @@ class IndexReader:
             )
         table.checkout(generation.index_version)
         self._table: Table = table
+        # A generation that was built before a column was added lacks it.
+        self._columns = [name for name in COLUMNS if name in table.schema.names]
         self._has_text_index = any(
             index.columns == ["search_text"] for index in table.list_indices()
         )
@@ -131,7 +141,7 @@ class IndexReader:
     def _by_vector(
         self, vector: np.ndarray, where: str | None, n_candidates: int
     ) -> list[dict[str, Any]]:
-        query = nearest(self._table, vector, n_candidates).select([*COLUMNS, "_distance"])
+        query = nearest(self._table, vector, n_candidates).select([*self._columns, "_distance"])
         if where is not None:
             query = query.where(where, prefilter=True)
         found: list[dict[str, Any]] = query.to_list()
@@ -146,7 +156,7 @@ class IndexReader:
         query = self._table.search(MatchQuery(question, "search_text"), query_type="fts")
         if where is not None:
             query = query.where(where, prefilter=True)
-        return list(query.select([*COLUMNS, "_score"]).limit(n_candidates).to_list())
+        return list(query.select([*self._columns, "_score"]).limit(n_candidates).to_list())
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
         """All chunks of these sections, in reading order, by section id."""
@@ -154,7 +164,7 @@ class IndexReader:
             return {}
         where = f"section_id IN ({quoted(section_ids)})"
         found: dict[str, list[IndexedChunk]] = {}
-        for row in self._table.search().where(where).select(COLUMNS).to_list():
+        for row in self._table.search().where(where).select(self._columns).to_list():
             found.setdefault(row["section_id"], []).append(_chunk(row))
         return {key: sorted(rows, key=lambda c: c.ordinal) for key, rows in found.items()}
 
@@ -163,9 +173,10 @@ class IndexReader:
         if not chunk_ids:
             return {}
         where = f"chunk_id IN ({quoted(chunk_ids)})"
-        rows = self._table.search().where(where).select(COLUMNS).to_list()
+        rows = self._table.search().where(where).select(self._columns).to_list()
         return {row["chunk_id"]: _chunk(row) for row in rows}
 
 
 def _chunk(row: dict[str, Any]) -> IndexedChunk:
-    return IndexedChunk(**{name: row[name] for name in COLUMNS})
+    known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
+    return IndexedChunk(**{**known, "blocks": known["blocks"] or []})

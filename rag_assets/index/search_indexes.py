@@ -48,10 +48,10 @@ def index_table(table: Table) -> None:
 
 
 def vector_index() -> IvfSq:
-    """Vectors of a byte a number, in groups of which a search reads the nearest.
+    """Vectors with one byte for each number, in groups; a search reads the nearest groups.
 
     With a graph in each group (IVF_HNSW_SQ) a search is no faster, finds less, and the index takes
-    sixty times as long to make and eighty times to rewrite: ``rag bench vectors``.
+    sixty times as long to make and eighty times to rewrite: benchmark ``vectors``.
     """
     return IvfSq(distance_type="cosine")
 

@@ -1,23 +1,21 @@
 """Stage 6: bring ``chunk_index`` up to date and name the result as a candidate generation.
 
-The index is one Lance table over all partitions, so that a search sees one version of
-everything. It is built by the same law as the stages: for each partition whose inputs
-have moved since the last build, the rows that should be there are compared by hash with
-those that are, and the difference is written, ``BATCH_ROWS`` of several partitions at a time: the
-replaced rows are deleted in one commit and the new ones appended in another. (One merge a partition
-would join its rows with the whole index each time.) Readers pin a generation's version, so they see
-none of that. Before the first commit, the candidate's record forgets what those partitions were
-built from: a build that is killed leaves them to be compared again, even if what moved them has
-been taken back by then.
+The index is one Lance table over all partitions, so that a search sees one version of everything.
+For each partition whose inputs changed since the last build, the rows that should be there are
+compared by hash with the rows that are. The difference is written in batches of ``BATCH_ROWS`` over
+several partitions: one commit deletes the replaced rows, another appends the new ones. (One merge
+for each partition would join its rows with the whole index each time.) Readers pin the version of
+their generation, so they see none of this. Before the first commit, the candidate's record forgets
+what those partitions were built from. If the build is killed, the next build compares them again,
+even if the change that caused it was taken back.
 
-What a build costs follows from what changed. Of a partition that did not, its documents' ids and
-hashes are read, and its share of the index's data version stands in the record. Of one that did,
-ids and hashes of all rows are compared; texts and vectors are read of those that are written (of
-all, where those are more than ``FEW``).
+The cost of a build depends on what changed. Of an unchanged partition, the ids and hashes of its
+documents are read; its share of the index's data version is in the record. Of a changed one, the
+ids and hashes of all rows are compared, and the texts and vectors of the rows to write are read (of
+all rows, if those are more than ``FEW``).
 
-A partition waits, and keeps the rows that it had, while its tables do not fit together: a run is at
-work on it, or failed half-way. A source whose documents move, as it was given another number of
-buckets, waits as a whole until all have arrived.
+A partition waits and keeps its old rows while its tables do not fit together, because a run works
+on it or failed half-way.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,11 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lancedb.table import Table
 
-from rag_assets.chunks import stage as cut
-from rag_assets.documents import stage as normalise
-from rag_assets.enrichments import stage as enrich
+from rag_assets.chunks.stage import TABLE as CHUNKS
+from rag_assets.documents.stage import TABLE as DOCUMENTS
+from rag_assets.embeddings.stage import TABLE as EMBEDDINGS
+from rag_assets.enrichments.stage import TABLE as ENRICHMENTS
 from rag_assets.index.partitions import (
-    EMBEDDINGS,
     FIGURES,
     Aliases,
     State,
@@ -42,22 +40,52 @@ from rag_assets.index.partitions import (
 )
 from rag_assets.index.search_indexes import index_table, n_unindexed
 from rag_assets.lake import generations
-from rag_assets.lake.delta import Progress
-from rag_assets.lake.generations import Generation
+from rag_assets.lake.delta import LakeStage, Progress
+from rag_assets.lake.figures import Outcome
+from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.identity import data_version, value_hash
-from rag_assets.lake.schemas import chunk_index
+from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
-from rag_assets.sources import buckets
-from rag_assets.sources import stage as ingest
+from rag_assets.sources.stage import TABLE as SOURCE_FILES
 
-CODE_VERSION = "5"
-INDEX = "chunk_index"
+VERSION = "5"
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 MOST_DELETIONS = 32  # partitions in one commit's condition, which nests as deep
 FEW = 1000  # rows are looked up; of more, all of a partition are read
 COPIED = ("chunk_id", "document_id", "section_id", "section_ordinal", "ordinal", "heading_path",
-          "page", "start", "end", "text")  # from a chunk into its row  # fmt: skip
+          "page", "start", "end", "text", "blocks")  # from a chunk into its row  # fmt: skip
+MAX_NAMED = 20  # partitions in a message
 ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
+
+
+def schema_of(dimension: int) -> pa.Schema:
+    """Arrow schema for vectors of ``dimension`` floats: all that answering reads, in one table."""
+    return pa.schema(
+        [
+            required("chunk_id", TEXT),
+            required("partition", TEXT),
+            required("document_id", TEXT),
+            required("section_id", TEXT),
+            required("section_ordinal", pa.int32()),
+            required("ordinal", pa.int32()),
+            required("uri", TEXT),
+            required("aliases", TEXTS),  # uris of the document's collapsed duplicates
+            required("title", TEXT),
+            required("language", TEXT),
+            required("heading_path", TEXTS),
+            pa.field("page", pa.int32()),
+            required("start", pa.int64()),
+            required("end", pa.int64()),
+            required("text", TEXT),
+            CHUNK_BLOCKS,
+            required("search_text", TEXT),  # what BM25 sees: header, text and enrichment
+            required("document_type", TEXT),
+            required("topics", TEXTS),
+            required("modified_at", pa.timestamp("us", "UTC")),
+            required("vector", pa.list_(pa.float32(), dimension)),
+            required("row_hash", TEXT),
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +100,49 @@ class BuildReport:
     waiting: list[str]  # partitions that were left as they were
 
 
+def build(
+    store: LakeStore,
+    stage: LakeStage,
+    *,
+    dimension: int,
+    models: Mapping[str, Mapping[str, str]],
+    run_id: str,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Build the candidate, one run at a time; see :func:`build_index`."""
+    with store.locked(INDEX):
+        report = build_index(
+            store, stage, dimension=dimension, models=models, run_id=run_id, progress=progress
+        )
+    generation = report.generation
+    note = f"{generation.id} is kept; nothing changed"
+    if report.is_new:
+        note = f"{generation.id}: {report.n_upserted} rows written, {report.n_deleted} deleted"
+    waiting = (
+        f"{len(report.waiting)} partitions keep their rows until a run has finished them: "
+        f"{', '.join(report.waiting[:MAX_NAMED])}"
+    )
+    return Outcome(
+        generation.data_version,
+        {
+            "dagster/row_count": generation.counts["chunks"],
+            "documents": generation.counts["documents"],
+            "candidate": generation.id,
+            "is_new": report.is_new,
+            "rows_written": report.n_upserted,
+            "rows_deleted": report.n_deleted,
+            "rows_unindexed": report.n_unindexed,
+            "partitions_waiting": len(report.waiting),
+            "lance_version": generation.index_version,
+        },
+        notes=[note],
+        warnings=[waiting] if report.waiting else [],
+    )
+
+
 def build_index(
     store: LakeStore,
+    stage: LakeStage,
     *,
     dimension: int,
     models: Mapping[str, Mapping[str, str]],
@@ -82,11 +151,12 @@ def build_index(
 ) -> BuildReport:
     """Build the candidate from what all partitions hold now.
 
-    A document that another one stands for (``duplicates``) is left out; its uri becomes an alias of
+    A document that another one represents (``duplicates``) is left out; its uri becomes an alias of
     its canonical's rows. So is a document with ``flags``: it is no page to answer from.
 
     Args:
         store: the lake.
+        stage: this one, with those that it takes rows of.
         dimension: floats a vector.
         models: role -> model_id and revision, for the manifest.
         run_id: of the Dagster run.
@@ -94,7 +164,7 @@ def build_index(
     """
     made_by = {role: dict(model) for role, model in models.items()}
     for _ in range(ATTEMPTS):
-        report = _built(store, dimension, made_by, run_id, progress)
+        report = _built(store, stage, dimension, made_by, run_id, progress)
         if report is not None:
             return report
     raise LakeError(
@@ -105,6 +175,7 @@ def build_index(
 
 def _built(
     store: LakeStore,
+    stage: LakeStage,
     dimension: int,
     made_by: dict[str, dict[str, str]],
     run_id: str,
@@ -115,14 +186,14 @@ def _built(
     if before is not None and store.table(INDEX) is None:  # its index was removed, by a person
         emptied = replace(before, index_version=0, data_version="", inputs={})
         generations.put_candidate(store, emptied)
-    table = store.open_or_create(INDEX, "all", chunk_index(dimension))
+    table = store.open_or_create(INDEX, "all", schema_of(dimension))
     before = _candidate(store, table)
     if table.count_rows() and (before is None or not all(before.inputs.values())):
         index_table(table)  # a killed build left rows that every look for others would scan
     known = _known_inputs(table) if before is None else before.inputs
-    writer = _Writer(store, table, dimension)
+    writer = _Writer(store, stage, table, dimension)
     was = _version(store, 0 if before is None else before.index_version)
-    state = look_at(store, CODE_VERSION, known, writer.stood, was)
+    state = look_at(store, stage, known, writer.stood, was)
     if before is not None and state.changed:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in state.changed}
         generations.put_candidate(store, replace(before, inputs=known | forgotten))
@@ -142,15 +213,9 @@ def _built(
             progress(done + 1, len(state.inputs))
     writer.flush()
     index_table(table)
-    if state.followed != {
-        name: of for name, of in buckets.moving(store).items() if name not in state.held
-    }:
-        return None  # documents began to move while the partitions were read
     generation = _generation(store, table, before, inputs, made_by, run_id)
     if generation != before:
         generations.put_candidate(store, generation)
-    for name, of in state.followed.items():
-        buckets.indexed(store, name, of)
     return BuildReport(
         generation,
         is_new=before is None or generation.id != before.id,
@@ -191,33 +256,35 @@ def _generation(
     )
 
 
-def is_current(store: LakeStore, models: Mapping[str, Mapping[str, str]]) -> bool:
+def is_current(store: LakeStore, stage: LakeStage, models: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether a build with these models would find nothing changed."""
     table = store.table(INDEX)
     before = None if table is None else _candidate(store, table)
     if table is None or before is None or before.models != models:
         return False
     was = _version(store, before.index_version)
-    return not look_at(store, CODE_VERSION, before.inputs, table, was).changed
+    return not look_at(store, stage, before.inputs, table, was).changed
 
 
 class _Writer:
     """Writes to the index in batches; what it holds back is at most ``BATCH_ROWS`` rows and ids.
 
     Attributes:
+        stage: whose rows they are.
         stood: the index as it was before, where every row is found by a scalar index.
         schema: of the index.
         n_added: rows inserted or replaced.
         n_gone: rows deleted and not replaced.
     """
 
-    def __init__(self, store: LakeStore, table: Table, dimension: int) -> None:
+    def __init__(self, store: LakeStore, stage: LakeStage, table: Table, dimension: int) -> None:
         stood = store.table(INDEX)
         if stood is None:
             raise LakeError("chunk_index was removed while it was built; run `rag refresh` again")
         stood.checkout(table.version)
+        self.stage = stage
         self.stood = stood
-        self.schema = chunk_index(dimension)
+        self.schema = schema_of(dimension)
         self.n_added = self.n_gone = 0
         self._table = table
         self._stale: dict[str, list[str]] = {}
@@ -259,7 +326,8 @@ class _Writer:
                 )
             )
         if self._fresh:
-            self._table.add(pa.concat_tables(self._fresh))
+            # What is copied from an earlier version of the index may lack a newer column.
+            self._table.add(pa.concat_tables(self._fresh, promote_options="default"))
         self._stale, self._fresh = {}, []
 
 
@@ -283,7 +351,7 @@ def _update(
     None, and nothing done, where another run has written to its tables since the look.
     """
     found = _compared(store, writer, partition, state.aliases)
-    if found is None or states_of(store, partition) != state.states[partition]:
+    if found is None or states_of(store, writer.stage, partition) != state.states[partition]:
         return None
     writer.replace(partition, found.stale, found.n_gone, found.fresh)
     return found.figures
@@ -304,14 +372,14 @@ def _compared(
 ) -> _Difference | None:
     """None where somebody deletes meanwhile what belongs to the rows.
 
-    Rows are compared by the hashes of what they are made of, ``CODE_VERSION`` among it.
+    Rows are compared by the hashes of what they are made of, the stage's version among it.
     """
     before = {row["chunk_id"]: row["row_hash"] for row in standing_rows(writer.stood, partition)}
     embedded = _embedded(store, partition)
-    documents = _documents(store, partition, aliases)
+    documents = _documents(store, partition, aliases, writer.stage.version)
     rows = {}
     columns = ["chunk_id", "document_id", "row_hash", "embedded_hash"]
-    for chunk in store.rows(cut.TABLE.name, partition, columns=columns):
+    for chunk in store.rows(CHUNKS.name, partition, columns=columns):
         document = documents.get(chunk["document_id"])
         if document is None:
             continue
@@ -379,8 +447,8 @@ def _fresh(
     """Rows to write, whole; None where a chunk or a vector was deleted since they were counted."""
     if not rows:
         return iter(())
-    chunks = _of_chunks(store, cut.TABLE.name, partition, list(rows), [*COPIED, "header"])
-    vectors = _of_chunks(store, EMBEDDINGS, partition, list(rows), ["chunk_id", "vector"])
+    chunks = _of_chunks(store, CHUNKS.name, partition, list(rows), [*COPIED, "header"])
+    vectors = _of_chunks(store, EMBEDDINGS.name, partition, list(rows), ["chunk_id", "vector"])
     if chunks is None or vectors is None or min(len(chunks), len(vectors)) < len(rows):
         return None
     at = pc.index_in(chunks["chunk_id"], value_set=vectors["chunk_id"].combine_chunks())
@@ -410,7 +478,7 @@ def _tables(
 def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
     """Chunk id -> (hash of the text that was embedded, what made a vector of it)."""
     columns = ["chunk_id", "embedded_hash", "fingerprint"]
-    rows = store.rows(EMBEDDINGS, partition, columns=columns)
+    rows = store.rows(EMBEDDINGS.name, partition, columns=columns)
     return {row["chunk_id"]: (row["embedded_hash"], row["fingerprint"]) for row in rows}
 
 
@@ -423,18 +491,20 @@ class _Document:
     digest: str  # of both, of the file, and of the code that makes rows
 
 
-def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, _Document]:
+def _documents(
+    store: LakeStore, partition: str, aliases: Aliases, version: str
+) -> dict[str, _Document]:
     """A partition's documents that rows are made of, by id."""
     columns = ["document_id", "document_type", "topics", "questions"]
-    enriched = store.rows(enrich.TABLE.name, partition, columns=columns)
+    enriched = store.rows(ENRICHMENTS.name, partition, columns=columns)
     labels = {row["document_id"]: row for row in enriched}
     modified = {
         row["uri"]: row["modified_at"]
-        for row in store.rows(ingest.TABLE.name, partition, columns=["uri", "modified_at"])
+        for row in store.rows(SOURCE_FILES.name, partition, columns=["uri", "modified_at"])
     }
     columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
     documents = {}
-    for row in store.rows(normalise.TABLE.name, partition, columns=columns):
+    for row in store.rows(DOCUMENTS.name, partition, columns=columns):
         key = row["document_id"]
         if key in aliases.canonical_of or row["flags"]:
             continue
@@ -449,7 +519,7 @@ def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, 
             "topics": label["topics"],
         }
         sought = " ".join(label["topics"] + label["questions"])
-        digest = value_hash([CODE_VERSION, common, sought, row["raw_hash"]])
+        digest = value_hash([version, common, sought, row["raw_hash"]])
         # of the time nothing is hashed: what was touched has not changed, raw_hash says what has
         common["modified_at"] = modified.get(row["uri"])
         documents[key] = _Document(common, sought, digest)
@@ -459,7 +529,7 @@ def _documents(store: LakeStore, partition: str, aliases: Aliases) -> dict[str, 
 def _row(chunk: dict[str, Any], document: _Document, row_hash: str) -> dict[str, Any]:
     """A chunk's row in the index, without its vector."""
     return {
-        **{name: chunk[name] for name in COPIED},
+        **{name: chunk.get(name) for name in COPIED},
         **document.columns,
         "search_text": "\n".join([chunk["header"], chunk["text"], document.sought]),
         "row_hash": row_hash,
@@ -469,7 +539,14 @@ def _row(chunk: dict[str, Any], document: _Document, row_hash: str) -> dict[str,
 def _of_chunks(
     store: LakeStore, stage: str, partition: str, chunk_ids: Sequence[str], columns: Sequence[str]
 ) -> pa.Table | None:
-    """A stage's rows of those of these chunks that it has, in any order; None without a table."""
+    """A stage's rows of those of these chunks that it has, in any order; None without a table.
+
+    A table that no refresh has written since a column was added lacks it.
+    """
+    table = store.table(stage, partition)
+    if table is None:
+        return None
+    columns = [name for name in columns if name in table.schema.names]
     if len(chunk_ids) <= FEW:
         where = f"chunk_id IN ({quoted(chunk_ids)})"
         return store.read(stage, partition, columns=columns, where=where)

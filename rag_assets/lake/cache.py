@@ -51,7 +51,7 @@ def remember(store: LakeStore, name: str, values: Mapping[str, bytes]) -> None:
 
 
 def _is_behind(table: Table) -> bool:
-    """Whether so many rows are not in the index that it is to be made anew."""
+    """Whether so many rows are missing from the index that it has to be made again."""
     n_rows = n_unindexed = int(table.count_rows())
     for index in table.list_indices():
         stats = table.index_stats(index.name)
@@ -60,7 +60,7 @@ def _is_behind(table: Table) -> bool:
 
 
 def _index_keys(table: Table) -> None:
-    """Make the index of keys anew; ``optimize`` would rewrite the values as well."""
+    """Make the index of keys again; ``optimize`` would rewrite the values as well."""
     try:
         table.create_index("key", config=BTree(), replace=True)
     except RuntimeError as error:

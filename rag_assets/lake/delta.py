@@ -1,16 +1,16 @@
 """The one incremental mechanism: compute what is new or changed, delete what is gone.
 
-Every stage is a function from input rows to output rows. With each output row stand the hash of
-its input and the stage's fingerprint (code version, configuration that matters, model), so an
-anti-join of the upstream's (id, hash) pairs against the stored ones tells what to do. Each batch of
-inputs is replaced in **one** Lance commit (``merge_insert`` with a delete clause): a reader, or a
-run that starts after a kill, finds a batch wholly old or wholly new, and what is not yet new
-is computed by the next run.
+Every stage is a function from input rows to output rows. Each output row stores the hash of its
+input and the stage's fingerprint (code version, configuration that matters, model). Comparing the
+upstream's (id, hash) pairs with the stored ones tells what to do. Each batch of inputs is replaced
+in **one** Lance commit (``merge_insert`` with a delete clause). A reader, and a run that starts
+after a kill, finds a batch wholly old or wholly new; the next run computes what is not yet new.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, Protocol
 
 import pyarrow as pa
 from lancedb.table import Table
@@ -34,6 +34,7 @@ class StageTable:
         unhashed: content columns left out of ``row_hash`` because others determine them (vectors)
             or because they say nothing about content (a file's mtime).
         passes: column with the hash of what the next stage reads of a row.
+        description: a sentence for Dagster's UI, where it is not the stage's own.
     """
 
     name: str
@@ -41,12 +42,75 @@ class StageTable:
     key: str
     unhashed: frozenset[str] = frozenset()
     passes: str = "row_hash"
+    description: str = ""
 
     @property
     def content(self) -> list[str]:
         """Names of the columns that ``row_hash`` covers."""
         skipped = LINEAGE_NAMES | self.unhashed
         return [name for name in self.schema.names if name not in skipped]
+
+
+Scope = Literal["partition", "corpus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Where a stage keeps what a model made, so that it is never asked twice for the same.
+
+    Attributes:
+        name: of the table.
+        column: of the stage's main table; with the fingerprint it makes the key of a cached value.
+            None: upkeep takes nothing out of this cache.
+    """
+
+    name: str
+    column: str | None = None
+
+
+class LakeStage(Protocol):
+    """What the lake and the index ask of a stage; ``pipeline.stage.Stage`` is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the stage and of its main table."""
+
+    @property
+    def scope(self) -> Scope:
+        """Whether it works on one partition at a time or on all of them at once."""
+
+    @property
+    def version(self) -> str:
+        """Of its code."""
+
+    @property
+    def upstream(self) -> Sequence["LakeStage"]:
+        """Stages whose rows it takes."""
+
+    @property
+    def tables(self) -> Sequence[StageTable]:
+        """Its tables, the main one last."""
+
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether a partition may have no rows of it though its upstream has."""
+
+    @property
+    def cache(self) -> Cache | None:
+        """Where it keeps what a model made."""
+
+    def recorded_inputs(self, store: LakeStore, partition: str) -> Mapping[str, str]:
+        """Input id -> hash, as the lake holds them now."""
+
+
+def before(stage: LakeStage) -> list[LakeStage]:
+    """The partitioned stages that a stage's rows follow from, in the order in which data flows."""
+    found: dict[str, LakeStage] = {}
+    for one in stage.upstream:
+        found |= {earlier.name: earlier for earlier in before(one)}
+        if one.scope == "partition":
+            found[one.name] = one
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +184,7 @@ def refresh(
     run_id: str,
     batch_inputs: int = 256,
     progress: Progress | None = None,
-    retry: Set[str] = frozenset(),
+    retry: Callable[[], Set[str]] = frozenset,
 ) -> Report:
     """Bring one partition of a stage up to date with its upstream.
 
@@ -138,7 +202,7 @@ def refresh(
         run_id: of the Dagster run, kept with each row.
         batch_inputs: inputs a commit; bounds memory and what a kill can undo.
         progress: called with (inputs done, inputs to do).
-        retry: inputs to compute even if they stand as they were; read after ``upstream`` was asked.
+        retry: gives inputs to compute even if they are unchanged; asked after ``upstream``.
 
     Raises:
         LakeError: ``compute`` lost an input, repeated a key, or put an input into two tables.
@@ -146,9 +210,10 @@ def refresh(
     # Two runs of one partition (a sensor's and a person's, say) would both find a row missing and
     # both insert it: Lance does not let the second one's merge see the first one's rows.
     with store.locked(f"{tables[-1].name}.{partition}"):
+        listed = upstream()  # before a table is made: an upstream that is refused leaves none
         opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
-        listed, stored = upstream(), _stored(opened.values())
-        again = {key: ("", "") for key in retry if key in stored}
+        stored = _stored(opened.values())
+        again = {key: ("", "") for key in retry() if key in stored}
         delta = diff(listed, stored | again, fingerprint)
         todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
         for ids in _batched(todo, batch_inputs):
@@ -199,7 +264,7 @@ def origins(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, str]]:
 def _lost(
     tables: Sequence[StageTable], ids: Sequence[str], made: Mapping[str, pa.Table]
 ) -> set[str]:
-    """Inputs without a row; raises where a row or an input stands twice."""
+    """Inputs without a row; raises if a row or an input occurs twice."""
     seen: dict[str, str] = {}
     for table in tables:
         rows = made.get(table.name)

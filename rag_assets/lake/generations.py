@@ -12,6 +12,7 @@ from typing import Any
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeError, LakeStore
 
+INDEX = "chunk_index"  # the table that a generation is a version of
 LIVE = "live"
 CANDIDATE = "candidate"
 FOLDER = "generations"
@@ -117,10 +118,10 @@ def live_generation(store: LakeStore) -> Generation | None:
 def is_there(store: LakeStore, generation: Generation) -> bool:
     """Whether the index has a published generation's rows.
 
-    Not where the table was removed and made anew: its tags went with it, and its versions mean
+    Not if the table was removed and made again: its tags went with it, and its versions mean
     other rows.
     """
-    index = store.table("chunk_index")
+    index = store.table(INDEX)
     tag = None if index is None else index.tags.list().get(generation.id)
     return tag is not None and int(tag["version"]) == generation.index_version
 
@@ -130,7 +131,7 @@ def publish(store: LakeStore, generation: Generation) -> Live:
 
     Hold the lock ``LIVE`` around this and around what made you decide for it.
     """
-    index = store.table("chunk_index")
+    index = store.table(INDEX)
     if index is None:
         raise LakeError("there is no chunk_index to publish; run `rag refresh` first")
     if generation.id not in index.tags.list():

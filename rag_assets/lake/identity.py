@@ -1,7 +1,7 @@
 """Identity: every id and hash of the project, all of them xxh3.
 
-Ids are derived from content or from place, never random: the same corpus gives the same ids on
-any machine, and an id that a citation names stays valid for as long as its text stands.
+Ids are derived from content or from place, never random. The same corpus gives the same ids on
+every machine, and an id that a citation names stays valid as long as its text exists.
 """
 
 import json

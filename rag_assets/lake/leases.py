@@ -1,8 +1,8 @@
-"""Leases of those who read the index: clean-up leaves alone what they answer from.
+"""Leases of processes that read the index; clean-up does not delete what they read.
 
-A lease is a small record, ``records/leases/<id>.json`` {generation_id, holder, expires_at}. Its
-holder writes it before it opens the generation, renews it while it serves, removes it when it
-stops. Nobody has to notice that a holder has died: its lease runs out.
+A lease is a small record, ``records/leases/<id>.json`` {generation_id, holder, expires_at}. The
+holder writes it before it opens the generation, renews it while it serves, and removes it when it
+stops. The lease of a holder that died expires by itself.
 """
 
 import logging

@@ -1,20 +1,21 @@
 """Who may write: one holder of a name at a time, on one machine or across hosts.
 
-A lake in a folder is guarded by the kernel: it lets go of the lock when its holder dies. (Dagster's
+The kernel guards a lake in a folder: it releases the lock when the holder dies. (Dagster's
 concurrency pools do not: a killed run keeps its slot, and the next one waits for ever.)
 
-A lake on an object store may be written from two hosts that share nothing else, so the guard is in
-the store. Every lease of a name is an object of its own, ``locks/<name>/<number>.json``, made by a
-conditional put (``If-None-Match: *``, of which the store lets exactly one succeed). The highest
-number is the lease that counts; it is never deleted, and its holder alone rewrites it: with every
-heartbeat, and with ``released`` at the end. A dead holder is one whose lease did not change for
-``LEASE_S`` on the waiter's own clock, so hosts' clocks need not agree.
+Two hosts may write to a lake on an object store and share nothing else, so there the guard is in
+the store. Every lease of a name is an object, ``locks/<name>/<number>.json``, made by a conditional
+put (``If-None-Match: *``, of which the store lets exactly one succeed). The lease with the highest
+number counts. It is never deleted, and only its holder rewrites it: with every heartbeat, and with
+``released`` at the end. A holder counts as dead when its lease did not change for ``LEASE_S`` on
+the waiter's own clock, so the hosts' clocks need not agree.
 
-What holds: there is one holder at a time as long as none is stopped (a paused machine, a network
-cut) for longer than ``LEASE_S - BEAT_S`` while another waits. One that was learns of it at its
-next heartbeat and, at the latest, at the end of its block, which then raises: its work counts as
-failed and is done again. What it committed in between was not guarded; Lance still refuses commits
-that touch the same rows, and the blocking checks on unique ids find a row that went in twice.
+What is guaranteed: there is one holder at a time, as long as no holder is stopped (a paused
+machine, a network cut) for longer than ``LEASE_S - BEAT_S`` while another waits. A holder that was
+learns of it at its next heartbeat and, at the latest, at the end of its block, which then raises:
+its work counts as failed and is done again. What it committed in between was not guarded. Lance
+still refuses commits that touch the same rows, and the blocking checks on unique ids find a row
+that was written twice.
 """
 
 import fcntl

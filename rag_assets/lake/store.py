@@ -31,7 +31,7 @@ from rag_assets.lake.locks import lease, machine_lock
 
 GLOBAL = "all"  # the partition of a table that is not partitioned
 MADE = "made"  # key of a table's metadata: which table it is
-ASIDE = ".aside"  # ending of the names of raw bytes that a sweep has put aside
+ASIDE = ".aside"  # ending of the names of raw bytes that a sweep will delete
 INDEX_CACHE_BYTES = 256 * 2**20
 METADATA_CACHE_BYTES = 64 * 2**20
 
@@ -111,7 +111,7 @@ class LakeStore:
             raise
 
     def open_or_create(self, stage: str, partition: str, schema: pa.Schema) -> Table:
-        """The table, made empty if need be.
+        """The table, made empty if need be; columns that are new and may be null are added to it.
 
         Raises:
             LakeError: the table on disk has other columns than ``schema``.
@@ -126,6 +126,13 @@ class LakeStore:
                     named = schema.with_metadata({MADE: uuid.uuid4().hex})
                     table = self._stage(stage).create_table(partition, schema=named)
         stored, wanted = _columns(table.schema), _columns(schema)
+        if stored < wanted:
+            with self.locked(f"create.{stage}.{partition}"):
+                table.checkout_latest()
+                added = [of for of in schema if of.nullable and of.name not in table.schema.names]
+                if added:
+                    table.add_columns(added)
+            stored = _columns(table.schema)
         if stored != wanted:
             raise LakeError(
                 f"table {stage}/{partition} has other columns than this version and profile write: "
@@ -138,7 +145,7 @@ class LakeStore:
     def state_of(self, stage: str, partition: str = GLOBAL) -> str:
         """A name for what the table holds now, another one after each commit; "0" without a table.
 
-        A table that was removed and made anew counts its versions from 1 again, so they alone
+        A table that was removed and made again counts its versions from 1 again, so they alone
         would not do.
         """
         table = self.table(stage, partition)
@@ -149,7 +156,7 @@ class LakeStore:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """One holder of ``name`` at a time; whoever comes later waits.
+        """One holder of ``name`` at a time; others wait.
 
         Among the processes of this machine for a lake in a folder, among all hosts for one on an
         object store. What exactly holds is said in ``lake.locks``.
@@ -212,7 +219,10 @@ class LakeStore:
         Raises:
             FileNotFoundError: nothing is kept under that hash.
         """
-        for name in (digest, digest + ASIDE):  # put aside while a row that names it was on its way
+        for name in (
+            digest,
+            digest + ASIDE,
+        ):  # a sweep may have renamed it before the row was written
             with suppress(FileNotFoundError):
                 return self._read(self._blob(name))
         return self._read(self._blob(digest))  # brought back between the two looks

@@ -1,23 +1,23 @@
 """Sweeping: remove raw bytes and cached vectors that no row of the lake refers to any more.
 
-Both only once they are older than a day: a refresh writes what it has read or embedded before the
-rows that refer to it.
+Both have to be older than a day, because a refresh writes what it has read or embedded before it
+writes the rows that refer to it.
 
-**Raw bytes** go in two steps, as a refresh may find bytes kept already, and refer to them in the
-moment in which they go. First they are put aside under a name that no refresh looks for: one that
-comes later writes them anew. What was referred to in between is brought back, at the end of the
-same sweep or by the next one; a day later the rest is deleted.
+**Raw bytes** are deleted in two steps, because a refresh may find stored bytes and refer to them
+while they are being removed. First they are renamed to a name that no refresh looks for; a refresh
+that comes later writes the bytes again. If a row refers to renamed bytes, the end of the same
+sweep or the next one restores them. After one more day the rest is deleted.
 
-**A cached vector** that goes too early costs no more than to be made again. Its age is that of the
-newest version of the cache, a day old or more, that has it. Labels of the small model are not
-swept: each took seconds to make and holds some 300 bytes, and to know which are needed all
-documents would have to be read.
+**A cached vector** that is deleted too early is only computed again. Its age is the age of the
+newest version of the cache, a day old or older, that holds it. Labels of the small model are not
+swept: each took seconds to compute and holds some 300 bytes, and all documents would have to be
+read to know which are needed.
 
-Memory: 8 bytes a hash that is referred to.
+Memory: 8 bytes for each hash that is referred to.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,13 +26,12 @@ import xxhash
 from lancedb.table import Table
 
 from rag_assets.lake.cache import key_of
+from rag_assets.lake.delta import LakeStage
 from rag_assets.lake.store import ASIDE, LakeStore, batches, quoted
 
 KEEP_FOR = timedelta(days=1)
 RAW = "raw"
-REFERRING = ("source_files", "documents", "rejected_documents")  # by ``raw_hash``
-# Cache -> stage and its column that, with the fingerprint, makes the key.
-CACHES: Mapping[str, tuple[str, str]] = {"embedding_cache": ("embeddings", "embedded_hash")}
+RAW_HASH = "raw_hash"  # column by which rows refer to raw bytes
 KEYS_A_COMMIT = 20_000
 
 
@@ -41,7 +40,7 @@ class Swept:
     """What was swept, or of a dry run would be.
 
     Attributes:
-        n_aside: raw files put aside.
+        n_aside: raw files renamed, to be deleted a day later.
         n_back: raw files brought back.
         n_deleted: raw files deleted for good.
         bytes_deleted: their sizes.
@@ -77,24 +76,44 @@ def _halves(names: list[str]) -> np.ndarray:
 
 
 def sweep_blobs(
-    store: LakeStore, *, now: datetime, until: float, first: str = "", dry_run: bool = False
+    store: LakeStore,
+    stages: Sequence[LakeStage],
+    *,
+    now: datetime,
+    until: float,
+    first: str = "",
+    dry_run: bool = False,
 ) -> Swept:
     """Sweep the raw bytes; two sweeps wait for one another, as each could undo the other's.
 
     Args:
         store: the lake.
+        stages: whose rows may refer to raw bytes.
         now: when this is.
         until: of ``time.monotonic``; no folder is begun after it.
         first: folder to begin with, where the sweep before ended.
         dry_run: look only.
     """
     with store.locked("sweep"):
-        return _swept(store, now, until, first, dry_run=dry_run)
+        return _swept(store, _referring(stages), now, until, first, dry_run=dry_run)
 
 
-def _swept(store: LakeStore, now: datetime, until: float, first: str, *, dry_run: bool) -> Swept:
+def _referring(stages: Sequence[LakeStage]) -> list[str]:
+    """Tables that refer to raw bytes."""
+    return [t.name for stage in stages for t in stage.tables if RAW_HASH in t.schema.names]
+
+
+def _swept(
+    store: LakeStore,
+    referring: Sequence[str],
+    now: datetime,
+    until: float,
+    first: str,
+    *,
+    dry_run: bool,
+) -> Swept:
     folders = [name for name in store.folders(RAW) if name >= first]
-    referred = _referred(store) if folders else _Hashes(iter(()))
+    referred = _referred(store, referring) if folders else _Hashes(iter(()))
     n_aside = n_back = n_deleted = bytes_deleted = 0
     aside: list[str] = []
     next_folder = ""
@@ -125,7 +144,7 @@ def _swept(store: LakeStore, now: datetime, until: float, first: str, *, dry_run
                     store.put_blob(digest + ASIDE, store.get_blob(digest))
                     store.remove(f"{RAW}/{folder}/{digest}")
     if aside and not dry_run:
-        needed = _referred(store).have(aside)
+        needed = _referred(store, referring).have(aside)
         for digest in np.array(aside)[needed].tolist():
             _bring_back(store, digest)
             n_aside, n_back = n_aside - 1, n_back + 1
@@ -137,32 +156,36 @@ def _bring_back(store: LakeStore, digest: str) -> None:
     store.remove(f"{RAW}/{digest[:2]}/{digest}{ASIDE}")
 
 
-def _referred(store: LakeStore) -> _Hashes:
+def _referred(store: LakeStore, tables: Sequence[str]) -> _Hashes:
     """Hashes of raw bytes that a row names."""
 
     def halves() -> Iterator[np.ndarray]:
-        for stage in REFERRING:
-            for partition in store.partitions(stage):
-                rows = store.read(stage, partition, columns=["raw_hash"])
+        for table in tables:
+            for partition in store.partitions(table):
+                rows = store.read(table, partition, columns=[RAW_HASH])
                 if rows is not None:
-                    yield _halves(rows["raw_hash"].to_pylist())
+                    yield _halves(rows[RAW_HASH].to_pylist())
 
     return _Hashes(halves())
 
 
 def sweep_cache(
-    store: LakeStore, name: str, *, now: datetime, until: float, dry_run: bool = False
+    store: LakeStore, stage: LakeStage, *, now: datetime, until: float, dry_run: bool = False
 ) -> int:
-    """Take rows that nothing refers to out of the cache ``name``; how many there were.
+    """Take rows that nothing refers to out of the cache of a stage; how many there were.
 
     Args:
         store: the lake.
-        name: of ``CACHES``.
+        stage: whose cache; nothing is taken out of one without a column.
         now: when this is.
         until: of ``time.monotonic``; no commit is begun after it.
         dry_run: look only.
     """
-    table, stood = store.table(name), store.table(name)
+    cache = stage.cache
+    if cache is None or cache.column is None:
+        return 0
+    column, rows_in = cache.column, stage.tables[-1].name
+    table, stood = store.table(cache.name), store.table(cache.name)
     if table is None or stood is None:
         return 0
     versions = table.list_versions()
@@ -170,11 +193,10 @@ def sweep_cache(
     if not old:
         return 0
     stood.checkout(max(old))
-    stage, column = CACHES[name]
     referred = _Hashes(
         _halves([key_of(*made_from) for made_from in rows])
-        for partition in store.partitions(stage)
-        for rows in [_made_from(store, stage, partition, column)]
+        for partition in store.partitions(rows_in)
+        for rows in [_made_from(store, rows_in, partition, column)]
     )
     n_gone = 0
     gone: list[str] = []
@@ -197,7 +219,7 @@ def _forget(table: Table, keys: list[str], *, dry_run: bool) -> int:
     return n_rows
 
 
-def _made_from(store: LakeStore, stage: str, partition: str, column: str) -> list[tuple[str, str]]:
+def _made_from(store: LakeStore, table: str, partition: str, column: str) -> list[tuple[str, str]]:
     """(hash of what went in, fingerprint) of each row."""
-    rows = store.rows(stage, partition, columns=[column, "fingerprint"])
+    rows = store.rows(table, partition, columns=[column, "fingerprint"])
     return [(row[column], row["fingerprint"]) for row in rows]

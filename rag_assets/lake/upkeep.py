@@ -1,24 +1,24 @@
-"""Upkeep: merge small fragments, delete versions and files that nobody can ask for any more.
+"""Upkeep: merge small fragments; delete versions and files that nobody can ask for any more.
 
-What stays: the live generation, the candidate, the newest ``ROLLBACK_WINDOW`` ones, those that a
-reader has leased; of ``chunk_index`` everything since the oldest of them; of the other tables what
-is younger than a day, for runs and people that read just now. Generations outside are expired under
-the lock of the live pointer, manifest first: one that was killed there is found without manifest
-and its tag is taken off by the next. Cleaning twice, at once, or beside a refresh does no harm:
-Lance refuses one of two commits that touch the same fragments, and upkeep is the one to give way.
+What is kept: the live generation, the candidate, the newest ``ROLLBACK_WINDOW`` generations, and
+those that a reader has leased; every version of ``chunk_index`` since the oldest of them; of other
+tables every version of the last day, for runs and people that are reading. Other generations are
+expired under the lock of the live pointer, the manifest first. If that is killed, the next upkeep
+finds a tag without a manifest and removes it. Two upkeeps at once, or one beside a refresh, do no
+harm: Lance refuses one of two commits that touch the same fragments, and upkeep gives way.
 
-Caches are swept before the tables are tended, raw bytes after it, see ``lake.sweeping``.
+Caches are swept before the tables are tended, raw bytes after it; see ``lake.sweeping``.
 
 Work is bounded. A table is opened only if it has more than ``MAX_VERSIONS`` versions, which one
-listing of a folder tells. No folder of raw bytes is begun after ``budget_s``, and no table when no
-more than the share ``FOR_RAW`` of it is left; the next upkeep goes on there.
-Memory: LanceDB's ``optimize`` took 150 MB and 0.9 bytes a byte of the rows that it merges (measured
-at 100,000 to 400,000 rows of 2.3 kB); fragments of a million rows it leaves as they are.
+listing of a folder tells. After ``budget_s`` no further folder of raw bytes is begun; no further
+table is begun when only the share ``FOR_RAW`` of that time is left. The next upkeep continues.
+Memory: LanceDB's ``optimize`` took 150 MB and 0.9 bytes for each byte of merged rows (measured at
+100,000 to 400,000 rows of 2.3 kB). It leaves fragments of a million rows as they are.
 """
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,8 +27,11 @@ from lancedb.table import Table
 
 from rag_assets.lake import generations, sweeping
 from rag_assets.lake import leases as readers
+from rag_assets.lake.delta import LakeStage
+from rag_assets.lake.generations import INDEX
 from rag_assets.lake.store import LakeStore
 from rag_assets.lake.sweeping import Swept
+from rag_assets.progress import Tell
 
 ROLLBACK_WINDOW = 10  # generations; each may keep a copy of the index, as merging rewrites it
 KEEP_VERSIONS_FOR = timedelta(days=1)  # of stage tables; a run may read one for so long
@@ -39,10 +42,7 @@ MARGIN = timedelta(minutes=10)  # Lance takes an age, and applies it when it com
 FOR_EVER = timedelta(days=36_500)
 PLACE = "upkeep"  # the record that says where the next upkeep goes on
 
-INDEX = "chunk_index"
 GENERATION = re.compile(r"g\d{6,}-[0-9a-f]{8}")  # a tag of that form is a generation's
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class Upkeep:
 
 def tend(
     store: LakeStore,
+    stages: Sequence[LakeStage],
     *,
     dry_run: bool = False,
     budget_s: float = BUDGET_S,
@@ -104,6 +105,7 @@ def tend(
 
     Args:
         store: the lake.
+        stages: whose rows refer to raw bytes and to cached values.
         dry_run: look only.
         budget_s: seconds after which nothing is begun.
         now: when this is, for leases and ages; None for the clock's time.
@@ -115,7 +117,7 @@ def tend(
     done = Upkeep()
     _expire(store, done, now, dry_run=dry_run)
     place = store.get_record(PLACE) or {}
-    n_cached = _sweep_caches(store, now, until, dry_run=dry_run, tell=tell)
+    n_cached = _sweep_caches(store, stages, now, until, dry_run=dry_run, tell=tell)
     pending = _tables(store, str(place.get("next", "")))
     while pending and time.monotonic() < until:
         stage, partition = pending.pop(0)
@@ -131,7 +133,9 @@ def tend(
                     tell(sentence(tended, dry_run=dry_run))
     done.n_left = len(pending)
     first = str(place.get("raw", ""))
-    swept = sweeping.sweep_blobs(store, now=now, until=until_raw, first=first, dry_run=dry_run)
+    swept = sweeping.sweep_blobs(
+        store, stages, now=now, until=until_raw, first=first, dry_run=dry_run
+    )
     done.swept = replace(swept, n_cached=n_cached)
     if tell is not None:
         tell(swept_sentence(done.swept, dry_run=dry_run))
@@ -142,16 +146,22 @@ def tend(
 
 
 def _sweep_caches(
-    store: LakeStore, now: datetime, until: float, *, dry_run: bool, tell: Tell | None
+    store: LakeStore,
+    stages: Sequence[LakeStage],
+    now: datetime,
+    until: float,
+    *,
+    dry_run: bool,
+    tell: Tell | None,
 ) -> int:
     """Rows taken out of all caches; a commit beside another one's is left to the next upkeep."""
     n_rows = 0
-    for name in sweeping.CACHES:
+    for stage in stages:
         try:
-            n_rows += sweeping.sweep_cache(store, name, now=now, until=until, dry_run=dry_run)
+            n_rows += sweeping.sweep_cache(store, stage, now=now, until=until, dry_run=dry_run)
         except (RuntimeError, OSError, ValueError) as error:  # as Lance and LanceDB raise them
             if tell is not None:
-                tell(sentence(_untended(name, error)))
+                tell(sentence(_untended(stage.name, error)))
     return n_rows
 
 
@@ -160,7 +170,7 @@ def swept_sentence(swept: Swept, *, dry_run: bool = False) -> str:
     to_be = "to be " if dry_run else ""
     return (
         f"raw bytes: {swept.n_deleted} files {to_be}deleted ({swept.bytes_deleted / 1e6:,.1f} MB), "
-        f"{swept.n_aside} {to_be}put aside, {swept.n_back} {to_be}brought back; "
+        f"{swept.n_aside} {to_be}renamed, {swept.n_back} {to_be}restored; "
         f"caches: {swept.n_cached} rows {to_be}deleted"
     )
 

@@ -1,19 +1,9 @@
-"""What can go wrong in this room.
+"""What can go wrong in this room; the tree stands in ``rag_assets.errors``."""
 
-ModelsError
-├── ProfileError              a profile is unknown or its file is malformed
-├── WeightsError              weights cannot be had
-│   ├── WeightsCorruptError   bytes differ from the recorded sha256
-│   └── NotPulledError        an engine needs weights that are not in the cache
-├── ConversionError           a weights file cannot be turned into the served format
-├── EngineError               an engine cannot be started or kept alive
-│   └── PortTakenError        its port already belongs to somebody
-├── EngineUnavailableError    nobody answers for a role
-└── ModelRequestError         an engine answers, but refuses or garbles this request
-"""
+from rag_assets.errors import RagError
 
 
-class ModelsError(RuntimeError):
+class ModelsError(RagError):
     """Anything this room raises on purpose."""
 
 

@@ -85,7 +85,7 @@ Source = WheelParts | WheelFolder | HubSnapshot
 class ModelSpec:
     """One role of a profile.
 
-    ``flags`` go to vLLM as they stand; ``max_model_len`` (tokens, prompt and answer together,
+    ``flags`` go to vLLM unchanged; ``max_model_len`` (tokens, prompt and answer together,
     special tokens included) is read out of them. ``dimension`` is None unless the role embeds.
     """
 
@@ -165,7 +165,7 @@ def in_format(served: Served, precision: Precision) -> Served:
     if served.format == "as-is":
         raise ProfileError(
             f"the weights of {served.role} ({served.model_id}) are served as they come; "
-            f"only GGUF weights can be had as {precision}"
+            f"only GGUF weights can be converted to {precision}"
         )
     if served.format == precision:
         return served

@@ -1,20 +1,19 @@
-"""Where runs and their steps execute, chosen by environment (see ``settings``), not by code.
+"""Where runs and their steps execute: the environment decides (see ``settings``), not the code.
 
 ``RAG_RUN_LAUNCHER`` says where a **run** goes: ``default`` is a process of this machine, ``ray`` a
 Ray job on the cluster at ``RAG_RAY_ADDRESS``. ``RAG_EXECUTOR`` says where the **steps** of a run
-go: into its own process, into processes beside it, or each into a Ray job of its own.
+go: into the run's own process, into processes beside it, or each into a Ray job of its own.
 
 The unit of distribution is a run over one or more partitions: launcher ``ray`` with executor
-``in-process`` is one Ray job a run, its stages in one process. A Ray job costs seconds to start,
-and a step of an unchanged partition less than one, so the executor ``ray`` pays only for partitions
-of hours. What talks to the answerer stays on the answerer's machine, whatever is chosen.
+``in-process`` is one Ray job for a run, with all its stages in one process. A Ray job costs seconds
+to start, and a step of an unchanged partition takes less than one second, so the executor ``ray``
+pays only for partitions that take hours. Jobs that talk to the answerer always stay on the
+answerer's machine.
 """
 
 import dagster as dg
 
 from rag_assets.settings import load_settings
-
-PROCESS = "rag/process"  # tag of a run in the command's own process: its pid, and when that began
 
 
 def chosen_executor() -> dg.ExecutorDefinition:
@@ -25,8 +24,3 @@ def chosen_executor() -> dg.ExecutorDefinition:
 
         return step_executor
     return dg.multiprocess_executor if chosen == "multiprocess" else dg.in_process_executor
-
-
-def is_clustered() -> bool:
-    """Whether runs go to a cluster."""
-    return load_settings().run_launcher != "default"

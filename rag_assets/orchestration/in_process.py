@@ -1,50 +1,52 @@
 """Run jobs in this process, as Dagster runs that its UI shows: refreshes and evaluations."""
 
-import logging
 import os
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import dagster as dg
 import psutil
-from dagster import DagsterEventType, EventLogEntry
 
-from rag_assets.definitions import defs
-from rag_assets.lake.resource import SUMMED
 from rag_assets.models.engines.state import is_same_process
-from rag_assets.orchestration.executors import PROCESS, is_clustered
-from rag_assets.sources.catalog import source_name
-from rag_assets.sources.resource import (
+from rag_assets.orchestration.job_run import JobRun, heard
+from rag_assets.orchestration.partitions import (
     corpus_partitions,
     partition_ranges,
     range_name,
     range_tags,
 )
+from rag_assets.orchestration.places import PROCESS, is_clustered
+from rag_assets.pipeline.stage import Stage
+from rag_assets.pipeline.stages import STAGES
+from rag_assets.plugins import imported
+from rag_assets.progress import Tell
+from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import source_name
 
-Tell = Callable[[str], None]
+STAGES_KEY = "stages"  # of the definitions' resources: the list that they were made from
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-@dataclass(slots=True)
-class JobRun:
-    """What one run of a job did."""
-
-    run_id: str
-    what: str  # its partition or range of partitions, or the job's name
-    partitions: tuple[str, ...] = ()
-    succeeded: bool = False
-    summaries: dict[str, str] = field(default_factory=dict)  # asset -> its summary
-    texts: dict[str, dict[str, str]] = field(default_factory=dict)  # asset -> its Markdown entries
-    errors: list[str] = field(default_factory=list)
-    figures: dict[str, dict[str, float]] = field(default_factory=dict)  # asset -> its numbers
-    n_heard: Counter[str] = field(default_factory=Counter)  # asset -> materialisations
-    seconds: dict[str, float] = field(default_factory=dict)  # step that succeeded -> its time
+def repository_of(definitions: dg.Definitions | None = None) -> dg.RepositoryDefinition:
+    """The repository of definitions; without any, of those that ``RAG_DEFINITIONS`` names."""
+    return (definitions or named_definitions()).get_repository_def()
 
 
-def refresh_partitions(
+def named_definitions() -> dg.Definitions:
+    """The definitions that ``RAG_DEFINITIONS`` names."""
+    found = imported(":".join(load_settings().definitions))
+    made: dg.Definitions = found if isinstance(found, dg.Definitions) else found()
+    return made
+
+
+def named_stages() -> Sequence[Stage]:
+    """The stages of the definitions that ``RAG_DEFINITIONS`` names."""
+    given: Sequence[Stage] = (named_definitions().resources or {}).get(STAGES_KEY, STAGES)
+    return given
+
+
+def run_refresh_job(
     instance: dg.DagsterInstance,
     partitions: Sequence[str],
     tell: Tell,
@@ -62,7 +64,7 @@ def refresh_partitions(
     ends it.
     """
     _close_dead_runs(instance)
-    repository = defs().get_repository_def()
+    repository = repository_of()
     job = repository.get_job("refresh_job")
     graph = repository.asset_graph
     keys = job.asset_layer.executable_asset_keys
@@ -70,7 +72,7 @@ def refresh_partitions(
     accepted = {"ops": {"source_files": {"config": {"accept_deletions": True}}}}
     config = accepted if accept_deletions else None
     if is_clustered():
-        from rag_assets.orchestration.on_cluster import refresh_on_cluster  # it needs this module
+        from rag_assets.orchestration.on_cluster import refresh_on_cluster
 
         return refresh_on_cluster(
             instance,
@@ -106,11 +108,23 @@ def refresh_partitions(
 
 
 def evaluate_suites(
-    instance: dg.DagsterInstance, suites: Sequence[str], config: Mapping[str, Any], tell: Tell
+    instance: dg.DagsterInstance,
+    suites: Sequence[str],
+    config: Mapping[str, Any],
+    tell: Tell,
+    definitions: dg.Definitions | None = None,
 ) -> JobRun:
-    """Run ``evaluate_job`` for these suites, each configured alike."""
+    """Run ``evaluate_job`` for some suites, each configured alike.
+
+    Args:
+        instance: that records the run.
+        suites: names.
+        config: of each suite.
+        tell: told lines of progress.
+        definitions: that have the suites; None: those that ``RAG_DEFINITIONS`` names.
+    """
     _close_dead_runs(instance)
-    job = defs().get_repository_def().get_job("evaluate_job")
+    job = repository_of(definitions).get_job("evaluate_job")
     names = [f"{suite}_results" for suite in suites]
     return _run(
         instance,
@@ -154,47 +168,3 @@ def _close_dead_runs(instance: dg.DagsterInstance) -> None:
         pid, _, began = run.tags.get(PROCESS, "").partition(" ")
         if pid and not is_same_process(int(pid), float(began)):
             instance.report_run_failed(run, f"process {pid} was killed")
-
-
-def heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
-    """Turn Dagster's events into the few lines that a person at a terminal wants."""
-    event = entry.dagster_event
-    if event is None:
-        if entry.user_message and int(entry.level) >= logging.INFO:
-            tell(f"  {entry.step_key or ''}: {entry.user_message}")
-        return
-    if event.event_type == DagsterEventType.STEP_START:
-        tell(f"{event.step_key} ...")
-    elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
-        materialization = event.step_materialization_data.materialization
-        name = materialization.asset_key.to_user_string()
-        summary = materialization.metadata.get("summary")
-        run.summaries[name] = "" if summary is None else str(summary.value)
-        run.texts[name] = {
-            label: str(value.value)
-            for label, value in materialization.metadata.items()
-            if isinstance(value, dg.MarkdownMetadataValue)
-        }
-        known = run.figures.setdefault(name, {})
-        for label, value in materialization.metadata.items():
-            if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue) and (
-                value.value is not None
-            ):
-                so_far = known.get(label, 0) if label in SUMMED else 0
-                known[label] = so_far + value.value
-        run.n_heard[name] += 1
-        # Of a range every partition has an event, and what changed is in the asset's log line.
-        is_whole = materialization.partition is None or run.n_heard[name] == len(run.partitions)
-        if is_whole and "dagster/row_count" in known:
-            tell(f"  {name} has {known['dagster/row_count']} rows")
-    elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-        check = event.asset_check_evaluation_data
-        tell(f"  check {check.check_name}: {'passed' if check.passed else 'FAILED'}")
-        if not check.passed:
-            run.errors.append(f"check {check.check_name} failed: {check.description}")
-    elif event.event_type == DagsterEventType.STEP_SUCCESS:
-        run.seconds[event.step_key or ""] = event.step_success_data.duration_ms / 1000
-    elif event.event_type == DagsterEventType.STEP_FAILURE:
-        failure = event.step_failure_data
-        error = failure.error.cause or failure.error if failure.error else None
-        run.errors.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")

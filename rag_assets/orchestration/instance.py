@@ -1,7 +1,7 @@
-"""Dagster's instance: PostgreSQL where a URL is set, SQLite in the checkout where none is.
+"""Dagster's instance: PostgreSQL where a URL is set, SQLite in the home where none is.
 
 ``dagster.yaml`` names ``EnvironmentStorage`` and ``EnvironmentRunLauncher``. So ``dagster dev`` in
-the checkout, which keeps its temporary home elsewhere, sees the same runs as the command line does.
+a home, which keeps its temporary home elsewhere, sees the same runs as the command line does.
 """
 
 import os
@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.launcher import RunLauncher
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from rag_assets.orchestration.executors import is_clustered
-from rag_assets.settings import CHECKOUT, load_settings
+from rag_assets.installation.home import file_of
+from rag_assets.orchestration.dagster_private import (
+    ConfigurableClass,
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    DagsterStorage,
+    RunLauncher,
+)
+from rag_assets.orchestration.places import is_clustered
+from rag_assets.settings import load_settings
 
 # The partitions of a run's range have an event each, and PostgreSQL takes so many in one statement:
 # source_files of 64 partitions took 7.6 s instead of 19. SQLite has no such statement.
@@ -62,7 +65,7 @@ class EnvironmentRunLauncher(RunLauncher, ConfigurableClass):
     ) -> Any:  # noqa: ANN401 - not an instance of this class, as the base has it, but the choice
         """The launcher, with nothing between Dagster and it."""
         if not is_clustered():
-            return DefaultRunLauncher(inst_data)
+            return dg.DefaultRunLauncher(inst_data)
         from rag_assets.orchestration.on_ray import RayLauncher  # Ray comes with the extra "ray"
 
         return RayLauncher(load_settings(), inst_data)
@@ -71,11 +74,12 @@ class EnvironmentRunLauncher(RunLauncher, ConfigurableClass):
 def dagster_environment() -> dict[str, str]:
     """The environment for Dagster's processes, its home made ready.
 
-    The home holds logs of runs; its ``dagster.yaml`` is the checkout's.
+    The home holds logs of runs; its ``dagster.yaml`` is a copy.
     """
-    home = load_settings().dagster_home
+    settings = load_settings()
+    home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(CHECKOUT / "dagster.yaml", home / "dagster.yaml")
+    shutil.copyfile(file_of(settings.home, "dagster.yaml"), home / "dagster.yaml")
     return {**os.environ, "DAGSTER_HOME": str(home)}
 
 

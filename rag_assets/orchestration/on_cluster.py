@@ -1,14 +1,14 @@
-"""Refresh on a cluster: runs over partitions at once, then one run that indexes and publishes.
+"""Refresh on a cluster: several runs over partitions at once, then one run that publishes.
 
-A run holds one partition while there are few, so that all nodes have work and a dead one costs
-little. There are few as long as each of the runs at once has at most ``RUNS_A_SLOT`` after one
-another; beyond that a run takes a range of them, up to ``PARTITIONS_PER_RUN``, as it costs seconds
+A run takes one partition while partitions are few, so that all nodes have work and a dead node
+costs little. They are few while each of the concurrent runs would have at most ``RUNS_A_SLOT`` of
+them. Beyond that a run takes a range of up to ``PARTITIONS_PER_RUN``, because a run costs seconds
 to start.
 
 The command launches runs through the instance's run launcher, follows their events and ends with
-them; killed, it leaves them running, and the next refresh waits for their locks. A run whose node
-died is closed as failed and launched again: it finds what the dead one had committed and does the
-rest. A stage that fails by itself is not tried again, as it would fail again.
+them. If the command is killed, the runs go on, and the next refresh waits for their locks. If a
+run's node dies, the run is closed as failed and launched again; it continues with what the dead one
+had committed. A stage that fails by itself is not tried again, because it would fail again.
 """
 
 import sys
@@ -20,25 +20,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._core.launcher import WorkerStatus
-from dagster._core.origin import get_python_environment_entry_point
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from rag_assets.orchestration.in_process import JobRun, Tell, heard
-from rag_assets.settings import load_settings
-from rag_assets.sources.catalog import source_name
-from rag_assets.sources.resource import (
+from rag_assets.orchestration.dagster_private import (
+    PARTITION_NAME_TAG,
+    ReconstructableRepository,
+    WorkerStatus,
+    get_python_environment_entry_point,
+)
+from rag_assets.orchestration.job_run import JobRun, heard
+from rag_assets.orchestration.partitions import (
     PARTITIONS_PER_RUN,
     partition_ranges,
     range_name,
     range_tags,
 )
+from rag_assets.progress import Tell
+from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import source_name
 
 POLL_S = 1.0
 RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the time at most
 LAUNCHES = 3  # of one partition's run; a third dead node is no accident
-PLACE = ("rag_assets.definitions", "defs")  # where a node finds the job
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ def refresh_on_cluster(
 
     Returns:
         One run a range and, if none failed by itself, the one that published. A failure that
-        ended the refresh stands last.
+        ended the refresh is last.
     """
     cluster = _Cluster(instance, job, tell)
     runs_at_once = load_settings().runs_at_once
@@ -119,7 +121,7 @@ class _Cluster:
         self._job = job
         self._tell = tell
         # As Dagster's code servers name it: Ray's shell need not have the environment on its PATH.
-        repository = ReconstructableRepository.for_module(*PLACE)._replace(
+        repository = ReconstructableRepository.for_module(*load_settings().definitions)._replace(
             entry_point=get_python_environment_entry_point(sys.executable)
         )
         self._origin = repository.get_reconstructable_job(job.name).get_python_origin()
@@ -150,7 +152,7 @@ class _Cluster:
         return one
 
     def has_ended(self, one: _Launched) -> bool:
-        """Tell what happened since the last look; a run that died with its node starts anew."""
+        """Tell what happened since the last look; a run that died with its node starts again."""
         health = self._instance.run_launcher.check_run_worker_health(self._state(one))
         state = self._state(one)  # read after Ray was asked: it may have ended in between
         self._follow(one)

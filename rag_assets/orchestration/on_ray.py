@@ -1,35 +1,35 @@
 """Runs and steps on a Ray cluster, through dagster-ray; the only module that imports it.
 
-A node needs what this machine has: the package, and an environment with ``RAG_HOME`` (that holds
-``sources.yaml``), ``RAG_POSTGRES_URL`` and the object store's credentials. Those are given to nodes
-when they start, because Ray shows a job's environment to all who can see its dashboard. With the
-job go only the variables that say what to work on and how (``forwarded``): two hosts that differ in
-them would write two lakes. A run, or with the executor ``ray`` a step, uses the engines of the node
-that it is on. One that waits for a core longer than ``RAY_JOB_START_TIMEOUT_SECONDS`` of the head
-node (15 minutes where that is not set) is failed by Ray.
+A node needs what this machine has: the package, and an environment with ``RAG_HOME`` (which holds
+``sources.yaml``), ``RAG_POSTGRES_URL`` and the object store's credentials. Nodes get these when
+they start, because Ray shows a job's environment to everybody who can see its dashboard. A job
+carries only the variables that say what to work on and how (``forwarded``): two hosts with
+different values would write two lakes. A run, or a step with the executor ``ray``, uses the engines
+of the node on which it runs. If it waits for a core longer than ``RAY_JOB_START_TIMEOUT_SECONDS``
+of the head node (15 minutes by default), Ray lets it fail.
 """
 
 import shlex
 
 import dagster as dg
-from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
-from dagster._core.events import DagsterEvent
-from dagster._core.execution.context.system import IStepContext
-from dagster._core.execution.plan.objects import StepRetryData
-from dagster._core.execution.plan.state import KnownExecutionState
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.base import Executor
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._core.executor.step_delegating import StepDelegatingExecutor
-from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._serdes import ConfigurableClassData
 from dagster_ray import RayRunLauncher
 from dagster_ray.core.executor import RayStepHandler
-from dagster_shared.error import SerializableErrorInfo
 from ray.job_submission import JobSubmissionClient
 
-from rag_assets.orchestration.executors import PROCESS
+from rag_assets.orchestration.dagster_private import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    InProcessExecutor,
+    IStepContext,
+    KnownExecutionState,
+    LaunchRunContext,
+    RetryMode,
+    SerializableErrorInfo,
+    StepDelegatingExecutor,
+    StepRetryData,
+    WorkerStatus,
+)
+from rag_assets.orchestration.places import AT_HOME, PROCESS
 from rag_assets.settings import Settings, load_settings
 
 # Readers of documents are processes of their own, so a run, or a step, can use more than one core;
@@ -37,8 +37,6 @@ from rag_assets.settings import Settings, load_settings
 CPUS_A_JOB = 1
 HEALTH_S = 5  # between two looks at a step's job, one request each
 STEP_LAUNCHES = 3  # a third dead node is no accident; as many as a run gets
-# These talk to the answerer of this machine, or are it.
-AT_HOME = {"answerer_job", "hot_load_job", "ask_job", "evaluate_job"}
 
 
 def forwarded(settings: Settings) -> list[str]:
@@ -58,7 +56,7 @@ class RayLauncher(RayRunLauncher):
             num_cpus=None if settings.executor == "ray" else CPUS_A_JOB,
             inst_data=inst_data,
         )
-        self._home = DefaultRunLauncher()
+        self._home = dg.DefaultRunLauncher()
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
         """Both launchers write to the instance's log."""
@@ -120,17 +118,17 @@ class StepsOnRay(StepDelegatingExecutor):
         step_context: IStepContext,
         err_info: SerializableErrorInfo,
         known_state: KnownExecutionState,
-    ) -> DagsterEvent:
+    ) -> dg.DagsterEvent:
         """Again, up to ``STEP_LAUNCHES`` in all: Dagster asks only of steps whose job is gone."""
         attempts = known_state.get_retry_state().get_attempt_count(step_context.step.key)
         if attempts + 1 < STEP_LAUNCHES:
             data = StepRetryData(err_info)  # type: ignore[no-untyped-call]
-            return DagsterEvent.step_retry_event(step_context, data)
+            return dg.DagsterEvent.step_retry_event(step_context, data)
         return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
 
 
-@dg.executor(name="ray", requirements=multiple_process_executor_requirements())
-def step_executor(context: dg.InitExecutorContext) -> Executor:
+@dg.executor(name="ray", requirements=dg.multiple_process_executor_requirements())
+def step_executor(context: dg.InitExecutorContext) -> dg.Executor:
     """Ray for steps that may be anywhere; the run's own process for those bound to the answerer."""
     if context.job.get_definition().name in AT_HOME:
         return InProcessExecutor(retries=RetryMode.ENABLED)

@@ -1,8 +1,8 @@
 """Start and stop what answering needs: engines, answerer, Dagster's UI.
 
-Every process is the leader of a session of its own, logs to ``<state>/logs``, and stands in
-``<state>/stack.json`` with its start time, so that ``rag down`` stops what ``rag up`` started and
-never a stranger that was given the same pid.
+Every process leads a session of its own, logs to ``<state>/logs`` and is recorded in
+``<state>/stack.json`` with its start time. So ``rag down`` stops what ``rag up`` started, and never
+another process that was given the same pid.
 """
 
 import json
@@ -12,27 +12,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from rag_assets.errors import RagError
 from rag_assets.files import replace_file
+from rag_assets.installation.home import file_of
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import is_same_process, running_engines
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled
+from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
-from rag_assets.settings import CHECKOUT, Settings
+from rag_assets.settings import Settings
 
-Tell = Callable[[str], None]
 GRACE_S = 60.0  # engines end within a few seconds; a question in flight may take longer
 
 
-class StackError(Exception):
+class StackError(RagError):
     """A part of the stack did not start; the message says why and what to do."""
 
 
@@ -51,6 +54,7 @@ def spawn(
     """Start a process in the background and write it down."""
     log = log_path(settings, name)
     log.parent.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -58,8 +62,8 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            cwd=CHECKOUT,
-            env=dict(os.environ if env is None else env),
+            cwd=settings.home,
+            env={**(os.environ if env is None else env), "RAG_HOME": str(settings.home)},
         )
     started = Started(name, process.pid, psutil.Process(process.pid).create_time())
     _write(settings, [*(s for s in known(settings) if s.name != name), started])
@@ -125,14 +129,28 @@ def require_free_port(port: int, purpose: str, variable: str) -> None:
 
 
 def start_engines(
-    settings: Settings, profile: Profile, tell: Tell, roles: Sequence[Role] = ROLES
+    settings: Settings,
+    profile: Profile,
+    tell: Tell,
+    roles: Sequence[Role] = ROLES,
+    wait_for: Sequence[Role] | None = None,
 ) -> Started | None:
     """Start the engines that do not run yet and wait until they answer; None if all run already.
 
+    A role that another model serves (``settings.models``) needs none.
+
+    Args:
+        settings: places.
+        profile: names the models.
+        tell: told which engine is ready.
+        roles: of the engines.
+        wait_for: those to wait for; default: all. :func:`wait_for_engines` waits for the others.
+
     Raises:
-        StackError: weights are missing, a port is taken, or an engine did not come up.
+        StackError: weights or vLLM are missing, a port is taken, or an engine did not come up.
     """
-    missing = [role for role in roles if role not in running_engines(settings.state)]
+    running = running_engines(settings.state)
+    missing = [role for role in roles if role not in running and role not in settings.models]
     if not missing:
         return None
     not_pulled = [r for r in missing if not is_pulled(profile.spec(r), settings.cache)]
@@ -141,6 +159,8 @@ def start_engines(
             f"the weights of {', '.join(not_pulled)} are not in {settings.cache}; "
             "fetch them with `rag models pull`"
         )
+    if not has_vllm(engine_python()):
+        raise StackError(f"{engine_python()} has no vLLM; install it with `rag engines install`")
     for role in missing:
         purpose = f"the {role} engine"
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
@@ -154,17 +174,29 @@ def start_engines(
     command += ["--state-dir", str(settings.state), "--cache-dir", str(settings.cache)]
     command += ["--port-base", str(min(spec.port for spec in profile.roles.values()))]
     supervisor = spawn(settings, "engines", [*command, "--roles", ",".join(missing)])
+    awaited = [role for role in missing if wait_for is None or role in wait_for]
+    wait_for_engines(settings, profile, tell, supervisor, awaited)
+    return supervisor
+
+
+def wait_for_engines(
+    settings: Settings, profile: Profile, tell: Tell, supervisor: Started, roles: Sequence[Role]
+) -> None:
+    """Wait until engines that were started answer.
+
+    Raises:
+        StackError: an engine did not come up.
+    """
     up: set[Role] = set()
-    started = time.monotonic()
-    while missing and not up.issuperset(missing):
+    while not up.issuperset(roles):
         if not is_alive(supervisor):
             raise StackError(f"the engines did not start. {_tail(settings, 'engines')}")
         for role in running_engines(settings.state):
-            if role in missing and role not in up:
-                tell(f"{role}: {profile.spec(role).model_id} ready after {_since(started)}")
+            if role in roles and role not in up:
+                took = f"{time.time() - supervisor.created:.0f} s"
+                tell(f"{role}: {profile.spec(role).model_id} ready after {took}")
             up.add(role)
         time.sleep(0.3)
-    return supervisor
 
 
 def start_answerer(settings: Settings, tell: Tell) -> Started | None:
@@ -197,7 +229,8 @@ def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> Started 
         return None
     require_free_port(settings.ui_port, "Dagster's UI", "RAG_UI_PORT")
     started = time.monotonic()
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
+    command = [sys.executable, "-m", "dagster", "dev", "-w"]
+    command.append(str(file_of(settings.home, "workspace.yaml")))
     command += ["-h", "127.0.0.1", "-p", str(settings.ui_port)]
     ui = spawn(settings, "dagster", command, env)
     while not is_listening(settings.ui_port):
@@ -244,7 +277,7 @@ def wait_for_answerer(settings: Settings, tell: Tell, timeout_s: float = 120.0) 
 
 
 def stop_answerer(settings: Settings) -> list[str]:
-    """Stop the answerer, whoever started it; returns what was stopped.
+    """Stop the answerer, no matter who started it; returns what was stopped.
 
     It ends on SIGTERM, after the answers in flight; a run of ``answerer_job`` ends with it.
     """

@@ -11,17 +11,17 @@ from rag_assets.models.errors import NotPulledError
 from rag_assets.models.profiles import ROLES, Role, active_profile
 from rag_assets.models.weights.pulling import pull
 from rag_assets.orchestration import processes as stack
+from rag_assets.progress import Tell
 from rag_assets.quick_imports import uncollected
-from rag_assets.settings import Settings
+from rag_assets.settings import DEFINITIONS, Settings
 
 if TYPE_CHECKING:
-    from rag_assets.lake.store import LakeStore
-    from rag_assets.orchestration.in_process import JobRun
-    from rag_assets.pipeline.plan import RefreshPlan
-    from rag_assets.pipeline.stages import Models
-    from rag_assets.sources.declaration import Source
+    from dagster import Definitions
 
-Tell = Callable[[str], None]
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.orchestration.job_run import JobRun
+    from rag_assets.pipeline.plan import RefreshPlan
+    from rag_assets.pipeline.stage import Stage
 
 
 def pull_weights(settings: Settings, tell: Tell) -> None:
@@ -57,6 +57,7 @@ def evaluate(
     config: Mapping[str, Any],
     tell: Tell,
     show: Callable[[str, Mapping[str, str]], None],
+    definitions: "Callable[[], Definitions] | None" = None,
 ) -> None:
     """Run suites as one Dagster run.
 
@@ -66,6 +67,7 @@ def evaluate(
         config: of each suite.
         tell: told lines of progress.
         show: called with the name and the Markdown of each suite that came to its end.
+        definitions: that hold the suites; None: those that ``RAG_DEFINITIONS`` names.
 
     Raises:
         CommandError: a suite failed; what the models said until then is kept.
@@ -74,7 +76,8 @@ def evaluate(
     from rag_assets.orchestration.instance import open_instance
 
     with borrowed_engines(settings, tell), open_instance() as instance:
-        run = evaluate_suites(instance, suites, config, tell)
+        given = None if definitions is None else definitions()
+        run = evaluate_suites(instance, suites, config, tell, given)
     for suite in suites:
         if f"{suite}_results" in run.texts:
             show(suite, run.texts[f"{suite}_results"])
@@ -85,77 +88,82 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what it was made for, and the seconds that making it took."""
+    """A plan, the lake and the stages that it is of, and the seconds that making it took."""
 
     plan: "RefreshPlan"
     store: "LakeStore"
-    sources: Sequence["Source"]
-    models: "Models"
+    stages: "Sequence[Stage]"
     seconds: float
 
 
 def plan_of(
     settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
 ) -> Planned:
-    """What a refresh of these partitions would do; no row is written, no engine is asked.
+    """What a refresh of these partitions would do. It writes no row and asks no engine.
 
     Raises:
         NotPulledError: the embedder's tokenizer is not in the cache.
+        SourceError: a source was given another number of buckets.
     """
     from rag_assets.lake.store import LakeStore
+    from rag_assets.models.clients.roles import Models
     from rag_assets.pipeline.planning import plan_refresh
-    from rag_assets.pipeline.stages import models_of
+    from rag_assets.pipeline.run import ProfileFacts
+    from rag_assets.sources import buckets
     from rag_assets.sources.catalog import catalog, source_name
 
     began = time.monotonic()
-    models = models_of(active_profile(), settings.cache)
     store = LakeStore(settings.lake_uri)
     known = catalog(settings.sources_file, store)
     sources = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
+    for source in sources:  # before anything is started or registered for them
+        buckets.check(store, source)
+    facts, stages = ProfileFacts(Models(settings=settings)), stages_in_force(settings)
     plan = plan_refresh(
-        store, sources, models, partitions=partitions, accept_deletions=accept_deletions
+        store, sources, facts, stages, partitions=partitions, accept_deletions=accept_deletions
     )
-    return Planned(plan, store, sources, models, time.monotonic() - began)
+    return Planned(plan, store, stages, time.monotonic() - began)
 
 
 def _planned(
     settings: Settings, partitions: Sequence[str], tell: Tell, accept_deletions: bool
 ) -> Planned | None:
-    from rag_assets.cli.plan_tables import sentence
-
     try:
         planned = plan_of(settings, partitions, accept_deletions=accept_deletions)
     except NotPulledError:
         return None  # the stage that needs the weights says so
-    tell(sentence(planned.plan))
+    tell(planned.plan.sentence())
     return planned
 
 
-def _with_work(plan: "RefreshPlan", partitions: Sequence[str]) -> set[str]:
+def _with_work(plan: "RefreshPlan") -> set[str]:
     """Those of the partitions that a refresh has to run."""
-    from rag_assets.sources.catalog import source_name
-
-    found = {one.partition for one in plan.partitions if one.needs_run}
-    # What a source has no longer is emptied by any run of it.
-    retiring = set(map(source_name, found - set(partitions)))
-    for name in retiring - set(map(source_name, found & set(partitions))):
-        found.add(next(key for key in partitions if source_name(key) == name))
-    return found
+    return {one.partition for one in plan.partitions if one.needs_run}
 
 
 def _record(planned: Planned, runs: Sequence["JobRun"], engines_s: float, total_s: float) -> None:
-    from rag_assets.pipeline.history import RunFigures, record_refresh
+    from rag_assets.pipeline.history import record_refresh
 
-    figures = [RunFigures(run.run_id, run.partitions, run.figures, run.seconds) for run in runs]
     record_refresh(
         planned.store,
         planned.plan,
-        planned.models,
-        figures,
+        planned.stages,
+        runs,
         engines_s=engines_s,
         plan_s=planned.seconds,
         total_s=total_s,
     )
+
+
+def stages_in_force(settings: Settings) -> "Sequence[Stage]":
+    """The stages that a refresh runs; a team's own definitions are loaded for theirs."""
+    from rag_assets.pipeline.stages import STAGES, with_readers
+
+    if settings.definitions == tuple(DEFINITIONS.split(":")):
+        return with_readers(STAGES)
+    from rag_assets.orchestration.in_process import named_stages
+
+    return named_stages()
 
 
 def refresh_roles(settings: Settings, partitions: Sequence[str]) -> list[Role]:
@@ -167,7 +175,7 @@ def refresh_roles(settings: Settings, partitions: Sequence[str]) -> list[Role]:
     from rag_assets.sources.catalog import catalog, source_name
 
     known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
-    enriched = any(known[source_name(partition)].enrich for partition in partitions)
+    enriched = any(known[source_name(partition)].enrich != "none" for partition in partitions)
     return ["embedder", "slm"] if enriched else ["embedder"]
 
 
@@ -189,11 +197,12 @@ def refresh_and_load(
             others was published; if not, the live index is as it was.
     """
     from rag_assets.documents.worker import started_ahead
-    from rag_assets.pipeline.standing import standing
+    from rag_assets.pipeline.planning import up_to_date
+    from rag_assets.pipeline.stages import DOCUMENTS
 
     planned = _planned(settings, partitions, tell, accept_deletions)
     if planned is not None:
-        stands = standing(planned.store, planned.sources, planned.plan, planned.models)
+        stands = up_to_date(planned.store, planned.plan)
         if stands is not None:
             held = f"{stands.counts['documents']:,} documents, {stands.counts['chunks']:,} chunks"
             tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
@@ -201,7 +210,8 @@ def refresh_and_load(
             return
     n_files = 0
     if planned is not None and settings.run_launcher == "default":  # else they are read elsewhere
-        n_files = planned.plan.to_compute("documents")
+        plans = planned.plan.totals
+        n_files = sum(one.to_compute for one in plans if one.stage == DOCUMENTS.name)
     with started_ahead(n_files):  # beside the import of Dagster
         _run_and_load(settings, partitions, tell, planned, accept_deletions)
 
@@ -216,9 +226,9 @@ def _run_and_load(
     # Dagster is imported here, so that what needs no run does not wait for it.
     with uncollected():
         from rag_assets.lake.generations import live
-        from rag_assets.orchestration.executors import is_clustered
-        from rag_assets.orchestration.in_process import refresh_partitions
+        from rag_assets.orchestration.in_process import run_refresh_job
         from rag_assets.orchestration.instance import open_instance
+        from rag_assets.orchestration.places import is_clustered
 
     needed = planned is None or planned.plan.needs_engines or live(planned.store) is None
     needed = needed and not is_clustered()  # runs ask the engines of the node that they are on
@@ -227,12 +237,12 @@ def _run_and_load(
     began = time.monotonic()
     with engines, open_instance() as instance:
         engines_s = time.monotonic() - began if needed else 0.0
-        runs = refresh_partitions(
+        runs = run_refresh_job(
             instance,
             partitions,
             tell,
             accept_deletions=accept_deletions,
-            needed=None if planned is None else _with_work(planned.plan, partitions),
+            needed=None if planned is None else _with_work(planned.plan),
         )
         if planned is not None:
             _record(planned, runs, engines_s, time.monotonic() - began)

@@ -1,149 +1,294 @@
-"""The partitioned stages as a plan sees them: tables, fingerprints, and what those are made of."""
+"""The list of stages, in the order in which data flows; the only place that names them.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+To add a stage: write its room (a table and a function that gives rows), and add an entry here. If
+answers are to see its rows, name it in the upstream of ``CHUNK_INDEX`` and read it in
+``index/stage.py``.
+"""
 
-from rag_assets.chunks import stage as cut
-from rag_assets.documents import signatures
-from rag_assets.documents import stage as normalise
-from rag_assets.documents.readers import ocr
-from rag_assets.embeddings import stage as embed
-from rag_assets.enrichments import stage as enrich
-from rag_assets.enrichments.classification import SCHEMA, SYSTEM
-from rag_assets.lake.delta import StageTable
-from rag_assets.lake.identity import value_hash
-from rag_assets.models.clients.window import embedder_window
-from rag_assets.models.profiles import Profile
-from rag_assets.sections import stage as structure
-from rag_assets.sources import stage as ingest
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
 
-CODE, CONFIGURATION, MODEL = "code version", "configuration", "model"
+import pyarrow as pa
 
+from rag_assets import plugins
+from rag_assets.chunks import checks as chunk_checks
+from rag_assets.chunks import stage as chunks
+from rag_assets.documents import checks as document_checks
+from rag_assets.documents import stage as documents
+from rag_assets.documents.readers.registry import Reader
+from rag_assets.duplicates import stage as duplicates
+from rag_assets.embeddings import stage as embeddings
+from rag_assets.enrichments import checks as enrichment_checks
+from rag_assets.enrichments import stage as enrichments
+from rag_assets.index import checks as index_checks
+from rag_assets.index import gate, promotion
+from rag_assets.index import stage as index
+from rag_assets.lake.delta import Progress
+from rag_assets.lake.figures import Finding, Outcome, Value
+from rag_assets.lake.generations import INDEX
+from rag_assets.lake.store import LakeStore
+from rag_assets.pipeline.run import Run
+from rag_assets.pipeline.stage import Batch, Check, Cost, Stage, changed
+from rag_assets.sections import stage as sections
+from rag_assets.sources import stage as source_files
+from rag_assets.sources.golden import load_cases
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What a plan must know of the models; no engine is needed for it.
-
-    Attributes:
-        tokenizer_id: of the embedder, as ``chunks`` are told.
-        max_tokens: of a chunk.
-        embedder: model id and revision.
-        dimension: floats in a vector.
-        slm: model id and revision.
-        identities: of all roles, as a generation's manifest names them.
-    """
-
-    tokenizer_id: str
-    max_tokens: int
-    embedder: tuple[str, str]
-    dimension: int
-    slm: tuple[str, str]
-    identities: Mapping[str, Mapping[str, str]]
+_PAGES = "194 HTML pages, 2-core AMD EPYC without AVX-512, 2026-11-22"
+_SAMPLE = "first refresh of the sample, 2-core AMD EPYC with AVX-512, 2026-11-22"
+_ENGINE = "bf16 MiniLM, chunks of 200 tokens, 2-core Xeon with AMX, 2026-11-22"
 
 
-def models_of(profile: Profile, cache: Path) -> Models:
-    """The models of a profile.
+def _read_by(readers: Sequence[Reader]) -> dict[str, Any]:
+    """What the stage of documents owes to further readers."""
+    return {
+        "parts": lambda _facts, _source: documents.parts(readers),
+        "compute": lambda run, batch: documents.read(
+            run.store, batch.partition, batch.ids, run.pool, readers
+        ),
+    }
 
-    Raises:
-        NotPulledError: the embedder's tokenizer is not in the cache.
-    """
-    window = embedder_window(profile, cache)
-    embedder, slm = profile.spec("embedder"), profile.spec("slm")
-    return Models(
-        tokenizer_id=window.identity,
-        max_tokens=window.max_tokens,
-        embedder=(embedder.model_id, embedder.revision),
-        dimension=embedder.dimension or 0,
-        slm=(slm.model_id, slm.revision),
-        identities=profile.identities(),
+
+def _of_store(check: Callable[[LakeStore, Sequence[str]], Finding]) -> Check:
+    """A check that needs the lake alone."""
+
+    @wraps(check)
+    def checked(run: Run, partitions: Sequence[str]) -> Finding:
+        return check(run.store, partitions)
+
+    return checked
+
+
+@wraps(chunk_checks.chunks_fit_the_embedder)
+def _chunks_fit(run: Run, partitions: Sequence[str]) -> Finding:
+    return chunk_checks.chunks_fit_the_embedder(run.store, partitions, run.window)
+
+
+@wraps(enrichment_checks.labels_are_in_the_set)
+def _labels_in_the_set(run: Run, partitions: Sequence[str]) -> Finding:
+    return enrichment_checks.labels_are_in_the_set(run.store, partitions, run.sources)
+
+
+def _chunk_summary(run: Run, partitions: Sequence[str]) -> Mapping[str, Value]:
+    return {"window": run.facts.max_tokens, **chunks.summary(run.store, partitions)}
+
+
+def _vectors_of(run: Run, batch: Batch) -> Mapping[str, pa.Table]:
+    return embeddings.embed(
+        run.store,
+        batch.partition,
+        batch.ids,
+        run.embedder,
+        batch.fingerprint,
+        run.count_embedded,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage.
+def _evaluated(run: Run, _stage: Stage, _progress: Progress) -> Outcome:
+    cases = [case for source in run.sources.values() for case in load_cases(source)]
+    return gate.evaluate(run.store, cases, run.embedder)
 
-    Attributes:
-        name: of its main table.
-        tables: those that its inputs' rows are in, the main one last.
-        fingerprint: as it is now.
-        parts: what the fingerprint is made of; when one differs, the whole stage is recomputed.
-        upstream: stage whose rows are its inputs; None: the source's files are.
-        one_row_an_input: whether an input always gives one row, under the input's own id.
+
+SOURCE_FILES = Stage(
+    name="source_files",
+    description="What exists at the sources now: uri, size, mtime, xxh3_128 of the bytes. The "
+    "bytes are kept under their hash, so that later stages never ask the source again.",
+    version=source_files.VERSION,
+    tables=(source_files.TABLE,),
+    inputs=lambda run, _stage, partition: run.files.inputs(partition),
+    compute=lambda run, batch: run.files.rows(batch.ids),
+    retry=lambda run, partition: run.files.unread(partition),
+    batch=source_files.BATCH_FILES,
+    one_row_an_input=True,
+    group="ingest",
+    kinds=frozenset({"lancedb", "xxhash"}),
+    counts="files",
+    cost=Cost(194, 0.35, where=_PAGES),
+)
+
+DOCUMENTS = Stage(
+    name="documents",
+    description="Normalised text with structure, language, title and MinHash signature.",
+    version=documents.VERSION,
+    upstream=(SOURCE_FILES,),
+    tables=(documents.REJECTED, documents.TABLE),
+    **_read_by(()),
+    batch=documents.BATCH_FILES,
+    checks=(_of_store(document_checks.every_file_accounted_for),),
+    summaries={
+        documents.TABLE.name: lambda run, keys: documents.summary(run.store, keys),
+        documents.REJECTED.name: lambda run, keys: documents.rejects_summary(run.store, keys),
+    },
+    group="normalise",
+    kinds=frozenset({"lancedb", "python"}),
+    counts="files read",
+    cost=Cost(194, 9.5, where=_PAGES),
+)
+
+DUPLICATES = Stage(
+    name="duplicates",
+    description="Which documents others stand for: exact duplicates by xxh3_128 of the text, near "
+    "ones by MinHash, verified by true Jaccard. One row per alias. Documents that contain one "
+    "another, or are less similar, are in related_documents.",
+    version=duplicates.VERSION,
+    upstream=(DOCUMENTS,),
+    whole=lambda run, stage, _progress: duplicates.collapse(run.store, stage.version),
+    is_current=lambda store, stage, _facts: duplicates.is_current(store, stage.version),
+    group="normalise",
+    kinds=frozenset({"lancedb", "xxhash"}),
+    cost=Cost(194, 0.12, where=_PAGES),
+)
+
+SECTIONS = Stage(
+    name="sections",
+    description="One row per section: heading path, page, half-open offsets into the document's "
+    "text. Blocks that repeat across a partition's pages are in no section.",
+    version=sections.VERSION,
+    upstream=(DOCUMENTS,),
+    tables=(sections.TABLE,),
+    inputs=lambda run, stage, partition: sections.inputs(run.store, partition, stage.version),
+    recorded=sections.recorded_inputs,
+    compute=lambda run, batch: sections.cut(run.store, batch.partition, batch.ids),
+    summaries={sections.TABLE.name: lambda run, keys: sections.summary(run.store, keys)},
+    group="structure",
+    kinds=frozenset({"lancedb", "python"}),
+    counts="documents cut",
+    cost=Cost(194, 0.35, rows_per_input=1.4, where=_PAGES),
+)
+
+CHUNKS = Stage(
+    name="chunks",
+    description="One row per chunk; none crosses a section, none exceeds the embedder's window.",
+    version=chunks.VERSION,
+    upstream=(SECTIONS,),
+    tables=(chunks.TABLE,),
+    parts=lambda facts, _source: {"tokenizer": facts.tokenizer_id, "window": facts.max_tokens},
+    is_hashed=True,
+    compute=lambda run, batch: chunks.cut(
+        run.store, batch.partition, batch.ids, run.window.tokenizer, run.facts.max_tokens
+    ),
+    batch=512,
+    checks=(_chunks_fit, _of_store(chunk_checks.chunk_ids_unique)),
+    summaries={chunks.TABLE.name: _chunk_summary},
+    group="chunk",
+    kinds=frozenset({"lancedb", "python"}),
+    counts="sections cut",
+    cost=Cost(263, 2.3, rows_per_input=5.2, where=_PAGES),
+)
+
+EMBEDDINGS = Stage(
+    name="embeddings",
+    description="One unit vector a chunk by the embedder, cached by text and model.",
+    version=embeddings.VERSION,
+    upstream=(CHUNKS,),
+    tables=(embeddings.TABLE,),
+    schema=lambda facts: embeddings.schema(facts.dimension),
+    parts=lambda facts, _source: {
+        "model": facts.embedder[0],
+        "model revision": facts.embedder[1],
+    },
+    is_hashed=True,
+    compute=_vectors_of,
+    batch=512,
+    one_row_an_input=True,
+    asks="embedder",
+    cache=embeddings.CACHE,
+    group="embed",
+    kinds=frozenset({"lancedb", "vllm"}),
+    counts="chunks embedded",
+    cost=Cost(136, 1.0, tokens_in=136 * 203, where=_ENGINE),
+)
+
+ENRICHMENTS = Stage(
+    name="enrichments",
+    description="Of what type each document is: nearest description by the embedder, close calls "
+    "by the small model. Topics, a summary and a question where the source asks for them.",
+    version=enrichments.VERSION,
+    upstream=(DOCUMENTS,),
+    tables=(enrichments.TABLE,),
+    parts=lambda facts, source: enrichments.parts(source, facts.embedder, facts.slm),
+    is_hashed=True,
+    compute=lambda run, batch: enrichments.enrich(
+        run.store, batch.partition, batch.ids, batch.source, run.labeller, run.slm, batch.version
+    ),
+    wanted=lambda source: enrichments.wanted_of(source) is not None,
+    may_be_missing=True,
+    batch=enrichments.BATCH,
+    one_row_an_input=True,
+    asks="slm",
+    cache=enrichments.CACHE,
+    checks=(_labels_in_the_set,),
+    summaries={enrichments.TABLE.name: lambda run, keys: enrichments.summary(run.store, keys)},
+    group="enrich",
+    kinds=frozenset({"lancedb", "vllm"}),
+    counts="documents described",
+    # 507 tokens a prompt on average over the sample; an answer is taken to have 100.
+    cost=Cost(52, 73.0, tokens_in=52 * 507, tokens_out=52 * 100, where=_SAMPLE),
+)
+
+CHUNK_INDEX = Stage(
+    name=INDEX,
+    description="Vectors, BM25 and scalar indexes in one LanceDB table; a new candidate if rows "
+    "changed.",
+    version=index.VERSION,
+    upstream=(DUPLICATES, DOCUMENTS, CHUNKS, EMBEDDINGS, ENRICHMENTS),
+    whole=lambda run, stage, progress: index.build(
+        run.store,
+        stage,
+        dimension=run.facts.dimension,
+        models=run.facts.identities,
+        run_id=run.run_id,
+        progress=progress,
+    ),
+    is_current=lambda store, stage, facts: index.is_current(store, stage, facts.identities),
+    checks=(_of_store(index_checks.index_covers_all_rows),),
+    group="index",
+    cost=Cost(338, 0.37, where="the sample, 2-core AMD EPYC without AVX-512, 2026-11-22"),
+)
+
+INDEX_EVALUATION = Stage(
+    name="index_evaluation",
+    description="Golden questions and canaries, asked of the candidate and of the live generation.",
+    version=gate.VERSION,
+    upstream=(CHUNK_INDEX,),
+    whole=_evaluated,
+    checks=(_of_store(gate.candidate_may_go_live),),
+    group="index",
+    cost=Cost(1, 2.0, where="assumed"),
+)
+
+LIVE_INDEX = Stage(
+    name="live_index",
+    description="Publishes the candidate that passed its gate; one atomic write makes it live.",
+    version=promotion.VERSION,
+    upstream=(INDEX_EVALUATION,),
+    whole=lambda run, _stage, _progress: promotion.publish_candidate(run.store),
+    group="index",
+)
+
+STAGES = (
+    SOURCE_FILES,
+    DOCUMENTS,
+    DUPLICATES,
+    SECTIONS,
+    CHUNKS,
+    EMBEDDINGS,
+    ENRICHMENTS,
+    CHUNK_INDEX,
+    INDEX_EVALUATION,
+    LIVE_INDEX,
+)
+
+
+def with_readers(stages: Sequence[Stage], readers: Sequence[Reader] = ()) -> Sequence[Stage]:
+    """The stages, where documents are read by these readers and the installed ones, too.
+
+    Args:
+        stages: in the order in which data flows.
+        readers: asked before the package's own, in this order.
+
+    Raises:
+        PluginError: an installed reader cannot be imported.
     """
-
-    name: str
-    tables: Sequence[StageTable]
-    fingerprint: str
-    parts: Mapping[str, str]
-    upstream: str | None
-    one_row_an_input: bool = False
-
-    @property
-    def main(self) -> StageTable:
-        """The table that the next stage reads."""
-        return self.tables[-1]
-
-
-def stages(models: Models) -> list[Stage]:
-    """All partitioned stages, in the order in which data flows."""
-    embedder, slm = " at ".join(models.embedder), " at ".join(models.slm)
-    return [
-        Stage(
-            "source_files",
-            [ingest.TABLE],
-            ingest.fingerprint(),
-            {CODE: ingest.CODE_VERSION},
-            None,
-            one_row_an_input=True,
-        ),
-        Stage(
-            "documents",
-            [normalise.REJECTED, normalise.TABLE],
-            normalise.fingerprint(),
-            {
-                CODE: f"{normalise.CODE_VERSION}/{signatures.VERSION}",
-                CONFIGURATION: "ocr" if ocr.is_available() else "no ocr",
-            },
-            "source_files",
-        ),
-        Stage(
-            "sections",
-            [structure.TABLE],
-            structure.fingerprint(),
-            {CODE: structure.CODE_VERSION},
-            "documents",
-        ),
-        Stage(
-            "chunks",
-            [cut.TABLE],
-            cut.fingerprint(models.tokenizer_id, models.max_tokens),
-            {
-                CODE: cut.CODE_VERSION,
-                CONFIGURATION: f"{models.max_tokens} tokens",
-                MODEL: models.tokenizer_id,
-            },
-            "sections",
-        ),
-        Stage(
-            "embeddings",
-            [embed.table(models.dimension)],
-            embed.fingerprint(*models.embedder),
-            {CODE: embed.CODE_VERSION, MODEL: embedder},
-            "chunks",
-            one_row_an_input=True,
-        ),
-        Stage(
-            "enrichments",
-            [enrich.TABLE],
-            enrich.fingerprint(*models.slm),
-            {
-                CODE: enrich.CODE_VERSION,
-                CONFIGURATION: value_hash([SYSTEM, SCHEMA]),
-                MODEL: slm,
-            },
-            "documents",
-            one_row_an_input=True,
-        ),
-    ]
+    found = (*readers, *plugins.installed(plugins.READERS))
+    return changed(stages, DOCUMENTS.name, **_read_by(found)) if found else stages

@@ -1,13 +1,13 @@
 """Shorten a passage to the lines around what was asked: fewer facts to confuse, fewer tokens.
 
-Small models take the fact that stands near the right one: with all rows of a table before them,
-both models gave the row above or below.
+Small models confuse neighbouring facts: given all rows of a table, both models answered from the
+row above or below the right one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 from rag_assets.documents.readers.tables import names_groups
-from rag_assets.retrieval.passages import Passage, Piece, cells_of, is_row
+from rag_assets.retrieval.passages import Passage, Piece, cells_of
 from rag_assets.retrieval.terms import terms
 
 NEAR = 0.3  # of its own weight that a matching line lends to the line before and after it
@@ -41,7 +41,7 @@ def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[in
     index = 0
     while index < len(units):
         end = index
-        while end < len(units) and is_row(units[end].text):
+        while end < len(units) and units[end].is_row:
             end += 1
         # Names and values have no header.
         if end - index < 3 or len(cells_of(units[index].text)) < 3:
@@ -82,7 +82,7 @@ def _window(
         low, high = min(low, place), max(high, place + 1)
         room -= sizes[place]
     head = low
-    while head > 0 and is_row(units[lines[head]].text) and is_row(units[lines[head - 1]].text):
+    while head > 0 and units[lines[head]].is_row and units[lines[head - 1]].is_row:
         head -= 1  # a table cut from above keeps its first row: it names the columns
     return [*([lines[head]] if head < low else []), *lines[low:high]]
 

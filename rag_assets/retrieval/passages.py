@@ -1,12 +1,14 @@
 """A passage: consecutive text of one section, made of pieces of chunks with true offsets."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag_assets.index.search import IndexedChunk
 from rag_assets.retrieval.terms import sentences
 
+LEFT_OUT = "[...]"  # stands where text of a section was left out
+BETWEEN_CHUNKS = 2  # characters at most: chunks are cut at white space that neither holds
 _BAR = re.compile(r" \|(?= |$)")
 _RULE = re.compile(r"\s*\|[\s|:]*-[\s|:-]*")
 
@@ -33,6 +35,18 @@ class Piece:
     def char_end(self) -> int:
         """Where it ends there."""
         return self.chunk.start + self.end
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a table, with several cells."""
+        return self.chunk.is_table(self.char_start) and len(cells_of(self.text)) > 1
+
+    def lines(self) -> Iterator[tuple[str, bool]]:
+        """Its lines, each with whether it stands in a table."""
+        place = self.char_start
+        for line in self.text.splitlines(keepends=True):
+            yield line.splitlines()[0], self.chunk.is_table(place)
+            place += len(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +83,21 @@ class Passage:
 
     @property
     def text(self) -> str:
-        """The pieces joined; "[...]" stands where text of the section was left out."""
+        """The pieces joined; "[...]" marks text of the section that was left out."""
         parts: list[str] = []
         for before, piece in zip((None, *self.pieces), self.pieces, strict=False):
             if before is not None:
-                left_out = piece.char_start - before.char_end
-                # Chunks are cut at white space, a character or two that neither holds.
-                parts.append("\n" if left_out <= 2 else "\n[...]\n")
+                left_out = piece.char_start - before.char_end > BETWEEN_CHUNKS
+                parts.append(f"\n{LEFT_OUT}\n" if left_out else "\n")
             parts.append(piece.text)
         return "".join(parts)
+
+    def lines(self) -> Iterator[tuple[str, bool]]:
+        """Lines of the text, each with whether it stands in a table."""
+        for before, piece in zip((None, *self.pieces), self.pieces, strict=False):
+            if before is not None and piece.char_start - before.char_end > BETWEEN_CHUNKS:
+                yield LEFT_OUT, False
+            yield from piece.lines()
 
     def cut_to_core(self) -> "Passage":
         """Without the neighbours of the chunks that were found."""
@@ -124,11 +144,6 @@ class Passage:
         return self.with_pieces(tuple(kept))
 
 
-def is_row(line: str) -> bool:
-    """Whether a line is a row of a table, as documents are normalised: cells between bars."""
-    return " | " in line
-
-
 def cells_of(line: str) -> list[str]:
     """The cells of a row; between two bars one may be empty. Bars around it are Markdown's."""
     framed = line.strip()
@@ -138,7 +153,7 @@ def cells_of(line: str) -> list[str]:
 
 
 def is_rule(line: str) -> bool:
-    """Whether a line only parts the names of a table's columns from its rows, in Markdown."""
+    """Whether a row only parts the names of a table's columns from its rows, in Markdown."""
     return _RULE.fullmatch(line) is not None
 
 

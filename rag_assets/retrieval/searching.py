@@ -1,11 +1,12 @@
 """Find chunks for a question: one embedding, one hybrid search on a pinned generation."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag_assets.answers.questions import embeddable
 from rag_assets.index.search import Hit, IndexReader
-from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.models.protocols import Embedder
+from rag_assets.retrieval.embeddable import embeddable
 from rag_assets.retrieval.terms import coverage, terms
 
 
@@ -25,6 +26,20 @@ class Retrieved:
     embed_ms: float
     retrieve_ms: float
 
+    @classmethod
+    def of(
+        cls, question: str, hits: Sequence[Hit], *, embed_s: float, retrieve_s: float
+    ) -> "Retrieved":
+        """What these hits are worth to a question, and the seconds that they took."""
+        wanted = terms(question)
+        return cls(
+            tuple(hits),
+            max((hit.similarity for hit in hits if hit.similarity is not None), default=0.0),
+            max((coverage(wanted, hit_terms(hit)) for hit in hits), default=0.0),
+            embed_s * 1000,
+            retrieve_s * 1000,
+        )
+
 
 def retrieve(
     reader: IndexReader,
@@ -33,7 +48,6 @@ def retrieve(
     *,
     limit: int,
     where: str | None = None,
-    hybrid: bool = True,
 ) -> Retrieved:
     """Chunks for a checked question.
 
@@ -46,22 +60,14 @@ def retrieve(
         question: as ``check_question`` returns it.
         limit: hits returned at most.
         where: SQL filter over the index's columns, e.g. the sources a caller may read.
-        hybrid: False searches by vector alone.
     """
     started = time.perf_counter()
     query = embeddable(question, embedder)
     vector = embedder.embed([query])[0]
     embedded = time.perf_counter()
-    words = query if hybrid else ""
-    hits = reader.search(words, vector, limit=limit, where=where) if len(reader) else []
-    wanted = terms(question)
-    return Retrieved(
-        tuple(hits),
-        max((hit.similarity for hit in hits if hit.similarity is not None), default=0.0),
-        max((coverage(wanted, hit_terms(hit)) for hit in hits), default=0.0),
-        (embedded - started) * 1000,
-        (time.perf_counter() - embedded) * 1000,
-    )
+    hits = reader.search(query, vector, limit=limit, where=where) if len(reader) else []
+    ended = time.perf_counter()
+    return Retrieved.of(question, hits, embed_s=embedded - started, retrieve_s=ended - embedded)
 
 
 def hit_terms(hit: Hit) -> frozenset[str]:

@@ -1,13 +1,12 @@
-"""From chunks found to passages worth reading: short ones, from distinct places.
+"""From chunks to passages: short ones, from different places.
 
-Chunks are ranked one by one, never by the section they stand in: a long section has all words of
-any question somewhere, and ranked as a whole it won most questions and filled the whole budget.
-A chunk found is then widened to its section where that is short, since an answer that a chunk
-boundary splits is whole again there.
+Chunks are ranked one by one, not by their sections. A long section holds the words of almost any
+question somewhere; ranked as a whole, it won most questions and filled the budget. A chunk is then
+widened to its whole section if that is short, which joins answers that a chunk boundary splits.
 
-Measured on the sample's 28 golden look-ups (2-core AMD EPYC, 2026-11-22): ranked by section, the
-facts of 22 answers were in 830 tokens of evidence; ranked by chunk, of 26 in 790; of 24 in the best
-three passages when these are focused to 150 tokens.
+Measured on the sample's 28 golden look-ups (2-core AMD EPYC, 2026-11-22): ranked by section, 830
+tokens of evidence held the facts of 22 answers. Ranked by chunk, 790 tokens held those of 26, and
+the best three passages, focused to 150 tokens, those of 24.
 """
 
 import math
@@ -32,7 +31,6 @@ def select(
     passage_tokens: int,
     decay: float,
     count: Callable[[str], int],
-    whole_sections: bool = True,
 ) -> list[Passage]:
     """Passages, best first.
 
@@ -46,10 +44,7 @@ def select(
         decay: factor on a chunk's score for every better passage of its document, so that a
             second document comes before the fifth passage of the first.
         count: tokens of a text for the model that will read it.
-        whole_sections: False returns the bare chunks.
     """
-    if not whole_sections:
-        return [_bare(hit) for hit in hits[:n_passages]]
     weights = _rarity(wanted, [hit_terms(hit) for hit in hits])
     ranked = _ranked(hits, weights)
     sections = reader.sections(list(dict.fromkeys(hit.chunk.section_id for hit, _ in ranked)))
@@ -124,8 +119,3 @@ def _widened(
     if low > 0 and section[low - 1].chunk_id not in taken and fits(section[low - 1 : high]):
         low -= 1
     return list(section[low:high])
-
-
-def _bare(hit: Hit) -> Passage:
-    core = frozenset({hit.chunk.chunk_id})
-    return Passage(pieces_of([hit.chunk]), core, hit.score, hit.similarity, whole=False)

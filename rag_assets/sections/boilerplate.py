@@ -1,11 +1,11 @@
 """Text that repeats across a source's pages: cookie notices, footers, licence lines, menus.
 
-A block is boilerplate where the same text stands on at least ``MIN_PAGES`` pages and ``MIN_SHARE``
-of the pages of a partition. A partition is a hash bucket of a source, so its pages are a uniform
-sample of the source's, and the rule needs no look at any other.
+A block is boilerplate if the same text is on at least ``MIN_PAGES`` pages and on ``MIN_SHARE`` of
+the pages of a partition. A partition is a hash bucket of a source, so its pages are a uniform
+sample of the source's pages, and the rule does not have to look at other partitions.
 
-Headings and code are never boilerplate: they carry structure and context. Nor is a line that
-introduces what follows it ("Example:"), nor a very short one.
+Headings and code are never boilerplate, because they carry structure and context. Neither is a line
+that introduces what follows it ("Example:"), nor a very short line.
 """
 
 from collections import defaultdict

@@ -1,16 +1,17 @@
 """Stage 3: from ``documents`` to ``sections``."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from rag_assets.documents import stage as normalise
-from rag_assets.lake.delta import Progress, Report, StageTable, refresh, upstream_hashes
+from rag_assets.documents import stage as documents
+from rag_assets.lake.delta import StageTable, upstream_hashes
+from rag_assets.lake.figures import Table, Value
 from rag_assets.lake.identity import value_hash
-from rag_assets.lake.schemas import SECTIONS, stage_rows
+from rag_assets.lake.schemas import BLOCK, TEXT, TEXTS, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeStore, batches, quoted
 from rag_assets.sections.boilerplate import (
     MIN_PAGES,
@@ -24,83 +25,68 @@ from rag_assets.sections.boilerplate import (
 )
 from rag_assets.sections.tree import cut_sections
 
-CODE_VERSION = "2"
+VERSION = "2"
+SECTIONS: Final = stage_schema(
+    required("section_id", TEXT),
+    required("document_id", TEXT),
+    required("ordinal", pa.int32()),  # reading order within the document, from 0
+    required("level", pa.int16()),  # of its heading; 0 for text before the first heading
+    required("heading_path", TEXTS),  # outermost first
+    pa.field("page", pa.int32()),  # where it begins
+    required("start", pa.int64()),
+    required("end", pa.int64()),
+    required("text", TEXT),
+    required("blocks", pa.list_(BLOCK)),  # offsets still into the document
+    required("title", TEXT),
+)
 TABLE = StageTable("sections", SECTIONS, "section_id")
 
 
-def fingerprint() -> str:
-    """Of the stage."""
-    return f"sections/{CODE_VERSION}"
+def inputs(store: LakeStore, partition: str, version: str) -> dict[str, str]:
+    """Documents, each with those of its blocks that repeat across the partition.
 
-
-def structure_documents(
-    store: LakeStore,
-    partition: str,
-    *,
-    run_id: str,
-    progress: Progress | None = None,
-    note: Callable[[Sequence[Boilerplate]], None] | None = None,
-) -> Report:
-    """Cut what is new or changed among the documents into sections, without boilerplate.
-
-    A document's input is itself and those of its blocks that repeat across the partition: when
-    other texts become boilerplate, only the documents that hold them are cut again.
-
-    Args:
-        store: the lake.
-        partition: partition key.
-        run_id: of the Dagster run.
-        progress: called with (documents done, documents to do).
-        note: called with the boilerplate found.
+    When other texts become boilerplate, only the documents that hold them are cut again.
     """
-    repeated: dict[str, Set[str]] = {}
-
-    def upstream() -> Mapping[str, str]:
-        hashes = upstream_hashes(store, normalise.TABLE, partition)
-        found, to_leave_out = _boilerplate(store, partition, hashes)
-        if note is not None:
-            note(found)
-        repeated.update(to_leave_out)
-        return {key: input_hash(digest, repeated.get(key)) for key, digest in hashes.items()}
-
-    return refresh(
-        store,
-        [TABLE],
-        partition,
-        upstream=upstream,
-        compute=lambda ids: {TABLE.name: _cut(store, partition, ids, repeated)},
-        fingerprint=fingerprint(),
-        run_id=run_id,
-        progress=progress,
-    )
+    hashes = upstream_hashes(store, documents.TABLE, partition)
+    _find_boilerplate(store, partition, hashes, version)
+    return _with_boilerplate(store, partition, hashes)
 
 
-def _boilerplate(
+def recorded_inputs(store: LakeStore, partition: str) -> dict[str, str]:
+    """The inputs, with the boilerplate that was found when last looked for."""
+    return _with_boilerplate(store, partition, upstream_hashes(store, documents.TABLE, partition))
+
+
+def _with_boilerplate(
     store: LakeStore, partition: str, hashes: Mapping[str, str]
-) -> tuple[list[Boilerplate], dict[str, Set[str]]]:
-    """Boilerplate of a partition, and for each document the hashes of the blocks to leave out.
+) -> dict[str, str]:
+    repeated = known_boilerplate(store, partition)
+    return {key: input_hash(digest, repeated.get(key)) for key, digest in hashes.items()}
 
-    To find it texts are read, all of them where there is any. It follows from the documents alone,
-    so it is kept until one of them changes (version, because bands do not enter row hashes).
+
+def _find_boilerplate(
+    store: LakeStore, partition: str, hashes: Mapping[str, str], version: str
+) -> None:
+    """Find the boilerplate of a partition and keep it in a record until a document changes.
+
+    To find it texts are read, all of them where there is any. It follows from the documents alone
+    (and from the table's version, because bands do not enter row hashes).
     """
-    table = store.table(normalise.TABLE.name, partition)
-    version = 0 if table is None else int(table.version)
-    made_from = value_hash([CODE_VERSION, version, sorted(hashes.items())])
+    table = store.table(documents.TABLE.name, partition)
+    table_version = 0 if table is None else int(table.version)
+    made_from = value_hash([version, table_version, sorted(hashes.items())])
     name = f"boilerplate/{partition}"
-    kept = store.get_record(name) or {}
-    if kept.get("made_from") != made_from:
-        found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
-        digests = [b.block_hash for b in found]
-        repeated = repeated_blocks(_holders(store, partition), digests) if found else {}
-        kept = {
-            "made_from": made_from,
-            "found": [asdict(b) for b in found],
-            "repeated": {key: sorted(map(digests.index, of)) for key, of in repeated.items()},
-        }
-        store.put_record(name, kept)
-    texts = [Boilerplate(**of) for of in kept["found"]]
-    left_out = kept["repeated"].items()  # document -> positions in ``found``
-    return texts, {key: frozenset(texts[n].block_hash for n in of) for key, of in left_out}
+    if (store.get_record(name) or {}).get("made_from") == made_from:
+        return
+    found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
+    digests = [b.block_hash for b in found]
+    repeated = repeated_blocks(_holders(store, partition), digests) if found else {}
+    kept = {
+        "made_from": made_from,
+        "found": [asdict(b) for b in found],
+        "repeated": {key: sorted(map(digests.index, of)) for key, of in repeated.items()},
+    }
+    store.put_record(name, kept)
 
 
 def known_boilerplate(store: LakeStore, partition: str) -> dict[str, Set[str]]:
@@ -111,7 +97,7 @@ def known_boilerplate(store: LakeStore, partition: str) -> dict[str, Set[str]]:
 
 
 def input_hash(digest: str, left_out: Set[str] | None) -> str:
-    """Of a document as this stage's input: its row, and those of its blocks that repeat."""
+    """The hash of a document as input of this stage: its row, and its blocks that repeat."""
     return value_hash([digest, sorted(left_out)]) if left_out is not None else digest
 
 
@@ -122,13 +108,13 @@ def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Pa
     columns = ["document_id", "text", "blocks", "bands"]
     for start in range(0, len(ids), 200):
         where = f"document_id IN ({quoted(ids[start : start + 200])})"
-        rows = store.rows(normalise.TABLE.name, partition, columns=columns, where=where)
+        rows = store.rows(documents.TABLE.name, partition, columns=columns, where=where)
         for row in sorted(rows, key=lambda row: row["document_id"]):
             yield Page(row["text"], row["blocks"], np.array(row["bands"], dtype=np.uint32))
 
 
 def _holders(store: LakeStore, partition: str) -> Iterator[Holder]:
-    table = store.table(normalise.TABLE.name, partition)
+    table = store.table(documents.TABLE.name, partition)
     if table is None:
         return
     columns = ["document_id", "uri", "flags", "text", "blocks"]
@@ -137,22 +123,22 @@ def _holders(store: LakeStore, partition: str) -> Iterator[Holder]:
             yield Holder(**row)
 
 
-def _cut(
-    store: LakeStore, partition: str, ids: Sequence[str], repeated: Mapping[str, Set[str]]
-) -> pa.Table:
-    documents = store.rows(
-        normalise.TABLE.name,
+def cut(store: LakeStore, partition: str, ids: Sequence[str]) -> Mapping[str, pa.Table]:
+    """Cut documents at their headings, without boilerplate."""
+    repeated = known_boilerplate(store, partition)
+    found = store.rows(
+        documents.TABLE.name,
         partition,
-        columns=["document_id", "title", "text", "blocks", normalise.TABLE.passes],
+        columns=["document_id", "title", "text", "blocks", documents.TABLE.passes],
         where=f"document_id IN ({quoted(ids)})",
     )
-    rows = [row for d in documents for row in _rows(d, repeated.get(d["document_id"]))]
-    return stage_rows(SECTIONS, rows)
+    rows = [row for d in found for row in _rows(d, repeated.get(d["document_id"]))]
+    return {TABLE.name: stage_rows(SECTIONS, rows)}
 
 
 def _rows(document: Mapping[str, Any], repeated: Set[str] | None) -> Iterator[dict[str, Any]]:
     text, blocks = document["text"], document["blocks"]
-    made_from = input_hash(document[normalise.TABLE.passes], repeated)
+    made_from = input_hash(document[documents.TABLE.passes], repeated)
     skipped = (
         {n for n, digest in block_hashes(text, blocks) if digest in repeated} if repeated else ()
     )
@@ -165,3 +151,17 @@ def _rows(document: Mapping[str, Any], repeated: Set[str] | None) -> Iterator[di
             "title": document["title"],
             "text": text[section.start : section.end],
         }
+
+
+def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:
+    """The texts that were left out, the most frequent of each partition first."""
+    found = [
+        Boilerplate(**of)
+        for partition in partitions
+        for of in (store.get_record(f"boilerplate/{partition}") or {"found": []})["found"]
+    ]
+    rows = [(" ".join(b.text.split()), f"{b.n_pages} of {b.n_sampled}") for b in found]
+    return {
+        "boilerplate_blocks": len({b.block_hash for b in found}),
+        "boilerplate": Table(("text", "pages"), rows),
+    }

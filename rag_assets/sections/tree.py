@@ -33,9 +33,9 @@ def cut_sections(
     before the next one opens no section of its own: it begins the section that follows, so that
     no section is a bare title.
 
-    A skipped block is in no section: where it stands in the middle of one, the section ends and
+    A skipped block is in no section: if it is in the middle of one, the section ends and
     what follows it is another under the same headings. A heading that has only skipped blocks under
-    it goes with them; it still stands in the heading path of what is below it.
+    it goes with them; it is still in the heading path of what is below it.
 
     Args:
         document_id: enters the ids.

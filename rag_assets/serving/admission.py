@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rag_assets.errors import RagError
 
-class BusyError(RuntimeError):
+
+class BusyError(RagError):
     """More questions wait than the queue holds, or one waited too long."""
 
 

@@ -1,12 +1,13 @@
-"""Canary queries: a generation that cannot find its own chunks must not answer anybody."""
+"""Canary queries: a generation that cannot find its own chunks must not go into service."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from rag_assets.answers.questions import embeddable
+from rag_assets.errors import RagError
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
-from rag_assets.models.clients.openai_http import Embedder
+from rag_assets.models.protocols import Embedder
+from rag_assets.retrieval.embeddable import embeddable
 
 N_CANARIES = 3
 WITHIN = 10  # a chunk searched by its own words must be among the first ten; ties are possible
@@ -14,7 +15,7 @@ QUERY_CHARS = 240
 _SEED = 20260327  # fixed, so that two loads of one generation ask the same
 
 
-class CanaryError(RuntimeError):
+class CanaryError(RagError):
     """The generation does not find its own chunks; the message names one."""
 
 

@@ -17,7 +17,7 @@ OPENAI_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
 
 
 class ChatMessage(BaseModel):
-    """A turn; content as text, or as parts of which the text ones are read."""
+    """A turn; its content is text, or parts, of which the text parts are read."""
 
     model_config = ConfigDict(extra="ignore")
 

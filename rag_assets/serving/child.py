@@ -1,4 +1,4 @@
-"""Run the answerer as a child process and hand its log lines on, until it or the caller stops."""
+"""Run the answerer as a child process and pass its log lines on, until it or the caller stops."""
 
 import subprocess
 import sys

@@ -5,8 +5,13 @@ from typing import Any
 
 import httpx
 
+from rag_assets.errors import RagError
 
-class AnswererError(RuntimeError):
+# How long the answerer may take for each of its routes, in seconds.
+ANSWER_S, RELOAD_S, STATUS_S, HEALTH_S = 300.0, 120.0, 5.0, 2.0
+
+
+class AnswererError(RagError):
     """The answerer refused or failed; the message is its own.
 
     Attributes:
@@ -16,6 +21,7 @@ class AnswererError(RuntimeError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+        self.exit_code = 2 if 400 <= status < 500 else 1
 
 
 class AnswererDownError(AnswererError):
@@ -27,14 +33,10 @@ class AnswererClient:
 
     Args:
         url: e.g. ``http://127.0.0.1:8460``.
-        timeout_s: for an answer; status and health have their own, short ones.
-        admin_token: where the answerer asks for one.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 300.0, admin_token: str = "") -> None:
+    def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._timeout_s = timeout_s
-        self._headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
 
     def ask(self, question: str, mode: str = "auto") -> dict[str, Any]:
         """The answer's record, as ``rag ask --json`` prints it.
@@ -44,32 +46,32 @@ class AnswererClient:
             AnswererError: it cannot answer this question now, or ever; ``status`` says which.
         """
         body = {"question": question, "mode": mode}
-        return self._call("POST", "/v1/answers", self._timeout_s, body)
+        return self._call("POST", "/v1/answers", ANSWER_S, body)
 
-    def reload(self, timeout_s: float = 120.0) -> dict[str, Any]:
+    def reload(self) -> dict[str, Any]:
         """Bring the live generation into service: {generation_id, previous_id, swapped, ms}.
 
         Raises:
             AnswererError: the generation was refused; the one before stays in service.
         """
-        return self._call("POST", "/admin/reload", timeout_s)
+        return self._call("POST", "/admin/reload", RELOAD_S)
 
-    def status(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """What the answerer serves and does now."""
-        return self._call("GET", "/admin/status", timeout_s)
+        return self._call("GET", "/admin/status", STATUS_S)
 
-    def readiness(self, timeout_s: float = 5.0) -> str:
+    def readiness(self) -> str:
         """Why it cannot answer, as a sentence; "" when it can."""
         try:
-            self._call("GET", "/readyz", timeout_s)
+            self._call("GET", "/readyz", STATUS_S)
         except AnswererError as error:
             return str(error)
         return ""
 
-    def is_up(self, timeout_s: float = 2.0) -> bool:
+    def is_up(self) -> bool:
         """Whether an answerer answers at the address, ready or not."""
         try:
-            return self._call("GET", "/healthz", timeout_s).get("status") == "ok"
+            return self._call("GET", "/healthz", HEALTH_S).get("status") == "ok"
         except AnswererError:
             return False
 
@@ -79,9 +81,7 @@ class AnswererClient:
         try:
             # trust_env=False: a proxy of the environment must not get loopback requests.
             with httpx.Client(timeout=timeout_s, trust_env=False) as http:
-                response = http.request(
-                    method, f"{self.url}{path}", json=body, headers=self._headers
-                )
+                response = http.request(method, f"{self.url}{path}", json=body)
         except httpx.TimeoutException as error:
             raise AnswererError(
                 f"the answerer at {self.url} gave no answer to {path} within {timeout_s:g} s; "

@@ -1,8 +1,8 @@
-"""The generation in service: one reference, replaced whole while questions are being answered.
+"""The generation in service: one reference that is replaced while questions are being answered.
 
-A request takes the reference once and keeps it, so it ends on the generation it began with; the old
-reader is freed when its last request is done. No lock is held while answering. A lease keeps what
-is in service from being cleaned up, by whomever and wherever.
+A request takes the reference once and keeps it, so it ends on the generation on which it began. The
+old reader is freed when its last request is done. No lock is held while answering. A lease protects
+the generation in service from every clean-up, on this host or another.
 """
 
 import threading

@@ -1,7 +1,8 @@
-"""The answerer process: ``python -m rag_assets.serving``. Starts without Dagster.
+"""The answerer process: ``python -m rag_assets.serving``. It starts without Dagster.
 
-It connects to engines that run already, loads the live generation, serves HTTP on loopback, says
-where in ``<state>/answerer.json``, and on SIGTERM or SIGINT finishes what it has begun.
+It connects to engines that run already, loads the live generation, serves HTTP on loopback and
+writes its address to ``<state>/answerer.json``. On SIGTERM or SIGINT it finishes the answers that
+it has begun.
 """
 
 import contextlib
@@ -18,15 +19,15 @@ from pathlib import Path
 import uvicorn
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients.openai_http import ChatModel, Embedder, connect
+from rag_assets.models.clients.roles import Models
 from rag_assets.models.engines.state import running_engines
-from rag_assets.models.errors import ModelsError
-from rag_assets.models.profiles import ROLES, active_profile
+from rag_assets.models.errors import ModelsError, PortTakenError
+from rag_assets.models.profiles import ROLES
+from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.client import AnswererClient
@@ -42,10 +43,6 @@ N_WAITING = 16  # with the running ones below the 40 threads of the server, so t
 WAIT_S = 120.0
 GRACE_S = 120  # for answers in flight after SIGTERM
 PARENT_POLL_S = 1.0
-
-
-class PortTakenError(RuntimeError):
-    """The port is in use; the message says by whom, and what to do."""
 
 
 def claim_port(port: int) -> socket.socket:
@@ -109,7 +106,6 @@ def build_service(
     llm: ChatModel,
     embedder: Embedder,
     *,
-    policy: AnswerPolicy | None = None,
     engines_problem: Callable[[], str] = str,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
@@ -119,12 +115,11 @@ def build_service(
         slm: look-ups and extraction.
         llm: synthesis.
         embedder: of questions; the model that the index was made with.
-        policy: every threshold and budget; None for the defaults.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
     """
 
     def build(reader: IndexReader) -> Answerer:
-        return Answerer(reader, slm, llm, embedder, policy or AnswerPolicy())
+        return Answerer(reader, slm, llm, embedder)
 
     gate = Gate(N_RUNNING, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
@@ -159,20 +154,21 @@ def connected(settings: Settings) -> Service:
     Raises:
         ModelsError: the profile is unknown, weights are missing, or an engine does not run.
     """
-    profile = active_profile()
+    models = Models(settings=settings, started=True)
 
     def problem() -> str:
         running = running_engines(settings.state)
-        missing = [role for role in ROLES if role not in running]
+        engines = [role for role in ROLES if role not in settings.models]
+        missing = [role for role in engines if role not in running]
         down = ", ".join(missing)
         return f"no engine answers for {down}; start the engines with `rag up`" if missing else ""
 
     return build_service(
         # What is cached of a generation goes with it.
         LakeStore(settings.lake_uri, shares_cache=False),
-        connect(profile, settings.state, settings.cache, "slm"),
-        connect(profile, settings.state, settings.cache, "llm"),
-        connect(profile, settings.state, settings.cache, "embedder"),
+        models.slm,
+        models.llm,
+        models.embedder,
         engines_problem=problem,
     )
 

@@ -1,8 +1,8 @@
-"""Connections to public addresses only, so that no page can make us ask a neighbour.
+"""Connections to public addresses only, so that a page cannot make us call a host of our network.
 
-A web source's list and redirects are written by others. The address is checked where the
-connection is made, not in the URL: that also covers names that resolve to private addresses,
-hosts written as numbers, and a name that answers differently the second time it is asked for.
+A web source's list and its redirects are written by others. The address is checked where the
+connection is made, not in the URL. That also covers names that resolve to private addresses, hosts
+written as numbers, and a name that resolves differently the second time.
 """
 
 import ipaddress
@@ -14,11 +14,13 @@ from typing import Any
 
 import httpcore
 
+from rag_assets.errors import RagError
+
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is routed publicly so far
 
 
-class ForbiddenAddressError(Exception):
+class ForbiddenAddressError(RagError):
     """A host has an address that is not public."""
 
 

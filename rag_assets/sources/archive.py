@@ -1,7 +1,7 @@
-"""List and read a zip archive; members are read in memory, and nothing is unpacked to disk.
+"""List and read a zip archive. Members are read in memory; nothing is unpacked to disk.
 
-zip rather than WARC: its central directory lists every member with its CRC, so a refresh finds out
-what changed without reading anything, as with a folder, and the standard library reads it.
+Zip rather than WARC: its directory lists every member with its CRC, so a refresh finds what changed
+without reading any member, and the standard library reads the format.
 """
 
 import zipfile
@@ -50,7 +50,7 @@ class ArchiveListing:
         except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError) as error:
             raise SourceError(
                 f"source {self._source.name}: expected a zip archive at {self._source.where}, got "
-                f"one that cannot be read: {error}; nothing was deleted. Write it anew"
+                f"one that cannot be read: {error}; nothing was deleted. Write the archive again"
             ) from error
         except SourceError:
             raise

@@ -8,11 +8,18 @@ Example of the file, with one source of each kind::
         where: sample/corpus    # relative to this file, or absolute
         include: ["**/*"]       # optional, glob patterns below the folder
         exclude: ["**/*.tmp"]   # optional
-        buckets: 1              # optional, a power of two: partitions of this source
+        buckets: 1              # optional, a power of two: partitions of this source; fixed by its
+                                # first refresh
         cron: "0 3 * * *"       # optional, refresh schedule in UTC
         golden: sample/golden.jsonl   # optional, questions that gate a new index
-        labels: sample/document_types.jsonl   # optional, types that enrichment is held against
-        enrich: true            # optional; false saves the small model's 1.4 s a document
+        labels: sample/document_types.jsonl   # optional, types that its labels are compared with
+        enrich: labels          # optional: labels (a document's type, the default), full (also
+                                # topics, a summary and a question: seconds a document), false
+        document_types:         # optional, two labels or more; without it a general set applies
+          guide: A guide that explains step by step how to do something.
+          minutes:              # several sentences where a label covers documents that differ
+            - Minutes of a meeting of the board, with the decisions it took.
+            - Notes of a meeting with who was there and what was said.
 
       - name: contracts
         kind: object_store
@@ -31,7 +38,7 @@ Example of the file, with one source of each kind::
                                 # with one URL a line; also such a file on this machine
         include: ["guide/**"]   # patterns apply to a URL's path, here /guide/...
         cron: "0 4 * * *"       # pages are asked for by cron and by hand, never by the sensor
-        web:                    # optional, each field too; its default stands here
+        web:                    # optional, as is each field; these are the defaults
           delay_s: 1.0          # between two requests to one host; a longer Crawl-delay wins
           max_bytes: 20000000   # of a page, decompressed
           max_pages: 10000      # a longer list is refused
@@ -39,9 +46,9 @@ Example of the file, with one source of each kind::
           user_agent: rag_assets   # its first word is the name that robots.txt is asked for
           allow_private: false  # true: also loopback and private addresses, for an intranet
 
-A source that held five files or more and lists a fifth of them, or fewer, deletes nothing until a
-person agrees
-(``rag refresh NAME --accept-deletions``); one that cannot be listed whole deletes nothing at all.
+If a source held five files or more and now lists a fifth of them or fewer, nothing is deleted until
+a person agrees (``rag refresh NAME --accept-deletions``). If a source cannot be listed completely,
+nothing is deleted.
 """
 
 import re
@@ -54,7 +61,14 @@ import yaml
 
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources.declaration import Source, SourceError, WebOptions, web_options
+from rag_assets.sources.declaration import (
+    Source,
+    SourceError,
+    WebOptions,
+    document_types,
+    enrichment,
+    web_options,
+)
 
 __all__ = ["Source", "SourceError", "WebOptions", "add_folder", "catalog", "declared"]
 
@@ -94,8 +108,8 @@ def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
     for field in entry:
         if field not in known:
             raise SourceError(
-                f"source {name}: {field!r} is no field; known: {', '.join(known)}. Remove it, or "
-                "correct its spelling"
+                f"source {name}: {field!r} is not a field; known: {', '.join(known)}. Remove "
+                "it, or correct its spelling"
             )
     files = {name: entry[name] for name in ("golden", "labels") if entry.get(name) is not None}
     where = entry["where"]
@@ -108,6 +122,8 @@ def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
             **{name: str((folder / file).absolute()) for name, file in files.items()},
             "include": _patterns(entry.get("include", ["**/*"])),
             "exclude": _patterns(entry.get("exclude", [])),
+            "enrich": enrichment(entry.get("enrich", "labels")),
+            "document_types": document_types(str(name), entry.get("document_types", {})),
             "web": web_options(str(name), entry.get("web", {})),
         }
     )
@@ -121,17 +137,25 @@ def _patterns(value: object) -> tuple[str, ...]:
 
 def catalog(path: Path, store: LakeStore) -> dict[str, Source]:
     """All sources: the declared ones, and those added to this lake from the command line."""
+    return added(store) | declared(path)
+
+
+def added(store: LakeStore) -> dict[str, Source]:
+    """The sources that were added to this lake from the command line or from Python."""
     records = (store.get_record(f"{ADDED}/{name}") for name in store.records(ADDED))
-    added = (_from_record(record) for record in records if record is not None)
-    return {source.name: source for source in added} | declared(path)
+    found = (from_record(record) for record in records if record is not None)
+    return {source.name: source for source in found}
 
 
-def _from_record(record: Mapping[str, Any]) -> Source:
+def from_record(record: Mapping[str, Any]) -> Source:
+    """The source of a record, as ``asdict`` makes it and JSON stores it."""
     return Source(
         **{
             **record,
             "include": tuple(record["include"]),
             "exclude": tuple(record["exclude"]),
+            "enrich": enrichment(record.get("enrich", "labels")),
+            "document_types": document_types(record["name"], record.get("document_types", {})),
             "web": web_options(record["name"], record.get("web", {})),
         }
     )

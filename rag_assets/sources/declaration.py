@@ -1,7 +1,7 @@
-"""What a source is declared to be: its fields, and what is refused in them.
+"""The fields of a declared source, and the values that are refused.
 
-Whatever is wrong here would otherwise fail later and less clearly, so every message names the
-field, what was expected, and what was got.
+A wrong value would otherwise fail later and less clearly. So every message names the field, what
+was expected, and what was given.
 """
 
 import re
@@ -10,19 +10,24 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from rag_assets import plugins
+from rag_assets.errors import RagError
 from rag_assets.lake.identity import bucket_of
 
-Kind = Literal["folder", "object_store", "archive", "web"]
+Kind = Literal["folder", "object_store", "archive", "web"]  # and those that others bring
+Enrich = Literal["none", "labels", "full"]
+MAX_LABEL_CHARS = 40
+MAX_SENTENCE_CHARS = 300
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECRET = re.compile(r"secret|token|passw|credential|connection_string|sas|(^|_|-)key$", re.I)
 
 
-class SourceError(Exception):
+class SourceError(RagError):
     """A source is declared wrongly or cannot be read; the message says what to do."""
 
 
 class SourceShrunkError(SourceError):
-    """A source lists so much less than what is stored that a person has to say whether it may."""
+    """A source lists much less than what is stored; a person must confirm the deletions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class WebOptions:
         max_bytes: of one page, decompressed; more is refused.
         max_pages: of the whole source; a list that is longer is refused.
         hosts: further hosts (``host`` or ``host:port``) that pages and redirects may be on.
-        user_agent: sent with each request; its first word is what robots.txt is asked for.
+        user_agent: sent with each request; its first word is looked up in robots.txt.
     """
 
     allow_private: bool = False
@@ -59,7 +64,8 @@ class Source:
     cron: str | None = None
     golden: str | None = None
     labels: str | None = None
-    enrich: bool = True
+    enrich: str = "labels"
+    document_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     web: WebOptions = WebOptions()
     storage: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -69,12 +75,14 @@ class Source:
             raise SourceError(
                 f"a source's name must be lower-case letters, digits, - and _, got {self.name!r}"
             )
-        if self.kind not in get_args(Kind):
-            raise self.wrong("kind", f"one of {', '.join(get_args(Kind))}", self.kind)
+        if self.is_of_others and ":" not in str(self.kind):
+            known = [*get_args(Kind), *plugins.names(plugins.SOURCE_KINDS)]
+            if self.kind not in known:
+                raise self.wrong("kind", f"one of {', '.join(known)}, or module:name", self.kind)
         if not isinstance(self.where, str) or not self.where:
             raise self.wrong("where", "a path or a URL", self.where)
-        if not isinstance(self.enrich, bool):
-            raise self.wrong("enrich", "true or false", self.enrich)
+        if self.enrich not in get_args(Enrich):
+            raise self.wrong("enrich", "false, labels or full", self.enrich)
         _check_where(self)
         _check_storage(self, self.storage)
         if self.kind == "web":
@@ -89,6 +97,11 @@ class Source:
     def wrong(self, name: str, expected: str, got: object) -> SourceError:
         """The error for a field of this source."""
         return SourceError(f"source {self.name}: {name} must be {expected}, got {got!r}")
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether its kind is not one of the package's own; see ``sources.listing.SourceKind``."""
+        return self.kind not in get_args(Kind)
 
     @property
     def is_remote(self) -> bool:
@@ -117,8 +130,8 @@ def web_options(name: str, block: object) -> WebOptions:
     for key in block:
         if key not in known:
             raise SourceError(
-                f"source {name}: web.{key} is no field; known: {', '.join(known)}. Remove it, or "
-                "correct its spelling"
+                f"source {name}: web.{key} is not a field; known: {', '.join(known)}. Remove "
+                "it, or correct its spelling"
             )
     hosts = block.get("hosts", ())
     if not isinstance(hosts, list | tuple) or not all(
@@ -129,6 +142,53 @@ def web_options(name: str, block: object) -> WebOptions:
             f"got {hosts!r}"
         )
     return WebOptions(**{**block, "hosts": tuple(host.lower() for host in hosts)})
+
+
+def enrichment(value: object) -> object:
+    """The ``enrich`` of a source as its field holds it: YAML's true and false have names."""
+    if isinstance(value, bool):
+        return "labels" if value else "none"
+    return value
+
+
+def document_types(name: str, block: object) -> dict[str, tuple[str, ...]]:
+    """The ``document_types`` of source ``name``: label -> sentences.
+
+    Raises:
+        SourceError: it is no mapping of labels to sentences, or has a single label.
+    """
+    if not isinstance(block, Mapping):
+        raise SourceError(
+            f"source {name}: document_types must be a block of labels, each with a sentence that "
+            f"describes such a document, got {block!r}"
+        )
+    found = {}
+    for label, given in block.items():
+        sentences = [given] if isinstance(given, str) else given
+        if not _is_line(label, MAX_LABEL_CHARS):
+            raise SourceError(
+                f"source {name}: a label in document_types must be a text of at most "
+                f"{MAX_LABEL_CHARS} characters on one line, got {label!r}"
+            )
+        if not (
+            isinstance(sentences, list | tuple)
+            and sentences
+            and all(_is_line(one, MAX_SENTENCE_CHARS) for one in sentences)
+        ):
+            raise SourceError(
+                f"source {name}: document_types.{label} must be a sentence (or a list of them) "
+                f"of at most {MAX_SENTENCE_CHARS} characters, got {given!r}"
+            )
+        found[str(label)] = tuple(sentences)
+    if len(found) == 1:
+        raise SourceError(
+            f"source {name}: document_types must name two labels or more, got {label!r} alone"
+        )
+    return found
+
+
+def _is_line(value: object, at_most: int) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= at_most
 
 
 def _check_where(source: Source) -> None:
@@ -164,7 +224,8 @@ def _check_where(source: Source) -> None:
 def _check_storage(source: Source, storage: object) -> None:
     if not isinstance(storage, Mapping):
         raise source.wrong("storage", "a block of fields", type(storage).__name__)
-    if storage and (source.kind not in ("object_store", "archive") or not source.is_remote):
+    of_store = source.kind in ("object_store", "archive") and source.is_remote
+    if storage and not (of_store or source.is_of_others):
         raise source.wrong("storage", "given for an object store's URI only", sorted(storage))
     for key, value in storage.items():
         is_public = value == "anon"  # as gcsfs wants to be told that there is no token

@@ -1,7 +1,7 @@
-"""One GET over HTTP: redirects one by one, within bounds of size and time.
+"""One GET over HTTP: redirects one by one, with limits of size and time.
 
-httpcore (what httpx stands on) rather than httpx: its connections take a network backend of ours,
-and its bodies come as sent, so that decompression has a bound.
+httpcore (the base of httpx) rather than httpx: its connections take a network backend of ours, and
+its bodies arrive as they were sent, so that decompression has a limit.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import Self
 import httpcore
 import httpx
 
+from rag_assets.errors import RagError
 from rag_assets.sources.addresses import ForbiddenAddressError, GuardedBackend
 
 DEADLINE_S = 60.0  # for one response, from connecting to its last byte
@@ -23,11 +24,11 @@ REDIRECTS = {301, 302, 303, 307, 308}
 Admit = Callable[[httpx.URL], None]
 
 
-class FailedError(Exception):
+class FailedError(RagError):
     """This time there was no answer that counts; it says nothing about the page."""
 
 
-class RefusedError(Exception):
+class RefusedError(RagError):
     """The answer was there, and it says that this page is not to be read."""
 
 
@@ -62,7 +63,7 @@ class Fetcher:
 
     Args:
         user_agent: sent with each request.
-        allow_private: connect to addresses that are not public, too.
+        allow_private: also connect to addresses that are not public.
     """
 
     def __init__(self, user_agent: str, *, allow_private: bool) -> None:
@@ -154,7 +155,7 @@ class Fetcher:
 
 
 def _body(chunks: Iterable[bytes], headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """The body, decompressed; never more than ``max_bytes`` of it in memory, nor read.
+    """The decompressed body; at most ``max_bytes`` of it are read.
 
     Raises:
         RefusedError: it is larger.

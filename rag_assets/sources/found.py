@@ -1,16 +1,17 @@
-"""What every kind of source gives: files found, whether they may have changed, their bytes."""
+"""What every kind of source returns: the files found, their states, and their bytes."""
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+from rag_assets.errors import RagError
 from rag_assets.sources.declaration import Source
 
 MAX_FILE_BYTES = 200_000_000  # above this a file is rejected unread; no sample of it is useful
 
 
-class UnreadableError(Exception):
+class UnreadableError(RagError):
     """This one file cannot be read; the message is its row's ``problem``."""
 
 

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_assets.errors import RagError
 from rag_assets.sources.catalog import Source
 
 KINDS = ("lookup", "multi", "unanswerable")
 
 
-class CaseError(Exception):
+class CaseError(RagError):
     """A file of golden questions is not of the expected form."""
 
 

@@ -1,14 +1,34 @@
-"""Which kind of source is listed how."""
+"""Which listing each kind of source uses."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
+from rag_assets import plugins
 from rag_assets.lake.identity import data_version
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.found import Listing
+
+
+class SourceKind(Protocol):
+    """Opens sources of a kind that is not the package's own.
+
+    A source's ``kind`` names it: an entry point of the group ``rag_assets.source_kinds``, or
+    ``module:attribute``. ``rag_assets.contracts.check_source_kind`` tests one.
+    """
+
+    def __call__(self, source: Source) -> AbstractContextManager[Listing]:
+        """One look at the source; what the listing holds open is closed with it.
+
+        Args:
+            source: its ``storage`` is handed on as it was declared.
+
+        Raises:
+            SourceError: the source cannot be opened.
+        """
 
 
 @contextmanager
@@ -16,7 +36,10 @@ def opened(source: Source) -> Iterator[Listing]:
     """The source, to be listed and read once; what that holds open is closed at the end."""
     # Imported when needed: a folder needs neither an HTTP client nor an object store's.
     with ExitStack() as stack:
-        if source.kind == "folder":
+        if source.is_of_others:
+            kind: SourceKind = plugins.find(plugins.SOURCE_KINDS, source.kind)
+            yield stack.enter_context(kind(source))
+        elif source.kind == "folder":
             yield FolderListing(source)
         elif source.kind == "object_store":
             from rag_assets.sources.object_store import ObjectStoreListing
@@ -52,6 +75,8 @@ def source_state(source: Source) -> str:
 
 
 def is_there(source: Source) -> bool:
-    """Whether what ``where`` names on this machine exists; nobody else is asked about theirs."""
+    """Whether what ``where`` names exists; remote places are not asked and count as present."""
     path = Path(source.where)
-    return source.is_remote or (path.is_dir() if source.kind == "folder" else path.is_file())
+    if source.is_of_others or source.is_remote:
+        return True
+    return path.is_dir() if source.kind == "folder" else path.is_file()

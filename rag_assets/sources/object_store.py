@@ -1,7 +1,7 @@
-"""List and read an object store, or anything else that fsspec has a URI for.
+"""List and read an object store, or anything else for which fsspec has a URI.
 
-fsspec itself rather than universal-pathlib: one ``find`` gives all objects with their ETags, a
-thousand to a request, where paths would ask for each object's own.
+fsspec itself rather than universal-pathlib: one ``find`` returns all objects with their ETags, a
+thousand for each request, where paths would ask for each object on its own.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """What a site asks of its visitors: robots.txt, and time between requests.
 
-protego rather than the standard library's parser: that one knows neither ``*`` nor ``$`` in paths
-and lets the first rule win, where RFC 9309 wants the longest. Scrapy maintains protego.
+protego rather than the standard library's parser, which knows neither ``*`` nor ``$`` in paths and
+lets the first rule win, where RFC 9309 wants the longest. The Scrapy project maintains protego.
 """
 
 import re
@@ -65,7 +65,7 @@ class Politeness:
         Raises:
             RefusedError: the host is none to ask; robots.txt says no, or wants pauses that no
                 refresh can keep.
-            FailedError: robots.txt cannot be had, which forbids all until it can.
+            FailedError: robots.txt cannot be read; all pages are forbidden until it can.
         """
         self._stay(url)
         origin = _origin(url)

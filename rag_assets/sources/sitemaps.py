@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import httpx
 from lxml import etree
 
+from rag_assets.errors import RagError
 from rag_assets.sources.fetch import FailedError, RefusedError, inflate
 
 MAX_LIST_BYTES = 52_428_800  # sitemaps.org's own limit, uncompressed
 GZIP = b"\x1f\x8b"
 
 
-class ListError(Exception):
+class ListError(RagError):
     """These bytes are no list of URLs; the message says what they are."""
 
 

@@ -1,24 +1,37 @@
-"""Stage 1: from a source's listing to ``source_files`` and the raw bytes behind them."""
+"""Stage 1: from a source's listing to ``source_files`` and the stored bytes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from rag_assets.lake.delta import Progress, Report, StageTable, refresh
+from rag_assets.lake.delta import StageTable
 from rag_assets.lake.identity import bytes_hash, value_hash
-from rag_assets.lake.schemas import SOURCE_FILES, stage_rows
+from rag_assets.lake.schemas import TEXT, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources import buckets
-from rag_assets.sources.buckets import Buckets
 from rag_assets.sources.declaration import Source, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
 from rag_assets.sources.listing import opened
 
-CODE_VERSION = "2"
+VERSION = "2"
+BATCH_FILES = 64
+
+SOURCE_FILES: Final = stage_schema(
+    required("uri", TEXT),  # "<source>:<path below the source's root>"
+    required("path", TEXT),  # where the bytes were read
+    required("size", pa.int64()),
+    required("mtime_ns", pa.int64()),
+    required("raw_hash", TEXT),  # xxh3_128 of the bytes; names the blob; "" if never read
+    pa.field("problem", TEXT),  # why the bytes could not be read
+    required("modified_at", pa.timestamp("us", "UTC")),  # when these bytes were last modified
+    pa.field("etag", TEXT),  # as an HTTP server or object store named this state; asked with next
+    pa.field("last_modified", TEXT),  # likewise, as the server wrote it
+)
 # Neither where a checkout lies nor when a file was touched is content.
 TABLE = StageTable(
     "source_files",
@@ -35,11 +48,6 @@ COUNTS = "counts"
 MIN_KEPT = 64  # partitions of a source; fewer are counted in less time than a listing saves
 
 
-def fingerprint() -> str:
-    """Of the stage."""
-    return f"source_files/{CODE_VERSION}"
-
-
 @dataclass(frozen=True, slots=True)
 class Look:
     """One look at a source and at what is stored of it, for the partitions of one run.
@@ -50,7 +58,6 @@ class Look:
         n_readable: files of the whole source that are listed and can be read.
         n_stood: files of the whole source that were read and are stored.
         versions: of the run's partitions' tables; another one means that somebody wrote since.
-        now: the source's buckets.
     """
 
     listing: Listing
@@ -58,7 +65,6 @@ class Look:
     n_readable: int
     n_stood: int
     versions: Mapping[str, int]
-    now: Buckets
 
 
 @contextmanager
@@ -66,89 +72,93 @@ def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Itera
     """Look once at the source, as a look for each of its 4,096 partitions would be 4,096 looks.
 
     Raises:
-        SourceError: the source cannot be listed.
+        SourceError: the source cannot be listed, or has another number of buckets than before.
     """
-    now = buckets.expect(store, source)
+    buckets.fix(store, source)
     versions = {partition: _version(store, partition) for partition in partitions}
     with opened(source) as listing:
         files: dict[str, list[FoundFile]] = {}
         for file in listing.files():
             files.setdefault(source.partition_of(file.uri), []).append(file)
-        n_readable = sum(_n_readable(found) for found in files.values())
-        if now.missing:  # those to which nothing happened: no run may ever ask for them
-            in_place = {key for key in now.missing if _has_just(store, key, files.get(key, []))}
-            buckets.listed(store, source.name, now.move, in_place)
-        yield Look(listing, files, n_readable, n_stored(store, source), versions, now)
+        n_readable = sum(count_readable(found) for found in files.values())
+        yield Look(listing, files, n_readable, n_stored(store, source), versions)
 
 
-def ingest(
-    store: LakeStore,
-    source: Source,
-    partition: str,
-    *,
-    run_id: str,
-    progress: Progress | None = None,
-    accept_deletions: bool = False,
-    notice: Callable[[str], None] | None = None,
-    look: Look | None = None,
-) -> Report:
-    """Bring ``source_files`` of one partition up to date and keep the bytes of what is new.
+class Ingest:
+    """The first stage over the partitions of one run; a context manager, as listings stay open.
 
-    A file whose state (size and mtime, ETag, CRC) stands as stored is not read again, unless
-    reading it failed. One that cannot be read keeps a row with its problem, and ends up among the
-    rejected documents.
+    A file whose state (size and mtime, ETag, CRC) is as stored is not read again, unless reading it
+    failed. One that cannot be read keeps a row with its problem, and ends up among the rejected
+    documents.
 
-    Args:
+    Attributes:
         store: the lake.
-        source: that the partition belongs to.
-        partition: its key.
-        run_id: of the Dagster run.
-        progress: called with (files done, files to do).
-        accept_deletions: go on even if the source has shrunk.
-        notice: told what a person should hear that is in no row.
-        look: at the source, made for several partitions; None looks for this one. It is made anew
-            where somebody has written to the partition since.
-
-    Raises:
-        SourceShrunkError: the source lists far less than is stored of it; nothing was changed.
-        SourceError: the source cannot be listed; nothing was deleted.
+        source_of: source of each of the run's partitions.
+        accept_deletions: go on even if a source has shrunk.
     """
-    found: dict[str, FoundFile] = {}
-    failed: set[str] = set()
-    with ExitStack() as stack:
-        used = look
 
-        def listed() -> dict[str, str]:
-            nonlocal used
-            if used is None or used.versions.get(partition) != _version(store, partition):
-                used = stack.enter_context(looked(store, source, [partition]))
-            found.update(_listed(store, source, partition, used, accept_deletions))
-            failed.update(unread(store, partition, found))
-            return {uri: file.state for uri, file in found.items()}
+    def __init__(
+        self, store: LakeStore, source_of: Mapping[str, Source], *, accept_deletions: bool = False
+    ) -> None:
+        self.store = store
+        self.source_of = source_of
+        self.accept_deletions = accept_deletions
+        self._open = ExitStack()
+        self._looks: dict[str, Look] = {}  # by source
+        self._listings: list[Listing] = []
+        self._found: dict[str, FoundFile] = {}  # of the partition that was listed last
+        self._listing: Listing | None = None  # that they are read with
 
-        def rows(uris: Sequence[str]) -> Mapping[str, pa.Table]:
-            if used is None:
-                raise LakeError("files were asked for before they were listed")
-            return {TABLE.name: _rows(store, used.listing, [found[uri] for uri in uris])}
+    def __enter__(self) -> Self:
+        return self
 
-        report = refresh(
-            store,
-            [TABLE],
-            partition,
-            upstream=listed,
-            compute=rows,
-            fingerprint=fingerprint(),
-            run_id=run_id,
-            batch_inputs=64,
-            progress=progress,
-            retry=failed,
-        )
-        if used is not None and used.now.missing:
-            buckets.listed(store, source.name, used.now.move, {partition})
-        if notice is not None and used is not None and used is not look:
-            for text in used.listing.notices:
-                notice(text)
-    return report
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    @property
+    def notices(self) -> list[str]:
+        """What a person should hear that is in no row."""
+        return [text for listing in self._listings for text in listing.notices]
+
+    def inputs(self, partition: str) -> dict[str, str]:
+        """The partition's files: uri -> state.
+
+        Raises:
+            SourceShrunkError: the source lists far less than is stored of it.
+            SourceError: the source cannot be listed, or has another number of buckets than before.
+        """
+        source = self.source_of[partition]
+        buckets.check(self.store, source)  # here, as this run may have waited for another
+        look = self._looks.get(source.name)
+        if look is None:
+            mine = [key for key, one in self.source_of.items() if one is source]
+            look = self._looks[source.name] = self._look(source, mine)
+        elif look.versions[partition] != _version(self.store, partition):
+            look = self._look(source, [partition])  # somebody has written to it since
+        listed = _listed(self.store, source, partition, look, self.accept_deletions)
+        self._found, self._listing = listed, look.listing
+        return {uri: file.state for uri, file in listed.items()}
+
+    def _look(self, source: Source, partitions: Sequence[str]) -> Look:
+        look = self._open.enter_context(looked(self.store, source, partitions))
+        self._listings.append(look.listing)
+        return look
+
+    def unread(self, partition: str) -> set[str]:
+        """Files listed just now that could not be read before."""
+        return unread(self.store, partition, self._found)
+
+    def rows(self, uris: Sequence[str]) -> Mapping[str, pa.Table]:
+        """Rows of files that were listed just now; their bytes are read and kept."""
+        if self._listing is None:
+            raise LakeError("files were asked for before they were listed")
+        files = [self._found[uri] for uri in uris]
+        return {TABLE.name: _rows(self.store, self._listing, files)}
 
 
 def has_shrunk(n_stood: int, n_listed: int) -> bool:
@@ -161,7 +171,7 @@ def n_stored(store: LakeStore, source: Source) -> int:
 
     To open 4,096 tables takes 8 s, and every run asks. So what was counted is kept in the record
     ``counts/<source>`` beside the names of the table's manifests, which every commit changes; one
-    listing tells which tables are to be counted anew.
+    listing tells which tables have to be counted again.
     """
     known: dict[str, list[Any]] = store.get_record(f"{COUNTS}/{source.name}") or {}
     counts: dict[str, list[Any]] = {}
@@ -196,13 +206,8 @@ def _version(store: LakeStore, partition: str) -> int:
     return 1 if table is None else int(table.version)  # 1: made, and empty still
 
 
-def _has_just(store: LakeStore, partition: str, files: Sequence[FoundFile]) -> bool:
-    """Whether the files that stand in the partition are those that belong to it."""
-    standing = {row["uri"] for row in store.rows(TABLE.name, partition, columns=["uri"])}
-    return standing == {file.uri for file in files}
-
-
-def _n_readable(files: Sequence[FoundFile]) -> int:
+def count_readable(files: Sequence[FoundFile]) -> int:
+    """Files that can be read, as far as their listing tells."""
     return sum(file.problem is None for file in files)
 
 
@@ -212,14 +217,19 @@ def _listed(
     """The partition's files as they are now, if the source as a whole is still what it was."""
     mine = look.files.get(partition, [])
     n_stood = 0 if accept_deletions else look.n_stood
-    _refuse_shrunk(source, n_stood, look.n_readable)
-    examined = list(look.listing.examine(mine, _known(store, partition)))
-    n_others = look.n_readable - _n_readable(mine)
-    _refuse_shrunk(source, n_stood, n_others + _n_readable(examined))
+    refuse_shrunk(source, n_stood, look.n_readable)
+    examined = list(look.listing.examine(mine, stored_files(store, partition)))
+    n_others = look.n_readable - count_readable(mine)
+    refuse_shrunk(source, n_stood, n_others + count_readable(examined))
     return {file.uri: file for file in examined}
 
 
-def _refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
+def refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
+    """Raise where so few files are left of so many that a person has to say that it is right.
+
+    Raises:
+        SourceShrunkError: they are.
+    """
     if has_shrunk(n_stood, n_listed):
         raise SourceShrunkError(
             f"source {source.name} lists {n_listed:,} readable files where {n_stood:,} stood "
@@ -229,7 +239,8 @@ def _refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
         )
 
 
-def _known(store: LakeStore, partition: str) -> dict[str, FoundFile]:
+def stored_files(store: LakeStore, partition: str) -> dict[str, FoundFile]:
+    """The partition's files as they are stored."""
     rows = store.rows(
         TABLE.name,
         partition,

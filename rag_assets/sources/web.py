@@ -1,14 +1,14 @@
 """List and read pages over HTTP, named by a sitemap or a list of URLs.
 
-Listing asks for the lists only. What became of a page is known when it was asked for, so
-``examine`` asks for each, on the condition that it changed since the last refresh:
+Listing requests only the lists. The state of a page is known only after a request for it, so
+``examine`` requests each page, on the condition that it changed since the last refresh:
 
-- 200: its bytes wait in a temporary folder until they are read;
-- 304, or no answer that counts (5xx, a timeout): the page stays as it is stored;
-- 404, 410: it is gone, as a file that was deleted;
+- 200: its bytes are kept in a temporary folder until they are read;
+- 304, or no usable answer (5xx, a timeout): the stored page is kept;
+- 404, 410: the page is gone, like a deleted file;
 - robots.txt, other 4xx, too large, a redirect away from the source's hosts: a row with a problem.
 
-If the lists cannot be had whole, or more pages fail than not, the refresh ends.
+If a list cannot be read completely, or more pages fail than succeed, the refresh stops.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ class WebListing:
         self.notices: list[str] = []
 
     def files(self) -> Sequence[FoundFile]:
-        """Every page that the lists name, once, in order of URL; none is asked for."""
+        """Every page that the lists name, once, in order of URL; no page is requested."""
         first = page_url(self._source.where)
         if first is None:
             start = self._parsed(self._source.where, self._local())

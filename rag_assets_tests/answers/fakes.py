@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from rag_assets.models.clients.openai_http import Completion
+from rag_assets.models.protocols import Completion
 from rag_assets.retrieval.terms import terms
 
 Message = Mapping[str, str]

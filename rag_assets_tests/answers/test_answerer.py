@@ -2,7 +2,10 @@
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -90,22 +93,23 @@ def test_no_model_no_confidence(ferries: IndexReader) -> None:
     assert got.to_record()["confidence"] is None
 
 
-@pytest.mark.parametrize("hybrid", [True, False])
-def test_hybrid_is_of_the_policy_wherever_is_searched(
-    ferries: IndexReader, monkeypatch: pytest.MonkeyPatch, hybrid: bool
-) -> None:
-    searched: list[str] = []
-    search = IndexReader.search
+def test_collaborators_are_asked_wherever_is_searched(ferries: IndexReader) -> None:
+    used: list[str] = []
 
-    def spy(self: IndexReader, question: str, *rest: object, **more: object) -> object:
-        searched.append(question)
-        return search(self, question, *rest, **more)  # type: ignore[arg-type]
+    def spy(name: str, of: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: object, **more: object) -> object:
+            used.append(name)
+            return of(*args, **more)
 
-    monkeypatch.setattr(IndexReader, "search", spy)
-    asked = answerer(ferries, policy=AnswerPolicy(hybrid=hybrid))
+        return called
+
+    asked = answerer(ferries)
+    names = ("search", "select", "route", "check")
+    asked = replace(asked, **{name: spy(name, getattr(asked, name)) for name in names})
     got = asked.answer(BUILT)
+    assert used == [*names]
     passages = asked.evidence(BUILT)
-    assert searched == [BUILT if hybrid else ""] * 2
+    assert used[4:] == ["search", "select"]
     assert "2003" in got.answer
     assert any("2003" in passage.text for passage in passages)
 
@@ -255,27 +259,12 @@ def test_dead_engines_are_an_error_not_an_abstention(ferries: IndexReader) -> No
         answerer(ferries, slm=dead).answer(BUILT)
 
 
-def test_progress_is_told(ferries: IndexReader) -> None:
-    told: list[str] = []
-    answerer(ferries).answer(BUILT, progress=told.append)
-    assert told[0] == "searching"
-    assert told[1].startswith("slm reads ")
-
-
 def test_evidence_stays_within_its_budget(store: LakeStore, embedder: WordEmbedder) -> None:
     reader = reader_of(store, FERRIES, embedder, max_words=6)
     policy = AnswerPolicy(slm=Budget(40, 20, 0, 5))
     asked = answerer(reader, policy=policy)
     got = asked.answer(BUILT)
     assert len(got.evidence) <= 2
-
-
-def test_baseline_policies_of_the_ablation(ferries: IndexReader) -> None:
-    policy = AnswerPolicy(route="llm", whole_sections=False, checked=False)
-    asked = answerer(ferries, llm=always("MV Tern was built in 1871."), policy=policy)
-    got = asked.answer(BUILT)
-    assert calls(asked) == (0, 1)
-    assert got.answer == "MV Tern was built in 1871."
 
 
 def test_threads_share_an_answerer(ferries: IndexReader) -> None:

@@ -20,10 +20,9 @@ TEXTS = {doc.document_id: doc.text for doc in FERRIES}
 
 
 def grounded(
-    answer: str, question: str = "Which ship?", passages: Sequence[Passage] = EVIDENCE,
-    *, checked: bool = True,
-) -> Grounded:  # fmt: skip
-    return ground(answer, passages, question, min_support=0.5, checked=checked)
+    answer: str, question: str = "Which ship?", passages: Sequence[Passage] = EVIDENCE
+) -> Grounded:
+    return ground(answer, passages, question, min_support=0.5)
 
 
 def test_a_cited_fact_is_quoted_from_the_document() -> None:
@@ -75,12 +74,6 @@ def test_nothing_supported_is_no_answer() -> None:
     assert got.removed == ("Paris is the capital of France.",)
 
 
-def test_unchecked_answers_keep_what_they_claim() -> None:
-    got = grounded("Paris is the capital of France [1].", checked=False)
-    assert got.text == "Paris is the capital of France [1]."
-    assert got.citations[0].uri == "fleet:alder.html"
-
-
 @pytest.mark.parametrize("answer", ["NOT FOUND", "NOT FOUND.", "Answer: NOT FOUND [1]"])
 def test_refusal(answer: str) -> None:
     assert grounded(answer).refused
@@ -122,7 +115,6 @@ def test_an_answer_that_only_repeats_the_question_is_none(
     question: str, answer: str, stays: bool
 ) -> None:
     assert bool(grounded(answer, question).text) is stays
-    assert grounded(answer, question, checked=False).text  # the ablation's baseline keeps it
 
 
 def test_lines_stay_lines() -> None:

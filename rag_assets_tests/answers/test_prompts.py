@@ -72,7 +72,12 @@ HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42;
     ],
 )  # fmt: skip
 def test_cells_are_named_by_their_column(text: str, shown: str) -> None:
-    assert with_labelled_cells(text) == shown
+    assert with_labelled_cells([(line, "|" in line) for line in text.splitlines()]) == shown
+
+
+def test_bars_outside_of_a_table_are_text() -> None:
+    code = "Sort | Uniq | Head\ncat a | grep b | wc"
+    assert with_labelled_cells([(line, False) for line in code.splitlines()]) == code
 
 
 def test_evidence_cannot_end_itself_or_begin_a_turn() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.rendering import markdown, record_markdown, summary_table
+from rag_assets.answers.rendering import markdown, record_markdown, record_text, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 
@@ -62,3 +62,34 @@ def test_summary_has_a_line_a_question(ferries: IndexReader) -> None:
     assert "failed: the question is empty" in lines[3]
     assert "…" in lines[3]
     assert "| abstained |" in lines[4]
+
+
+def test_text_of_documents_is_shown_as_it_is(ferries: IndexReader) -> None:
+    record = ask(ferries).to_record()
+    ugly = "<name> [/b] __x__ *y*"
+    (citation, *_) = record["citations"]
+    citation["quote"] = citation["title"] = ugly
+    citation["heading_path"] = ["# Setup"]
+    citation["uri"] = "docs:a`b.md"
+    record["answer"] = f"{ugly}\n# one [1]."
+    text = record_markdown(record)
+    escaped = "\\<name> \\[/b] \\_\\_x\\_\\_ \\*y\\*"
+    assert f"{escaped}\\\n\\# one [1]." in text
+    assert f"- [1] ``docs:a`b.md``, {escaped} > # Setup, characters" in text
+    assert f"  > {escaped}" in text
+
+
+def test_a_terminal_gets_plain_text(ferries: IndexReader) -> None:
+    record = ask(ferries).to_record()
+    record["answer"] = "<name> [/b] __x__ " * 40
+    record["citations"][0]["quote"] = "*" * 300
+    text = record_text(record)
+    assert text.startswith(record["answer"])
+    for words in (
+        "[1] fleet:tern.html, MV Tern > History, characters",
+        f"    > {'*' * 300}",
+        "    also at fleet:old/tern.html",
+        "model: slm. A look-up",
+        f"answer id: {record['answer_id']}",
+    ):
+        assert words in text, text

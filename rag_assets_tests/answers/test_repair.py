@@ -5,7 +5,7 @@ from functools import partial
 from rag_assets.answers.budget import Packed, pack
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.repair import Generated, generate
-from rag_assets.models.clients.openai_http import Completion
+from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, said
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.routing import features_of, route
 from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.world import FERRIES, chunks_of
@@ -50,7 +49,7 @@ CLEAR = ((0, 1.0), (2, 0.3))
 def test_rule(
     question: str, scored: tuple[tuple[int, float], ...], model: str, reason: str
 ) -> None:
-    way = route(question, evidence(*scored), "auto", AnswerPolicy())
+    way = route(question, evidence(*scored), "auto")
     assert way.model == model, way
     assert reason in way.reason
     assert way.reason.endswith(".")
@@ -60,22 +59,9 @@ def test_rule(
 
 def test_modes_force_the_model() -> None:
     compare = "Compare MV Alder and MV Tern."
-    assert route(compare, evidence(*TWO), "fact", AnswerPolicy()).model == "slm"
-    deep = route("When was MV Alder built?", evidence(*ONE), "deep", AnswerPolicy())
+    assert route(compare, evidence(*TWO), "fact").model == "slm"
+    deep = route("When was MV Alder built?", evidence(*ONE), "deep")
     assert (deep.model, deep.deep) == ("llm", True)
-
-
-@pytest.mark.parametrize("model", ["slm", "llm"])
-def test_policy_forces_the_model(model: str) -> None:
-    policy = AnswerPolicy(route=model)  # type: ignore[arg-type]
-    assert route("Compare the two ships", evidence(*TWO), "auto", policy).model == model
-
-
-def test_deep_mode_by_itself_only_where_the_policy_says_so() -> None:
-    question = "Compare MV Alder and MV Tern, built by yards"
-    policy = AnswerPolicy(auto_deep=True, deep_documents=2)
-    assert route(question, evidence(*TWO), "auto", policy).deep
-    assert not route(question, evidence(*TWO), "auto", AnswerPolicy(deep_documents=2)).deep
 
 
 def test_features_read_the_evidence() -> None:
@@ -87,6 +73,6 @@ def test_features_read_the_evidence() -> None:
 
 
 def test_no_evidence_still_has_a_route() -> None:
-    way = route("Who built it?", [], "auto", AnswerPolicy())
+    way = route("Who built it?", [], "auto")
     assert way.model == "slm"
     assert way.features["score_gap"] == 1.0

@@ -11,10 +11,13 @@ from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.journal import record_answer
 from rag_assets.answers.tracing import render_trace, trace_answer
+from rag_assets.chunks.stage import CHUNKS
+from rag_assets.documents.stage import DOCUMENTS
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.identity import bytes_hash, text_hash
-from rag_assets.lake.schemas import CHUNKS, DOCUMENTS, SECTIONS, SOURCE_FILES
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.sections.stage import SECTIONS
+from rag_assets.sources.stage import SOURCE_FILES
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import FERRIES, MODIFIED, Doc, chunks_of, publish_docs
 

@@ -4,14 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 from lancedb.index import FTS
 
 from rag_assets.index.search import IndexedChunk, IndexReader
+from rag_assets.index.stage import schema_of
 from rag_assets.lake.generations import Generation, load, next_id, publish
 from rag_assets.lake.identity import data_version, row_id, text_hash
-from rag_assets.lake.schemas import chunk_index
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.answers.fakes import WordEmbedder, n_words
 
@@ -87,12 +88,21 @@ def chunks_of(doc: Doc, max_words: int = 40) -> list[IndexedChunk]:
                     start=base + start,
                     end=base + end,
                     text=text[start:end],
+                    blocks=tables_of(text[start:end], base + start),
                     document_type="",
                     topics=[],
                     modified_at=MODIFIED,
                 )
             )
     return chunks
+
+
+def tables_of(text: str, start: int) -> list[dict[str, Any]]:
+    """Blocks of a text that stands at ``start``: here whatever has bars is meant as a table."""
+    return [
+        {"kind": "table", "start": start + found.start(), "end": start + found.end()}
+        for found in re.finditer(r"(?m)^.*\|.*$", text)
+    ]
 
 
 def _cut(text: str, max_words: int) -> list[tuple[int, int]]:
@@ -118,7 +128,7 @@ def rows_of(docs: Sequence[Doc], embedder: WordEmbedder, max_words: int = 40) ->
             "row_hash": text_hash(search_text),
         }
         rows.append(row)
-    schema = chunk_index(embedder.dimension)
+    schema = schema_of(embedder.dimension)
     return pa.table([[row[name] for row in rows] for name in schema.names], schema=schema)
 
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from rag_assets.benchmarks import books
-from rag_assets.benchmarks.books import measure
-from rag_assets.benchmarks.findings import BenchmarkError
 from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.signatures import bands, shingles, sketch
+from rag_assets_tests.benchmarks import books
+from rag_assets_tests.benchmarks.books import measure
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 
 
 def chapter(book: str, n: int) -> str:

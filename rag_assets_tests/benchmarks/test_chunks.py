@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from rag_assets.benchmarks import chunks
-from rag_assets.benchmarks.chunks import measure
-from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.chunks.sizes import Counter
 from rag_assets.chunks.stage import chunk_rows
+from rag_assets.models.protocols import Counter
+from rag_assets_tests.benchmarks import chunks
+from rag_assets_tests.benchmarks.chunks import measure
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 from rag_assets_tests.world import WordCounter
 
 PAGE = "<html><title>Fares</title><body><h1>Fares</h1><p>{}</p></body></html>"

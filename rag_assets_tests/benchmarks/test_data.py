@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.benchmarks.data import json_lines, members
-from rag_assets.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.data import json_lines, members
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 
 
 def test_files_of_an_archive(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rag_assets.benchmarks import documents, findings
-from rag_assets.benchmarks.findings import BenchmarkError, Goal, Part, Table
-from rag_assets.cli.main import app
+from rag_assets_tests.benchmarks import documents, findings
+from rag_assets_tests.benchmarks.__main__ import app
+from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Table
 
 PART = Part(
     "pdf",
@@ -37,6 +37,6 @@ def test_missing_data_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_unknown_part_is_refused() -> None:
-    result = CliRunner().invoke(app, ["bench", "documents", "--part", "speed"])
+    result = CliRunner().invoke(app, ["documents", "--part", "speed"])
     assert result.exit_code != 0
     assert "expected parts out of pdf" in str(result.exception)

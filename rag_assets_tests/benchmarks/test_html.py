@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_assets.benchmarks import html
-from rag_assets.benchmarks.findings import BenchmarkError
 from rag_assets.settings import load_settings
+from rag_assets_tests.benchmarks import html
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 
 DATA = load_settings().eval_data
 

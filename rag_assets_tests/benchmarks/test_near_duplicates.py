@@ -10,9 +10,10 @@ import rensa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_assets.benchmarks import near_duplicates
-from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.benchmarks.near_duplicates import (
+from rag_assets.documents.signatures import jaccard, shingles
+from rag_assets_tests.benchmarks import near_duplicates
+from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.near_duplicates import (
     datasketch_pairs,
     exact_pairs,
     measure,
@@ -22,7 +23,6 @@ from rag_assets.benchmarks.near_duplicates import (
     score,
     strings_of,
 )
-from rag_assets.documents.signatures import jaccard, shingles
 from rag_assets_tests.duplicates.shelf import text
 
 TEXTS = [text(), text(changed=5), text(changed=33), text(changed=100), "something else entirely"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.benchmarks import outcomes
-from rag_assets.benchmarks.findings import BenchmarkError
 from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.worker import ParsingWorker
+from rag_assets_tests.benchmarks import outcomes
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 from rag_assets_tests.documents import pdfs
 
 
@@ -35,7 +35,7 @@ def test_every_file_is_counted_with_its_reason(data: Path) -> None:
 
 
 def test_a_crash_is_a_missed_goal(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(self: ParsingWorker, content: bytes, name: str) -> None:
+    def crash(self: ParsingWorker, *_given: object) -> None:
         raise RejectedError("crash", "signal SIGSEGV")
 
     monkeypatch.setattr(ParsingWorker, "read", crash)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.benchmarks import pdf as benchmark
-from rag_assets.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks import pdf as benchmark
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 from rag_assets_tests.documents import pdfs
 from rag_assets_tests.documents.pdfs import BODY
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.benchmarks import quality
-from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.evaluations.datasets import DATASETS
+from rag_assets_tests.benchmarks import quality
+from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.suites.datasets import DATASETS
 
 
 def lines(path: Path, rows: list[dict[str, object]]) -> None:
@@ -46,10 +46,8 @@ def data(tmp_path: Path) -> Path:
         texts = [" ".join(drawn.choices(vocabulary, k=60)) for _ in range(30)]
         home = tmp_path / spec.folder
         if spec.form == "qa":
-            rows = [
-                {"id": str(n), "title": "", "text": t, "lang": "en"} for n, t in enumerate(texts)
-            ]
-            lines(home / "documents.jsonl.gz", rows)  # type: ignore[arg-type]
+            rows = [row("id", n, text) for n, text in enumerate(texts)]
+            lines(home / "documents.jsonl.gz", rows)
             lines(home / "questions.jsonl.gz", [])
         else:
             rows = [row("_id", n, text) for n, text in enumerate(texts)]

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from rag_assets.benchmarks import findings, refresh
-from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.benchmarks.pages import copied, edit, fetched, unique_sentences
-from rag_assets.benchmarks.peers import environment
-from rag_assets.benchmarks.peers.plain import chunks_of, count, windows
-from rag_assets.benchmarks.refresh import DAYS, Run, report
+from rag_assets_tests.benchmarks import findings, refresh
+from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.pages import copied, edit, fetched, unique_sentences
+from rag_assets_tests.benchmarks.peers import environment
+from rag_assets_tests.benchmarks.peers.plain import chunks_of, count, windows
+from rag_assets_tests.benchmarks.refresh import DAYS, Run, report
 
 PAGE = """<html><body><p>{first} {filler}</p><p>All pages have this sentence, and it tells nobody
  which of them one looks at. {filler}</p></body></html>"""

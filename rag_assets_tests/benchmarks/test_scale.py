@@ -1,7 +1,7 @@
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import pytest
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
-from rag_assets.benchmarks import scale, scale_report, synthetic
-from rag_assets.benchmarks.findings import BenchmarkError
-from rag_assets.benchmarks.scale import Job, Window
-from rag_assets.benchmarks.scale_report import PHASES, STAGES, UPKEEP, Cost, Size
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source
+from rag_assets_tests.benchmarks import scale, scale_report, synthetic
+from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.scale import Job, Window
+from rag_assets_tests.benchmarks.scale_report import PHASES, STAGES, UPKEEP, Cost, Size
 from rag_assets_tests.world import read_in_process
 
 
@@ -203,5 +203,5 @@ def test_sizes_that_cannot_change_by_a_hundredth_are_refused(
 
 def test_results_are_read_as_they_were_written() -> None:
     measured = replace(size(100, 1.0), n_rows={"chunks": 3})
-    text = json.dumps(scale.asdict(measured))
+    text = json.dumps(asdict(measured))
     assert scale._from_json(text) == measured

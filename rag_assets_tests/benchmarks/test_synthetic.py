@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_assets.benchmarks import synthetic
 from rag_assets.documents.reading import read_document
 from rag_assets.documents.signatures import jaccard, shingles
 from rag_assets.duplicates.grouping import NEAR_THRESHOLD
+from rag_assets_tests.benchmarks import synthetic
 
 N = 1200
 
@@ -51,7 +51,7 @@ def test_every_rank_has_a_word_of_its_own() -> None:
 
 def test_shares_are_as_stated(corpus: list[synthetic.Document]) -> None:
     def within(found: int, share: float) -> bool:
-        return abs(found - N * share) <= 4 * (N * share * (1 - share)) ** 0.5
+        return bool(abs(found - N * share) <= 4 * (N * share * (1 - share)) ** 0.5)
 
     assert within(sum(made.is_exact for made in corpus), synthetic.EXACT_SHARE)
     near = [made for made in corpus if made.copy_of is not None and not made.is_exact]

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_assets.benchmarks import vectors
-from rag_assets.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks import vectors
+from rag_assets_tests.benchmarks.findings import BenchmarkError
 
 
 def test_each_kind_is_made_changed_and_compared_with_an_exact_search(

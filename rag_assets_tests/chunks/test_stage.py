@@ -1,14 +1,17 @@
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_assets.chunks.stage import chunk_rows, cut_chunks
+from rag_assets.chunks.stage import chunk_rows
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.documents.readers.blocks import Block
 from rag_assets.lake.identity import text_hash
+from rag_assets.pipeline.stage import refresh_stage
+from rag_assets.pipeline.stages import CHUNKS
 from rag_assets.sections.tree import cut_sections
-from rag_assets_tests.world import WordCounter, World
+from rag_assets_tests.world import WordCounter, World, run_of
 
 blocks = st.lists(
     st.one_of(
@@ -50,11 +53,22 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
 @given(blocks, st.integers(32, 80))
 def test_chunks_point_back_into_the_document(given_blocks: list[Block], max_tokens: int) -> None:
     text, rows = rows_of(given_blocks, max_tokens)
+    kinds = [(span.kind, span.start, span.end) for span in clean_blocks(given_blocks).blocks]
     position = 0
     for row in rows:
         assert text[row["start"] : row["end"]] == row["text"]
         assert not text[position : row["start"]].strip()
         position = row["end"]
+        places = [(block["start"], block["end"]) for block in row["blocks"]]
+        assert places == sorted(places)
+        assert all(row["start"] <= start < end <= row["end"] for start, end in places)
+        for block in row["blocks"]:
+            assert any(
+                kind == block["kind"] and start <= block["start"] and block["end"] <= end
+                for kind, start, end in kinds
+            )
+        within = sum(end - start for start, end in places)
+        assert within >= len("".join(row["text"].split()))
     assert not text[position:].strip()
     ids = [row["chunk_id"] for row in rows]
     assert len(set(ids)) == len(ids)
@@ -94,10 +108,9 @@ def test_another_window_cuts_anew(world: World) -> None:
     world.stages()
 
     def again(max_tokens: int, tokenizer_id: str = "words") -> tuple[int, bool]:
-        report = cut_chunks(
-            world.store, world.partition, counter=WordCounter(), tokenizer_id=tokenizer_id,
-            max_tokens=max_tokens, run_id="r",
-        )  # fmt: skip
+        with run_of(world.store, [world.source], max_tokens=max_tokens) as run:
+            run.facts = replace(world.facts, tokenizer_id=tokenizer_id, max_tokens=max_tokens)
+            report = refresh_stage(run, CHUNKS, world.partition)
         return report.n_rows["chunks"], report.is_noop
 
     assert again(60) == (2, True)

@@ -1,29 +1,39 @@
 """``rag`` as a user meets it when something is wrong: a sentence, an exit code, nothing lost."""
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from rag_assets.cli.main import main
 
 Run = subprocess.CompletedProcess[str]
 
 
 def rag(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Run:
+    """``rag`` in this process: starting one costs more than what most of these tests do."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAG_", "DAGSTER_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "rag_assets", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**kept, "RAG_HOME": str(home), "RAG_ANSWERER_PORT": "18460",
-             "RAG_ENGINE_PORT_BASE": "18461", "COLUMNS": "200", **(env or {})},
-    )  # fmt: skip
+    given = {"RAG_HOME": str(home), "RAG_ANSWERER_PORT": "18460", "RAG_ENGINE_PORT_BASE": "18461"}
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.dict(os.environ, {**kept, **given, **(env or {})}, clear=True),
+        patch.object(sys, "argv", ["rag", *arguments]),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
+    return Run(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture
@@ -51,11 +61,12 @@ def refused(done: Run, code: int, *words: str) -> None:
         assert word in done.stderr, done.stderr
 
 
-def test_help_lists_the_commands(home: Path) -> None:
-    done = rag(home, "--help")
+def test_help_lists_the_commands() -> None:
+    command = [sys.executable, "-m", "rag_assets", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     for command in ("demo", "up", "down", "refresh", "ask", "generations", "rollback", "trace",
-                    "evaluate", "models", "doctor"):  # fmt: skip
+                    "evaluate", "models", "doctor", "engines", "init"):  # fmt: skip
         assert command in done.stdout
 
 
@@ -64,9 +75,10 @@ def test_ask_without_answerer(home: Path) -> None:
 
 
 def test_ask_at_a_port_taken_by_something_else(home: Path, taken_port: int) -> None:
-    done = rag(home, "doctor", env={"RAG_ANSWERER_PORT": str(taken_port)})
+    done = rag(home, "doctor", "--json", env={"RAG_ANSWERER_PORT": str(taken_port)})
     assert done.returncode == 1
-    assert f"port {taken_port} is in use by another program" in done.stdout
+    findings = {f["what"]: f for f in json.loads(done.stdout)}
+    assert findings["answerer"]["found"] == f"port {taken_port} is in use by another program"
 
 
 def test_refresh_of_an_unknown_source(home: Path) -> None:
@@ -137,3 +149,24 @@ def test_doctor_says_when_postgres_is_unreachable(home: Path) -> None:
     findings = {f["what"]: f for f in json.loads(done.stdout)}
     assert findings["dagster storage"]["level"] == "bad"
     assert "RAG_POSTGRES_URL" in findings["dagster storage"]["remedy"]
+
+
+def test_init_keeps_what_is_there_and_says_what_comes_next(home: Path) -> None:
+    done = rag(home, "init", str(home))
+    assert done.returncode == 0
+    assert f"{home / 'sources.yaml'}: was there, kept" in done.stdout
+    assert f"{home / '.env'}: written" in done.stdout
+    assert "rag engines install" in done.stdout
+    assert "where: docs" in (home / "sources.yaml").read_text()
+
+
+def test_engines_are_not_put_where_something_else_is(home: Path) -> None:
+    done = rag(home, "engines", "install", "--into", str(home), "--engine", "cpu")
+    refused(done, 1, "expected a virtual environment or an empty folder", "name another")
+
+
+def test_up_without_vllm_says_how_to_install_it(home: Path) -> None:
+    python = str(home / "environment" / "bin" / "python")
+    with patch("rag_assets.orchestration.processes.is_pulled", return_value=True):
+        done = rag(home, "up", env={"RAG_ENGINE_PYTHON": python})
+    refused(done, 1, f"{python} has no vLLM", "rag engines install")

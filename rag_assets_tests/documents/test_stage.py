@@ -13,7 +13,6 @@ from rag_assets.documents.reading import read_document
 from rag_assets.documents.stage import document_id, rows_of
 from rag_assets.lake.identity import text_hash
 from rag_assets.settings import CHECKOUT
-from rag_assets.sources import stage as ingest
 from rag_assets.sources.catalog import Source
 from rag_assets_tests.documents import pdfs
 from rag_assets_tests.world import World
@@ -78,14 +77,12 @@ def test_unchanged_documents_are_not_read_again(
     assert world.stages()["documents"].is_noop
 
 
-def test_recomputed_without_the_source(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rag_assets.documents import stage as normalise
-
+def test_recomputed_without_the_source(world: World) -> None:
     path = world.write("a.md", "some text")
     world.stages()
     path.unlink()
-    monkeypatch.setattr(normalise, "CODE_VERSION", "other")
-    report = normalise.normalise_documents(world.store, world.partition, run_id="r")
+    world.change_code("documents")
+    report = world.step("documents")
     assert report.n_rows["documents"] == 1
     assert report.n_written == 1
 
@@ -93,7 +90,7 @@ def test_recomputed_without_the_source(world: World, monkeypatch: pytest.MonkeyP
 def test_sample_corpus_is_read_to_the_last_file(world: World) -> None:
     root = CHECKOUT / "data" / "sample" / "corpus"
     world.source = Source("docs", "folder", str(root))
-    n_files = ingest.ingest(world.store, world.source, world.partition, run_id="r").n_rows
+    n_files = world.step("source_files").n_rows
     report = world.stages()
     rows = report["documents"].n_rows
     assert rows["documents"] + rows["rejected_documents"] == n_files["source_files"]

@@ -1,8 +1,9 @@
 import multiprocessing
 import os
+import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.documents import stage as normalise
 from rag_assets.documents import worker
 from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.registry import Reader
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.worker import Limits, ParsingError, ParsingPool, ParsingWorker
+from rag_assets.pipeline.stages import DOCUMENTS
+from rag_assets_tests.world import Facts
 
 
-def strange_read(data: bytes, name: str) -> Document:
+def strange_read(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Document:
     """A reader on which bytes have the effects that they are named after."""
     if data == b"exit":
         os._exit(3)
@@ -186,10 +189,10 @@ def test_a_worker_that_does_not_start_fails_the_run(monkeypatch: pytest.MonkeyPa
 
 def test_scans_are_given_more_time_where_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_assets.documents.readers.ocr.is_available", lambda: False)
-    without = Limits().timeout_s, normalise.fingerprint()
+    without = Limits().timeout_s, DOCUMENTS.fingerprint(Facts())
     monkeypatch.setattr("rag_assets.documents.readers.ocr.is_available", lambda: True)
     assert Limits().timeout_s > without[0]
-    assert normalise.fingerprint() != without[1]
+    assert DOCUMENTS.fingerprint(Facts()) != without[1]
 
 
 def test_too_much_text_is_refused(strange: None) -> None:
@@ -231,7 +234,7 @@ def test_a_worker_whose_parent_is_gone_ends_in_the_midst_of_a_document() -> None
     process = context.Process(target=serve_impatiently, args=(theirs, Limits(timeout_s=0.1)))
     process.start()
     theirs.close()
-    ours.send((b"sleep", "a"))
+    ours.send((b"sleep", "a", pickle.dumps(())))
     process.join(30)
     ended = process.exitcode
     process.kill()

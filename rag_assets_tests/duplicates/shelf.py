@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from rag_assets.documents.signatures import bands, jaccard, shingles, sketch
-from rag_assets.documents.stage import TABLE, document_id
+from rag_assets.documents.stage import DOCUMENTS, TABLE, document_id
 from rag_assets.lake.identity import text_hash
-from rag_assets.lake.schemas import DOCUMENTS
 from rag_assets.lake.store import LakeStore
 
 WORDS = [f"w{n}" for n in range(200)]

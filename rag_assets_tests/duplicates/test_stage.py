@@ -1,18 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-import dagster as dg
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_assets.documents.assets import documents
 from rag_assets.duplicates import stage as collapse
-from rag_assets.duplicates.assets import duplicates
 from rag_assets.duplicates.stage import collapse_duplicates
-from rag_assets.lake.identity import bucket_of
-from rag_assets.lake.resource import LakeResource
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.duplicates.shelf import put, text
 from rag_assets_tests.world import World
@@ -85,19 +80,6 @@ def test_deleted_canonical_promotes_an_alias(world: World) -> None:
     world.stages()
     collapse_duplicates(world.store)
     assert aliases(world.store) == {"docs:deep/er/c.md": "docs:deep/b.md"}
-
-
-def test_document_in_two_partitions_is_no_alias_of_itself(world: World) -> None:
-    name = next(f"{n}.md" for n in range(99) if bucket_of(f"docs:{n}.md", 2) == 1)
-    world.write(name, TEXT)
-    world.stages()
-    world.source = replace(world.source, buckets=2)  # being split: docs.0 is not refreshed yet
-    world.partition = "docs.1"
-    world.stages()
-    collapse_duplicates(world.store)
-    assert len(world.store.rows("documents", "docs.0")) == 1
-    assert len(world.store.rows("documents", "docs.1")) == 1
-    assert aliases(world.store) == {}
 
 
 def test_unchanged_documents_are_not_read(
@@ -235,17 +217,3 @@ def test_history_leaves_no_trace(
     assert all_rows(lake) == all_rows(fresh)
     told = replace(report, changed=anew.changed, n_verified=anew.n_verified, n_read=anew.n_read)
     assert told == anew
-
-
-def test_a_run_shows_aliases_and_related_pairs(tmp_path: Path) -> None:
-    resource = LakeResource(uri=str(tmp_path / "lake"))
-    put(resource.client, {"s:a": text(), "s:bb": text(changed=10), "s:ccc": text(changed=34)})
-    result = dg.materialize(
-        [documents, duplicates], selection=[duplicates], resources={"store": resource}
-    )
-    (event,) = result.get_asset_materialization_events()
-    metadata = event.materialization.metadata
-    assert metadata["dagster/row_count"].value == 1
-    assert (metadata["n_verified"].value, metadata["related_similar"].value) == (2, 1)
-    assert "| s:bb | s:a | near | 0.90 |" in str(metadata["aliases"].value)
-    assert "| s:ccc | s:a | similar | 0.71 | 0.83 |" in str(metadata["related"].value)

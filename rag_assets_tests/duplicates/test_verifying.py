@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 
 from rag_assets.duplicates import verifying
-from rag_assets.duplicates.verifying import TEXTS_AT_ONCE, Verifier
-from rag_assets.lake.schemas import VERIFIED_PAIRS
+from rag_assets.duplicates.verifying import TEXTS_AT_ONCE, VERIFIED_PAIRS, Verifier
 
 
 class Library:

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from rag_assets.embeddings.stage import embed_chunks
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets_tests.world import World
 
@@ -63,6 +62,4 @@ def test_engine_is_not_asked_when_nothing_changed(
     with pytest.raises(EngineUnavailableError):
         world.stages()
     monkeypatch.undo()
-    assert embed_chunks(
-        world.store, world.partition, embedder=world.embedder, run_id="r"
-    ).n_rows == {"embeddings": 2}
+    assert world.step("embeddings").n_rows == {"embeddings": 2}

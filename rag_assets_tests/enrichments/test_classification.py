@@ -1,92 +1,124 @@
 import json
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.enrichments.classification import (
-    DOCUMENT_TYPES,
-    MAX_PROMPT_CHARS,
-    SCHEMA,
-    Labels,
-    classify,
-    describe,
+    EMBEDDER,
+    EXCERPT_CHARS,
+    QUESTION,
+    SLM,
+    Classifier,
+    DocumentType,
+    excerpt_of,
 )
-from rag_assets.models.clients.openai_http import Completion
-from rag_assets_tests.fakes import FakeChat
-from rag_assets_tests.world import LABELS
+from rag_assets.enrichments.document_types import DOCUMENT_TYPES
+from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.models.protocols import Completion
+from rag_assets_tests.fakes import Answer, FakeChat, FakeEmbedder
 
-EXCERPT = "Title: Tern\nHeadings: \nText: MS Tern of Norrsund sails to Kelva."
-
-
-def said(text: str, finish_reason: str = "stop") -> Completion:
-    return Completion(text, finish_reason, 10, 0, 10, 0.01, -0.1)
+APART = {"log": ("engine oil changed",), "minutes": ("the board met and agreed",)}
+ALIKE = {"log": ("any text",), "minutes": ("any text",), "report": ("any text",)}
 
 
-def labels(**changes: object) -> Labels:
-    return classify(FakeChat([said(json.dumps({**LABELS, **changes}))]), EXCERPT)
+def said(label: str, chance: float) -> Completion:
+    return Completion(json.dumps(label), "stop", 10, 0, 2, 0.01, math.log(chance) / 2)
 
 
-def test_good_reply() -> None:
-    found = labels(entities=["MS Tern", "ms  tern", "Titanic", ""], summary=" A  ship. ")
-    assert found == Labels(
-        "guide", ["ferries"], ["MS Tern", "ms tern"], "A ship.", ["What is it?"], "ok"
-    )
-
-
-def test_invented_names_are_dropped() -> None:
-    assert labels(entities=["Titanic", "kelva"]).entities == ["kelva"]
-
-
-def test_empty_question_is_none() -> None:
-    assert labels(question=" ").questions == []
+def decided(
+    types: Mapping[str, Sequence[str]], excerpt: str, *answers: Answer
+) -> tuple[DocumentType, FakeChat]:
+    chat = FakeChat(answers or [AssertionError("the small model is not to be asked")])
+    (found,) = Classifier(types, FakeEmbedder(), chat).classify([excerpt])
+    return found, chat
 
 
 @pytest.mark.parametrize(
-    "reply",
-    [
-        "no JSON at all",
-        '{"document_type": "guide", "topics": ["a"',
-        "[]",
-        '"guide"',
-        "null",
-        "{}",
-        json.dumps({**LABELS, "document_type": "novel"}),
-        json.dumps({**LABELS, "topics": [1]}),
-        json.dumps({**LABELS, "topics": None}),
-        json.dumps({**LABELS, "summary": None}),
-        json.dumps({**LABELS, "document_type": ["guide"]}),
-    ],
+    ("excerpt", "label"), [("engine oil was changed", "log"), ("the board agreed", "minutes")]
 )
-def test_reply_that_is_not_of_the_schema(reply: str) -> None:
-    found = classify(FakeChat([said(reply)]), EXCERPT)
-    assert (found.document_type, found.topics, found.summary) == ("other", [], "")
-    assert found.outcome.startswith("the model's reply is not of the schema (stop)")
+def test_the_nearest_description_decides_where_it_is_clear(excerpt: str, label: str) -> None:
+    found, chat = decided(APART, excerpt)
+    assert (found.document_type, found.decided_by, found.outcome) == (label, EMBEDDER, "ok")
+    assert 0.5 < found.certainty <= 1
+    assert chat.calls == []
 
 
-def test_cut_reply_is_asked_for_once_more_with_more_room() -> None:
-    chat = FakeChat([said('{"document_type": "gui', "length"), said(json.dumps(LABELS))])
-    assert classify(chat, EXCERPT).outcome == "ok"
-    first, second = (call.options["max_tokens"] for call in chat.calls)
-    assert second == 2 * first
-    assert all(call.options["json_schema"] == SCHEMA for call in chat.calls)
+def test_the_nearest_of_several_sentences_counts() -> None:
+    types = {"log": ("engine oil changed", "deck painted"), "minutes": APART["minutes"]}
+    assert decided(types, "the deck was painted")[0].document_type == "log"
 
 
-def test_reply_cut_twice_has_no_labels() -> None:
-    chat = FakeChat([said('{"document_type": "gui', "length")])
-    assert "(length)" in classify(chat, EXCERPT).outcome
-    assert len(chat.calls) == 2
+def test_close_labels_are_offered_to_the_small_model_in_both_orders() -> None:
+    found, chat = decided(ALIKE, "words", said("minutes", 0.9), said("minutes", 0.7))
+    assert found == DocumentType("minutes", 0.8, SLM)
+    schemas = [call.options["json_schema"] for call in chat.calls]
+    assert schemas == [
+        {"type": "string", "enum": ["log", "minutes"]},
+        {"type": "string", "enum": ["minutes", "log"]},
+    ]
+    asked = [call.messages[-1]["content"] for call in chat.calls]
+    assert all(text.startswith("words\n") for text in asked)
+    ends = [text.partition(QUESTION)[2].split("\n")[1:] for text in asked]
+    assert ends[0] == ["log: any text", "minutes: any text"] == ends[1][::-1]
+
+
+def test_what_it_only_says_because_it_stands_first_does_not_count() -> None:
+    found, _ = decided(ALIKE, "words", said("log", 0.9), said("minutes", 0.6))
+    assert found == DocumentType("log", 0.65, SLM)
+
+
+@pytest.mark.parametrize("reply", ["no JSON", '"report"', '"poem"', "[]", "null", '["log"]'])
+def test_reply_that_is_no_label_leaves_what_was_nearest(reply: str) -> None:
+    found, _ = decided(ALIKE, "words", Completion(reply, "length", 1, 0, 1, 0.1, None))
+    assert (found.document_type, found.decided_by) == ("log", EMBEDDER)
+    assert found.outcome.startswith("the small model's reply is no label (length)")
+
+
+def test_model_that_does_not_answer() -> None:
+    with pytest.raises(EngineUnavailableError):
+        decided(ALIKE, "words", EngineUnavailableError("nobody answers"))
+
+
+def test_order_is_kept_and_nothing_is_asked_for_nothing() -> None:
+    chat = FakeChat([AssertionError("not to be asked")])
+    classifier = Classifier(APART, FakeEmbedder(), chat)
+    found = classifier.classify(["board agreed", "engine oil", "the board met"])
+    assert [one.document_type for one in found] == ["minutes", "log", "minutes"]
+    assert classifier.classify([]) == []
+
+
+def test_shared_words_count_by_how_few_labels_have_them() -> None:
+    types = {"log": ("the oil, the deck",), "minutes": ("the board, the chair",)}
+    classifier = Classifier(types, FakeEmbedder(), FakeChat())
+    (with_word,), (common,) = (classifier.scores([text]) for text in ("chair", "the"))
+    assert with_word[1] - with_word[0] > abs(common[1] - common[0])
+
+
+def test_what_does_not_fit_the_embedder_is_cut() -> None:
+    found, _ = decided(APART, "engine oil changed " + "字 " * 400)
+    assert found.document_type == "log"
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=200)), st.text(max_size=4000))
-def test_excerpt_is_bounded(title: str, headings: list[str], text: str) -> None:
-    excerpt = describe(title, headings, text)
-    assert len(excerpt) <= MAX_PROMPT_CHARS
-    assert excerpt.startswith(f"Title: {title}\n")
+def test_excerpt_is_bounded_and_keeps_some_of_each(
+    title: str, headings: list[str], text: str
+) -> None:
+    excerpt = excerpt_of(title, headings, text)
+    assert len(excerpt) <= EXCERPT_CHARS
+    assert excerpt.startswith(title[:200])
+    assert text[:500] in excerpt
 
 
-def test_schema_is_what_is_checked() -> None:
-    kinds: dict[str, Any] = SCHEMA["properties"]["document_type"]
-    assert kinds["enum"] == list(DOCUMENT_TYPES)
-    assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == set(LABELS)
+def test_excerpt() -> None:
+    assert excerpt_of("Tern", ["Tern", "Crew", "Tern"], "A ship.") == "Tern\nCrew\nA ship."
+    assert excerpt_of("", [], "A ship.") == "A ship."
+
+
+def test_every_label_has_sentences() -> None:
+    assert len(DOCUMENT_TYPES) > 2
+    assert all(
+        one.endswith((".", "?")) for sentences in DOCUMENT_TYPES.values() for one in sentences
+    )

@@ -9,8 +9,8 @@ from rag_assets.evaluations.lab import Request, live_reader
 from rag_assets.lake import generations
 from rag_assets.lake.leases import leased
 from rag_assets.lake.store import LakeError
-from rag_assets.models.clients.openai_http import Completion
 from rag_assets.models.profiles import in_format
+from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, n_calls
 
@@ -28,7 +28,7 @@ def test_size(limit: int | None, sample: int | None, expected: int | None) -> No
 def test_another_format_is_another_model(bench: Bench) -> None:
     lab = bench.lab()
     spec = lab.profile.spec("llm")
-    fake = ScriptedChat("llm", model)
+    fake = ScriptedChat("llm", model, spec.model_id, spec.revision)
     for served in (*(in_format(spec, one) for one in ("bf16", "w8a8", "w4a16")), spec):
         lab.metered(fake, served).complete(ASK, max_tokens=4)  # type: ignore[arg-type]
     assert len(fake.calls) == 3

@@ -3,24 +3,15 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from lxml import etree
 from PIL import Image
 
-from rag_assets.evaluations.plots import (
-    Plot,
-    heat,
-    intervals,
-    latencies,
-    markdown_image,
-    printable,
-    risk_coverage,
-    steps,
-    written,
-)
+from rag_assets.evaluations.drawing import Plot, markdown_image, printable, written
+from rag_assets.evaluations.plots import intervals, latencies, risk_coverage
 from rag_assets.evaluations.results import ALL, CaseResult, Figure
 
 DATASETS = ["hotpotqa", "squad", "popqa"]
@@ -56,21 +47,13 @@ LADDER = [
     for dataset in DATASETS
     for i, language in enumerate(["en", "de", "sw"])
 ]
-ABLATION = [
-    figure(value * (1 + i), variant=f"step {i}", metric=metric)
-    for i in range(4)
-    for metric, value in [("correct", 0.2), ("seconds p50", 3.0), ("seconds p95", 9.0)]
-]
-PANELS: Sequence[str | tuple[str, ...]] = ["correct", ("seconds p50", "seconds p95")]
 CURVES = {"product": [(0.5, 0.1), (1.0, 0.3)], "vector only": [(1.0, 0.4), (0.5, 0.2)]}
 CASES = [case(s, model=model) for s in (1.0, 2.0, 4.0, 8.0) for model in ("slm", "llm")]
 
 PLOTS: dict[str, Callable[[], Plot]] = {
     "intervals": lambda: intervals(GRID, "correct"),
-    "steps": lambda: steps(ABLATION, PANELS),
     "risk_coverage": lambda: risk_coverage(CURVES),
     "latencies": lambda: latencies(CASES),
-    "heat": lambda: heat(LADDER, "correct", "dataset", "slice"),
 }
 each_plot = pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
 
@@ -129,7 +112,9 @@ def test_ink_follows_the_page(draw: Callable[[], Plot]) -> None:
 
 
 def test_two_pictures_on_a_page_share_no_id() -> None:
-    first, second = (etree.fromstring(PLOTS[k]().svg()).xpath("//@id") for k in ("heat", "steps"))
+    first, second = (
+        etree.fromstring(PLOTS[k]().svg()).xpath("//@id") for k in ("latencies", "intervals")
+    )
     assert not set(first) & set(second)
 
 
@@ -199,31 +184,6 @@ def test_a_changed_interval_moves_its_whisker_alone() -> None:
     assert [a == b for a, b in zip(before, after, strict=True)].count(False) == 1
 
 
-def test_steps_draws_a_panel_per_metric_in_the_order_of_the_variants() -> None:
-    plot = steps(ABLATION, PANELS)
-    expected = {f"{panel}-{i}-{s}" for panel, i in [(0, 0), (1, 0), (1, 1)] for s in range(4)}
-    assert set(drawn(plot, "dot")) == set(drawn(plot, "whisker")) == expected
-    texts = words(plot)
-    assert [t for t in texts if t.startswith("step ")] == [f"step {i}" for i in range(4)]
-    assert "correct (n 60)" in texts
-    assert "seconds p50, seconds p95 (n 60)" in texts
-    assert {"0.200", "0.400", "0.600", "0.800", "seconds p50", "seconds p95"} <= set(texts)
-
-
-def test_steps_leaves_a_gap_where_a_figure_is_missing() -> None:
-    some = [f for f in ABLATION if (f.variant, f.metric) != ("step 1", "correct")]
-    plot = steps(some, PANELS)
-    assert "0-0-1" not in drawn(plot, "dot")
-    assert {"0-0-0", "0-0-2", "1-0-1"} <= set(drawn(plot, "dot"))
-
-
-def test_steps_tells_datasets_apart() -> None:
-    both = [*ABLATION, *(replace(f, dataset="popqa") for f in ABLATION)]
-    texts = words(steps(both, PANELS, title="Ablation"))
-    assert {"squad", "popqa", "squad, seconds p50", "popqa, seconds p95"} <= set(texts)
-    assert "Ablation" in {t.strip() for t in texts}
-
-
 def test_risk_coverage_draws_a_curve_per_variant() -> None:
     plot = risk_coverage(CURVES)
     assert drawn(plot, "curve") == drawn(plot, "end") == ["0", "1"]
@@ -261,61 +221,16 @@ def test_latencies_far_apart_are_drawn_by_powers_in_plain_numbers() -> None:
     assert {"1", "10", "100"} <= set(texts)
 
 
-def test_heat_writes_each_value_into_its_cell() -> None:
-    gap = [f for f in LADDER if (f.dataset, f.slice) != ("squad", "language=de")]
-    plot = heat(gap, "correct", "dataset", "slice")
-    assert len(drawn(plot, "cell")) == len(gap) == 8
-    assert "1-1" not in drawn(plot, "cell")
-    texts = words(plot)
-    assert sorted(t for t in texts if re.fullmatch(r"0\.\d{3}", t)) == sorted(
-        f"{f.value:.3f}" for f in gap
-    )
-    assert texts.count("n 60") == len(gap)
-    assert {"en", "de", "sw", "language", *DATASETS} <= set(texts)
-
-
-def test_heat_colours_by_value() -> None:
-    def colours(figures: Sequence[Figure]) -> list[str]:
-        root = etree.fromstring(heat(figures, "correct", "dataset", "variant").svg())
-        return [str(s) for s in root.xpath("//*[contains(@id, '-cell-')]/*/@style")]
-
-    before, after = colours(GRID), colours([replace(GRID[0], value=0.95), *GRID[1:]])
-    assert [a == b for a, b in zip(before, after, strict=True)] == [False] + [True] * 5
-
-
-def test_heat_takes_slices_of_one_name() -> None:
-    mixed = [*LADDER, figure(0.1, part="kind=multi"), figure(0.7)]
-    plot = heat(mixed, "correct", "dataset", "slice", of="language")
-    assert len(drawn(plot, "cell")) == len(LADDER) + 1
-    assert "all" in words(plot)
-    assert "0.100" not in words(plot)
-
-
-def test_heat_of_datasets_and_variants_leaves_slices_out() -> None:
-    plot = heat([*GRID, *LADDER], "correct", "dataset", "variant")
-    assert len(drawn(plot, "cell")) == len(GRID)
-
-
 NOTHING: dict[str, tuple[Callable[[], Plot], str]] = {
     "intervals": (lambda: intervals([], "correct"), "no figure of 'correct'"),
     "intervals, metric": (lambda: intervals(GRID, "f1"), r"metrics there: \['correct'\]"),
     "intervals, slice": (lambda: intervals(GRID, "correct", part="a=b"), "for slice 'a=b'"),
     "intervals, twice": (lambda: intervals(GRID * 2, "correct"), "two figures for"),
-    "steps": (lambda: steps([], PANELS), "no figure of 'correct'"),
-    "steps, one panel": (lambda: steps(ABLATION, ["correct", "f1"]), "no figure of 'f1'"),
-    "steps, no metric": (lambda: steps(ABLATION, []), "no metric given"),
-    "steps, twice": (lambda: steps(ABLATION * 2, PANELS), "two figures for"),
     "risk_coverage": (lambda: risk_coverage({}), "no curve given"),
     "risk_coverage, point": (lambda: risk_coverage({"a": []}), "curve 'a' needs points"),
     "risk_coverage, range": (lambda: risk_coverage({"a": [(2.0, 0.1)]}), "curve 'a' needs"),
     "latencies": (lambda: latencies([]), "among 0 results"),
     "latencies, failed": (lambda: latencies([case(1.0, error="x")]), "among 1 results"),
-    "heat": (lambda: heat([], "correct", "dataset", "slice"), "no figure of 'correct'"),
-    "heat, slices": (
-        lambda: heat([figure(part="a=b")], "correct", "dataset", "slice", of="language"),
-        "slice named 'language'",
-    ),
-    "heat, variants": (lambda: heat(GRID, "correct", "dataset", "slice"), "two figures for"),
 }
 
 
@@ -328,10 +243,8 @@ def test_what_cannot_be_drawn_is_said(draw: Callable[[], Plot], message: str) ->
 def test_hostile_names_are_text() -> None:
     plots = [
         intervals([figure(dataset=HOSTILE, variant=HOSTILE)], "correct", title=HOSTILE),
-        steps([figure(variant=HOSTILE), figure(variant="b")], ["correct"], title=HOSTILE),
         risk_coverage({HOSTILE: [(1.0, 0.0)], "_": [(1.0, 0.5)]}),
         latencies([case(1.0, variant=HOSTILE), case(2.0, variant="_x", model="漢字 😀")]),
-        heat([figure(part=f"kind={HOSTILE}")], "correct", "slice", "variant", title=HOSTILE),
     ]
     for plot in plots:
         svg = plot.svg()
@@ -339,7 +252,7 @@ def test_hostile_names_are_text() -> None:
         assert "<script" not in svg
         assert any('<script>alert("x' in text for text in words(plot))
         assert plot.png().startswith(b"\x89PNG")
-    assert "_" in words(plots[2])  # matplotlib itself leaves such names out of legends
+    assert "_" in words(plots[1])  # matplotlib itself leaves such names out of legends
 
 
 @pytest.mark.parametrize(
@@ -376,7 +289,7 @@ def test_printable_is_one_encodable_line() -> None:
 
 
 def test_markdown_image_holds_the_picture() -> None:
-    png = PLOTS["heat"]().png()
+    png = PLOTS["latencies"]().png()
     text = markdown_image(png, "a](http://x) <b>\nline")
     match = re.fullmatch(r"!\[([^\[\]<>\n]*)\]\(data:image/png;base64,([\w+/=]+)\)", text)
     assert match

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rag_assets.evaluations.lab import live_reader
-from rag_assets.evaluations.presentation import Presented, present
+from rag_assets.evaluations.presentation import Presented, View, present
 from rag_assets.evaluations.recording import (
     CASES,
     COMPARISONS,
@@ -41,7 +41,7 @@ RESULTS = [case(n, variant) for variant in ("closed book slm", "product") for n 
 
 @pytest.fixture(scope="module")
 def made() -> Presented:
-    return present("golden", RESULTS, seed=1)
+    return present("golden", RESULTS, View(), seed=1)
 
 
 def kept(results: Sequence[CaseResult]) -> list[dict[str, object]]:
@@ -93,11 +93,11 @@ def test_half_a_character_does_not_lose_a_run(store: LakeStore, made: Presented)
 def test_page_says_how_to_repeat_it(bench: Bench, made: Presented) -> None:
     lab = bench.lab(limit=5, slices={"dataset": "squad2", "type": "two words"}, seed=3)
     lab.request = replace(lab.request, generation="gen-7")
-    path = write_report(lab, "answers", made, ORIGIN)
+    path = write_report(lab, "answers", "rag evaluate", made, ORIGIN)
     assert path == lab.settings.evaluations / "reports" / "answers-20261122-083015.html"
     page = path.read_text()
     for text in (
-        "rag evaluate --suite answers --limit 5 --slice dataset=squad2 "
+        "rag evaluate --limit 5 --slice dataset=squad2 "
         "--slice &#39;type=two words&#39; --generation gen-7 --seed 3",
         "5 of each set", "gen-7", "run-1", "2026-11-22T08:30+00:00", "GiB",
         lab.profile.spec("llm").model_id,
@@ -112,7 +112,7 @@ def test_page_says_how_to_repeat_it(bench: Bench, made: Presented) -> None:
 def test_page_says_how_many_questions(
     bench: Bench, made: Presented, limit: int | None, said: str
 ) -> None:
-    page = write_report(bench.lab(limit=limit), "golden", made, ORIGIN).read_text()
+    page = write_report(bench.lab(limit=limit), "golden", "rag evaluate", made, ORIGIN).read_text()
     assert said in page
     assert ("--limit" in page) == (limit is not None)
     assert "none" in page, "nothing is live"
@@ -123,7 +123,7 @@ def test_page_names_the_live_generation(bench: Bench, made: Presented) -> None:
     lab = bench.lab()
     assert (
         live_reader(lab.store).generation.id
-        in write_report(lab, "golden", made, ORIGIN).read_text()
+        in write_report(lab, "golden", "rag evaluate", made, ORIGIN).read_text()
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 from rag_assets.evaluations import replay
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.results import ModelUse
-from rag_assets.models.clients.openai_http import Completion
 from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.models.protocols import Completion
 from rag_assets_tests.fakes import FakeChat
 
 ASK = [{"role": "user", "content": "When? \ud800"}]  # strangers' text may hold half a pair

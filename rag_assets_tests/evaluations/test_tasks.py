@@ -1,15 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rag_assets.evaluations.datasets import Dataset, Question, document_path
-from rag_assets.evaluations.facts import folded, holds
+from rag_assets.evaluations.facts import folded, holds, without_markers
 from rag_assets.evaluations.tasks import (
-    Task,
     chosen,
-    dataset_tasks,
-    document_uri,
     golden_task,
     has_slices,
 )
@@ -48,6 +45,19 @@ def test_folded() -> None:
     assert folded("“1,240 Tons.”  (ca.)") == "1240 tons ca"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Paris [1].", "Paris."),
+        ("Paris [1][2], Rome [1, 3]", "Paris, Rome"),
+        ("[1] Paris", "Paris"),
+        ("a [sic] list[int] of 1 [note 2]", "a [sic] list[int] of 1 [note 2]"),
+    ],
+)
+def test_without_markers(text: str, expected: str) -> None:
+    assert without_markers(text) == expected
+
+
 def golden(**changes: object) -> Case:
     plain = {"id": "x", "kind": "multi", "question": "?", "facts": (("1994",), ("Hestvik", "H."))}
     return Case(**{"uris": ("docs:a.md",), **plain, **changes})  # type: ignore[arg-type]
@@ -75,58 +85,6 @@ def test_golden_unanswerable() -> None:
     assert task.in_evidence is None
 
 
-def of(question: Question) -> Task:
-    data = Dataset("rgb", lambda: iter(()), (question,), (), 0, "", "en")
-    (task,) = dataset_tasks(data)
-    return task
-
-
-def question(**changes: object) -> Question:
-    plain = {
-        "id": "q", "text": "When?", "answers": ("1994",), "gold": ("d/1",), "answerable": True,
-        "kind": "span", "slices": {"hops": "2"},
-    }  # fmt: skip
-    return Question(**{**plain, **changes})  # type: ignore[arg-type]
-
-
-def test_span() -> None:
-    task = of(question())
-    assert task.text_scores("1994") == {"correct": 1, "em": 1, "f1": 1}
-    loose = task.text_scores("In the year 1994 [1].")
-    assert (loose["correct"], loose["em"]) == (1, 0)
-    assert 0 < loose["f1"] < 1
-    assert set(task.text_scores("").values()) == {0}
-    assert task.uris == (document_uri("rgb", "d/1"),) == (f"rgb:{document_path('d/1')}",)
-    assert task.slices == {"hops": "2", "form": "span"}
-    assert task.in_evidence is not None
-    assert [task.in_evidence(text) for text in ("It was 1994.", "It was 1995.")] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("text", "correct", "followed"),
-    [("1994", 1, 0), ("1990", 0, 1), ("Either 1990 or 1994", 1, 0), ("1880", 0, 0), ("", 0, 0)],
-)
-def test_false_answer_is_followed_only_where_the_true_one_is_not_given(
-    text: str, correct: int, followed: int
-) -> None:
-    found = of(question(false_answers=("1990",))).text_scores(text)
-    assert (found["correct"], found["followed false"]) == (correct, followed)
-
-
-@pytest.mark.parametrize("gold", ["no", "No"])
-@pytest.mark.parametrize(("text", "right"), [("No, it was not [1].", 1), ("Yes.", 0), ("", 0)])
-def test_label(gold: str, text: str, right: int) -> None:
-    task = of(question(kind="label", answers=(gold,)))
-    assert task.text_scores(text) == {"correct": right}
-    assert task.in_evidence is None, "a label stands in no document"
-
-
-def test_unanswerable_has_no_scores_of_its_text() -> None:
-    task = of(question(answers=(), answerable=False))
-    assert (task.answerable, task.expected) == (False, ())
-    assert task.uris, "the document that does not say it"
-
-
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
@@ -137,6 +95,9 @@ def test_unanswerable_has_no_scores_of_its_text() -> None:
     ],
 )
 def test_slices_pick(tmp_path: Path, asked: Mapping[str, str], expected: list[str]) -> None:
-    tasks = [of(question(id=i, slices={"hops": hops})) for i, hops in (("a", "2"), ("b", "1"))]
+    tasks = [
+        replace(golden_task(golden(id=i)), slices={"hops": hops})
+        for i, hops in (("a", "2"), ("b", "1"))
+    ]
     assert [task.id for task in chosen(tasks, asked)] == expected
     assert [t.id for t in tasks if has_slices(t.slices, asked)] == expected

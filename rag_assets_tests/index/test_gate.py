@@ -3,13 +3,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from rag_assets.evaluations.assets import evaluate_candidate
 from rag_assets.index.gate import (
     N_CANARIES,
     Canary,
     Measured,
     applicable,
     draw_canaries,
+    evaluate_candidate,
     judge,
     measure,
 )

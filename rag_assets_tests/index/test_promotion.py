@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.evaluations.assets import evaluate_candidate
+from rag_assets.index.gate import evaluate_candidate
 from rag_assets.index.promotion import promote
 from rag_assets.lake import generations
 from rag_assets.lake.generations import live, rollback

@@ -9,15 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rag_assets.documents import stage as normalise
-from rag_assets.embeddings import stage as embed
 from rag_assets.index import partitions
 from rag_assets.index import stage as build
 from rag_assets.index.search import IndexReader
 from rag_assets.index.stage import BuildReport, count_unindexed
 from rag_assets.lake import generations
+from rag_assets.lake.delta import LakeStage
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.sources import stage as ingest
+from rag_assets.pipeline.stages import CHUNK_INDEX
 from rag_assets_tests.world import World
 
 
@@ -234,7 +233,7 @@ def test_partition_whose_documents_wait_for_deletion_is_left_as_it_was(world: Wo
     world.write("b.md", "the compass")
     world.stages()
     path.unlink()
-    ingest.ingest(world.store, world.source, world.partition, run_id="r")
+    world.step("source_files")
     world.index()
     assert rows(world).keys() == {"docs:a.md", "docs:b.md"}
     built = world.refresh()
@@ -296,7 +295,7 @@ def test_manifest_names_the_models_though_their_change_left_all_rows_alike(world
     before = world.refresh().generation
     models = {**before.models, "slm": {"model_id": "fake/other", "revision": "2"}}
     after = build.build_index(
-        world.store, dimension=world.embedder.dimension, models=models, run_id="r"
+        world.store, CHUNK_INDEX, dimension=world.embedder.dimension, models=models, run_id="r"
     )
     assert after.is_new
     assert after.generation.models == models
@@ -417,7 +416,7 @@ def test_another_version_of_the_code_that_makes_rows_makes_them_anew(
 
     monkeypatch.setattr(build, "_row", other)
     assert not world.refresh().is_new
-    monkeypatch.setattr(build, "CODE_VERSION", "other")
+    world.change_code("chunk_index")
     after = world.refresh()
     assert (after.n_upserted, after.is_new) == (1, True)
     assert found(world, after, "beacon") == {"docs:a.md"}
@@ -446,7 +445,7 @@ def test_vectors_of_another_code_version_replace_the_old_ones(
 ) -> None:
     world.write("a.md", "the lighthouse")
     world.refresh()
-    monkeypatch.setattr(embed, "CODE_VERSION", "another")
+    world.change_code("embeddings")
     asked = world.embedder.embed
     monkeypatch.setattr(world.embedder, "embed", lambda texts: -asked(texts), raising=False)
     assert world.refresh().is_new
@@ -464,12 +463,12 @@ def test_what_another_run_writes_while_a_partition_is_read_is_not_mixed_in(
     world.stages()
     settled, n_looks = partitions.is_settled, []
 
-    def overtaken(store: LakeStore, partition: str) -> bool:
-        found = settled(store, partition)
+    def overtaken(store: LakeStore, partition: str, stages: Sequence[LakeStage]) -> bool:
+        found = settled(store, partition, stages)
         if not n_looks:  # between the look and the reading another run comes to its second stage
             world.write("a.md", "# New\n\nthe new text")
-            ingest.ingest(store, world.source, partition, run_id="other")
-            normalise.normalise_documents(store, partition, run_id="other")
+            for name in ("source_files", "documents"):
+                world.step(name, partition, run_id="other")
         n_looks.append(found)
         return found
 
@@ -492,7 +491,7 @@ def test_a_copy_answers_as_soon_as_its_canonical_is_gone(world: World) -> None:
     canonical.unlink()
     world.stages()
     build.build_index(  # another partition's run, before anybody has grouped anew
-        world.store, dimension=world.embedder.dimension, models={}, run_id="other"
+        world.store, CHUNK_INDEX, dimension=world.embedder.dimension, models={}, run_id="other"
     )
     assert set(rows(world)) == {"docs:deep/a-copy.md"}
     before = rows(world)
@@ -545,3 +544,56 @@ def test_tables_that_were_made_anew_are_not_taken_for_those_before(
     assert found(world, built, "compass") == {"docs:b.md"}
     word = "lighthouse" if removed else "anchor"
     assert found(world, built, word) == {"docs:a.md"}
+
+
+TABLE = "# Ships\n\nTwo ships.\n\n| Ship | Cars | Crew |\n|---|---|---|\n| Alder | 42 | 9 |\n"
+
+
+def test_rows_know_the_kinds_of_their_blocks(world: World) -> None:
+    world.write("a.md", TABLE)
+    world.refresh()
+    (row,) = world.store.rows("chunk_index")
+    kinds = [(block["kind"], row["text"][block["start"] : block["end"]]) for block in row["blocks"]]
+    assert [kind for kind, _ in kinds] == ["heading", "paragraph", "table"]
+    assert kinds[1][1] == "Two ships."
+    assert "Alder | 42" in kinds[2][1]
+
+
+def test_a_lake_without_kinds_of_blocks_is_used_and_brought_up_to_date(
+    world: World, tmp_path: Path
+) -> None:
+    """No file is read again, and no text embedded."""
+    store = world.store
+    world.write("a.md", TABLE)
+    now = world.listed
+    world.change_code("chunks", "before")
+    world.refresh()
+    for name, partition in (("chunks", "docs.0"), ("chunk_index", "all")):
+        table = store.table(name, partition)
+        assert table is not None
+        table.drop_columns(["blocks"])
+        table.update(values={"row_hash": "without blocks"})
+    candidate = generations.candidate(store)
+    assert candidate is not None
+    table = store.table("chunk_index")
+    assert table is not None
+    before = replace(candidate, index_version=int(table.version))
+    generations.put_candidate(store, before)
+    world.listed = now
+    (row,) = store.rows("chunk_index")
+    found = IndexReader(store, before).chunks([row["chunk_id"]])[row["chunk_id"]]
+    assert found.blocks == []
+    other = World(tmp_path, store, "other")
+    other.write("b.md", "The anchor.")
+    other.refresh()
+    assert {row["uri"]: row["blocks"] is None for row in store.rows("chunk_index")} == {
+        "docs:a.md": True, "other:b.md": False,
+    }  # fmt: skip
+    asked = len(world.embedder.asked)
+    reports = world.stages()
+    world.index()
+    computed = {name: reports[name].n_computed for name in ("source_files", "documents", "chunks")}
+    assert computed == {"source_files": 0, "documents": 0, "chunks": 1}
+    assert len(world.embedder.asked) == asked
+    assert all(row["blocks"] for row in store.rows("chunk_index"))
+    assert IndexReader(store, before).chunks([row["chunk_id"]])[row["chunk_id"]].blocks == []

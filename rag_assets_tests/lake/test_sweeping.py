@@ -3,11 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,14 +16,23 @@ import pytest
 from rag_assets.lake import cache, sweeping, upkeep
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.lake.store import LakeStore
-from rag_assets.lake.sweeping import Swept, sweep_blobs, sweep_cache
-from rag_assets.lake.upkeep import tend
+from rag_assets.lake.sweeping import Swept, sweep_blobs
+from rag_assets.lake.upkeep import Upkeep
+from rag_assets.pipeline.stages import EMBEDDINGS, STAGES
 
 FOR_EVER = float("inf")
 FILES = pa.schema([("raw_hash", pa.string())])
 VECTORS = pa.schema([("embedded_hash", pa.string()), ("fingerprint", pa.string())])
 LATER = timedelta(days=1, minutes=1)
 IN_USE = bytes_hash(b"in use")
+
+
+def tend(store: LakeStore, **given: Any) -> Upkeep:  # noqa: ANN401 - as upkeep takes them
+    return upkeep.tend(store, STAGES, **given)
+
+
+def sweep_cache(store: LakeStore, **given: Any) -> int:  # noqa: ANN401 - as sweeping takes them
+    return sweeping.sweep_cache(store, EMBEDDINGS, **given)
 
 
 def now() -> datetime:
@@ -49,7 +59,7 @@ def age(store: LakeStore, name: str, by: timedelta = LATER) -> None:
 
 
 def sweep(store: LakeStore, *, dry_run: bool = False) -> Swept:
-    return sweep_blobs(store, now=now(), until=FOR_EVER, dry_run=dry_run)
+    return sweep_blobs(store, STAGES, now=now(), until=FOR_EVER, dry_run=dry_run)
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ def test_bytes_of_a_removed_document_go_in_two_steps(store: LakeStore, gone: str
     assert store.get_blob(IN_USE) == b"in use"
 
 
-@pytest.mark.parametrize("stage", sweeping.REFERRING)
+@pytest.mark.parametrize("stage", ["source_files", "documents", "rejected_documents"])
 def test_bytes_that_a_row_names_stay(store: LakeStore, gone: str, stage: str) -> None:
     refer(store, gone, stage=stage)
     assert sweep(store) == Swept()
@@ -93,8 +103,8 @@ def during_the_sweep(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
     """Act after references were read for the first time."""
     read, acts = sweeping._referred, [act]
 
-    def referred(store: LakeStore) -> sweeping._Hashes:
-        found = read(store)
+    def referred(store: LakeStore, tables: Sequence[str]) -> sweeping._Hashes:
+        found = read(store, tables)
         if acts:
             acts.pop()()
         return found
@@ -166,9 +176,9 @@ def test_without_time_the_next_upkeep_goes_on(
         age(store, digest)
     clock = iter([0, 0, 1, 2, *range(3, 50)])
     monkeypatch.setattr(sweeping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    first = sweep_blobs(store, now=now(), until=2)
+    first = sweep_blobs(store, STAGES, now=now(), until=2)
     assert (first.n_aside, first.next_folder) == (3, digests[3][:2])
-    rest = sweep_blobs(store, now=now(), until=99, first=first.next_folder)
+    rest = sweep_blobs(store, STAGES, now=now(), until=99, first=first.next_folder)
     assert (rest.n_aside, rest.next_folder) == (2, "")
 
 
@@ -190,16 +200,16 @@ def embed(store: LakeStore, *contents: str) -> None:
 
 
 def test_cached_values_that_nothing_refers_to_go(store: LakeStore) -> None:
-    assert sweep_cache(store, NAME, now=now(), until=FOR_EVER) == 0
+    assert sweep_cache(store, now=now(), until=FOR_EVER) == 0
     cached(store, "a", "b")
     cached(store, "c")
     embed(store, "b")
-    assert sweep_cache(store, NAME, now=now(), until=FOR_EVER) == 0  # too young
-    assert sweep_cache(store, NAME, now=now() + LATER, until=FOR_EVER, dry_run=True) == 2
+    assert sweep_cache(store, now=now(), until=FOR_EVER) == 0  # too young
+    assert sweep_cache(store, now=now() + LATER, until=FOR_EVER, dry_run=True) == 2
     assert found(store) == {"a", "b", "c"}
-    assert sweep_cache(store, NAME, now=now() + LATER, until=FOR_EVER) == 2
+    assert sweep_cache(store, now=now() + LATER, until=FOR_EVER) == 2
     assert found(store) == {"b"}
-    assert sweep_cache(store, NAME, now=now() + LATER, until=FOR_EVER) == 0
+    assert sweep_cache(store, now=now() + LATER, until=FOR_EVER) == 0
 
 
 def test_values_cached_within_the_day_stay(store: LakeStore) -> None:
@@ -208,7 +218,7 @@ def test_values_cached_within_the_day_stay(store: LakeStore) -> None:
     between = now()
     time.sleep(0.05)
     cached(store, "young")
-    assert sweep_cache(store, NAME, now=between + timedelta(days=1), until=FOR_EVER) == 1
+    assert sweep_cache(store, now=between + timedelta(days=1), until=FOR_EVER) == 1
     assert found(store) == {"young"}
 
 
@@ -218,7 +228,7 @@ def test_many_values_go_in_several_commits(
     monkeypatch.setattr(sweeping, "KEYS_A_COMMIT", 10)
     cached(store, *(f"v{n}" for n in range(35)))
     embed(store, "v7")
-    assert sweep_cache(store, NAME, now=now() + LATER, until=FOR_EVER) == 34
+    assert sweep_cache(store, now=now() + LATER, until=FOR_EVER) == 34
     assert found(store) == {"v7"}
 
 
@@ -231,7 +241,7 @@ def test_an_upkeep_sweeps_and_says_so(store: LakeStore, gone: str) -> None:
     done = tend(store, now=now() + LATER, tell=said.append)
     assert done.swept == dry.swept
     assert (store.has_blob(gone), found(store)) == (False, set())
-    assert "1 put aside" in said[-1]
+    assert "1 renamed" in said[-1]
     assert "1 rows deleted" in said[-1]
 
 
@@ -258,7 +268,7 @@ def test_a_refresh_beside_upkeeps_loses_nothing(
         while not stopped.is_set():
             tend(store)
             with suppress(RuntimeError):  # as upkeep does: a commit beside another one's
-                sweep_cache(store, NAME, now=now() + LATER, until=FOR_EVER)
+                sweep_cache(store, now=now() + LATER, until=FOR_EVER)
 
     thread = threading.Thread(target=clean)
     thread.start()

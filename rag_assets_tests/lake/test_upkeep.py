@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,7 +20,8 @@ from rag_assets.lake.generations import Generation
 from rag_assets.lake.leases import Reader
 from rag_assets.lake.store import LakeError, LakeStore, scan
 from rag_assets.lake.sweeping import Swept
-from rag_assets.lake.upkeep import tend
+from rag_assets.lake.upkeep import Upkeep
+from rag_assets.pipeline.stages import STAGES
 
 SCHEMA = pa.schema([("chunk_id", pa.string()), ("text", pa.string())])
 WINDOW = 2
@@ -32,6 +34,10 @@ def _small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "ROLLBACK_WINDOW", WINDOW)
     monkeypatch.setattr(upkeep, "MARGIN", timedelta(seconds=0.2))
     monkeypatch.setattr(upkeep, "KEEP_VERSIONS_FOR", timedelta(seconds=0.2))
+
+
+def tend(store: LakeStore, **given: Any) -> Upkeep:  # noqa: ANN401 - as upkeep takes them
+    return upkeep.tend(store, STAGES, **given)
 
 
 def rows(text: str, n: int = 30) -> pa.Table:
@@ -330,6 +336,7 @@ import numpy as np, pyarrow as pa
 from datetime import timedelta
 from rag_assets.lake import upkeep
 from rag_assets.lake.store import LakeStore
+from rag_assets.pipeline.stages import STAGES
 store = LakeStore(sys.argv[1])
 schema = pa.schema([("chunk_id", pa.string()), ("vector", pa.list_(pa.float32(), 384))])
 table = store.open_or_create("chunk_index", "all", schema)
@@ -340,7 +347,7 @@ for part in range(8):
     table.add(pa.table([ids, vectors], schema=schema))
 upkeep.MAX_VERSIONS = 0
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-(done,) = upkeep.tend(store).tables
+(done,) = upkeep.tend(store, STAGES).tables
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(done.fragments[0], done.fragments[1], done.size_bytes[0], (peak - before) * 1024)
 """

@@ -8,11 +8,10 @@ locks, and publishes. Reading, embedding and describing are deterministic and do
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -20,37 +19,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rag_assets.chunks import stage as cut
-from rag_assets.documents import stage as normalise
 from rag_assets.documents import worker
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.worker import ParsingWorker
-from rag_assets.duplicates import stage as collapse
-from rag_assets.embeddings import stage as embed
-from rag_assets.enrichments import stage as enrich
-from rag_assets.index import stage as build
+from rag_assets.duplicates import stage as duplicates
+from rag_assets.enrichments.classification import QUESTION
+from rag_assets.index import stage as index
 from rag_assets.index.promotion import promote
-from rag_assets.lake import delta, generations
-from rag_assets.lake.delta import Report, StageTable
+from rag_assets.lake import generations
+from rag_assets.lake.delta import Report
 from rag_assets.lake.store import LakeStore, scan
-from rag_assets.sections import stage as structure
-from rag_assets.sources import stage as ingest
-from rag_assets.sources.buckets import retire_partitions
+from rag_assets.pipeline.run import Run
+from rag_assets.pipeline.stage import Batch, Stage, refresh_stage
+from rag_assets.pipeline.stages import STAGES
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.fakes import FakeChat, count_words
-from rag_assets_tests.world import LABELS, WordCounter
+from rag_assets_tests.world import LABELS, TYPES, run_of, say_labels, with_version
 
-PARTITIONED = {
-    ingest: "source_files",
-    normalise: "documents",
-    structure: "sections",
-    cut: "chunks",
-    embed: "embeddings",
-    enrich: "enrichments",
-}
-TABLES = (*PARTITIONED.values(), "rejected_documents")
+PARTITIONED = [stage for stage in STAGES if stage.scope == "partition"]
+KEYS = {table.name: table.key for stage in PARTITIONED for table in stage.tables}
 GLOBAL_TABLES = ("duplicates", "related_documents", "verified_pairs", "chunk_index")
-VERSIONED = (*PARTITIONED, collapse, build)
 # What is no content: which run made a row, and in the index when a file's bytes were last modified.
 # A file that was touched is not changed: its rows in the index are left as they are, and a rebuild,
 # which never saw the older time, has the newer one.
@@ -85,6 +73,8 @@ class Embedder:
 
 def _describe(messages: Sequence[Mapping[str, str]]) -> str:
     """Labels that follow from the excerpt alone, as a model at temperature 0 gives them."""
+    if QUESTION in messages[-1]["content"]:
+        return say_labels(messages)
     digest = hashlib.sha256(messages[-1]["content"].encode()).hexdigest()
     return json.dumps({**LABELS, "topics": [f"topic {digest[0]}"], "summary": digest})
 
@@ -103,7 +93,7 @@ class Estate:
     exclude: tuple[str, ...] = ()
     max_tokens: int = 60
     revision: str = "1"
-    code: dict[str, str] = field(default_factory=dict)  # module -> version other than its own
+    code: dict[str, str] = field(default_factory=dict)  # stage -> version other than its own
 
     def __post_init__(self) -> None:
         for name in self.buckets:
@@ -118,6 +108,8 @@ class Estate:
                 where=str(self.folder / name),
                 exclude=self.exclude,
                 buckets=buckets,
+                enrich="full",
+                document_types=TYPES,
             )
             for name, buckets in self.buckets.items()
         ]
@@ -155,44 +147,38 @@ class Work:
     computed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     embedded: list[str] = field(default_factory=list)
     described: int = 0
-    built: build.BuildReport | None = None
+    built: index.BuildReport | None = None
 
 
 @contextmanager
-def surroundings(estate: Estate, work: Work) -> Iterator[None]:
-    """Reads in this process, takes the estate's code versions, counts what is computed."""
+def surroundings() -> Iterator[None]:
+    """Documents are read in this process."""
 
-    def read(self: ParsingWorker, data: bytes, name: str) -> Document:
+    def read(self: ParsingWorker, data: bytes, name: str, _readers: bytes) -> Document:
         return read_document(data, name)
 
-    def counting(module: ModuleType) -> Callable[..., Report]:
-        def refresh(
-            store: LakeStore,
-            tables: Sequence[StageTable],
-            partition: str,
-            *,
-            compute: delta.Compute,
-            **kw: Any,  # noqa: ANN401 - what delta.refresh takes
-        ) -> Report:
-            inputs = work.computed.setdefault((PARTITIONED[module], partition), [])
-
-            def counted(ids: Sequence[str]) -> Mapping[str, pa.Table]:
-                inputs.extend(ids)
-                return compute(ids)
-
-            return delta.refresh(store, tables, partition, compute=counted, **kw)
-
-        return refresh
-
-    with ExitStack() as stack:
-        stack.enter_context(patch.object(ParsingWorker, "read", read))
-        stack.enter_context(patch.object(worker, "MAX_WORKERS", 1))
-        for module in PARTITIONED:
-            stack.enter_context(patch.object(module, "refresh", counting(module)))
-        for module in VERSIONED:
-            version = estate.code.get(module.__name__, module.CODE_VERSION)
-            stack.enter_context(patch.object(module, "CODE_VERSION", version))
+    with patch.object(ParsingWorker, "read", read), patch.object(worker, "MAX_WORKERS", 1):
         yield
+
+
+def stages_of(estate: Estate, work: Work) -> dict[str, Stage]:
+    """The stages with the estate's code versions; what they compute is counted."""
+    stages: Sequence[Stage] = STAGES
+    for name, version in estate.code.items():
+        stages = with_version(stages, name, version)
+    return {stage.name: _counting(stage, work) for stage in stages}
+
+
+def _counting(stage: Stage, work: Work) -> Stage:
+    compute = stage.compute
+    if compute is None:
+        return stage
+
+    def counted(run: Run, batch: Batch) -> Mapping[str, pa.Table]:
+        work.computed.setdefault((stage.name, batch.partition), []).extend(batch.ids)
+        return compute(run, batch)
+
+    return replace(stage, compute=counted)
 
 
 def refresh_partition(
@@ -200,38 +186,32 @@ def refresh_partition(
 ) -> None:
     """The partitioned stages of one partition; call it within ``surroundings``."""
     embedder, chat = Embedder(estate.revision), FakeChat([_describe])
-    done = work.reports
-    done["source_files", partition] = ingest.ingest(
-        store, source, partition, run_id=run_id, accept_deletions=True
-    )
-    retire_partitions(store, source)
-    done["documents", partition] = normalise.normalise_documents(store, partition, run_id=run_id)
-    done["sections", partition] = structure.structure_documents(store, partition, run_id=run_id)
-    done["chunks", partition] = cut.cut_chunks(
+    with run_of(
         store,
-        partition,
-        counter=WordCounter(),
-        tokenizer_id="words",
+        [source],
+        embedder=embedder,
+        slm=chat,
         max_tokens=estate.max_tokens,
         run_id=run_id,
-    )
-    done["embeddings", partition] = embed.embed_chunks(
-        store, partition, embedder=embedder, run_id=run_id
-    )
-    done["enrichments", partition] = enrich.enrich_documents(
-        store, partition, model=chat, run_id=run_id
-    )
+        accept_deletions=True,
+        partitions=[partition],
+    ) as run:
+        for stage in stages_of(estate, work).values():
+            if stage.scope == "partition":
+                work.computed.setdefault((stage.name, partition), [])
+                work.reports[stage.name, partition] = refresh_stage(run, stage, partition)
     work.embedded += embedder.asked
     work.described += len(chat.calls)
 
 
 def refresh_whole(store: LakeStore, estate: Estate, run_id: str, work: Work) -> None:
     """The stages that look at all partitions, as their assets do; a candidate always passes."""
-    with store.locked("duplicates"):
-        collapse.collapse_duplicates(store)
+    stages = stages_of(estate, work)
+    duplicates.collapse(store, stages["duplicates"].version)
     with store.locked("chunk_index"):
-        work.built = build.build_index(
+        work.built = index.build_index(
             store,
+            stages["chunk_index"],
             dimension=DIMENSION,
             models={"embedder": {"model_id": "fake/embedder", "revision": estate.revision}},
             run_id=run_id,
@@ -255,7 +235,7 @@ def refresh_whole(store: LakeStore, estate: Estate, run_id: str, work: Work) -> 
 def refresh(store: LakeStore, estate: Estate, run_id: str) -> Work:
     """All partitions, then the index; what was done."""
     work = Work()
-    with surroundings(estate, work):
+    with surroundings():
         for source, partition in estate.partitions:
             refresh_partition(store, estate, source, partition, run_id, work)
         refresh_whole(store, estate, run_id, work)
@@ -265,7 +245,7 @@ def refresh(store: LakeStore, estate: Estate, run_id: str) -> Work:
 def contents(store: LakeStore) -> dict[str, list[Row]]:
     """Rows of every table, sorted, without what is no content."""
     found: dict[str, list[Row]] = {}
-    for name in (*TABLES, *GLOBAL_TABLES):
+    for name in (*KEYS, *GLOBAL_TABLES):
         skipped = NO_CONTENT | NO_CONTENT_OF.get(name, set())
         found[name] = sorted(
             (
@@ -318,10 +298,7 @@ def versions(store: LakeStore) -> dict[tuple[str, str], int]:
 def lineage(store: LakeStore) -> dict[tuple[str, str, str], tuple[str, str, str]]:
     """(table, partition, key) -> (input hash, fingerprint, run) of every row of a stage."""
     found = {}
-    for name in TABLES:
-        key = {"documents": "document_id", "sections": "section_id"}.get(name, "")
-        key = key or {"chunks": "chunk_id", "embeddings": "chunk_id"}.get(name, "")
-        key = key or ("document_id" if name == "enrichments" else "uri")
+    for name, key in KEYS.items():
         for partition in store.partitions(name):
             columns = [key, "input_hash", "fingerprint", "run_id"]
             for row in store.rows(name, partition, columns=columns):

@@ -67,7 +67,7 @@ class Races:
             def work() -> None:
                 time.sleep(max(0.0, begin - time.time()))
                 store, done = LakeStore(self.lake), Work()
-                with whole.surroundings(self.estate, done):
+                with whole.surroundings():
                     run_id = f"round {number}.{position}"
                     source, key = self.estate.partitions[which]
                     whole.refresh_partition(store, self.estate, source, key, run_id, done)

@@ -10,8 +10,9 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from rag_assets.definitions import defs
-from rag_assets.orchestration.executors import PROCESS, chosen_executor
+from rag_assets.orchestration.executors import chosen_executor
 from rag_assets.orchestration.instance import open_instance
+from rag_assets.orchestration.places import PROCESS
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from rag_assets.orchestration.instance import open_instance
-from rag_assets.sources.resource import range_tags
+from rag_assets.orchestration.partitions import range_tags
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_dagster_cli_in_the_checkout_sees_the_same_runs(home: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         env=env,
     )
     assert done.stdout.strip() == "small_job", done.stderr

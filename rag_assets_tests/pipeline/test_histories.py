@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.lake.identity import text_hash
-from rag_assets.pipeline.flow import read_stored
 from rag_assets.pipeline.plan import PartitionPlan
 from rag_assets.pipeline.planning import plan_refresh
-from rag_assets.pipeline.stages import Models, stages
-from rag_assets.sources.buckets import partitions_to_retire
+from rag_assets_tests.fakes import FakeChat
 from rag_assets_tests.laws import estate as whole
 from rag_assets_tests.laws.commits import watched
-from rag_assets_tests.laws.estate import TABLES, Work, refresh_partition, surroundings
+from rag_assets_tests.laws.estate import Work, refresh_partition, stages_of, surroundings
 from rag_assets_tests.laws.histories import History, Interrupted, text
+from rag_assets_tests.world import facts_of
 
 BROKEN = (b"", b"%PDF-1.7 broken", b"\0\1\2\3")
 
@@ -43,13 +41,10 @@ class Planned(History):
         other = place.replace("one/", "two/", 1) if place[0] == "o" else place.replace("two", "one")
         self.estate.write(other, (self.estate.folder / place).read_bytes())
 
-    def change_buckets(self) -> None:
-        self.estate.buckets["two"] = self.rng.choice([1, 2])
-
     def interrupt(self) -> None:
         """A refresh that an exception ends before or after a random step."""
         try:
-            with watched(self.stopping(60)), surroundings(self.estate, Work()):
+            with watched(self.stopping(60)), surroundings():
                 for source, partition in self.estate.partitions:
                     refresh_partition(self.store, self.estate, source, partition, "r", Work())
         except Interrupted:
@@ -58,7 +53,7 @@ class Planned(History):
     OPERATIONS: Sequence[tuple[int, Callable[["Planned"], None]]] = (
         (4, History.add), (3, History.edit), (3, spoil), (3, mend), (2, History.rename),
         (3, History.delete), (3, History.duplicate), (3, copy_over), (1, History.touch),
-        (2, change_buckets), (1, History.resize_chunks), (3, History.change_model),
+        (1, History.resize_chunks), (3, History.change_model),
         (1, History.change_code), (2, interrupt),
     )  # fmt: skip
 
@@ -69,43 +64,25 @@ class Planned(History):
             self.told.append(operation.__name__)
             operation(self)
         estate, work = self.estate, Work()
-        models = Models(
-            "words",
-            estate.max_tokens,
-            ("fake/embedder", estate.revision),
-            whole.DIMENSION,
-            ("fake/chat", "0" * 40),
-            {},
-        )
-        with surroundings(estate, work):
-            plan = plan_refresh(self.store, estate.sources, models, accept_deletions=True)
+        embedder, chat = whole.Embedder(estate.revision), FakeChat()
+        facts, stages = facts_of(embedder, chat, estate.max_tokens), stages_of(estate, work)
+        with surroundings():
+            plan = plan_refresh(
+                self.store, estate.sources, facts, list(stages.values()), accept_deletions=True
+            )
             by_name = {one.partition: one for one in plan.partitions}
-            retired = [p for s in estate.sources for p in partitions_to_retire(self.store, s)]
-            assert by_name.keys() == {p for _, p in estate.partitions} | {*retired}
-            for name in retired:
-                for stage in stages(models):
-                    n_inputs = len(read_stored(self.store, stage, name).made_from)
-                    self._compare(by_name[name], stage.name, {"gone": n_inputs, "new": 0})
+            assert by_name.keys() == {p for _, p in estate.partitions}
             for source, name in estate.partitions:
                 self._refresh(by_name[name], source, work)
-        assert not any(self.store.rows(table, name) for table in TABLES for name in retired)
         self.told.append("refresh;")
 
     def _refresh(self, planned: PartitionPlan, source: whole.Source, work: Work) -> None:
-        name, n_asked, n_described = planned.partition, len(work.embedded), work.described
+        name = planned.partition
         refresh_partition(self.store, self.estate, source, name, "r", work)
-        columns = ["embedded_hash", "n_tokens"]
-        sizes = {
-            r["embedded_hash"]: r["n_tokens"]
-            for r in self.store.rows("chunks", name, columns=columns)
-        }
-        asked = [sizes[text_hash(of)] for of in work.embedded[n_asked:]]
         read = set(work.computed["source_files", name])
         files = self.store.rows("source_files", name, columns=["uri", "size"])
         more = {
             "source_files": {"n_bytes": sum(f["size"] for f in files if f["uri"] in read)},
-            "embeddings": {"calls": len(asked), "tokens_in": sum(asked)},
-            "enrichments": {"calls": work.described - n_described},
         }
         for stage in planned.stages:
             delta = work.reports[stage.stage, name].delta

@@ -72,18 +72,6 @@ def test_more_hits_lift_a_section_but_do_not_decide(ferries: IndexReader) -> Non
     assert [p.score for p in passages] == sorted((p.score for p in passages), reverse=True)
 
 
-def test_bare_chunks_where_sections_are_switched_off(
-    store: LakeStore, embedder: WordEmbedder
-) -> None:
-    reader = reader_of(store, [LONG], embedder, max_words=14)
-    hits = hits_on(reader, "day 7 calm")
-    found = select(
-        hits, reader, wanted=frozenset(), n_passages=3, passage_tokens=500, decay=0.85,
-        count=n_words, whole_sections=False,
-    )  # fmt: skip
-    assert [p.pieces[0].chunk for p in found] == [hit.chunk for hit in hits[:3]]
-
-
 @pytest.mark.parametrize("n_passages", [0, 1, 3])
 def test_no_more_passages_than_asked_for(ferries: IndexReader, n_passages: int) -> None:
     hits = hits_on(ferries, "length speed passengers")

@@ -9,10 +9,8 @@ import pytest
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.documents.readers.blocks import Block
 from rag_assets.documents.signatures import bands, shingles
-from rag_assets.sections.assets import boilerplate_table
 from rag_assets.sections.boilerplate import (
     MIN_PAGES,
-    Boilerplate,
     Holder,
     Page,
     block_hashes,
@@ -150,9 +148,3 @@ def test_pages_without_bands_in_common_are_all_counted() -> None:
              enumerate(pages)]  # fmt: skip
     same = [Page(p.text, p.blocks, np.arange(32, dtype=np.uint32)) for p in pages]
     assert (found(alone), found(same)) == ([FOOTER.text], [])
-
-
-def test_table_of_what_was_left_out() -> None:
-    assert boilerplate_table([]) == "none"
-    shown = boilerplate_table([Boilerplate("h", "Home | Fares\nContact", 8, 9)])
-    assert shown.splitlines()[2] == "| Home \\| Fares Contact | 8 of 9 |"

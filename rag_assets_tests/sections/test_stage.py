@@ -5,12 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_assets.documents import stage as normalise
 from rag_assets.lake.delta import Report
+from rag_assets.lake.figures import Table
 from rag_assets.lake.store import LakeStore
 from rag_assets.sections import stage as structure
-from rag_assets.sections.boilerplate import Boilerplate
-from rag_assets.sources import stage as ingest
 from rag_assets_tests.sections.test_boilerplate import body
 from rag_assets_tests.world import World
 
@@ -18,13 +16,18 @@ FOOTER = "All rights reserved by the Norrsund Line."
 NOTICE = "We use cookies to make this site better."
 
 
-def cut(world: World, found: list[Boilerplate] | None = None) -> Report:
+def cut(world: World) -> Report:
     """Run the stages up to sections."""
-    store, partition = world.store, world.partition
-    ingest.ingest(store, world.source, partition, run_id="r")
-    normalise.normalise_documents(store, partition, run_id="r")
-    note = None if found is None else found.extend
-    return structure.structure_documents(store, partition, run_id="r", note=note)
+    for name in ("source_files", "documents"):
+        world.step(name)
+    return world.step("sections")
+
+
+def left_out(world: World) -> list[tuple[object, ...]]:
+    """The texts that were left out, and on how many pages they stand."""
+    table = structure.summary(world.store, [world.partition])["boilerplate"]
+    assert isinstance(table, Table)
+    return list(table.rows)
 
 
 def write(world: World, number: int, *below: str) -> Path:
@@ -68,9 +71,8 @@ def test_only_the_edited_document_is_cut_again(world: World) -> None:
 def test_boilerplate_stands_in_one_document_only(world: World) -> None:
     for number in range(8):
         write(world, number, FOOTER, body(number + 50).text)
-    found: list[Boilerplate] = []
-    cut(world, found)
-    assert [(b.text, b.n_pages, b.n_sampled) for b in found] == [(FOOTER, 8, 8)]
+    cut(world)
+    assert left_out(world) == [(FOOTER, "8 of 8")]
     sections = texts(world)
     assert [name for name, parts in sections.items() if FOOTER in "".join(parts)] == ["0.md"]
     assert [len(parts) for parts in sections.values()] == [1] + [2] * 7
@@ -112,14 +114,13 @@ def test_texts_are_not_read_again_while_no_document_changes(
 ) -> None:
     for number in range(8):
         write(world, number, FOOTER)
-    first: list[Boilerplate] = []
-    cut(world, first)
+    cut(world)
+    first = left_out(world)
     with monkeypatch.context() as patch:
         patch.setattr(structure, "find_boilerplate", None)  # would fail if they were called
         patch.setattr(structure, "repeated_blocks", None)
-        again: list[Boilerplate] = []
-        assert cut(world, again).is_noop
-    assert again == first
+        assert cut(world).is_noop
+    assert left_out(world) == first
     write(world, 0, NOTICE)
     cut(world)
     assert [name for name, parts in texts(world).items() if FOOTER in "".join(parts)] == ["1.md"]

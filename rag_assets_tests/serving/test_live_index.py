@@ -11,6 +11,7 @@ from rag_assets.lake import leases as readers
 from rag_assets.lake import upkeep
 from rag_assets.lake.generations import publish, rollback
 from rag_assets.lake.store import LakeStore
+from rag_assets.pipeline.stages import STAGES
 from rag_assets.serving.app import Service
 from rag_assets.serving.process import build_service
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, WordEmbedder, copies
@@ -179,5 +180,5 @@ def test_an_answerer_survives_a_clean_up(
     assert service.live.current is not None
     first = service.live.current.generation_id
     publish_docs(service.store, CHANGED, embedder)
-    assert first in upkeep.tend(service.store).kept
+    assert first in upkeep.tend(service.store, STAGES).kept
     assert "2003" in service.answer(BUILT, "auto").answer

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.errors import PortTakenError
 from rag_assets.serving.client import AnswererClient, AnswererDownError
-from rag_assets.serving.process import STATE_FILE, PortTakenError, claim_port, state_file
+from rag_assets.serving.process import STATE_FILE, claim_port, state_file
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 

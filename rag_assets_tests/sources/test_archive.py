@@ -15,7 +15,7 @@ from rag_assets.sources.archive import ArchiveListing, named
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile, UnreadableError
 from rag_assets.sources.listing import opened
-from rag_assets.sources.stage import ingest
+from rag_assets_tests.world import ingest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 

@@ -35,7 +35,7 @@ def test_every_field(tmp_path: Path) -> None:
     found = declared(path)
     assert found["a"] == Source(
         "a", "folder", str(tmp_path / "corpus"), ("*.md",), ("x/*",), 4, "0 3 * * *",
-        str(tmp_path / "golden.jsonl"), enrich=False,
+        str(tmp_path / "golden.jsonl"), enrich="none",
     )  # fmt: skip
     assert found["b"] == Source("b", "folder", "/srv/b")
     assert found["a"].partitions == ["a.0", "a.1", "a.2", "a.3"]
@@ -58,7 +58,25 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
         ("sources: [", "expected a list called 'sources'"),
         ("sources: [{name: a, kind: folder}]", "'where'"),
         ("sources: [{name: a, kind: folder, where: x, colour: red}]", "colour"),
-        ("sources: [{name: a, kind: folder, where: x, enrich: 0}]", "enrich must be true or false"),
+        ("sources: [{name: a, kind: folder, where: x, enrich: 0}]", "enrich must be false, labels"),
+        ("sources: [{name: a, kind: folder, where: x, enrich: all}]", "false, labels or full, got"),
+        ("sources: [{name: a, kind: folder, where: x, document_types: [a]}]", "a block of labels"),
+        (
+            "sources: [{name: a, kind: folder, where: x, document_types: {log: A log.}}]",
+            "two labels",
+        ),
+        (
+            "sources: [{name: a, kind: folder, where: x, document_types: {log: 1, x: A.}}]",
+            "document_types.log must be a sentence",
+        ),
+        (
+            "sources: [{name: a, kind: folder, where: x, document_types: {log: [], x: A.}}]",
+            "document_types.log must be a sentence",
+        ),
+        (
+            "sources: [{name: a, kind: folder, where: x, document_types: {1: A., x: A.}}]",
+            "a label in document_types must be a text",
+        ),
         ("sources: [{name: A B, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: a.b, kind: folder, where: x}]", "lower-case letters"),
         ("sources: [{name: 1, kind: folder, where: x}]", "expected a list called 'sources'"),
@@ -77,7 +95,7 @@ def test_no_file_no_sources(tmp_path: Path) -> None:
         ("sources: [{name: a, kind: web, where: 'ftp://h/x'}]", r"http\(s\) URL"),
         ("sources: [{name: a, kind: web, where: 'http://h', buckets: 2}]", "buckets must be 1"),
         ("sources: [{name: a, kind: web, where: 'http://h', web: x}]", "must be a block"),
-        ("sources: [{name: a, kind: web, where: 'http://h', web: {x: 1}}]", "web.x is no field"),
+        ("sources: [{name: a, kind: web, where: 'http://h', web: {x: 1}}]", "web.x is not a field"),
         ("sources: [{name: a, kind: web, where: 'http://h', web: {delay_s: -1}}]", "0 to 60"),
         ("sources: [{name: a, kind: web, where: 'http://h', web: {delay_s: '1'}}]", "0 to 60"),
         ("sources: [{name: a, kind: web, where: 'http://h', web: {max_pages: 0}}]", "from 1 up"),
@@ -141,11 +159,15 @@ def test_no_token_is_no_secret(tmp_path: Path) -> None:
 
 
 def test_example_of_the_docstring(tmp_path: Path) -> None:
-    text = str(rag_assets.sources.catalog.__doc__).split("::\n", 1)[1].rsplit("\nA source", 1)[0]
+    text = str(rag_assets.sources.catalog.__doc__).split("::\n", 1)[1].rsplit("\nIf a source", 1)[0]
     found = declared(write(tmp_path, text))
     assert [source.kind for source in found.values()] == [
         "folder", "object_store", "archive", "web",
     ]  # fmt: skip
+    assert found["sample"].enrich == "labels"
+    assert {label: len(said) for label, said in found["sample"].document_types.items()} == {
+        "guide": 1, "minutes": 2,
+    }  # fmt: skip
     assert found["contracts"].where == "s3://company-docs/contracts"
     assert found["contracts"].storage["endpoint_url"] == "https://minio.example.org"
     assert found["manuals"].where == str(tmp_path / "manuals.zip")
@@ -203,3 +225,26 @@ def test_settings_come_from_the_environment(
     assert found.sources_file == tmp_path / "sources.yaml"
     assert found.answerer_url == "http://127.0.0.1:9000"
     assert found.postgres_url is None
+
+
+def test_labels_of_a_source_and_how_it_is_enriched(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text(
+        """
+        sources:
+          - {name: a, kind: folder, where: x}
+          - {name: b, kind: folder, where: x, enrich: true}
+          - name: c
+            kind: folder
+            where: x
+            enrich: full
+            document_types: {log: A log., minutes: [Minutes., Notes of a meeting.]}
+        """
+    )
+    plain, said, full = declared(path).values()
+    assert (plain.enrich, said.enrich, full.enrich) == ("labels", "labels", "full")
+    assert plain.document_types == {}
+    assert full.document_types == {
+        "log": ("A log.",),
+        "minutes": ("Minutes.", "Notes of a meeting."),
+    }

@@ -10,8 +10,9 @@ import pytest
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source, WebOptions
 from rag_assets.sources.listing import is_there, opened, source_state, states
-from rag_assets.sources.stage import TABLE, ingest
+from rag_assets.sources.stage import TABLE
 from rag_assets_tests.sources.site import Site
+from rag_assets_tests.world import ingest
 
 FILES = {"a.md": b"one", "sub/b.md": b"two", "sub/c.txt": b"three"}
 Make = Callable[[dict[str, bytes]], Source]

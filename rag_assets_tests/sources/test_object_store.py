@@ -14,7 +14,7 @@ from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import FoundFile, UnreadableError
 from rag_assets.sources.listing import opened
 from rag_assets.sources.object_store import ObjectStoreListing, modified_ns
-from rag_assets.sources.stage import ingest
+from rag_assets_tests.world import ingest
 
 
 class Bucket:

@@ -6,8 +6,7 @@ import pytest
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.sources import folder, found
 from rag_assets.sources.catalog import Source, SourceError
-from rag_assets.sources.stage import ingest
-from rag_assets_tests.world import World
+from rag_assets_tests.world import World, ingest
 
 
 def row(world: World, path: str) -> dict[str, object]:

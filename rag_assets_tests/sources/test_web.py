@@ -9,11 +9,11 @@ import pytest
 
 from rag_assets.lake.delta import Report
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources import stage as ingesting
+from rag_assets.pipeline.stages import SOURCE_FILES
 from rag_assets.sources import web
 from rag_assets.sources.declaration import Source, SourceError, WebOptions
-from rag_assets.sources.stage import ingest
 from rag_assets_tests.sources.site import Site, running
+from rag_assets_tests.world import run_stage
 
 FAST = WebOptions(allow_private=True, delay_s=0)
 
@@ -29,12 +29,13 @@ class Refresher:
     def __init__(self, store: LakeStore, site: Site) -> None:
         self._store, self._site = store, site
         self.notices: list[str] = []
+        self.stage = SOURCE_FILES
 
     def __call__(self, source: Source, **more: bool) -> tuple[int, int, int]:
         self._site.asked.clear()
         self.notices.clear()
-        report: Report = ingest(
-            self._store, source, "web.0", run_id="r", notice=self.notices.append, **more
+        report: Report = run_stage(
+            self.stage, self._store, source, "web.0", notice=self.notices.append, **more
         )
         return len(report.delta.new), len(report.delta.changed), len(report.delta.gone)
 
@@ -156,14 +157,14 @@ def test_a_page_that_fails_stays_as_it_was(
 
 
 def test_it_stays_even_when_the_code_has_changed(
-    site: Site, source: Source, refresh: Refresher, monkeypatch: pytest.MonkeyPatch
+    site: Site, source: Source, refresh: Refresher
 ) -> None:
     # Then every row is computed again, and there are no bytes but those in the lake.
     site.documents(4)
     refresh(source)
     text = refresh.text("/docs/2.html")
     site.page("/docs/2.html", status=500)
-    monkeypatch.setattr(ingesting, "CODE_VERSION", "next")
+    refresh.stage = replace(refresh.stage, version="next")
     assert refresh(source) == (0, 4, 0)
     assert refresh.text("/docs/2.html") == text
     assert refresh.problems() == {}

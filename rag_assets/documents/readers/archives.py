@@ -62,7 +62,7 @@ def parse_xml(data: bytes, *, recover: bool = False) -> _Element:
 
     Args:
         data: the file's bytes.
-        recover: whether to mend what is not well-formed; None where nothing can be mended.
+        recover: whether to repair what is not well-formed; None where nothing can be repaired.
 
     Raises:
         RejectedError: ``corrupt``, also for trees deeper than libxml2's limit of 256.

@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from rag_assets.errors import RagError
+
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-class RejectedError(Exception):
+class RejectedError(RagError):
     """These bytes give no document; ``reason`` is a short name to group by."""
 
     def __init__(self, reason: str, detail: str) -> None:

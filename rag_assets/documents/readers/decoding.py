@@ -1,9 +1,9 @@
-"""Bytes to text: mark, NULs, UTF-8, what the document declares, then statistics by chardet.
+"""Bytes to text: byte order mark, NULs, UTF-8, the declaration, then statistics (chardet).
 
-UTF-8 comes before the declaration, since text of another encoding is hardly ever valid UTF-8, and
-declarations are often a template's. A declaration is read as browsers read it (WHATWG: aliases,
-"latin1" means Windows-1252) and not believed if the bytes do not decode, or look like another
-script. Statistics see the start and what follows the first byte that is not ASCII.
+UTF-8 is tried before the declaration, because text in another encoding is hardly ever valid UTF-8
+and declarations often come from a template. A declaration is read as browsers read it (WHATWG:
+aliases; "latin1" means Windows-1252). It is not believed if the bytes do not decode or look like
+another script. Statistics look at the start and at what follows the first byte that is not ASCII.
 """
 
 import codecs

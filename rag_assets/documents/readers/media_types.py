@@ -1,6 +1,7 @@
-"""What a file is, told by its content; its name decides only where content cannot.
+"""The media type of a file, from its content; the name decides only where the content cannot.
 
-The order matters: what has a signature first, then what has a grammar, then what is a habit.
+The order matters: first formats with a signature, then formats with a grammar, then those that only
+habit tells apart.
 """
 
 import re
@@ -98,7 +99,7 @@ def media_type(data: bytes, name: str) -> str:
 
     Args:
         data: the file's bytes.
-        name: its path, of which only the ending matters.
+        name: its path; only the ending matters.
     """
     name = name.lower()
     if _is_pdf(data):
@@ -210,7 +211,7 @@ def _head(data: bytes) -> bytes:
 
 
 def _markup_type(text: str, name: str) -> str | None:
-    """HTML, XML or SVG, by what stands first; None for a text that begins with a tag."""
+    """HTML, XML or SVG, by how it begins; None for a text that begins with a tag."""
     start = _root_start(text)
     root = _ROOT.match(text, start)
     tag = root[1].lower() if root else ""

@@ -1,4 +1,4 @@
-"""What a document states about itself, in the form the tables keep: dates, language, licence."""
+"""What a document states about itself, as the tables keep it: dates, language, licence."""
 
 import re
 from datetime import date

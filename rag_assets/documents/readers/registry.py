@@ -1,12 +1,43 @@
-"""Which reader reads these bytes: told by their content; a name decides where content cannot."""
+"""Which reader reads a file: its content decides, and its name where the content cannot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Protocol
 
 from rag_assets.documents.readers import media_types as types
 from rag_assets.documents.readers.blocks import Extracted, RejectedError
 
-Reader = Callable[[bytes], Extracted]
+
+class Reader(Protocol):
+    """Reads the files of some media types, in place of or in addition to the readers of this room.
+
+    It is pickled for the processes that read files, so it is made of what a module defines.
+    ``rag_assets.contracts.check_reader`` tests one.
+    """
+
+    @property
+    def media_types(self) -> Sequence[str]:
+        """What it reads."""
+
+    @property
+    def version(self) -> str:
+        """Of its code; raise it when the same bytes give another text: they are read again then."""
+
+    def recognise(self, data: bytes, name: str) -> str | None:
+        """Which of its media types these bytes are of; None: of none, or ours tells.
+
+        Args:
+            data: the file's bytes.
+            name: its path, of which only the ending means anything.
+        """
+
+    def read(self, data: bytes) -> Extracted:
+        """Title, structure and text.
+
+        Raises:
+            RejectedError: with the reason why there is no document in these bytes.
+        """
+
 
 # (module, function): readers are imported when first needed, so that a run without PDFs does not
 # load pdfplumber.
@@ -40,19 +71,24 @@ _ADVICE = {
 }
 
 
-def extract(data: bytes, name: str) -> Extracted:
+def extract(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Extracted:
     """Title, structure and text of a file.
 
     Args:
         data: the file's bytes.
         name: its path; its ending tells Markdown and source code from text where content does not.
+        readers: asked before those of this room, in this order.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
     if not data.strip():
         raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
-    kind = types.media_type(data, name)
+    told = (reader.recognise(data, name) for reader in readers)
+    kind = next((kind for kind in told if kind), None) or types.media_type(data, name)
+    for reader in readers:
+        if kind in reader.media_types:
+            return reader.read(data)
     if kind == types.ENCRYPTED_OFFICE:
         raise RejectedError("encrypted", "an Office document with a password; save it without one")
     if kind not in _READERS:
@@ -60,10 +96,18 @@ def extract(data: bytes, name: str) -> Extracted:
             "unsupported",
             f"expected a document, got {_ADVICE.get(kind, kind)}",
         )
-    return _reader(kind)(data)
+    return _function(kind)(data)
 
 
-def _reader(kind: str) -> Reader:
-    module, function = _READERS[kind]
-    reader: Reader = getattr(import_module(f"rag_assets.documents.readers.{module}"), function)
-    return reader
+def identity(reader: Reader) -> str:
+    """What a fingerprint knows a reader by: its class and its version."""
+    kind = type(reader)
+    return f"{kind.__module__}.{kind.__qualname__}/{reader.version}"
+
+
+def _function(kind: str) -> Callable[[bytes], Extracted]:
+    module, name = _READERS[kind]
+    found: Callable[[bytes], Extracted] = getattr(
+        import_module(f"rag_assets.documents.readers.{module}"), name
+    )
+    return found

@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.openai_http import (
+from rag_assets.models.protocols import (
     CHAT_TIMEOUT_S,
     ChatModel,
     ChatRole,

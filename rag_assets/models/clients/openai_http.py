@@ -1,7 +1,4 @@
-"""Clients of running engines: a chat model and an embedder, over OpenAI-compatible HTTP.
-
-The protocols are what the rest of the package knows; tests put fakes behind them.
-"""
+"""Clients of running engines: a chat model and an embedder, over OpenAI-compatible HTTP."""
 
 import base64
 import math
@@ -9,10 +6,9 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, overload
 
 import httpx
 import numpy as np
@@ -22,111 +18,12 @@ from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.models.profiles import ModelSpec, Profile, Role
+from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatRole, Completion, Message
 from rag_assets.models.weights.pulling import require_pulled
-
-ChatRole = Literal["slm", "llm"]
-Message = Mapping[str, str]  # role and content
 
 EMBED_BATCH = 32
 EMBED_AT_ONCE = 2  # while one is computed the next one waits in the engine, which never idles
 EMBED_TIMEOUT_S = 300.0
-# Eight descriptions at once take two minutes on two cores without AVX-512 (8 tokens/s in all, where
-# one with it gives 40). An engine that has died is a broken connection, which nobody waits for.
-CHAT_TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """One answer of a chat model.
-
-    ``finish_reason`` is the engine's own (``stop``, ``length``, ...). ``cached_prompt_tokens`` of
-    ``prompt_tokens`` came from the prefix cache. ``mean_logprob`` is over the answer's tokens
-    (natural logarithm), None if there are none. ``text`` leaves out a given prefix.
-    """
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    cached_prompt_tokens: int
-    completion_tokens: int
-    seconds: float
-    mean_logprob: float | None
-
-
-class ChatModel(Protocol):
-    """A model that answers chats."""
-
-    @property
-    def name(self) -> ChatRole:
-        """Its role."""
-
-    @property
-    def model_id(self) -> str:
-        """Which model."""
-
-    @property
-    def revision(self) -> str:
-        """Which weights."""
-
-    @property
-    def max_model_len(self) -> int:
-        """Tokens of prompt and answer together."""
-
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = CHAT_TIMEOUT_S,
-        prefix: str = "",
-        thinking: bool = False,
-        cache_salt: str = "",
-    ) -> Completion:
-        """Answer ``messages``, or go on with an answer that begins with ``prefix``.
-
-        Prompts of another ``cache_salt`` are not found in the engine's prefix cache.
-
-        Raises:
-            EngineUnavailableError: nobody answers.
-            ModelRequestError: refused, too long, or timed out.
-        """
-
-    def count_chat(self, messages: Sequence[Message]) -> int:
-        """Exact prompt tokens of ``messages`` without a prefix."""
-
-
-class Embedder(Protocol):
-    """A model that turns texts into unit vectors."""
-
-    @property
-    def model_id(self) -> str:
-        """Which model."""
-
-    @property
-    def revision(self) -> str:
-        """Which weights."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-
-    @property
-    def max_tokens(self) -> int:
-        """The window, special tokens included."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of ``texts``, (n, dimension) float32, each of length 1, in the given order.
-
-        Raises:
-            ValueError: a text exceeds the window; nothing is ever cut silently.
-            EngineUnavailableError: nobody answers.
-            ModelRequestError: the engine refused.
-        """
-
-    def count(self, text: str) -> int:
-        """Exact tokens of ``text``, special tokens included: compare with ``max_tokens``."""
 
 
 class HttpChatModel:
@@ -163,7 +60,7 @@ class HttpChatModel:
     ) -> Completion:
         """See :class:`ChatModel`. A prefix cannot be combined with a schema (ValueError)."""
         if prefix and json_schema is not None:
-            raise ValueError("a prefix cannot be continued under a json_schema: ask anew instead")
+            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
         body: dict[str, Any] = {
             "model": self._served_name,
             "messages": [dict(message) for message in messages],

@@ -4,30 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as RustTokenizer
 
 from rag_assets.models.errors import ModelRequestError, NotPulledError
+from rag_assets.models.protocols import Encoding
 
 _FEW = 8  # texts; sent to all cores they would wait for whatever another thread tokenises there
 _ADDITIVE = ("BertNormalizer", "BertPreTokenizer", "WordPiece")  # see Tokenizer.is_additive
-
-
-class Encoding(Protocol):
-    """A tokenised text."""
-
-    def __len__(self) -> int:
-        """How many tokens."""
-
-    @property
-    def offsets(self) -> Sequence[tuple[int, int]]:
-        """Half-open character span of each token, in order."""
-
-    def token_to_chars(self, token: int) -> tuple[int, int]:
-        """The span of one token."""
 
 
 class Tokenizer:

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from rag_assets.models.profiles import ModelSpec
@@ -18,13 +19,25 @@ _ALWAYS = {
 }
 
 
+def engine_python() -> Path:
+    """The interpreter that runs engines: RAG_ENGINE_PYTHON, or this one."""
+    return Path(os.environ.get("RAG_ENGINE_PYTHON") or sys.executable)
+
+
+def has_vllm(python: Path) -> bool:
+    """Whether vLLM is installed beside an interpreter; nothing is imported or run."""
+    if python == Path(sys.executable):
+        return find_spec("vllm") is not None
+    return any(python.parent.parent.glob("lib/python3*/site-packages/vllm"))
+
+
 def engine_command(spec: ModelSpec, folder: Path) -> list[str]:
     """The full command line of a vLLM server for ``spec`` with the weights in ``folder``.
 
     The profile's flags, plus what this system needs of every engine: its name, a loopback
     address, and prefix-cache counts in each answer's usage.
     """
-    command = [sys.executable, "-m", _SERVER, "--model", str(folder)]
+    command = [str(engine_python()), "-m", _SERVER, "--model", str(folder)]
     command += ["--served-model-name", spec.served_name]
     command += ["--host", "127.0.0.1", "--port", str(spec.port), "--disable-uvicorn-access-log"]
     if spec.role != "embedder":
@@ -36,7 +49,7 @@ def engine_environment(spec: ModelSpec, base: Mapping[str, str]) -> dict[str, st
     """The whole environment of an engine: ``base``, what is always set, then the profile's.
 
     In the profile's values ``{threads}`` stands for the number of cores and ``{libiomp5}`` for the
-    Intel OpenMP library of this environment; a variable that would become empty is left out.
+    Intel OpenMP library beside the interpreter; a variable that would become empty is left out.
     """
     environment = {**base, **_ALWAYS}
     # Without bytecode every engine start compiles 2,500 modules: 20 s an import instead of 7.
@@ -61,5 +74,8 @@ def available_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def _libiomp5() -> str:
-    library = Path(sys.prefix) / "lib" / "libiomp5.so"
+    python = engine_python()
+    is_own = python == Path(sys.executable)
+    prefix = Path(sys.prefix) if is_own else python.parent.parent
+    library = prefix / "lib" / "libiomp5.so"
     return str(library) if library.is_file() else ""

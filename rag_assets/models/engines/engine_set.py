@@ -11,9 +11,9 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,11 +22,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from rag_assets.models.engines import launcher
-from rag_assets.models.engines.command import engine_command, engine_environment
+from rag_assets.models.engines.command import engine_command, engine_environment, engine_python
 from rag_assets.models.engines.state import EngineState, is_healthy, is_same_process, write_states
 from rag_assets.models.errors import EngineError, PortTakenError
 from rag_assets.models.profiles import ROLES, Launch, ModelSpec, Profile, Role
-from rag_assets.models.weights.pulling import require_pulled
+from rag_assets.models.weights.pulling import is_pulled, require_pulled
 
 START_ORDER: tuple[Role, ...] = ("embedder", "slm", "llm")  # the quickest first: others may go on
 START_TIMEOUT_S = 900.0  # 14 B of weights from a slow disk
@@ -242,7 +242,9 @@ class EngineSet:
     def _start_launcher(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with (self.state_dir / "logs" / "launcher.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", launcher.__name__, self._launch],
+                # By its file: an environment of the engines' own need not hold this package. Its
+                # folder is not searched for modules (-P).
+                [str(engine_python()), "-P", launcher.__file__, self._launch],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -255,6 +257,31 @@ class EngineSet:
         if not path.is_file():
             return "(no log)"
         return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-n_lines:])
+
+
+@contextmanager
+def imported_ahead(profile: Profile, cache_dir: Path) -> Iterator[None]:
+    """Import vLLM once beside a first pull of weights, for the bytecode that this leaves.
+
+    A new environment has none, and compiling it takes the first engine 13 s. Nothing where no
+    weights are missing: then engines have run before.
+    """
+    if all(is_pulled(spec, cache_dir) for spec in profile.roles.values()):
+        yield
+        return
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(
+        [str(engine_python()), "-P", launcher.__file__, "import"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # an engine that cannot be imported says so when it is started
+    )
+    try:
+        yield
+    finally:
+        process.terminate()  # what it has not come to, the first engine compiles
+        process.wait()
 
 
 def require_free_port(spec: ModelSpec) -> None:

@@ -1,15 +1,16 @@
 """The parent of all engine processes: starts them on request, and takes them along when it ends.
 
-Run as ``python -m rag_assets.models.engines.launcher fork|exec``. One JSON line on standard input
-asks for one engine: ``{"role", "argv", "environment", "log"}``; the answer, one JSON line on standard
-output, is ``{"role", "pid"}``. When standard input closes, for whatever reason (the owner stopped,
-or was killed), or on SIGTERM, every engine's process group gets SIGTERM and, after a grace time,
-SIGKILL. Should the launcher itself be killed, the kernel kills its children, and under ``fork``
-theirs, too.
+Run as ``python -P launcher.py fork|exec`` by the interpreter that has vLLM; it need not have this
+package. One JSON line on standard input asks for one engine: ``{"role", "argv", "environment",
+"log"}``. The answer, one JSON line on standard output, is ``{"role", "pid"}``. When standard input
+closes, for whatever reason (the owner stopped, or was killed), or on SIGTERM, every engine's
+process group gets SIGTERM and, after a grace time, SIGKILL. If the launcher itself is killed, the
+kernel kills its children, and under ``fork`` their children, too.
 
 ``exec`` runs ``argv`` as a command. ``fork`` imports vLLM once and forks each engine, and each
 engine's core, out of that: an import costs 7 s of a core (20 s where bytecode is not kept), and
 vLLM on a CPU spends it three times an engine.
+``import`` only imports vLLM and ends: a new environment has its bytecode then.
 
 Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512, seconds until /health, files in page cache:
 
@@ -59,6 +60,9 @@ class _Terminated(Exception):
 def main(mode: str) -> int:
     """Serve requests until standard input closes or a signal comes; then stop every engine."""
     _die_with_parent()
+    if mode == "import":
+        _import_vllm()
+        return 0
     signal.signal(signal.SIGTERM, _raise_terminated)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the owner, who closes our input
     if mode == "fork":

@@ -176,7 +176,7 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
 class CheckpointFormat:
     """One weight format.
 
-    Raise ``version`` when the output changes: caches are then made anew. ``quantisation`` is the
+    Raise ``version`` when the output changes: caches are then made again. ``quantisation`` is the
     ``quantization_config`` of config.json; None leaves it out.
     """
 

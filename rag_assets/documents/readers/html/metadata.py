@@ -73,7 +73,7 @@ class Stated:
 
 @dataclass(slots=True)
 class _Found:
-    """Raw values by name, the first of each; JSON-LD's stand under its own names."""
+    """Raw values by name, the first of each; those of JSON-LD have its own names."""
 
     meta: dict[str, str] = field(default_factory=dict)
     linked: dict[str, str] = field(default_factory=dict)
@@ -192,7 +192,7 @@ def _take_linked(linked: dict[str, str], text: str) -> None:
 
 
 def _nodes(data: object) -> Iterator[dict[str, object]]:
-    """Objects that stand at the top, in a list or in a graph there."""
+    """Objects at the top level, in a list or in a graph there."""
     for node in data if isinstance(data, list) else [data]:
         if isinstance(node, dict):
             yield node

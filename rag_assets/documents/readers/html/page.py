@@ -3,7 +3,7 @@
 Trafilatura is told to favour recall: what it leaves out cannot be answered from. On 472 pages of
 its own evaluation set that gives 94.7 % of the sentences asked for and 10.0 % of the unwanted ones,
 against 94.0 % and 8.9 % by default, at the same F1 on 104 news pages of Zyte's benchmark (0.954 and
-0.956). With what is done here 95.4 %, 10.9 % and 0.957 (`rag bench documents --part content`).
+0.956). With what is done here 95.4 %, 10.9 % and 0.957 (benchmark `documents --part content`).
 
 A page that it empties is read whole, without what stands around a main content. It counts as
 emptied if the prose found is less than half of the prose in the element that the page itself marks

@@ -1,7 +1,7 @@
 """HTML or XHTML tree to blocks, all of it: headings, lists, tables, code, paragraphs.
 
-Nothing is judged to be clutter here except what a browser does not show and ``nav``. It reads what
-trafilatura leaves empty, chapters of e-books, and whatever else has been turned into HTML.
+Only ``nav`` and what a browser does not show are left out. This reader takes the pages that
+trafilatura empties, chapters of e-books, and other formats that were turned into HTML.
 """
 
 import re
@@ -64,7 +64,7 @@ def blocks_of(root: _Element, *, skip: frozenset[str] = SKIPPED) -> list[Block]:
 
 
 def text_of(element: _Element, gap: str = " ", *, skip: frozenset[str] = SKIPPED) -> str:
-    """All visible text below an element; ``gap`` stands where a line begins or ends."""
+    """All visible text below an element; ``gap`` marks where a line begins or ends."""
     parts: list[str] = []
     walk = iterwalk(element, events=("start", "end", "comment", "pi"))
     for event, node in walk:
@@ -187,7 +187,7 @@ def _heading(element: _Element, skip: frozenset[str]) -> str:
 
 
 def _holds_blocks(heading: _Element) -> bool:
-    """Whether it was left open, so that what follows it stands inside it."""
+    """Whether it was left open, so that what follows is inside it."""
     inside = {tag_of(element) for element in heading.iterdescendants()}
     return bool(inside & (_HEADINGS.keys() | _LISTS | _CODE | {"table", "p"}))
 

@@ -112,7 +112,7 @@ def _text_blocks(element: _Element, tag: str, page: int | None) -> Iterator[Bloc
 
 
 def _notes(element: _Element) -> Iterator[str]:
-    """Its footnotes, which stand where they are referred to."""
+    """Its footnotes, at the places that refer to them."""
     return (_text(note) for note in element.iterdescendants() if tag_of(note) == "note-body")
 
 

@@ -73,7 +73,7 @@ def _check_extent(sheet: bytes) -> None:
         raise RejectedError(
             "too large",
             f"a sheet whose filled cells span {n_cells:,} places, at most {MAX_CELLS:,} are read; "
-            "delete cells that stand far away from the others",
+            "delete cells that are far away from the others",
         )
 
 

@@ -1,4 +1,4 @@
-"""Straight edges among a page's drawings, of which tables are ruled."""
+"""Straight edges among a page's drawings; the rules of tables are such edges."""
 
 import ctypes
 from collections.abc import Callable, Iterator

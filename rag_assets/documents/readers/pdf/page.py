@@ -101,7 +101,7 @@ class Run(NamedTuple):
     turns: int  # as Frame.turns
     bold: bool = False
     mono: bool = False
-    table: str = ""  # its rows, if this stands for a ruled table and no line
+    table: str = ""  # its rows, if this represents a ruled table and not a line
 
     def touches(self, box: Box) -> bool:
         """Whether a character of the run may lie in a box; they are higher than their ink."""

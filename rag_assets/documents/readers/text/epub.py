@@ -82,7 +82,7 @@ def _package_path(archive: Archive) -> str:
 
 
 def _chapters(package: _Element, folder: str) -> Iterator[str]:
-    """Paths of the chapters in reading order; the navigation page is none, nor is a picture."""
+    """Paths of the chapters in reading order; the navigation page and pictures are no chapters."""
     items = {e.get("id"): e for e in package.iter() if tag_of(e) == "item"}
     seen = set()
     for reference in package.iter():
@@ -97,7 +97,7 @@ def _chapters(package: _Element, folder: str) -> Iterator[str]:
 
 
 def _locked(archive: Archive) -> set[str]:
-    """Paths of the encrypted files; fonts are merely scrambled, and of no interest."""
+    """Paths of the encrypted files; scrambled fonts are not counted."""
     if _ENCRYPTION not in archive:
         return set()
     locked = set()

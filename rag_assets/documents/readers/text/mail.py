@@ -1,6 +1,6 @@
-"""E-mails and saved web pages (.eml, .mht) to blocks, by the standard library.
+"""E-mails and saved web pages (.eml, .mht) to blocks, with the standard library.
 
-As text they would be a list of servers, and what they say often encoded in base64.
+Read as plain text, they would show a list of servers, and their content often only in base64.
 """
 
 from datetime import datetime

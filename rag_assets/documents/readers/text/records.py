@@ -64,7 +64,7 @@ def read_json(data: bytes) -> Extracted:
 
 
 def read_jsonl(data: bytes) -> Extracted:
-    """A paragraph for each line; a line that is no JSON is kept as it stands."""
+    """A paragraph for each line; a line that is not JSON is kept as it is."""
     text, encoding = decode(data)
     lines = (line for line in text.split("\n") if line.strip())
     blocks = [Block("paragraph", _line_record(line)) for line in lines]
@@ -114,7 +114,7 @@ def sniff(text: str, *, is_named: bool, is_cut: bool = False) -> Dialect | None:
         text: a file, or its beginning.
         is_named: whether the file's name says so; without it every record must have the same
             number of cells, there must be several, and two columns are not enough for a comma.
-        is_cut: whether the text may end in the midst of a cell.
+        is_cut: whether the text may end in the middle of a cell.
     """
     if text[:4].lower() == _SEP_LINE and text[4:5]:
         return Dialect(text[4], 2)

@@ -1,1 +1,0 @@
-"""``rag bench``: what the stages cost and how well they do it, beside the libraries they use."""

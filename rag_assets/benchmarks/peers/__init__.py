@@ -1,1 +1,0 @@
-"""The arms of ``rag bench refresh``, each a script that runs in an environment of its own."""

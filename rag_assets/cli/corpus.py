@@ -1,0 +1,190 @@
+"""Commands on the corpus: refresh, plan, generations, upkeep, rollback."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from rag_assets.cli.app import app, plan_app
+from rag_assets.cli.console import JsonFlag, out, say, show_table, teller
+from rag_assets.errors import CommandError
+from rag_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from rag_assets.sources.declaration import Source
+
+
+@app.command()
+def refresh(
+    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
+    path: Annotated[Path | None, typer.Option(help="Ingest any folder, ad hoc.")] = None,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option("--accept-deletions", help="Even if most of a source is gone."),
+    ] = False,
+) -> None:
+    """Bring sources up to date and publish the new index if it passes its gate."""
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.orchestration.refreshing import refresh_and_load
+    from rag_assets.sources.catalog import add_folder, catalog
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    if path is not None and source:
+        raise CommandError("expected sources or --path, got both; refresh one after the other", 2)
+    if accept_deletions and not source and path is None:
+        raise CommandError(
+            "--accept-deletions needs the sources that it is for: rag refresh NAME "
+            "--accept-deletions; all of them at once would take the guard from every one",
+            code=2,
+        )
+    if path is not None:
+        chosen = [add_folder(store, path)]
+        say(f"folder {path} is source {chosen[0].name}")
+    else:
+        chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
+    partitions = [key for one in chosen for key in one.partitions]
+    refresh_and_load(settings, partitions, say, accept_deletions=accept_deletions)
+
+
+def named_sources(
+    known: Mapping[str, "Source"], names: list[str] | None, declared_in: Path
+) -> list["Source"]:
+    """The sources of these names, or all of them."""
+    if not known:
+        raise CommandError(
+            f"no source is declared: write {declared_in} (docs/sources.md), or run "
+            "`rag refresh --path FOLDER`",
+            code=2,
+        )
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise CommandError(
+            f"no source is called {', '.join(unknown)}; known: {', '.join(known)}. Declare it in "
+            f"{declared_in}",
+            code=2,
+        )
+    return [known[name] for name in names or known]
+
+
+@plan_app.command("refresh")
+def plan_refresh(
+    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
+    past: Annotated[
+        bool, typer.Option("--history", help="Earlier refreshes: planned beside actual.")
+    ] = False,
+    accept_deletions: Annotated[
+        bool, typer.Option("--accept-deletions", help="As for the refresh.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a refresh would read, compute, ask of models and delete, and how long it takes.
+
+    A folder given to `rag refresh --path` is a source by name from then on.
+    """
+    from rag_assets.cli import plan_tables as rendering
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.orchestration.refreshing import plan_of
+    from rag_assets.pipeline.history import history
+    from rag_assets.sources.catalog import catalog
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    if past:
+        entries = history(store)
+        if as_json:
+            print(json.dumps(entries, indent=1))  # noqa: T201 - a script reads it
+        elif not entries:
+            raise CommandError("no refresh was recorded yet; run `rag refresh`")
+        else:
+            out.print(rendering.history_table(entries[-10:]))
+        return
+    chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
+    partitions = [key for one in chosen for key in one.partitions]
+    plan = plan_of(settings, partitions, accept_deletions=accept_deletions).plan
+    if as_json:
+        print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
+        return
+    out.print(rendering.totals_table(plan))
+    if len(plan.partitions) > 1:
+        out.print(rendering.partitions_table(plan))
+    for line in rendering.remarks(plan):
+        out.print(line, markup=False)
+
+
+@app.command()
+def generations(as_json: JsonFlag = False) -> None:
+    """List the published generations of the index; the live one is marked."""
+    from rag_assets.lake import generations as lake_generations
+    from rag_assets.lake.store import LakeStore
+
+    store = LakeStore(load_settings().lake_uri)
+    pointer = lake_generations.live(store)
+    live_id = "" if pointer is None else pointer.generation_id
+    found = [lake_generations.load(store, i) for i in lake_generations.generation_ids(store)]
+    if as_json:
+        rows = [
+            {"id": g.id, "live": g.id == live_id, "created_at": g.created_at, **g.counts}
+            for g in found
+        ]
+        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
+        return
+    if not found:
+        raise CommandError("no generation was published yet; run `rag refresh`")
+    table = Table("generation", "created", "chunks", "documents", "recall", "live")
+    for g in reversed(found):
+        recall = g.evaluation.get("candidate", {}).get("recall")
+        figures = (str(g.counts["chunks"]), str(g.counts["documents"]))
+        shown = "-" if recall is None else f"{recall:.3f}"
+        table.add_row(g.id, g.created_at, *figures, shown, "live" if g.id == live_id else "")
+    show_table(table)
+
+
+@app.command()
+def upkeep(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Merge small fragments; delete versions that no reader, rollback or run needs any more."""
+    from dataclasses import asdict
+
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.lake.upkeep import tend
+    from rag_assets.orchestration.refreshing import stages_in_force
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    done = tend(store, stages_in_force(settings), dry_run=dry_run, tell=teller(as_json))
+    if as_json:
+        print(json.dumps({**asdict(done), "bytes_freed": done.bytes_freed}, indent=1))  # noqa: T201
+        return
+    for generation_id, why in done.kept.items():
+        say(f"{generation_id} stays: {why}")
+    for generation_id in done.expired:
+        say(f"{generation_id} {'would expire' if dry_run else 'expired'}")
+    tended = "would be tended" if dry_run else "tended"
+    left = f"; {done.n_left} are left to the next upkeep" if done.n_left else ""
+    freed = "" if dry_run else f", {done.bytes_freed / 1e6:,.1f} MB freed"
+    say(f"{done.n_looked} tables looked at, {len(done.tables)} {tended}{freed}{left}")
+
+
+@app.command()
+def rollback(
+    generation: Annotated[
+        str | None, typer.Argument(help="Its id; default: the one before the live one.")
+    ] = None,
+) -> None:
+    """Make an older generation live again, and hot-load it into a running answerer."""
+    from rag_assets.lake import generations as lake_generations
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.orchestration import processes as stack
+
+    settings = load_settings()
+    pointer = lake_generations.rollback(LakeStore(settings.lake_uri), generation)
+    say(f"{pointer.generation_id} is live")
+    stack.hot_load(settings, say)

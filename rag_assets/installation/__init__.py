@@ -1,0 +1,1 @@
+"""What stands outside the dataflow: engines from the package's own lock, and a new home."""

@@ -1,0 +1,53 @@
+"""Text of documents, models and people, made safe for Markdown: it is shown as it is.
+
+Dagster's UI and GitHub read Markdown. Without escaping, ``<name>`` vanishes, ``__x__`` turns bold
+and a line that begins with ``#`` becomes a heading.
+"""
+
+import re
+
+# A bracket opens a link only where it is no citation number: "[1]" stays readable in the source.
+_SPECIAL = re.compile(r"[\\`*_<&|~]|\[(?!\d+\](?![(\[:]))|!(?=\[)")
+_NO_BREAK_SPACE = "\u00a0"
+
+
+def markdown_text(text: str) -> str:
+    """The text as Markdown that shows it; its line breaks are kept.
+
+    Indentation becomes no-break spaces, as four ordinary ones would begin a code block.
+    """
+    lines = [_line(line) for line in text.splitlines()]
+    joined = (
+        f"{line}\\" if line and following else line
+        for line, following in zip(lines, [*lines[1:], ""], strict=False)
+    )
+    return "\n".join(joined)
+
+
+def _line(line: str) -> str:
+    shown = line.expandtabs(4).strip()
+    indent = len(line.expandtabs(4).rstrip()) - len(shown)
+    escaped = _SPECIAL.sub(r"\\\g<0>", shown)
+    # Digits cannot be escaped, the sign after them can.
+    number = re.match(r"\d+(?=[.)])", escaped)
+    if number:
+        escaped = f"{number[0]}\\{escaped[number.end() :]}"
+    elif escaped.startswith(("#", ">", "+", "=", "-")):
+        escaped = f"\\{escaped}"
+    return _NO_BREAK_SPACE * indent + escaped
+
+
+def markdown_code(text: str) -> str:
+    """The text as inline code; a fence longer than any run of backticks in it."""
+    flat = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", flat)), default=0))
+    padded = f" {flat} " if flat.startswith("`") or flat.endswith("`") else flat
+    return f"{fence}{padded}{fence}"
+
+
+def markdown_cell(text: str, limit: int | None = None) -> str:
+    """The text on one line for a cell of a table, of at most ``limit`` characters."""
+    flat = " ".join(text.split())
+    if limit is not None and len(flat) > limit:
+        flat = f"{flat[: limit - 1]}…"
+    return _SPECIAL.sub(r"\\\g<0>", flat)

@@ -1,0 +1,94 @@
+"""Partitions of the corpus as Dagster knows them, and ranges of them that one run takes."""
+
+import warnings
+from collections.abc import Iterable, Sequence, Set
+
+import dagster as dg
+
+from rag_assets.orchestration.dagster_private import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+from rag_assets.sources.catalog import source_name
+
+# A partition is <source>.<bucket>; never a document: Dagster's own limit is 100,000 an asset.
+corpus_partitions = dg.DynamicPartitionsDefinition(name="corpus")
+# Beta in 1.13, and said six times at every start of a command; what we use of it is tested.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+# A run takes some 5 s to start and each of its partitions some 0.1 s at the least: 4,096 partitions
+# are 64 runs instead of 4,096. More at once would cost more when one of them fails.
+PARTITIONS_PER_RUN = 64
+corpus_backfills = dg.BackfillPolicy.multi_run(max_partitions_per_run=PARTITIONS_PER_RUN)
+
+
+def partition_ranges(
+    instance: dg.DagsterInstance,
+    partitions: Iterable[str],
+    at_most: int = PARTITIONS_PER_RUN,
+    needed: Set[str] | None = None,
+) -> list[tuple[str, ...]]:
+    """Register partitions with an instance and group them into ranges, a run for each.
+
+    Args:
+        instance: Dagster's.
+        partitions: keys.
+        at_most: keys a range.
+        needed: those that have work; None: all. A range ends where they do; what lies between two
+            of them stays, as it costs less than another run.
+    """
+    keys = list(dict.fromkeys(partitions))
+    instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
+    found = ranges(keys, instance.get_dynamic_partitions(str(corpus_partitions.name)), at_most)
+    if needed is None:
+        return found
+    trimmed = []
+    for group in found:
+        at = [place for place, key in enumerate(group) if key in needed]
+        if at:
+            trimmed.append(group[at[0] : at[-1] + 1])
+    return trimmed
+
+
+def ranges(
+    partitions: Sequence[str], registered: Sequence[str], at_most: int
+) -> list[tuple[str, ...]]:
+    """Group partitions into ranges.
+
+    Dagster takes a range of dynamic partitions to be whatever was registered from its start to its
+    end, so a range here holds keys that follow one another there, and those of one source only: a
+    source that cannot be read stops nobody else.
+
+    Args:
+        partitions: keys; sources come in the order in which they are first named.
+        registered: all keys, as Dagster lists them.
+        at_most: keys a range.
+    """
+    place = {key: n for n, key in enumerate(registered)}
+    named = {name: n for n, name in enumerate(dict.fromkeys(map(source_name, partitions)))}
+    found: list[list[str]] = []
+    for key in sorted(partitions, key=lambda key: (named[source_name(key)], place[key])):
+        last = found[-1] if found else []
+        if (
+            0 < len(last) < at_most
+            and place[key] == place[last[-1]] + 1
+            and source_name(key) == source_name(last[-1])
+        ):
+            last.append(key)
+        else:
+            found.append([key])
+    return [tuple(keys) for keys in found]
+
+
+def range_name(keys: Sequence[str]) -> str:
+    """What a person calls the partitions of a range: its one key, or ``docs.0 to docs.63``."""
+    return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+
+
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """Tags that make a run one over this range; none of a single key, which Dagster takes as such.
+
+    They are those of a backfill's runs, and there is no other way to ask for a range.
+    """
+    if len(keys) < 2:
+        return {}
+    return {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}

@@ -1,0 +1,183 @@
+"""A run over stages: what they work with, opened when first asked for and closed at its end."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import Protocol, Self
+
+from rag_assets.documents.worker import ParsingPool
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.clients.metering import MeteredChat, MeteredEmbedder
+from rag_assets.models.clients.roles import Models
+from rag_assets.models.clients.window import EmbedderWindow
+from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.stage import Ingest
+
+
+class ModelFacts(Protocol):
+    """What must be known of the models to tell what a stage would do; no engine is asked."""
+
+    @property
+    def tokenizer_id(self) -> str:
+        """Of the embedder: model and revision."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a chunk."""
+
+    @property
+    def embedder(self) -> tuple[str, str]:
+        """Model id and revision."""
+
+    @property
+    def dimension(self) -> int:
+        """Floats in a vector."""
+
+    @property
+    def slm(self) -> tuple[str, str]:
+        """Model id and revision."""
+
+    @property
+    def identities(self) -> Mapping[str, Mapping[str, str]]:
+        """Model id and revision by role, as a generation's manifest names them."""
+
+
+class ProfileFacts:
+    """The facts of the models; weights are looked at when something asks for them."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        embedder = models.own_embedder
+        spec = models.profile.spec("embedder")
+        made_by = spec if embedder is None else embedder
+        self.embedder = (made_by.model_id, made_by.revision)
+        self.tokenizer_id = f"{made_by.model_id}@{made_by.revision}"
+        self.dimension = made_by.dimension or 0
+        slm = models.own_chat("slm") or models.profile.spec("slm")
+        llm = models.own_chat("llm") or models.profile.spec("llm")
+        self.slm = (slm.model_id, slm.revision)
+        self.identities = {
+            role: {"model_id": one.model_id, "revision": one.revision}
+            for role, one in (("slm", slm), ("llm", llm), ("embedder", made_by))
+        }
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a chunk.
+
+        Raises:
+            NotPulledError: the weights are not in the cache.
+        """
+        return self._models.window.max_tokens
+
+
+class Clients(Protocol):
+    """The models that a run may ask; each is connected to when it is first read."""
+
+    @property
+    def window(self) -> EmbedderWindow:
+        """The embedder's tokenizer, and how much text fits."""
+
+    @property
+    def embedder(self) -> Embedder:
+        """Makes vectors."""
+
+    @property
+    def slm(self) -> ChatModel:
+        """The small model."""
+
+
+class Run:
+    """What stages work with in one run; a context manager, as it holds workers and listings open.
+
+    Attributes:
+        store: the lake.
+        facts: of the models.
+        sources: all sources by name.
+        run_id: kept with each row that is written.
+        tokens_embedded: of texts that no cache had.
+    """
+
+    def __init__(
+        self,
+        store: LakeStore,
+        facts: ModelFacts,
+        clients: Clients,
+        sources: Mapping[str, Source],
+        *,
+        run_id: str,
+        partitions: Sequence[str] = (),
+        accept_deletions: bool = False,
+    ) -> None:
+        self.store = store
+        self.facts = facts
+        self.sources = sources
+        self.run_id = run_id
+        self.tokens_embedded = 0
+        self._clients = clients
+        self._partitions = partitions
+        self._accept_deletions = accept_deletions
+        self._source_of = {key: one for one in sources.values() for key in one.partitions}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def source_of(self, partition: str) -> Source:
+        """The source that a partition belongs to.
+
+        Raises:
+            SourceError: it is declared nowhere (any more), or not with that many buckets.
+        """
+        if partition not in self._source_of:
+            raise SourceError(
+                f"partition {partition} belongs to no declared source; known: "
+                f"{', '.join(self.sources) or 'none'}. Declare it in sources.yaml"
+            )
+        return self._source_of[partition]
+
+    @cached_property
+    def files(self) -> Ingest:
+        """The run's look at its sources."""
+        source_of = {key: self.source_of(key) for key in self._partitions}
+        ingest = Ingest(self.store, source_of, accept_deletions=self._accept_deletions)
+        return self._open.enter_context(ingest)
+
+    @cached_property
+    def pool(self) -> ParsingPool:
+        """Workers that read files; each starts when there is work for it."""
+        return self._open.enter_context(ParsingPool())
+
+    @cached_property
+    def window(self) -> EmbedderWindow:
+        """The embedder's tokenizer, and how much text fits."""
+        return self._clients.window
+
+    @cached_property
+    def embedder(self) -> MeteredEmbedder:
+        """Makes vectors; counts what it is asked."""
+        return MeteredEmbedder(self._clients.embedder)
+
+    @cached_property
+    def labeller(self) -> Embedder:
+        """The embedder as it compares documents with labels: not counted as embedding chunks."""
+        return self._clients.embedder
+
+    @cached_property
+    def slm(self) -> MeteredChat:
+        """The small model; counts what it is asked."""
+        return MeteredChat(self._clients.slm)
+
+    def count_embedded(self, n_tokens: int) -> None:
+        """Count tokens of texts that were embedded."""
+        self.tokens_embedded += n_tokens

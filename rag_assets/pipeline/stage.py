@@ -1,0 +1,234 @@
+"""A stage as a value: what it is called, what it reads and writes, and what computes its rows.
+
+Assets, plans, the index, upkeep and tests derive from such values; ``stages.py`` lists them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from rag_assets.lake import delta
+from rag_assets.lake.delta import Cache, Progress, Report, Scope, StageTable, upstream_hashes
+from rag_assets.lake.figures import Finding, Outcome, Value
+from rag_assets.lake.identity import value_hash
+from rag_assets.lake.store import LakeStore
+from rag_assets.pipeline.run import ModelFacts, Run
+from rag_assets.sources.declaration import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs of one partition that are to be computed together.
+
+    Attributes:
+        source: that the partition belongs to.
+        partition: its key.
+        ids: of the inputs.
+        fingerprint: of the stage; part of the keys of what it caches.
+        version: of the stage's code.
+    """
+
+    source: Source
+    partition: str
+    ids: Sequence[str]
+    fingerprint: str
+    version: str
+
+
+Compute = Callable[[Run, Batch], Mapping[str, pa.Table]]
+Check = Callable[[Run, Sequence[str]], Finding]  # run, partitions; its name is the check's
+Summary = Callable[[Run, Sequence[str]], Mapping[str, Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a stage cost where it was measured: a plan's first rate, until a refresh has its own.
+
+    Attributes:
+        units: inputs (of a stage over the corpus: rows that moved).
+        seconds: that these took.
+        rows_per_input: rows that an input gives.
+        tokens_in, tokens_out: of a model, for all units.
+        where: machine and date.
+    """
+
+    units: float = 1
+    seconds: float = 0.0
+    rows_per_input: float = 1.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    where: str = "not measured"
+
+    def expected(self, units: float) -> float:
+        """Seconds that so many units take."""
+        return units * self.seconds / self.units
+
+
+def _no_parts(_facts: ModelFacts, _source: Source | None) -> Mapping[str, Any]:
+    return {}
+
+
+def _always(_source: Source) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage.
+
+    A stage over partitions has ``compute``; its rows are kept up to date by ``lake.delta``: only
+    inputs that are new or changed are computed. A stage over the corpus has ``whole``.
+
+    Attributes:
+        name: of the stage, its main table, its asset and its room.
+        description: a sentence for Dagster's UI.
+        upstream: stages whose rows it takes; the rows of the first one are its inputs.
+        version: of its code; raise it when the same input gives other rows.
+        tables: its tables, the main one last. An input's rows are in exactly one of them.
+        group: of its assets in Dagster's UI.
+        kinds: badges there.
+        counts: its inputs, in a line of progress: "files read".
+        schema: of the main table, where it depends on the models.
+        parts: what else the fingerprint is made of, by the name that a plan shows: of the models
+            and of the source. When one differs, its rows are computed anew.
+        is_hashed: whether the fingerprint is a hash of the parts instead of their text.
+        compute: gives the rows of inputs, by table; each carries ``input_id`` and ``input_hash``.
+        inputs: gives input id -> hash; None: the rows of the first upstream.
+        recorded: the same as the lake holds it now, without looking for anything.
+        retry: gives inputs to compute even if they did not change.
+        wanted: whether a source is to have rows of it.
+        may_be_missing: whether a partition may have no rows of it though its upstream has.
+        batch: inputs a commit; bounds memory and what a kill can undo.
+        one_row_an_input: whether an input always gives one row, under the input's own id.
+        asks: role of the model that it asks.
+        cache: where it keeps what the model made.
+        whole: computes a stage over the corpus.
+        is_current: whether ``whole`` would find nothing changed.
+        checks: each proves one property of the rows; a check that fails stops the run.
+        summaries: figures for the UI, by table.
+        cost: a first rate.
+    """
+
+    name: str
+    description: str
+    version: str
+    upstream: tuple["Stage", ...] = ()
+    tables: tuple[StageTable, ...] = ()
+    group: str = "corpus"
+    kinds: frozenset[str] = frozenset({"lancedb"})
+    counts: str = "inputs"
+    schema: Callable[[ModelFacts], pa.Schema] | None = None
+    parts: Callable[[ModelFacts, Source | None], Mapping[str, Any]] = _no_parts
+    is_hashed: bool = False
+    compute: Compute | None = None
+    inputs: Callable[[Run, "Stage", str], Mapping[str, str]] | None = None
+    recorded: Callable[[LakeStore, str], Mapping[str, str]] | None = None
+    retry: Callable[[Run, str], Set[str]] | None = None
+    wanted: Callable[[Source], bool] = _always
+    may_be_missing: bool = False
+    batch: int = 256
+    one_row_an_input: bool = False
+    asks: Literal["embedder", "slm"] | None = None
+    cache: Cache | None = None
+    whole: Callable[[Run, "Stage", Progress], Outcome] | None = None
+    is_current: Callable[[LakeStore, "Stage", ModelFacts], bool] | None = None
+    checks: tuple[Check, ...] = ()
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+    @property
+    def scope(self) -> Scope:
+        """Whether it works on one partition at a time or on the corpus at once."""
+        return "corpus" if self.compute is None else "partition"
+
+    @property
+    def main(self) -> StageTable:
+        """The table that the next stage reads."""
+        return self.tables[-1]
+
+    def fingerprint(self, facts: ModelFacts, source: Source | None = None) -> str:
+        """Of code, configuration and models; a row with another one is computed anew.
+
+        Args:
+            facts: of the models.
+            source: that the rows are of; None stands for one that configures nothing.
+        """
+        made_of = [self.name, self.version, *self.parts(facts, source).values()]
+        return value_hash(made_of) if self.is_hashed else "/".join(made_of)
+
+    def tables_for(self, facts: ModelFacts) -> list[StageTable]:
+        """Its tables with the schemas that these models give."""
+        if self.schema is None:
+            return list(self.tables)
+        return [*self.tables[:-1], replace(self.main, schema=self.schema(facts))]
+
+    def recorded_inputs(self, store: LakeStore, partition: str) -> Mapping[str, str]:
+        """Input id -> hash, as the lake holds them now."""
+        if self.recorded is not None:
+            return self.recorded(store, partition)
+        return upstream_hashes(store, self.upstream[0].main, partition)
+
+
+def changed(stages: Sequence[Stage], name: str, **fields: Any) -> tuple[Stage, ...]:  # noqa: ANN401
+    """The stages with other fields of one of them, which is upstream of the same ones as before.
+
+    Args:
+        stages: in the order in which data flows.
+        name: of the stage that is changed.
+        fields: of it, for example another ``compute``.
+
+    Raises:
+        ValueError: no stage has this name.
+    """
+    if name not in {stage.name for stage in stages}:
+        known = ", ".join(stage.name for stage in stages)
+        raise ValueError(f"expected one of the stages {known}; got {name!r}")
+    made: dict[str, Stage] = {}
+    for stage in stages:
+        upstream = tuple(made.get(one.name, one) for one in stage.upstream)
+        own = fields if stage.name == name else {}
+        made[stage.name] = replace(stage, **{"upstream": upstream, **own})
+    return tuple(made.values())
+
+
+def refresh_stage(
+    run: Run, stage: Stage, partition: str, progress: Progress | None = None
+) -> Report:
+    """Bring one partition of a stage up to date.
+
+    Args:
+        run: what it works with.
+        stage: one that works on partitions.
+        partition: its key.
+        progress: called with (inputs done, inputs to do).
+
+    Raises:
+        LakeError: the stage lost an input, repeated a key, or put an input into two tables.
+        SourceError: the partition belongs to no source, or its source cannot be listed.
+    """
+    source, compute, retry = run.source_of(partition), stage.compute, stage.retry
+    fingerprint = stage.fingerprint(run.facts, source)
+    if compute is None:
+        raise ValueError(f"{stage.name} works on the corpus at once; call its `whole`")
+
+    def upstream() -> Mapping[str, str]:
+        if not stage.wanted(source):
+            return {}
+        if stage.inputs is not None:
+            return stage.inputs(run, stage, partition)
+        return stage.recorded_inputs(run.store, partition)
+
+    return delta.refresh(
+        run.store,
+        stage.tables_for(run.facts),
+        partition,
+        upstream=upstream,
+        compute=lambda ids: compute(run, Batch(source, partition, ids, fingerprint, stage.version)),
+        fingerprint=fingerprint,
+        run_id=run.run_id,
+        batch_inputs=stage.batch,
+        progress=progress,
+        retry=frozenset if retry is None else lambda: retry(run, partition),
+    )

@@ -1,0 +1,186 @@
+"""``python -m rag_assets_tests.benchmarks``: its commands."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rag_assets.cli.console import JsonFlag, out, teller
+from rag_assets.cli.main import run
+from rag_assets.errors import CommandError
+from rag_assets.settings import load_settings
+from rag_assets_tests.benchmarks import findings
+
+app = typer.Typer(
+    help="What stages, refreshes and indexes cost, beside other libraries.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+PagesFrom = Annotated[
+    Path | None, typer.Option(help="A folder of HTML pages; default: a Debian package's.")
+]
+
+
+@app.command("documents")
+def bench_documents(
+    part: Annotated[
+        list[str] | None, typer.Option(help="One or several of its parts; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure readers, outcomes, duplicates and quality over the public evaluation data."""
+    from rag_assets_tests.benchmarks import documents
+
+    unknown = [name for name in part or [] if name not in documents.PARTS]
+    if unknown:
+        raise CommandError(
+            f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
+        )
+
+    chosen, data = part or list(documents.PARTS), load_settings().eval_data
+    documents.run(chosen, data, teller(as_json), lambda measured: show_part(measured, as_json))
+
+
+@app.command("scale")
+def bench_scale(
+    documents: Annotated[
+        str, typer.Option(help="Sizes, comma between them; a million takes ten hours and 200 GB.")
+    ] = "1000,10000",
+    median_words: Annotated[
+        int, typer.Option(min=10, help="Length of documents; messages and tickets are shorter.")
+    ] = 528,
+    built_only: Annotated[
+        bool, typer.Option("--built-only", help="Leave out refreshes and upkeep after the build.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="For corpora, lakes and results; default: data/bench/scale.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what a document costs in corpora of several sizes; vectors are a stand-in.
+
+    Ctrl-C waits for the step that runs; the same command goes on with the next one.
+    """
+    from rag_assets_tests.benchmarks import scale
+
+    sizes = _sizes(documents, scale.LEAST)
+    window = scale.embedder_window(load_settings().cache)
+    own = _folder(folder, "scale")
+    measured = scale.measure(
+        sizes, own, window, teller(as_json), median_words=median_words, built_only=built_only
+    )
+    show_part(measured, as_json)
+
+
+@app.command("vectors")
+def bench_vectors(
+    rows: Annotated[
+        str, typer.Option(help="Sizes, comma between them; 6 kB of memory a row.")
+    ] = "60000,300000",
+    folder: Annotated[
+        Path | None, typer.Option(help="For the tables; default: data/bench/vectors.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure kinds of vector index: to make, to keep up to date, to search, and what they find."""
+    from rag_assets_tests.benchmarks import vectors
+
+    sizes = _sizes(rows, vectors.LEAST)
+    measured = vectors.measure(sizes, _folder(folder, "vectors"), teller(as_json))
+    show_part(measured, as_json)
+
+
+@app.command("embedder")
+def bench_embedder(
+    pages_from: PagesFrom = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure the embedder in each number format: its speed, and how near its vectors are."""
+    from rag_assets.models.profiles import active_profile
+    from rag_assets_tests.benchmarks import embedder
+
+    settings, profile, tell = load_settings(), active_profile(), teller(as_json)
+    show_part(embedder.measure(settings, profile, tell, pages_from=pages_from), as_json)
+
+
+@app.command("refresh")
+def bench_refresh(
+    pages: Annotated[
+        int | None, typer.Option(min=20, help="A sample of so many pages; default: all.")
+    ] = None,
+    pages_from: PagesFrom = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
+    from rag_assets.models.profiles import active_profile
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import refresh
+
+    settings, profile, tell = load_settings(), active_profile(), teller(as_json)
+    with borrowed_engines(settings, tell, ["embedder"]):
+        measured = refresh.measure(settings, profile, tell, n_pages=pages, pages_from=pages_from)
+    show_part(measured, as_json)
+
+
+@app.command("labels")
+def bench_labels(
+    half: Annotated[
+        Literal["choosing", "figure"], typer.Option(help="Which half of the documents.")
+    ] = "figure",
+) -> None:
+    """Measure how often enrichment gives a document the right type, and what that costs."""
+    from rag_assets.models.profiles import active_profile
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import labels
+
+    settings, profile, tell = load_settings(), active_profile(), teller(False)
+    with borrowed_engines(settings, tell, ["embedder", "slm"]):
+        found = labels.figure(settings, profile, half, tell)
+    out.print(labels.sentence(found, half), markup=False)
+
+
+@app.command("one-billion")
+def bench_one_billion(
+    documents: Annotated[int, typer.Argument(min=1)] = 1_000_000_000,
+    write: Annotated[
+        bool, typer.Option("--write", help="Into docs/operating/one_billion.md, for a billion.")
+    ] = False,
+) -> None:
+    """Compute from measured unit costs what a billion documents would take."""
+    from rag_assets_tests.benchmarks import one_billion
+
+    if write:
+        document = one_billion.DOCUMENT
+        document.write_text(one_billion.written(document.read_text("utf-8")), "utf-8")
+    else:
+        out.print(one_billion.tables(documents), markup=False)
+
+
+def show_part(measured: findings.Part, as_json: bool) -> None:
+    """The tables and goals of one part of a benchmark."""
+    if as_json:
+        print(findings.as_json(measured))  # noqa: T201 - a script reads it
+    else:
+        out.print(f"\n{findings.markdown(measured)}\n", markup=False)
+
+
+def _sizes(given: str, least: int) -> list[int]:
+    sizes = [size.strip() for size in given.split(",")]
+    if not all(size.isdecimal() and int(size) >= least for size in sizes):
+        raise CommandError(
+            f"expected numbers from {least} on, such as 1000,10000; got {given!r}", code=2
+        )
+    return [int(size) for size in sizes]
+
+
+def _folder(given: Path | None, name: str) -> Path:
+    """Where a benchmark keeps what it makes; it exists."""
+    folder = (given or load_settings().home / "bench" / name).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,96 @@
+"""A folder is refreshed and asked without Dagster, by models that are given."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rag_assets import Answerer, Pipeline, Refreshed, Source
+from rag_assets.lake.figures import Finding
+from rag_assets.lake.generations import live
+from rag_assets.lake.leases import leased
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.pipeline.refreshing import Counts, RefreshError
+from rag_assets.pipeline.stage import changed
+from rag_assets.pipeline.stages import STAGES
+from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
+from rag_assets_tests.fakes import FakeChat
+from rag_assets_tests.world import say_labels
+
+TERN = "# MV Tern\n\nMV Tern was built in 2003 by Solvik Marine. She sails on Route 5.\n"
+
+Refresh = Callable[..., Refreshed]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, in_process: None) -> Path:
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet" / "tern.md").write_text(TERN)
+    (tmp_path / "fleet" / "empty.md").write_text("")
+    return tmp_path / "fleet"
+
+
+@pytest.fixture
+def refresh(tmp_path: Path) -> Refresh:
+    def refreshed(sources: str | Path | list[Source], **given: object) -> Refreshed:
+        stages = given.pop("stages", STAGES)
+        models = {"embedder": WordEmbedder(), "slm": FakeChat([say_labels])}
+        pipeline = Pipeline(sources, tmp_path / "lake", stages=stages, **models)  # type: ignore[arg-type]
+        return pipeline.refresh(**given)  # type: ignore[arg-type]
+
+    return refreshed
+
+
+def test_a_folder_is_refreshed_and_asked(folder: Path, refresh: Refresh, tmp_path: Path) -> None:
+    told: list[str] = []
+    done = refresh(folder, progress=lambda stage, _done, _total: told.append(stage))
+    assert done.stages["source_files"] == Counts(new=2)
+    assert done.stages["chunks"].new > 0
+    assert [(one.uri.partition(":")[2], one.reason) for one in done.rejects] == [
+        ("empty.md", "empty")
+    ]
+    assert {"source_files", "documents", "embeddings"} <= set(told)
+    store = LakeStore(str(tmp_path / "lake"))
+    chat = ScriptedChat("slm", copies)
+    with Answerer.open(store, slm=chat, llm=chat, embedder=WordEmbedder()) as answerer:
+        assert set(leased(store, datetime.now(UTC))) == {done.generation_id}
+        answer = answerer.answer("When was MV Tern built?")
+    assert "2003" in answer.answer
+    assert answer.citations[0].quote in TERN
+    assert not leased(store, datetime.now(UTC))
+    again = refresh(folder)
+    assert again.generation_id == done.generation_id
+    assert {counts.new + counts.changed + counts.gone for counts in again.stages.values()} == {0}
+
+
+def test_a_source_that_cannot_be_read_leaves_the_others_going(
+    folder: Path, refresh: Refresh
+) -> None:
+    fleet = Source(name="fleet", kind="folder", where=str(folder))
+    gone = Source(name="gone", kind="folder", where=str(folder / "gone"))
+    done = refresh([gone, fleet])
+    assert done.stages["documents"].new == 2
+    assert "expected a folder" in done.failed["gone"]
+    with pytest.raises(RefreshError, match="no source could be read"):
+        refresh([gone])
+
+
+def test_a_failed_check_leaves_the_live_generation_as_it_was(
+    folder: Path, refresh: Refresh, tmp_path: Path
+) -> None:
+    refresh(folder)
+    before = live(LakeStore(str(tmp_path / "lake")))
+    (folder / "tern.md").write_text(TERN.replace("2003", "2004"))
+
+    def never_right(_run: object, _partitions: object) -> Finding:
+        return Finding(False, "it never is")
+
+    with pytest.raises(RefreshError, match="never_right of chunk_index failed: it never is"):
+        refresh(folder, stages=changed(STAGES, "chunk_index", checks=(never_right,)))
+    assert live(LakeStore(str(tmp_path / "lake"))) == before
+
+
+def test_an_empty_lake_cannot_be_asked(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="rag refresh"), Answerer.open(tmp_path / "lake"):
+        pass

@@ -1,0 +1,51 @@
+"""The suites on public data, by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rag_assets.evaluations.lab import Lab
+from rag_assets.evaluations.presentation import View
+from rag_assets.evaluations.registry import Suite
+from rag_assets.evaluations.results import CaseResult
+from rag_assets_tests.suites import mixed, public, views
+from rag_assets_tests.suites.ablation import ablation
+from rag_assets_tests.suites.ladders import LADDERS, ladders
+
+COMMAND = "python -m rag_assets_tests.suites"
+
+
+def _suite(
+    run: Callable[[Lab], list[CaseResult]], view: View, description: str
+) -> tuple[str, Suite]:
+    name = run.__name__
+    return name, Suite(description, run, f"{COMMAND} {name}", view)
+
+
+SUITES: Mapping[str, Suite] = dict([
+    _suite(
+        public.retrieval, views.RANKED,
+        "BM25, vectors and both on SciFact, Cranfield, CISI and DBpedia; no chat model.",
+    ),
+    _suite(
+        public.answers, views.ASKED,
+        "SQuAD 2, HotpotQA, 2Wiki, MuSiQue, COVID-QA and PubMedQA, and both models closed book.",
+    ),
+    _suite(public.languages, views.LANGUAGES, "XQuAD: the same questions in twelve languages."),
+    _suite(public.conflicts, views.ASKED, "RGB: documents that contradict the truth."),
+    _suite(
+        ablation, views.ABLATION,
+        "Conventional RAG, then one discipline after the other, on the same questions.",
+    ),
+    _suite(
+        ladders, views.LADDERS,
+        "Model size, quantisation, phrasing, noise and position of the evidence, rung by rung.",
+    ),
+])  # fmt: skip
+PARTS: Mapping[str, Sequence[str]] = {  # what ``--slice dataset=NAME`` can pick
+    "retrieval": public.RETRIEVAL,
+    "answers": public.ANSWERS,
+    "languages": ["xquad"],
+    "conflicts": ["rgb"],
+    "ablation": ["golden", mixed.NAME],
+    "ladders": list(LADDERS),
+}
+FIRST_LOOK = ("retrieval", "answers", "languages", "conflicts")  # if none is named

@@ -1,0 +1,104 @@
+"""The Kubernetes example, as far as it can be checked without a cluster: every field by name."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rag_assets import settings
+
+FOLDER = Path(__file__).parents[1] / "docs" / "operating" / "kubernetes"
+NO_K8S = "dagster-k8s, which brings the schema, is not installed"
+NO_RAY = "the extra ray is not installed"
+KINDS = {
+    "ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "Service": "V1Service",
+}  # fmt: skip
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text()))
+
+
+def checked(kind: str, value: dict[str, Any]) -> Any:  # noqa: ANN401 - a model of the client's
+    """The value as Kubernetes' own client types it; an unknown or missing field raises."""
+    client = pytest.importorskip("kubernetes", reason=NO_K8S).client
+    models = pytest.importorskip("dagster_k8s.models", reason=NO_K8S)
+    model = getattr(client, kind)
+    return models.k8s_model_from_dict(model, models.k8s_snake_case_dict(model, value))
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    (cluster,) = documents("raycluster.yaml")
+    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    found = {group.get("groupName", "head"): group["template"] for group in groups}
+    for document in documents("rag.yaml"):
+        if document["kind"] == "Deployment":
+            found[document["metadata"]["name"]] = document["spec"]["template"]
+    return found
+
+
+@pytest.mark.parametrize("document", documents("rag.yaml"), ids=lambda d: str(d["kind"]))
+def test_every_object_is_one_that_kubernetes_knows(document: dict[str, Any]) -> None:
+    assert checked(KINDS[document["kind"]], document).metadata.name
+
+
+@pytest.mark.parametrize("name", sorted(pods()))
+def test_pods_are_whole(name: str) -> None:
+    pod = checked("V1PodTemplateSpec", pods()[name]).spec
+    volumes = {volume.name for volume in pod.volumes or []}
+    for container in [*pod.containers, *(pod.init_containers or [])]:
+        assert {mount.name for mount in container.volume_mounts or []} <= volumes
+        assert container.image == "example.org/rag-assets:1"
+
+
+def test_a_misspelled_field_is_seen() -> None:
+    pod = {"spec": {"containers": [{"name": "a", "imagePolicy": "Always"}]}}
+    with pytest.raises(Exception, match="imagePolicy"):
+        checked("V1PodTemplateSpec", pod)
+
+
+def test_names_meet() -> None:
+    """What one file refers to, another defines."""
+    objects = documents("rag.yaml")
+    defined = {o["metadata"]["name"] for o in objects} | {"rag-secrets"}
+    for pod in pods().values():
+        for container in pod["spec"]["containers"]:
+            for source in container["envFrom"]:
+                (reference,) = source.values()
+                assert reference["name"] in defined
+    (environment,) = (o["data"] for o in objects if o["metadata"]["name"] == "rag-env")
+    (cluster,) = documents("raycluster.yaml")
+    assert cluster["metadata"]["name"] + "-head-svc" in environment["RAG_RAY_ADDRESS"]
+    table = settings.__doc__ or ""
+    assert all(f"{name} " in table for name in environment if name.startswith("RAG_"))
+
+
+def test_sources_are_declared_as_the_catalogue_reads_them(tmp_path: Path) -> None:
+    from rag_assets.sources.catalog import declared
+
+    (data,) = (o["data"] for o in documents("rag.yaml") if o["metadata"]["name"] == "rag-sources")
+    (tmp_path / "sources.yaml").write_text(data["sources.yaml"])
+    assert len(declared(tmp_path / "sources.yaml")["contracts"].partitions) == 1024
+
+
+def test_the_cluster_is_what_the_lock_holds() -> None:
+    ray = pytest.importorskip("ray", reason=NO_RAY)
+    (cluster,) = documents("raycluster.yaml")
+    assert cluster["spec"]["rayVersion"] == ray.__version__
+    spec = pytest.importorskip("dagster_ray.kuberay.configs", reason=NO_RAY).RayClusterSpec
+    keys = {re.sub(r"([A-Z])", r"_\1", key).lower() for key in cluster["spec"]}
+    assert keys <= set(spec.model_fields)
+
+
+def test_the_run_launcher_takes_its_configuration() -> None:
+    launcher = pytest.importorskip("dagster_k8s", reason=NO_K8S).K8sRunLauncher
+    from dagster._config import process_config, resolve_to_config_type
+
+    (document,) = documents("k8s-run-launcher.yaml")
+    schema = resolve_to_config_type(launcher.config_type())
+    config = document["run_launcher"]["config"]
+    result = process_config(schema, config)
+    assert result.success, result.errors
+    assert not process_config(schema, {**config, "job_imag": "x"}).success

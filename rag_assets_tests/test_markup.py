@@ -1,0 +1,74 @@
+"""Text is shown as it is, whatever Markdown would make of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from rag_assets.markup import markdown_cell, markdown_code, markdown_text
+
+READER = MarkdownIt("gfm-like", {"linkify": False})
+UGLY = [
+    "<name> is optional", "__init__ and __x__", "a * b * c", "*stars*", "[/b] and [b]", "`code`",
+    "# no heading", "- no list", "+ no list", "1. no list", "12) no list", "> no quote", "---",
+    "a\n===", "    four spaces", "a | b", "~~gone~~", "&lt; stays", "[text](http://x)", "![i](x)",
+    "[1](x)", "[1]: http://x", "back\\slash", "<script>alert(1)</script>", "line\nbreak",
+    "two\n\nparagraphs", "a\\", "[x]", "- [ ] task", "```\nfence\n```", "<!-- gone -->",
+]  # fmt: skip
+
+
+def shown(tokens: list[Token]) -> str:
+    """What a reader of the rendered text sees; fails if anything became markup."""
+    text = ""
+    for token in tokens:
+        if token.type == "inline":
+            text += shown(token.children or []) + "\n\n"
+        elif token.type == "text":
+            text += token.content
+        elif token.type in ("softbreak", "hardbreak"):
+            text += "\n"
+        else:
+            assert token.type in ("paragraph_open", "paragraph_close"), token
+    return text
+
+
+def seen(text: str) -> list[str]:
+    """The lines without the blanks that no reader sees."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("text", UGLY)
+def test_nothing_is_read_as_markup(text: str) -> None:
+    assert seen(shown(READER.parse(markdown_text(text)))) == seen(text)
+
+
+@given(st.text(alphabet="ab1 \n#*_-+=.<>()[]!`~|\\&;:>\"'/x"))
+def test_any_text_is_shown_as_it_is(text: str) -> None:
+    assert seen(shown(READER.parse(markdown_text(text)))) == seen(text)
+
+
+def test_citation_numbers_stay_readable() -> None:
+    assert markdown_text("Built in 2003 [1][2].") == "Built in 2003 \\[1][2]."
+    assert markdown_text("Built in 2003 [1].") == "Built in 2003 [1]."
+
+
+@given(st.text(alphabet="a `|x"))
+def test_code_is_code(text: str) -> None:
+    flat = " ".join(text.split())
+    if flat:
+        (paragraph,) = (t for t in READER.parse(markdown_code(text)) if t.type == "inline")
+        (code,) = paragraph.children or []
+        assert (code.type, code.content) == ("code_inline", flat)
+
+
+@pytest.mark.parametrize("text", [one for one in UGLY if one.strip()])
+def test_a_cell_stays_one_cell(text: str) -> None:
+    table = f"| a | b |\n|---|---|\n| {markdown_cell(text)} | end |"
+    cells = [t for t in READER.parse(table) if t.type == "inline"][2:]
+    assert len(cells) == 2
+    assert seen(shown(cells[0].children or [])) == seen(" ".join(text.split()))
+
+
+def test_a_long_cell_ends_with_an_ellipsis() -> None:
+    assert markdown_cell("x" * 50, 10) == "x" * 9 + "…"
