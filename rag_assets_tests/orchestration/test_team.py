@@ -55,7 +55,7 @@ def test_a_refresh_runs_what_a_team_brings(home: Path, in_process: None) -> None
     assert [run.errors for run in runs] == [[]]
     lake = LakeStore(settings.lake_uri)
     (row,) = lake.rows(TABLE.name, "docs.0")
-    assert row["n_words"] == 8
+    assert row["n_words"] == 7
     (document,) = lake.rows("documents", "docs.0", columns=["title", "fingerprint"])
     assert document["title"] == "Ferries"
     assert document["fingerprint"].endswith("test_plugins.Cards/1")
