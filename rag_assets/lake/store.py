@@ -142,6 +142,10 @@ class LakeStore:
             )
         return table
 
+    def drop(self, stage: str, partition: str) -> None:
+        """Remove a table of the stage. To be called with ``locked``, of a table that exists."""
+        self._stage(stage).drop_table(partition)
+
     def state_of(self, stage: str, partition: str = GLOBAL) -> str:
         """A name for what the table holds now, another one after each commit; "0" without a table.
 

@@ -351,3 +351,65 @@ def test_rows_that_go_are_counted(stage: Stage) -> None:
     stage.contents["a"] = 3  # one row, where there were two
     report = stage.refresh()
     assert (report.n_computed, report.n_written, report.n_deleted) == (1, 1, 3 + 1)
+
+
+def with_columns(table: StageTable, *fields: pa.Field, without: str = "") -> StageTable:
+    kept = [field for field in table.schema if field.name != without]
+    return StageTable(table.name, pa.schema([*kept, *fields]), table.key)
+
+
+def rewritten(stage: Stage, table: StageTable, fingerprint: str) -> Report:
+    """A refresh by a version of the stage with one table, and other columns."""
+    names = table.schema.names
+    values = {"text": "-", "added": "-"}
+
+    def compute(ids: Sequence[str]) -> Mapping[str, pa.Table]:
+        rows = [
+            {"input_id": key, "input_hash": str(stage.contents[key]), "key": key}
+            | {name: value for name, value in values.items() if name in names}
+            for key in ids
+        ]
+        return {table.name: stage_rows(table.schema, rows)}
+
+    return refresh(
+        stage.store,
+        [table],
+        "p.0",
+        upstream=lambda: {key: str(n) for key, n in stage.contents.items()},
+        compute=compute,
+        fingerprint=fingerprint,
+        run_id="r",
+        batch_inputs=2,
+    )
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        with_columns(MAIN, without="text"),
+        with_columns(MAIN, pa.field("added", pa.string(), nullable=False)),
+        with_columns(MAIN, pa.field("added", pa.string()), without="text"),
+    ],
+    ids=["a column is gone", "a required column is new", "both"],
+)
+def test_a_table_of_an_earlier_version_with_other_columns_is_made_anew(
+    stage: Stage, later: StageTable
+) -> None:
+    rewritten(stage, MAIN, "code 1")
+    with pytest.raises(LakeError, match="has other columns"):
+        rewritten(
+            stage, later, "code 1"
+        )  # the same fingerprint: these rows would not be made again
+    assert len(stage.store.rows(MAIN.name, "p.0")) == len(stage.contents)
+    rewritten(stage, later, "code 2")
+    rows = stage.store.rows(MAIN.name, "p.0")
+    assert {row["key"] for row in rows} == stage.contents.keys()
+    assert all(row.keys() == set(later.schema.names) for row in rows)
+
+
+def test_a_table_whose_column_has_another_type_is_refused_and_kept(stage: Stage) -> None:
+    rewritten(stage, MAIN, "code 1")
+    vectors = with_columns(MAIN, pa.field("text", pa.int64()), without="text")
+    with pytest.raises(LakeError, match="has other columns"):
+        rewritten(stage, vectors, "code 2")
+    assert len(stage.store.rows(MAIN.name, "p.0")) == len(stage.contents)
