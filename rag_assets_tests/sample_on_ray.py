@@ -4,13 +4,14 @@
 is on an S3-compatible server and its runs are in PostgreSQL; the other's lake is a folder and its
 runs are in SQLite. ``RAG_EXECUTOR=ray`` makes each step of the cluster's runs a job of its own. It
 takes a few minutes, 4 GB and the embedder's weights (``rag models pull``). It is not a test of the
-suite, as its engine would not fit beside the suite's three. Nothing is enriched: that would be an
-hour of the small model.
+suite, as its engine would not fit beside the suite's three. Nothing is enriched, so that no small
+model is needed.
 
 All columns but the vectors are compared exactly. An engine packs texts into batches as they arrive,
 and sums in another order differ in their last bits, so a vector has to point where the other does.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -140,6 +141,9 @@ def report(found: LakeStore, expected: LakeStore, nodes: TwoNodes, seconds: Sequ
 
 def main() -> None:
     """Start what it takes, refresh twice, compare."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         patch = stack.enter_context(pytest.MonkeyPatch.context())

@@ -1,10 +1,12 @@
 """Without vLLM and torch: import, definitions, reading, a refresh, and engines elsewhere."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from rag_assets.models.engines.state import read_states
+from rag_assets.settings import CHECKOUT
 from rag_assets_tests.embedding_server import embedding_server
 
 SCRIPT = '''
@@ -59,7 +61,8 @@ def test_all_but_the_engines_works_without_their_packages(tmp_path: Path) -> Non
     with embedding_server(tmp_path / "state"):
         url = read_states(tmp_path / "state")["embedder"].url
         done = subprocess.run(
-            [sys.executable, script, tmp_path, url], capture_output=True, text=True, check=False
-        )
+            [sys.executable, script, tmp_path, url], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},  # of rag_assets_tests
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "2003" in done.stdout

@@ -10,7 +10,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.engine_set import imported_ahead
 from rag_assets.models.profiles import ROLES, active_profile
 from rag_assets.orchestration import processes as stack
-from rag_assets.orchestration.refreshing import pull_weights, refresh_and_load, refresh_roles
+from rag_assets.orchestration.refreshing import refresh_and_load, refresh_roles
 from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
@@ -54,7 +54,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     profile = active_profile()
     tell(f"profile {profile.name}: {profile.description}")
     with imported_ahead(profile, settings.cache):
-        pull_weights(settings, tell)
+        stack.pull_weights(settings, profile, tell)
     started: list[stack.Started] = []
     try:
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]

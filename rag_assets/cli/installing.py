@@ -27,8 +27,7 @@ def init(
     here = folder.absolute() == Path.cwd()
     say("next:" if here else f"next: cd {folder}, then")
     say("  rag engines install          vLLM, from the package's own lock; once")
-    say("  rag models pull              the models' weights; once")
-    say("  rag refresh --path FOLDER    read your documents")
+    say("  rag refresh --path FOLDER    read your documents; fetches the models once")
     say("  rag up                       engines, answerer and Dagster's UI")
     say('  rag ask "..."')
 
@@ -37,7 +36,7 @@ def init(
 def install(
     into: Annotated[
         Path | None,
-        typer.Option(help="An environment, made if it is not there. Default: this one."),
+        typer.Option(help="Environment to install into, made if missing. Default: this one."),
     ] = None,
     engine: Annotated[
         Literal["cpu", "gpu"] | None, typer.Option(help="Default: as RAG_PROFILE needs.")
@@ -58,11 +57,11 @@ def install(
     except engines.InstallError as error:
         raise CommandError(str(error)) from error
     if into is None:
-        say("installed; next: rag models pull")
+        say("installed; next: rag refresh --path FOLDER")
         return
     setting = f"RAG_ENGINE_PYTHON={target}"
     known = find_home()
     if known is not None and home.set_in_home(known, *setting.split("=", 1)):
-        say(f"installed; {known / '.env'} now has {setting}; next: rag models pull")
+        say(f"installed; {known / '.env'} now has {setting}; next: rag refresh --path FOLDER")
     else:
-        say(f"installed; set {setting}; next: rag models pull")
+        say(f"installed; set {setting}; next: rag refresh --path FOLDER")

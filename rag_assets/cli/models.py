@@ -8,6 +8,7 @@ from rag_assets.settings import load_settings
 @models_app.command("pull")
 def models_pull() -> None:
     """Fetch and verify the profile's weights, and convert them to the served format."""
-    from rag_assets.orchestration.refreshing import pull_weights
+    from rag_assets.models.profiles import active_profile
+    from rag_assets.orchestration.processes import pull_weights
 
-    pull_weights(load_settings(), say)
+    pull_weights(load_settings(), active_profile(), say)

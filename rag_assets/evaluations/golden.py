@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rag_assets.evaluations.asking import Place, ask, ask_closed_book
 from rag_assets.evaluations.lab import Lab
+from rag_assets.evaluations.labels import classified
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.sampling import sample
 from rag_assets.evaluations.tasks import Task, chosen, golden_task
@@ -20,12 +21,14 @@ CLOSED_BOOKS = ("closed book slm", "closed book llm")
 
 
 def golden(lab: Lab) -> list[CaseResult]:
-    """The sources' own questions on their own index."""
+    """The sources' own questions on their own index, and the types given by hand, if any."""
     tasks = chosen(golden_tasks(lab), lab.request.slices)
     tasks = picked(lab, tasks, None, by="kind")
     with lab.reader() as reader:
         asked = answered(lab, Place("golden", "golden", PRODUCT), reader, tasks)
-    return [*asked, *closed_book(lab, "golden", "golden", tasks)]
+    books = closed_book(lab, "golden", "golden", tasks)
+    types = [] if lab.request.slices else classified(lab, "golden")  # slices are of questions
+    return [*asked, *books, *types]
 
 
 def golden_tasks(lab: Lab) -> list[Task]:

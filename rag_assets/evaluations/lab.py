@@ -128,7 +128,7 @@ class Lab:
         if pid is None and engine is not None:
             pid = engine.pid
         is_of_profile = (model.model_id, model.revision) == (spec.model_id, spec.revision)
-        served = spec.served_name if is_of_profile else model.model_id
+        served = spec.served_name if is_of_profile else f"{spec.served_name}={model.model_id}"
         identity = f"{served} {model.revision}{apart}"
         if pid not in self.clocks:
             self.clocks[pid] = CoreClock(pid)

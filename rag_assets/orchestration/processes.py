@@ -27,7 +27,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import is_same_process, running_engines
 from rag_assets.models.profiles import ROLES, Profile, Role
-from rag_assets.models.weights.pulling import is_pulled
+from rag_assets.models.weights.pulling import is_pulled, pull
 from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
@@ -128,6 +128,19 @@ def require_free_port(port: int, purpose: str, variable: str) -> None:
         )
 
 
+def pull_weights(settings: Settings, profile: Profile, tell: Tell) -> None:
+    """Pull what is missing of the profile's weights, telling each tenth of each step."""
+    told: dict[str, int] = {}
+
+    def progress(step: str, share: float) -> None:
+        tenth = int(share * 10)
+        if told.get(step) != tenth:
+            told[step] = tenth
+            tell(f"{step} {share:.0%}")
+
+    pull(profile, settings.cache, progress=progress)
+
+
 def start_engines(
     settings: Settings,
     profile: Profile,
@@ -137,7 +150,8 @@ def start_engines(
 ) -> Started | None:
     """Start the engines that do not run yet and wait until they answer; None if all run already.
 
-    A role that another model serves (``settings.models``) needs none.
+    Weights that are missing are fetched first. A role that another model serves
+    (``settings.models``) needs no engine.
 
     Args:
         settings: places.
@@ -147,23 +161,20 @@ def start_engines(
         wait_for: those to wait for; default: all. :func:`wait_for_engines` waits for the others.
 
     Raises:
-        StackError: weights or vLLM are missing, a port is taken, or an engine did not come up.
+        StackError: vLLM is missing, a port is taken, or an engine did not come up.
+        WeightsError: weights are missing and cannot be fetched.
     """
     running = running_engines(settings.state)
     missing = [role for role in roles if role not in running and role not in settings.models]
     if not missing:
         return None
-    not_pulled = [r for r in missing if not is_pulled(profile.spec(r), settings.cache)]
-    if not_pulled:
-        raise StackError(
-            f"the weights of {', '.join(not_pulled)} are not in {settings.cache}; "
-            "fetch them with `rag models pull`"
-        )
     if not has_vllm(engine_python()):
         raise StackError(f"{engine_python()} has no vLLM; install it with `rag engines install`")
     for role in missing:
         purpose = f"the {role} engine"
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
+    if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
+        pull_weights(settings, profile, tell)
     command = [
         sys.executable,
         "-m",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rag_assets.errors import CommandError
 from rag_assets.models.errors import NotPulledError
 from rag_assets.models.profiles import ROLES, Role, active_profile
-from rag_assets.models.weights.pulling import pull
 from rag_assets.orchestration import processes as stack
 from rag_assets.progress import Tell
 from rag_assets.quick_imports import uncollected
@@ -24,19 +23,6 @@ if TYPE_CHECKING:
     from rag_assets.pipeline.stage import Stage
 
 
-def pull_weights(settings: Settings, tell: Tell) -> None:
-    """Pull what is missing of the profile's weights, telling each tenth of each step."""
-    told: dict[str, int] = {}
-
-    def progress(step: str, share: float) -> None:
-        tenth = int(share * 10)
-        if told.get(step) != tenth:
-            told[step] = tenth
-            tell(f"{step} {share:.0%}")
-
-    pull(active_profile(), settings.cache, progress=progress)
-
-
 @contextmanager
 def borrowed_engines(
     settings: Settings, tell: Tell, roles: Sequence[Role] = ROLES
@@ -47,8 +33,10 @@ def borrowed_engines(
         yield
     finally:
         if started is not None:
-            tell("stopping the engines that this command started")
-            stack.stop(settings, started)
+            try:
+                tell("stopping the engines that this command started")
+            finally:  # also where nobody reads what is told any more
+                stack.stop(settings, started)
 
 
 def evaluate(

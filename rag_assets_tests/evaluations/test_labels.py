@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rag_assets.enrichments import stage as enrich
+from rag_assets.evaluations.golden import golden
 from rag_assets.evaluations.labels import DATASET, ENRICHED, MAJORITY, classified, load_labels
 from rag_assets.settings import CHECKOUT
 from rag_assets.sources.catalog import Source, declared
@@ -50,8 +51,7 @@ def test_the_sample_labels_every_document_that_is_read() -> None:
     assert len(files - labelled) == 2  # the two that are there to be rejected
 
 
-def test_enrichment_is_held_against_the_labels(bench: Bench) -> None:
-    bench.golden("docs")
+def declare_labels(bench: Bench) -> None:
     lines = [{"document": "a.md", "types": ["report"]}, {"document": "b.md", "types": ["log"]},
              {"document": "gone.md", "types": ["log"]}]  # fmt: skip
     labels = bench.settings.home / "labels.jsonl"
@@ -59,6 +59,11 @@ def test_enrichment_is_held_against_the_labels(bench: Bench) -> None:
     declared_now = json.loads(bench.settings.sources_file.read_text())
     declared_now["sources"][0]["labels"] = "labels.jsonl"
     bench.settings.sources_file.write_text(json.dumps(declared_now))
+
+
+def test_enrichment_is_held_against_the_labels(bench: Bench) -> None:
+    bench.golden("docs")
+    declare_labels(bench)
     lab = bench.lab()
     (table,) = lab.store.partitions(enrich.TABLE.name)
     rows = lab.store.rows(enrich.TABLE.name, table)
@@ -70,6 +75,13 @@ def test_enrichment_is_held_against_the_labels(bench: Bench) -> None:
     assert [found[MAJORITY, f"docs:{d}.md"].scores["correct"] for d in "ab"] == [1.0, 0.0]
     assert [found[ENRICHED, f"docs:{d}.md"].scores["correct"] for d in "ab"] == [0.0, 0.0]
     assert found[ENRICHED, "docs:a.md"].answer == "guide"
+
+
+def test_golden_holds_labels_against_types_given_by_hand(bench: Bench) -> None:
+    bench.golden("docs")
+    declare_labels(bench)
+    labelled = [result for result in golden(bench.lab()) if result.dataset == DATASET]
+    assert {result.variant for result in labelled} == {MAJORITY, ENRICHED}
 
 
 def test_without_labels_nothing_is_held_against_anything(bench: Bench) -> None:

@@ -221,7 +221,7 @@ def test_killed_owner_leaves_no_orphans(profile: Profile, cache: Path, tmp_path:
     code = f"""
 import sys, time
 from pathlib import Path
-from rag_assets.models.engines import EngineSet
+from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.profiles import load_profile
 server = {SERVER!r}
 profile = load_profile("cpu", port_base={profile.spec("slm").port})
@@ -313,7 +313,7 @@ def test_supervisor_stops_all_on_a_signal_during_start(
     """The engine never gets healthy, so the signal comes while the supervisor waits for it."""
     code = f"""
 import sys
-from rag_assets.models import engines, supervisor
+from rag_assets.models.engines import engine_set as engines, supervisor
 never = {NEVER_HEALTHY!r}
 init = engines.EngineSet.__init__
 def fake(self, *args, **options):
