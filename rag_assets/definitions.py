@@ -26,7 +26,7 @@ from rag_assets.orchestration.suites import suite_asset
 from rag_assets.pipeline.stage import Stage
 from rag_assets.pipeline.stages import STAGES, with_readers
 from rag_assets.settings import load_settings
-from rag_assets.sources.catalog import declared
+from rag_assets.sources.catalog import by_name, declared
 from rag_assets.sources.declaration import Source
 
 
@@ -56,7 +56,7 @@ def build_defs(
         listed = SourcesResource(file=str(sources or ""))
         known = [*declared(Path(sources or load_settings().sources_file)).values()]
     else:
-        known = [*sources]
+        known = [*by_name(sources).values()]
         listed = SourcesResource(given=json.dumps([asdict(source) for source in known]))
     stages = with_readers(stages, readers)
     refreshed = assets_of(stages)

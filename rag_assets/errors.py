@@ -29,6 +29,7 @@
     ├── ForbiddenAddressError         sources.addresses: a host's address is not public
     ├── RejectedError                 documents.readers: a file gives no document; in a table
     ├── ParsingError                  documents.worker: no file can be read here; fails the run
+    ├── StageError                    pipeline.stage: stages make no list that can be run
     ├── RefreshError                  pipeline.refreshing: a check failed, or no source was read
     ├── QuestionError                 answers.questions: a question cannot be taken
     │   └── QuestionTooLongError      it is longer than the stated limit

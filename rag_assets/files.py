@@ -3,6 +3,10 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
+
+# The name of an empty file in folders that sources leave out: the lake, logs, Dagster's storage.
+NO_DOCUMENTS: Final = ".rag_assets"
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -68,9 +68,32 @@ def find(group: str, name: str) -> Any:  # noqa: ANN401 - the group says what it
         )
     try:
         return imported(name) if entry is None else entry.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         where = name if entry is None else f"{name} = {entry.value}"
-        raise PluginError(f"cannot import {where} of the group {group}: {error}") from error
+        raise PluginError(
+            f"cannot import {where} of the group {group}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def made(group: str, name: str, *arguments: object) -> Any:  # noqa: ANN401 - as `find`
+    """What the object that a name stands for gives when it is called.
+
+    Raises:
+        PluginError: as of ``find``; or to call it failed, or gave nothing.
+    """
+    make = find(group, name)
+    try:
+        found = make(*arguments)
+    except RagError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{name} of the group {group} cannot be called with {arguments}: "
+            f"{type(error).__name__}: {error}; it has to be a class or function that makes it"
+        ) from error
+    if found is None:
+        raise PluginError(f"{name} of the group {group} gave None; it has to return the object")
+    return found
 
 
 def imported(place: str) -> Any:  # noqa: ANN401 - whatever stands there

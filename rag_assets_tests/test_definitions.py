@@ -15,6 +15,7 @@ import pytest
 from rag_assets.definitions import defs
 from rag_assets.orchestration.assets import assets_of
 from rag_assets.orchestration.resources import LakeResource
+from rag_assets.pipeline.stage import StageError
 from rag_assets.pipeline.stages import CHUNKS, SOURCE_FILES, STAGES
 
 GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
@@ -83,7 +84,7 @@ def test_assets_are_those_of_the_list() -> None:
 
 
 def test_a_stage_without_its_upstream_is_refused() -> None:
-    with pytest.raises(ValueError, match="chunks takes rows of sections, which is not among"):
+    with pytest.raises(StageError, match="chunks takes rows of sections, which is not among"):
         assets_of([SOURCE_FILES, CHUNKS])
 
 

@@ -159,6 +159,14 @@ class Answerer:
                 f"no generation is live in {store.uri} yet, so nothing can be answered; refresh it "
                 "first (`rag refresh`)"
             )
+        made_by = generation.models.get("embedder", {})
+        given = {"model_id": models.embedder.model_id, "revision": models.embedder.revision}
+        if made_by and made_by != given:
+            raise LakeError(
+                f"the index {generation.id} was made with the embedder {made_by['model_id']} at "
+                f"{made_by['revision']}, and {given['model_id']} at {given['revision']} was given, "
+                "whose vectors mean nothing to it; give that one, or refresh with this one first"
+            )
         with leasing(store, generation.id):
             reader = IndexReader(store, generation)
             yield cls(reader, models.slm, models.llm, models.embedder, **fields)

@@ -24,8 +24,8 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() else _UNLIMITED
 
 
-out = Console(soft_wrap=True, highlight=False, width=_width())
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False, width=_width())
+err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 

@@ -159,6 +159,9 @@ def rows_of(
 
 def _row(file: Mapping[str, Any], document: Document) -> Mapping[str, Any]:
     values = {field.name: getattr(document, field.name) for field in fields(document)}
+    for name in ("media_type", "title", "language"):
+        if not isinstance(values[name], str):
+            raise ValueError(f"expected a text for {name}, got {values[name]!r}")
     return {
         **values,
         "blocks": [asdict(block) for block in document.blocks],

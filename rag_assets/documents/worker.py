@@ -233,7 +233,13 @@ class ParsingPool:
             files: what gives a file's bytes, asked when its turn has come, and its name.
             readers: further ones, asked before the package's own.
         """
-        pickled = pickle.dumps(tuple(readers))
+        try:
+            pickled = pickle.dumps(tuple(readers))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ParsingError(
+                f"a reader cannot be sent to the processes that read files: {error}; make it of "
+                "what a module defines"
+            ) from error
         yield from self._threads.map(lambda file: self._read(file[0], file[1], pickled), files)
 
     def _read(

@@ -11,6 +11,7 @@ from rag_assets.lake import cache
 from rag_assets.lake.delta import Cache, StageTable
 from rag_assets.lake.schemas import TEXT, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeStore, quoted
+from rag_assets.models.errors import ModelRequestError
 from rag_assets.models.protocols import Embedder
 
 VERSION = "1"
@@ -78,6 +79,20 @@ def embed(
     return {TABLE.name: stage_rows(schema(embedder.dimension), rows)}
 
 
+def _check(made: np.ndarray, expected: tuple[int, int], embedder: Embedder) -> None:
+    """Refuse what must not be kept: under the same text and model it would be found for ever."""
+    if made.shape != expected:
+        said = f"got {made.shape}"
+    elif not np.allclose(np.linalg.norm(made, axis=1), 1, atol=1e-2):  # neither of NaN
+        said = "some are not of length 1"
+    else:
+        return
+    raise ModelRequestError(
+        f"expected vectors of shape {expected} and length 1 of the embedder {embedder.model_id}, "
+        f"{said}; nothing of them was kept. Test it with rag_assets.contracts.check_embedder"
+    )
+
+
 def vectors(
     store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
 ) -> dict[str, np.ndarray]:
@@ -100,7 +115,8 @@ def _vectors(
     known = cache.lookup(store, CACHE.name, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]
     if missing:
-        made = embedder.embed([texts[digest] for digest in missing])
+        made = np.asarray(embedder.embed([texts[digest] for digest in missing]))
+        _check(made, (len(missing), embedder.dimension), embedder)
         fresh = {
             keys[digest]: np.asarray(vector, dtype="<f4").tobytes()
             for digest, vector in zip(missing, made, strict=True)

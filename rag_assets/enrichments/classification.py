@@ -102,7 +102,7 @@ class Classifier:
         said = _words(excerpt)
         return [
             sum(self._rarity[word] for word in words & said)
-            / math.sqrt(sum(self._rarity[word] for word in words))
+            / math.sqrt(sum(self._rarity[word] for word in words) or 1)  # of signs alone: none
             for words in self._words
         ]
 

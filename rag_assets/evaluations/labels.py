@@ -38,7 +38,11 @@ def load_labels(source: Source) -> dict[str, tuple[str, ...]]:
         raise CaseError(f"source {source.name}: no labels at {path}; correct 'labels'")
     found: dict[str, tuple[str, ...]] = {}
     known = source.document_types or DOCUMENT_TYPES
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{path} is not UTF-8 ({error}); save it as such") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

@@ -78,10 +78,11 @@ def make_environment(folder: Path, base: Path) -> Path:
     """
     python = folder.absolute() / "bin" / "python"
     if not python.exists():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InstallError(
                 f"expected a virtual environment or an empty folder, got {folder}; name another"
             )
+        examined(base)
         done = subprocess.run(
             [str(base), "-m", "venv", str(folder)], capture_output=True, text=True, check=False
         )

@@ -2,22 +2,33 @@
 
 from pathlib import Path
 
+from rag_assets.settings import SettingsError
+
 TEMPLATES = Path(__file__).with_name("home")
 FILES = ("sources.yaml", "dagster.yaml", "workspace.yaml", ".env")
 
 
 def make_home(folder: Path) -> list[str]:
     """Write what a home lacks, never over what is there; returns the names of files written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in FILES:
-        try:
-            with (folder / name).open("xb") as file:
-                file.write((TEMPLATES / name).read_bytes())
-        except FileExistsError:
-            continue
-        written.append(name)
-    return written
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [
+            name for name in FILES if _write_new(folder / name, (TEMPLATES / name).read_bytes())
+        ]
+    except OSError as error:
+        raise SettingsError(
+            f"expected a folder that can be written, or none yet, at {folder}; got: "
+            f"{error.strerror} ({error.filename}); name another one"
+        ) from error
+
+
+def _write_new(path: Path, data: bytes) -> bool:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        return False
+    return True
 
 
 def file_of(home: Path, name: str) -> Path:

@@ -25,7 +25,7 @@ import pyarrow as pa
 from lancedb.table import Table
 from pyarrow import fs
 
-from rag_assets.files import replace_file
+from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
 from rag_assets.lake.locks import lease, machine_lock
 
@@ -73,6 +73,7 @@ class LakeStore:
         root = str(Path(self.uri).absolute())
         try:
             Path(root).mkdir(parents=True, exist_ok=True)
+            (Path(root) / NO_DOCUMENTS).touch()
             probe = Path(root) / ".writable"
             probe.touch()
             probe.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from rag_assets.orchestration.dagster_private import say_of_partition
 from rag_assets.orchestration.partitions import corpus_backfills, corpus_partitions
 from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.pipeline.run import Run
-from rag_assets.pipeline.stage import Check, Stage, refresh_stage
+from rag_assets.pipeline.stage import Check, Stage, checked, refresh_stage
 from rag_assets.sources.declaration import SourceShrunkError
 
 HELD = "source_lists_what_it_held"
@@ -48,16 +48,9 @@ def assets_of(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
     """An asset for each table of each stage.
 
     Raises:
-        ValueError: a stage takes rows of one that is not among them.
+        StageError: they make no list that can be run.
     """
-    names = {stage.name for stage in stages}
-    for stage in stages:
-        for one in stage.upstream:
-            if one.name not in names:
-                raise ValueError(
-                    f"stage {stage.name} takes rows of {one.name}, which is not among the stages "
-                    f"{', '.join(sorted(names))}; add it"
-                )
+    checked(stages)
     made = []
     for stage in stages:
         if stage.scope == "corpus":

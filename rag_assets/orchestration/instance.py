@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from rag_assets.files import NO_DOCUMENTS
 from rag_assets.installation.home import file_of
 from rag_assets.orchestration.dagster_private import (
     ConfigurableClass,
@@ -79,6 +80,7 @@ def dagster_environment() -> dict[str, str]:
     settings = load_settings()
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
+    (home / NO_DOCUMENTS).touch()
     shutil.copyfile(file_of(settings.home, "dagster.yaml"), home / "dagster.yaml")
     return {**os.environ, "DAGSTER_HOME": str(home)}
 

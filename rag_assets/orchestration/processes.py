@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from rag_assets.errors import RagError
-from rag_assets.files import replace_file
+from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.installation.home import file_of
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
@@ -54,6 +54,7 @@ def spawn(
     """Start a process in the background and write it down."""
     log = log_path(settings, name)
     log.parent.mkdir(parents=True, exist_ok=True)
+    (settings.state / NO_DOCUMENTS).touch()
     settings.home.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(

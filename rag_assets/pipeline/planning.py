@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rag_assets.errors import RagError
 from rag_assets.lake import generations
 from rag_assets.lake.delta import diff, origins
 from rag_assets.lake.generations import Generation
@@ -22,7 +23,7 @@ from rag_assets.pipeline.run import ModelFacts
 from rag_assets.pipeline.stage import Stage
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.sources import stage as source_files
-from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.declaration import Source
 from rag_assets.sources.found import FoundFile
 from rag_assets.sources.listing import opened
 
@@ -99,7 +100,7 @@ class _Planner:
                 found = listing.files()
             n_stood = 0 if accept_deletions else source_files.n_stored(self._store, source)
             source_files.refuse_shrunk(source, n_stood, source_files.count_readable(found))
-        except SourceError as error:
+        except (RagError, OSError) as error:
             return [PartitionPlan(key, [], problem=str(error)) for key in partitions]
         mine: dict[str, dict[str, FoundFile]] = {key: {} for key in partitions}
         for file in found:

@@ -22,8 +22,8 @@ from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.pipeline.run import ProfileFacts, Run
 from rag_assets.pipeline.stage import Stage, refresh_stage
 from rag_assets.pipeline.stages import STAGES, with_readers
-from rag_assets.sources.catalog import add_folder, added, declared
-from rag_assets.sources.declaration import Source
+from rag_assets.sources.catalog import add_folder, added, by_name, declared
+from rag_assets.sources.declaration import Source, SourceError
 
 Progress = Callable[[str, int, int], None]  # stage, inputs done, inputs to do
 
@@ -202,8 +202,12 @@ def _check(run: Run, stage: Stage, partitions: Sequence[str]) -> None:
 
 
 def _sources(given: str | Path | Sequence[Source], store: LakeStore) -> tuple[Source, ...]:
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(by_name(given).values())
     if not isinstance(given, str | Path):
-        return tuple(given)
+        raise SourceError(
+            f"expected a folder, a sources.yaml or a list of sources, got {given!r:.200}"
+        )
     place = Path(given)
     if place.is_file():
         return tuple(declared(place).values())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from rag_assets.errors import RagError
 from rag_assets.lake import delta
 from rag_assets.lake.delta import Cache, Progress, Report, Scope, StageTable, upstream_hashes
 from rag_assets.lake.figures import Finding, Outcome, Value
@@ -171,6 +172,44 @@ class Stage:
         return upstream_hashes(store, self.upstream[0].main, partition)
 
 
+class StageError(RagError):
+    """Stages do not make a list that can be run; the message says which and why."""
+
+
+def checked(stages: Sequence[Stage]) -> Sequence[Stage]:
+    """The stages, if they can be run in this order.
+
+    Raises:
+        StageError: two have one name or table, one takes rows of a stage that does not stand before
+            it, or has nothing to compute with.
+    """
+    names, owner = set[str](), dict[str, str]()
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise StageError(f"expected stages, got {stage!r}; pass rag_assets.Stage objects")
+        if stage.name in names:
+            raise StageError(f"two stages are called {stage.name}; give one another name")
+        if stage.compute is None and stage.whole is None:
+            raise StageError(f"stage {stage.name} has neither `compute` nor `whole`; give it one")
+        if stage.compute is not None and not stage.tables:
+            raise StageError(f"stage {stage.name} has `compute` and no table; name one in `tables`")
+        for table in stage.tables:
+            if table.name in owner:
+                raise StageError(
+                    f"stages {owner[table.name]} and {stage.name} both write the table "
+                    f"{table.name}; give one of the tables another name"
+                )
+            owner[table.name] = stage.name
+        for one in stage.upstream:
+            if one.name not in names:
+                raise StageError(
+                    f"stage {stage.name} takes rows of {one.name}, which is not among the stages "
+                    f"before it ({', '.join(sorted(names)) or 'none'}); add it, or move it there"
+                )
+        names.add(stage.name)
+    return stages
+
+
 def changed(stages: Sequence[Stage], name: str, **fields: Any) -> tuple[Stage, ...]:  # noqa: ANN401
     """The stages with other fields of one of them, which is upstream of the same ones as before.
 
@@ -180,11 +219,11 @@ def changed(stages: Sequence[Stage], name: str, **fields: Any) -> tuple[Stage, .
         fields: of it, for example another ``compute``.
 
     Raises:
-        ValueError: no stage has this name.
+        StageError: no stage has this name.
     """
     if name not in {stage.name for stage in stages}:
         known = ", ".join(stage.name for stage in stages)
-        raise ValueError(f"expected one of the stages {known}; got {name!r}")
+        raise StageError(f"expected one of the stages {known}; got {name!r}")
     made: dict[str, Stage] = {}
     for stage in stages:
         upstream = tuple(made.get(one.name, one) for one in stage.upstream)

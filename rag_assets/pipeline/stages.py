@@ -29,7 +29,8 @@ from rag_assets.lake.figures import Finding, Outcome, Value
 from rag_assets.lake.generations import INDEX
 from rag_assets.lake.store import LakeStore
 from rag_assets.pipeline.run import Run
-from rag_assets.pipeline.stage import Batch, Check, Cost, Stage, changed
+from rag_assets.pipeline.stage import Batch, Check, Cost, Stage, changed, checked
+from rag_assets.plugins import PluginError
 from rag_assets.sections import stage as sections
 from rag_assets.sources import stage as source_files
 from rag_assets.sources.golden import load_cases
@@ -294,7 +295,19 @@ def with_readers(stages: Sequence[Stage], readers: Sequence[Reader] = ()) -> Seq
         readers: asked before the package's own, in this order.
 
     Raises:
-        PluginError: an installed reader cannot be imported.
+        PluginError: an installed reader cannot be imported, or one is none.
     """
+    checked(stages)
     found = (*readers, *plugins.installed(plugins.READERS))
+    for reader in found:
+        lacking = [
+            name
+            for name in ("media_types", "version", "recognise", "read")
+            if isinstance(reader, type) or not hasattr(reader, name)
+        ]
+        if lacking:
+            raise PluginError(
+                f"expected a reader with {', '.join(lacking)}, got {reader!r:.200}; pass an "
+                "object, not its class, and test it with rag_assets.contracts.check_reader"
+            )
     return changed(stages, DOCUMENTS.name, **_read_by(found)) if found else stages

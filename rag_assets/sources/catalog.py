@@ -52,7 +52,7 @@ nothing is deleted.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,25 @@ def declared(path: Path) -> dict[str, Source]:
             f"expected a list called 'sources' in {path}, each entry with name, kind and where; "
             f"got: {type(error).__name__}: {error}"
         ) from error
-    by_name = {source.name: source for source in sources}
-    if len(by_name) != len(sources):
-        raise SourceError(f"two sources in {path} have the same name; names must be unique")
-    return by_name
+    return by_name(sources, f" in {path}")
+
+
+def by_name(sources: Sequence[Source], where: str = "") -> dict[str, Source]:
+    """The sources by name.
+
+    Raises:
+        SourceError: two have the same name, so that one would delete what the other holds.
+    """
+    found: dict[str, Source] = {}
+    for source in sources:
+        if not isinstance(source, Source):
+            raise SourceError(f"expected a list of rag_assets.Source, got {source!r} in it")
+        if source.name in found:
+            raise SourceError(
+                f"two sources{where} have the same name, {source.name}; names must be unique"
+            )
+        found[source.name] = source
+    return found
 
 
 def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:

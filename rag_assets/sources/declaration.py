@@ -71,7 +71,7 @@ class Source:
 
     def __post_init__(self) -> None:
         """Refuse what would fail later and less clearly."""
-        if not NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise SourceError(
                 f"a source's name must be lower-case letters, digits, - and _, got {self.name!r}"
             )
@@ -81,6 +81,15 @@ class Source:
                 raise self.wrong("kind", f"one of {', '.join(known)}, or module:name", self.kind)
         if not isinstance(self.where, str) or not self.where:
             raise self.wrong("where", "a path or a URL", self.where)
+        for name in ("include", "exclude"):
+            patterns = getattr(self, name)
+            is_list = isinstance(patterns, list | tuple)
+            if not is_list or not all(isinstance(one, str) for one in patterns):
+                raise self.wrong(name, "a list of glob patterns", patterns)
+        # Frozen, but what Python or a record gives is to be of one form.
+        object.__setattr__(self, "enrich", enrichment(self.enrich))
+        types = document_types(self.name, self.document_types)
+        object.__setattr__(self, "document_types", types)
         if self.enrich not in get_args(Enrich):
             raise self.wrong("enrich", "false, labels or full", self.enrich)
         _check_where(self)
@@ -89,6 +98,8 @@ class Source:
             _check_web(self)
         elif self.web != WebOptions():
             raise self.wrong("web", f"no such block for kind {self.kind}", "one")
+        if not isinstance(self.buckets, int) or isinstance(self.buckets, bool):
+            raise self.wrong("buckets", "a power of two (1, 2, 4, ...)", self.buckets)
         try:
             bucket_of("", self.buckets)
         except ValueError as error:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from rag_assets.files import NO_DOCUMENTS
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
     FoundFile,
@@ -42,7 +43,9 @@ class FolderListing:
 
 
 def list_folder(source: Source) -> Iterator[FoundFile]:
-    """Every file of the source, in order of path; hidden ones (``.name``) are left out.
+    """Every file of the source, in order of path.
+
+    Hidden ones (``.name``) are left out, and folders with the mark of what is no document (a lake).
 
     Raises:
         SourceError: the folder is missing or cannot be listed. Nothing is known then about what
@@ -62,7 +65,11 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
         )
 
     for folder, subfolders, names in os.walk(root, onerror=refuse):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and not Path(folder, name, NO_DOCUMENTS).exists()
+        )
         for name in sorted(names):
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()

@@ -48,7 +48,11 @@ def load_cases(source: Source) -> list[Case]:
     if not path.is_file():
         raise CaseError(f"source {source.name}: no golden questions at {path}; correct 'golden'")
     cases: dict[str, Case] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{path} is not UTF-8 ({error}); save it as such") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

@@ -9,13 +9,13 @@ from rich.table import Table
 
 from rag_assets.cli import console
 
-UGLY = "[/b] <name> __x__ [red]no[/red]"
+UGLY = "[/b] <name> __x__ [red]no[/red] :date:"
 
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     file = io.StringIO()
-    narrow = Console(file=file, soft_wrap=True, highlight=False, width=40)
+    narrow = Console(file=file, soft_wrap=True, highlight=False, emoji=False, width=40)
     monkeypatch.setattr(console, "out", narrow)
     return file
 
@@ -53,3 +53,10 @@ def test_an_answer_is_printed_whole(printed: io.StringIO) -> None:
 def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.StringIO())
     assert console._width() == console._UNLIMITED
+
+
+def test_no_word_between_colons_becomes_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    for one in (console.out, console.err):
+        one.print(":date: :warning:", markup=False)
+    said = capsys.readouterr()
+    assert (said.out + said.err).count(":date: :warning:") == 2

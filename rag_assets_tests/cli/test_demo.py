@@ -10,7 +10,7 @@ import yaml
 
 from rag_assets_tests.conftest import Engines
 
-SAMPLE = Path(__file__).parent.parent / "data"
+SAMPLE = Path(__file__).parents[2] / "data"
 
 
 @pytest.mark.engines
@@ -19,8 +19,8 @@ def test_demo_ingests_the_sample_answers_three_questions_and_cleans_up(
 ) -> None:
     declared = yaml.safe_load((SAMPLE / "sources.yaml").read_text())
     for source in declared["sources"]:
-        source["where"] = str(SAMPLE / source["where"])
-        source["golden"] = str(SAMPLE / source["golden"])
+        for place in ("where", "golden", "labels"):
+            source[place] = str(SAMPLE / source[place])
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(declared))
     env = {
         **os.environ,

@@ -1,7 +1,9 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets_tests.world import World
 
 
@@ -63,3 +65,21 @@ def test_engine_is_not_asked_when_nothing_changed(
         world.stages()
     monkeypatch.undo()
     assert world.step("embeddings").n_rows == {"embeddings": 2}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [lambda made: made[:, :-1], lambda made: made[:-1], lambda made: made * np.nan],
+    ids=["too short", "too few", "NaN"],
+)
+def test_vectors_that_are_none_are_refused_and_not_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, spoilt: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    world.write("a.md", "# A\n\nfirst\n\n# B\n\nsecond")
+    embed = world.embedder.embed
+    with monkeypatch.context() as patch:
+        patch.setattr(world.embedder, "embed", lambda texts: spoilt(embed(texts)))
+        with pytest.raises(ModelRequestError, match="check_embedder"):
+            world.stages()
+    world.stages()
+    assert len(world.store.rows("embeddings", world.partition)) == 2

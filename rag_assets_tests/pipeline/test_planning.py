@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rag_assets.files import NO_DOCUMENTS
 from rag_assets.index.promotion import promote
 from rag_assets.lake import generations
 from rag_assets.lake.delta import Report
@@ -357,7 +358,7 @@ def test_a_plan_writes_nothing(world: World) -> None:
 def test_a_plan_of_an_empty_lake_makes_no_table(world: World) -> None:
     given_pages(world)
     plan(world)
-    assert tree(Path(world.store.uri)) == {}
+    assert tree(Path(world.store.uri)) == {NO_DOCUMENTS: b""}
 
 
 def test_a_source_that_shrank_or_is_away_would_stop(world: World) -> None:

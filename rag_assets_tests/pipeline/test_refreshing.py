@@ -14,6 +14,7 @@ from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.pipeline.refreshing import Counts, RefreshError
 from rag_assets.pipeline.stage import changed
 from rag_assets.pipeline.stages import STAGES
+from rag_assets.sources.declaration import SourceError
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.fakes import FakeChat
 from rag_assets_tests.world import say_labels
@@ -93,4 +94,28 @@ def test_a_failed_check_leaves_the_live_generation_as_it_was(
 
 def test_an_empty_lake_cannot_be_asked(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="rag refresh"), Answerer.open(tmp_path / "lake"):
+        pass
+
+
+def test_two_sources_of_one_name_are_refused(folder: Path, refresh: Refresh) -> None:
+    with pytest.raises(SourceError, match="have the same name, docs"):
+        refresh([Source("docs", "folder", str(folder)), Source("docs", "folder", str(folder))])
+
+
+def test_a_lake_below_the_folder_is_not_read(folder: Path) -> None:
+    models = {"embedder": WordEmbedder(), "slm": FakeChat([say_labels])}
+    pipeline = Pipeline(folder, folder / "lake", **models)  # type: ignore[arg-type]
+    assert pipeline.refresh().stages["source_files"].new == 2
+    assert pipeline.refresh().stages["source_files"] == Counts(0, 0, 0, 2)
+
+
+def test_an_index_is_not_asked_by_another_embedder(folder: Path, refresh: Refresh) -> None:
+    refresh(folder)
+    other = WordEmbedder()
+    other.model_id = "other"
+    chat = ScriptedChat("slm", copies)
+    with (
+        pytest.raises(LakeError, match="was made with the embedder"),
+        Answerer.open(folder.parent / "lake", slm=chat, llm=chat, embedder=other),
+    ):
         pass

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_assets.lake.store import LakeStore
 from rag_assets.sources import found
 from rag_assets.sources.catalog import Source, SourceError
 from rag_assets.sources.folder import FolderListing, list_folder
@@ -136,3 +137,10 @@ def test_state_changes_with_the_listing_only(source: Source) -> None:
     assert added != before
     (root / "new.md").unlink()
     assert source_state(source) == before
+
+
+def test_a_lake_in_the_folder_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A text.")
+    store = LakeStore(str(tmp_path / "lake"))
+    store.put_record("one", {})
+    assert uris(Source("docs", "folder", str(tmp_path))) == ["a.txt"]

@@ -51,14 +51,14 @@ class Models:
         """What makes vectors in place of the profile's engine."""
         name = self.settings.models.get("embedder")
         if self._embedder is None and name is not None:
-            self._embedder = plugins.find(plugins.EMBEDDERS, name)()
+            self._embedder = plugins.made(plugins.EMBEDDERS, name)
         return self._embedder
 
     def own_chat(self, role: ChatRole) -> ChatModel | None:
         """What chats in place of the profile's engine."""
         name = self.settings.models.get(role)
         if self._chat[role] is None and name is not None:
-            self._chat[role] = plugins.find(plugins.CHAT_MODELS, name)(role)
+            self._chat[role] = plugins.made(plugins.CHAT_MODELS, name, role)
         return self._chat[role]
 
     @cached_property
