@@ -17,7 +17,7 @@ from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.sources.catalog import Source, catalog
-from rag_assets.sources.golden import CaseError
+from rag_assets.sources.golden import CaseError, lines_of
 
 DATASET = "document types"
 MAJORITY = "one label for all"
@@ -34,17 +34,9 @@ def load_labels(source: Source) -> dict[str, tuple[str, ...]]:
     if source.labels is None:
         return {}
     path = Path(source.labels)
-    if not path.is_file():
-        raise CaseError(f"source {source.name}: no labels at {path}; correct 'labels'")
     found: dict[str, tuple[str, ...]] = {}
     known = source.document_types or DOCUMENT_TYPES
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise CaseError(f"{path} is not UTF-8 ({error}); save it as such") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in lines_of(source, "labels", "labels"):
         try:
             entry = json.loads(line)
             types = tuple(entry["types"])

@@ -10,6 +10,7 @@ after a kill, finds a batch wholly old or wholly new; the next run computes what
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -211,9 +212,15 @@ def refresh(
     # both insert it: Lance does not let the second one's merge see the first one's rows.
     with store.locked(f"{tables[-1].name}.{partition}"):
         listed = upstream()  # before a table is made: an upstream that is refused leaves none
-        for table in tables:
-            _drop_superseded(store, table, partition, fingerprint)
-        opened = {t.name: store.open_or_create(t.name, partition, t.schema) for t in tables}
+        opened = {
+            t.name: store.open_or_create(
+                t.name,
+                partition,
+                t.schema,
+                partial(_is_superseded, table=t, fingerprint=fingerprint),
+            )
+            for t in tables
+        }
         stored = _stored(opened.values())
         again = {key: ("", "") for key in retry() if key in stored}
         delta = diff(listed, stored | again, fingerprint)
@@ -246,22 +253,18 @@ def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield ids[start : start + size]
 
 
-def _drop_superseded(store: LakeStore, table: StageTable, partition: str, fingerprint: str) -> None:
-    """Remove a table that an earlier version wrote with columns that this one cannot add to.
+def _is_superseded(stored: Table, table: StageTable, fingerprint: str) -> bool:
+    """Whether an earlier version wrote the table with columns that this one cannot add to.
 
     Every row of such a table is computed anew anyway, because its fingerprint is another one.
     """
-    stored = store.table(table.name, partition)
-    if stored is None:
-        return
     is_there = {field.name: field.type for field in stored.schema}
     wanted = {field.name: field.type for field in table.schema}
     lacking = [f for f in table.schema if f.name not in is_there and not f.nullable]
     is_other_type = any(wanted.get(name, kind) != kind for name, kind in is_there.items())
     if is_other_type or not (lacking or is_there.keys() - wanted.keys()):
-        return  # vectors of another length, say: a new lake is needed, and the user decides
-    if not stored.count_rows(f"fingerprint = {quoted([fingerprint])}"):
-        store.drop(table.name, partition)
+        return False  # vectors of another length, say: a new lake is needed, and the user decides
+    return not stored.count_rows(f"fingerprint = {quoted([fingerprint])}")
 
 
 def _stored(opened: Iterable[Table]) -> dict[str, tuple[str, str]]:

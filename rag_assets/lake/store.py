@@ -14,7 +14,7 @@ written at once, from two processes or two hosts, with nothing to coordinate.
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -111,13 +111,29 @@ class LakeStore:
                 return None
             raise
 
-    def open_or_create(self, stage: str, partition: str, schema: pa.Schema) -> Table:
+    def open_or_create(
+        self,
+        stage: str,
+        partition: str,
+        schema: pa.Schema,
+        is_superseded: Callable[[Table], bool] | None = None,
+    ) -> Table:
         """The table, made empty if need be; columns that are new and may be null are added to it.
+
+        Args:
+            stage: name of the table.
+            partition: of it.
+            schema: that it has to have.
+            is_superseded: tells a table that is to be made anew; its caller holds the partition's
+                lock.
 
         Raises:
             LakeError: the table on disk has other columns than ``schema``.
         """
         table = self.table(stage, partition)
+        if table is not None and is_superseded is not None and is_superseded(table):
+            self._stage(stage).drop_table(partition)
+            table = None
         if table is None:
             # Lance takes the second of two simultaneous creations for an overwrite, which would
             # take the first writer's rows away.
@@ -142,10 +158,6 @@ class LakeStore:
                 "(RAG_LAKE) or remove this one"
             )
         return table
-
-    def drop(self, stage: str, partition: str) -> None:
-        """Remove a table of the stage. To be called with ``locked``, of a table that exists."""
-        self._stage(stage).drop_table(partition)
 
     def state_of(self, stage: str, partition: str = GLOBAL) -> str:
         """A name for what the table holds now, another one after each commit; "0" without a table.

@@ -11,9 +11,10 @@ all of them are needed for the answer. ``answers`` are accepted spellings of one
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rag_assets.errors import RagError
 from rag_assets.sources.catalog import Source
@@ -45,16 +46,8 @@ def load_cases(source: Source) -> list[Case]:
     if source.golden is None:
         return []
     path = Path(source.golden)
-    if not path.is_file():
-        raise CaseError(f"source {source.name}: no golden questions at {path}; correct 'golden'")
     cases: dict[str, Case] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise CaseError(f"{path} is not UTF-8 ({error}); save it as such") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in lines_of(source, "golden", "golden questions"):
         try:
             case = _case(json.loads(line), source.name)
             if case.id in cases:
@@ -66,6 +59,29 @@ def load_cases(source: Source) -> list[Case]:
                 f"and documents; got {type(error).__name__}: {error}"
             ) from error
     return list(cases.values())
+
+
+def lines_of(
+    source: Source, entry: Literal["golden", "labels"], what: str
+) -> Iterator[tuple[int, str]]:
+    """Lines of a file that a source names, with their numbers from 1; without empty ones.
+
+    Args:
+        source: names the file.
+        entry: in which entry.
+        what: the file holds, for the message.
+
+    Raises:
+        CaseError: the file is missing or is not UTF-8.
+    """
+    path = Path(getattr(source, entry))
+    if not path.is_file():
+        raise CaseError(f"source {source.name}: no {what} at {path}; correct '{entry}'")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{path} is not UTF-8 ({error}); save it as such") from error
+    yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _case(entry: dict[str, object], source: str) -> Case:
