@@ -226,7 +226,7 @@ def _goals(volumes: Sequence[Volume], found: Found) -> list[Goal]:
     wrong = _across(volumes, found)
     return [
         Goal(
-            f"every page that stands in its PDF (share >= {CONTAINED_THRESHOLD}) is recognised",
+            f"every page that is in its PDF (share >= {CONTAINED_THRESHOLD}) is recognised",
             f"{recognised} of {len(within)}",
             0 < recognised == len(within),  # none within: the PDFs were not read
         ),

@@ -87,7 +87,7 @@ def measure(data: Path, say: Say, *, n_rounds: int = N_ROUNDS, tokenizer: Counte
             Table(
                 "Chunks",
                 ("set", "chunks", "median tokens of text", f"below {floor_of(window)} tokens",
-                 "of which all of their section", "sizes that a fresh count denies"),
+                 "of which all of their section", "sizes that differ from a fresh count"),
                 shapes,
             ),
         ],
@@ -96,7 +96,7 @@ def measure(data: Path, say: Say, *, n_rounds: int = N_ROUNDS, tokenizer: Counte
                  by_clock[0] <= MAX_TIME),
             Goal(f"at most {MAX_TIME} of the tokenizer's processor time", by_processor[1],
                  by_processor[0] <= MAX_TIME),
-            Goal("every size is that of a fresh count", f"{n_wrong} are not", n_wrong == 0),
+            Goal("every stored size equals a fresh count", f"{n_wrong} differ", n_wrong == 0),
         ],
         ["Intervals: bootstrap over rounds; all: the sums of the sets, round by round.",
          "The last ratio: processor time of ours over that of the tokenizer called text by text."],

@@ -39,7 +39,7 @@ from rag_assets_tests.benchmarks.peers.environment import python_of
 FLOOR, OURS = "floor", "ours"
 PEERS = {"llamaindex": "LlamaIndex", "cocoindex": "CocoIndex"}
 TITLES = {FLOOR: "floor", OURS: "ours", **PEERS}
-DAYS = ("full", *["unchanged", "changed"] * 3, "deleted")  # what has happened since the last one
+DAYS = ("full", *["unchanged", "changed"] * 3, "deleted")  # what happened before each refresh
 SHARE = 0.01  # of the pages that are edited, or deleted, on a day
 TIMEOUT_S = 4 * 3600.0  # of one refresh; what takes longer hangs
 N_FOUND = 50  # hits among which a page counts as found
@@ -316,7 +316,7 @@ def report(
             Table(
                 "A refresh, whole process; medians where a day came more than once",
                 [
-                    "since the last one", "arm", "s (range)", "times the floor's full",
+                    "refresh", "arm", "s (range)", "share of the floor's full build",
                     "% of its own full", "CPU s", "CPU s of the embedder", "tokens embedded",
                 ],
                 [row for row in days if row],

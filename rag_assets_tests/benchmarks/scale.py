@@ -5,7 +5,7 @@ For each size a corpus is written (``synthetic``), declared as a folder with abo
 Every stage runs in processes of its own, so that its memory is its own, over as many partitions as
 a run of a backfill has, or over all where it cannot be parted; seconds are counted in them, without
 their start. Then nothing is changed; 1 % in as few partitions as hold so many; 1 % spread over all
-partitions; and all stages run again each time. At the end the lake is tended as ``rag upkeep``
+partitions; and all stages run again each time. At the end upkeep runs on the lake as ``rag upkeep``
 does, without its limit of time.
 
 ``built_only`` leaves out all that comes after the build, a third of the time.
@@ -183,7 +183,7 @@ def run_stage(job: Job) -> Cost:
 
 
 def _work(job: Job, store: LakeStore) -> int:
-    """Run the stage; rows that were written (of upkeep: tables that were tended)."""
+    """Run the stage; rows that were written (of upkeep: tables that were merged)."""
     if job.stage == UPKEEP:
         return len(tend(store, STAGES, budget_s=math.inf).tables)
     facts = _Facts(job.window.identity, job.window.max_tokens)
@@ -379,8 +379,8 @@ def _measure_size(
     n_bytes = steps.run("bytes", partial(_bytes_by_table, folder / "lake"))
     say(f"{n_documents:,} documents, {UPKEEP}")
     costs[UPKEEP] = {UPKEEP: cost_of(UPKEEP, UPKEEP)}
-    n_bytes_tended = _bytes_by_table(folder / "lake")
-    return Size(n_documents, buckets, n_changed, costs, n_rows, n_bytes, n_bytes_tended)
+    n_bytes_after_upkeep = _bytes_by_table(folder / "lake")
+    return Size(n_documents, buckets, n_changed, costs, n_rows, n_bytes, n_bytes_after_upkeep)
 
 
 def _values(launch: Launch, job: Job) -> dict[str, Any]:

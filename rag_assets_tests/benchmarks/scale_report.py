@@ -43,7 +43,7 @@ class Size:
     costs: Mapping[str, Mapping[str, Cost]]  # by phase and stage; upkeep is a phase of one stage
     n_rows: Mapping[str, int]  # by table, as built
     n_bytes: Mapping[str, int]  # of files, by table, after all phases; and of raw
-    n_bytes_tended: Mapping[str, int]  # likewise after the upkeep
+    n_bytes_after_upkeep: Mapping[str, int]  # likewise after the upkeep
 
 
 def report(sizes: Sequence[Size], notes: Sequence[str]) -> Part:
@@ -155,12 +155,14 @@ def _bytes_table(sizes: Sequence[Size]) -> Table:
     for name in [*sizes[0].n_bytes, None]:
         row = [name or "all"]
         for size in sizes:
-            for of in (size.n_bytes, size.n_bytes_tended):
+            for of in (size.n_bytes, size.n_bytes_after_upkeep):
                 n_bytes = sum(of.values()) if name is None else of.get(name, 0)
                 row.append(f"{n_bytes / size.n_documents / 1000:.2f}")
         rows.append(row)
     columns = [
-        f"{size.n_documents:,}, {when}" for size in sizes for when in ("refreshed", "tended")
+        f"{size.n_documents:,}, {when}"
+        for size in sizes
+        for when in ("after refreshes", "after upkeep")
     ]
     return Table(
         "kB on disk a document, with the versions of the last day", ["table", *columns], rows
