@@ -12,7 +12,8 @@ from dagster._core.storage.defs_state.base import set_defs_state_storage
 from rag_assets.models.clients.openai_http import HttpChatModel, HttpEmbedder, connect
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import running_engines
-from rag_assets.models.profiles import ROLES, Profile, active_profile, load_profile
+from rag_assets.models.profile_files import active_profile, load_profile
+from rag_assets.models.profiles import ROLES, Profile
 from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.pulling import cache_root, pull
 from rag_assets_tests.servers import postgres_server

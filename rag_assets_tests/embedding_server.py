@@ -12,7 +12,7 @@ from threading import Event, Thread
 import psutil
 
 from rag_assets.models.engines.state import EngineState, write_states
-from rag_assets.models.profiles import load_profile
+from rag_assets.models.profile_files import load_profile
 from rag_assets_tests.fakes import FakeEmbedder
 
 

@@ -34,7 +34,7 @@ if __name__ == "__main__":  # the processes that read files import this module, 
     from rag_assets import Answerer, Pipeline, build_defs, read_document
     from rag_assets.models.clients.openai_http import HttpEmbedder
     from rag_assets.models.clients.tokens import Tokenizer
-    from rag_assets.models.profiles import load_profile
+    from rag_assets.models.profile_files import load_profile
     from rag_assets_tests.fakes import FakeChat
     from rag_assets_tests.answers.fakes import ScriptedChat, copies
     from rag_assets_tests.world import say_labels

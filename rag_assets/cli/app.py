@@ -9,6 +9,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app = typer.Typer(help="Model weights.", no_args_is_help=True)
+profiles_app = typer.Typer(help="Model profiles.")
 plan_app = typer.Typer(help="What a command would do and take.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(profiles_app, name="profiles")
 app.add_typer(plan_app, name="plan")

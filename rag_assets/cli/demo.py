@@ -8,7 +8,8 @@ from rich.rule import Rule
 from rag_assets.cli.console import show_answer
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.engine_set import imported_ahead
-from rag_assets.models.profiles import ROLES, active_profile
+from rag_assets.models.profile_files import active_profile
+from rag_assets.models.profiles import ROLES
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.refreshing import refresh_and_load, refresh_roles
 from rag_assets.progress import Tell

@@ -16,7 +16,8 @@ from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.processor import has_avx512
-from rag_assets.models.profiles import Profile, active_profile
+from rag_assets.models.profile_files import active_profile
+from rag_assets.models.profiles import Profile
 from rag_assets.models.weights.pulling import is_pulled
 from rag_assets.orchestration.processes import is_listening
 from rag_assets.serving.client import AnswererClient

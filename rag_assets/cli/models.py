@@ -1,14 +1,158 @@
-"""Commands on models."""
+"""Commands on models: weights, profiles, whether they fit."""
 
-from rag_assets.cli.app import models_app
-from rag_assets.cli.console import say
-from rag_assets.settings import load_settings
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+from rich.table import Table
+
+from rag_assets.cli.app import models_app, plan_app, profiles_app
+from rag_assets.cli.console import JsonFlag, out, plain, say, show_table
+from rag_assets.errors import CommandError
+from rag_assets.settings import find_home, load_settings
+
+if TYPE_CHECKING:
+    from rag_assets.models.planning import ServingPlan
+    from rag_assets.models.profile_files import ProfileFile
+
+GIB = 1 << 30
 
 
 @models_app.command("pull")
 def models_pull() -> None:
     """Fetch and verify the profile's weights, and convert them to the served format."""
-    from rag_assets.models.profiles import active_profile
+    from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration.processes import pull_weights
 
     pull_weights(load_settings(), active_profile(), say)
+
+
+@profiles_app.callback(invoke_without_command=True)
+def profiles(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the model profiles: where each is from, its models, whether it fits this machine."""
+    if context.invoked_subcommand:
+        return
+    from rag_assets.models.profile_files import profile_files
+
+    home = find_home()
+    rows = [_listed(file, home) for file in profile_files(home).values()]
+    if as_json:
+        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
+        return
+    table = Table("profile", "from", "models", "fits here", "run on")
+    for row in rows:
+        table.add_row(
+            *plain(*(row[name] for name in ("name", "origin", "models", "fits", "run_on")))
+        )
+    show_table(table)
+
+
+def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
+    from rag_assets.models.errors import ProfileError
+    from rag_assets.models.profile_files import load_profile, read_profile
+    from rag_assets.models.profiles import ROLES
+
+    row = {"name": file.name, "origin": file.origin}
+    try:
+        run_on = read_profile(file, home).run_on
+        profile = load_profile(file.name, home=home)
+        plan = _plan(file.name, None, None)
+    except ProfileError as error:
+        return {**row, "models": "", "fits": f"no: {error}", "run_on": ""}
+    return {
+        **row,
+        "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
+        "fits": "yes" if plan.fits else "no: " + "; ".join(plan.problems),
+        "run_on": run_on or "never",
+    }
+
+
+@profiles_app.command("copy")
+def profiles_copy(
+    name: Annotated[str, typer.Argument(help="A profile of `rag profiles`.")],
+    new: Annotated[str, typer.Argument(help="The name of the copy.")],
+) -> None:
+    """Start a profile of your own in the home's folder profiles/, from a copy of another."""
+    from rag_assets.models.profile_files import copied, find_profile
+
+    settings = load_settings()
+    file = find_profile(name, settings.home)
+    target = settings.home / "profiles" / f"{new}.yaml"
+    if target.exists():
+        raise CommandError(f"{target} exists already; take another name, or edit that file")
+    text = copied(file, new)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, "utf-8")
+    say(f"{target} is a copy of {name}; choose it with RAG_PROFILE={new}")
+
+
+@plan_app.command("serving")
+def plan_serving(
+    profile: Annotated[
+        str, typer.Option(help="A name or a path; default: the one in force (RAG_PROFILE).")
+    ] = "",
+    gpu_memory: Annotated[
+        float | None, typer.Option(help="Memory of the card in GB; default: what is found here.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(help="Memory of the machine in GB; default: this machine's.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what memory the profile's engines need, and whether the machine has it."""
+    plan = _plan(profile, gpu_memory, memory)
+    if as_json:
+        print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
+    else:
+        _show_plan(plan)
+    if not plan.fits:
+        raise typer.Exit(1)
+
+
+def _plan(profile: str, gpu_gb: float | None, host_gb: float | None) -> "ServingPlan":
+    from rag_assets.models import planning
+    from rag_assets.models.profile_files import active_profile, load_profile
+    from rag_assets.models.weights.pulling import cache_root
+
+    chosen = load_profile(profile, home=find_home()) if profile else active_profile()
+    card = planning.card_memory() if gpu_gb is None else gpu_gb * 1e9
+    host = psutil.virtual_memory().total if host_gb is None else host_gb * 1e9
+    return planning.plan_serving(chosen, cache_root(), host=host, card=card)
+
+
+def _show_plan(plan: "ServingPlan") -> None:
+    from rag_assets.models.planning import gib
+
+    table = Table(
+        "engine", "weights", "cache", "working", "in all", "share", "KV tokens", "requests"
+    )
+    for one in plan.engines:
+        table.add_row(
+            one.role,
+            *(f"{n / GIB:.2f}" for n in (one.weights, one.cache, one.working, one.budget)),
+            "-" if one.share is None else f"{one.share:.2f}",
+            f"{one.kv_tokens:,}" if one.kv_tokens else "-",
+            f"{one.requests:.1f} of {one.max_model_len:,}" if one.kv_tokens else "-",
+        )
+    out.print(f"profile {plan.profile}; memory in GiB", markup=False)
+    if plan.engines:
+        show_table(table)
+    if plan.on_card and plan.card:
+        out.print(f"card: {gib(plan.card)}, left {gib(plan.card_left)}", markup=False)
+    if plan.engines:
+        host = f"machine: {gib(plan.host)}, the engines need {gib(plan.host_needed)}"
+        out.print(host, markup=False)
+    else:
+        out.print("no engine runs here: every role is served by an endpoint", markup=False)
+    for one in plan.engines:
+        if one.kv_tokens:
+            text = f"{one.role}: the largest context that fits is {one.largest_context:,} tokens"
+            out.print(text, markup=False)
+    for text in plan.problems:
+        out.print(f"does not fit: {text}", markup=False)
+    for text in plan.advice:
+        out.print(f"to do: {text}", markup=False)
+    if plan.fits:
+        out.print("it fits", markup=False)

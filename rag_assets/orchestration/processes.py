@@ -151,7 +151,7 @@ def start_engines(
 ) -> Started | None:
     """Start the engines that do not run yet and wait until they answer; None if all run already.
 
-    Weights that are missing are fetched first. A role that another model serves
+    Weights that are missing are fetched first. A role that an endpoint or another model serves
     (``settings.models``) needs no engine.
 
     Args:
@@ -166,7 +166,11 @@ def start_engines(
         WeightsError: weights are missing and cannot be fetched.
     """
     running = running_engines(settings.state)
-    missing = [role for role in roles if role not in running and role not in settings.models]
+    missing = [
+        role
+        for role in roles
+        if role in profile.roles and role not in running and role not in settings.models
+    ]
     if not missing:
         return None
     if not has_vllm(engine_python()):
@@ -181,10 +185,10 @@ def start_engines(
         "-m",
         "rag_assets.models.engines.supervisor",
         "--profile",
-        profile.name,
+        str(profile.path or profile.name),
     ]
     command += ["--state-dir", str(settings.state), "--cache-dir", str(settings.cache)]
-    command += ["--port-base", str(min(spec.port for spec in profile.roles.values()))]
+    command += ["--port-base", str(profile.port_base)]
     supervisor = spawn(settings, "engines", [*command, "--roles", ",".join(missing)])
     awaited = [role for role in missing if wait_for is None or role in wait_for]
     wait_for_engines(settings, profile, tell, supervisor, awaited)

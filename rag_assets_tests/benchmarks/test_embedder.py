@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
-from rag_assets.models.profiles import Profile, dtype_of, load_profile
+from rag_assets.models.profile_files import load_profile
+from rag_assets.models.profiles import Profile, dtype_of
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import embedder
 from rag_assets_tests.benchmarks.embedder import report

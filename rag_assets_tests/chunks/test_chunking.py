@@ -19,7 +19,7 @@ from rag_assets.chunks.sizes import CHARS_A_TOKEN
 from rag_assets.documents.cleaning import clean_blocks
 from rag_assets.documents.readers import blocks as extraction
 from rag_assets.models.clients.tokens import Tokenizer
-from rag_assets.models.profiles import load_profile
+from rag_assets.models.profile_files import load_profile
 from rag_assets.models.protocols import Counter
 from rag_assets.models.weights.pulling import cache_root, require_pulled
 from rag_assets_tests.world import WordCounter

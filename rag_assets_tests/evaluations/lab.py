@@ -12,7 +12,7 @@ from rag_assets.evaluations.lab import Lab, Request
 from rag_assets.evaluations.replay import CompletionCache
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.profiles import load_profile
+from rag_assets.models.profile_files import load_profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Completion
 from rag_assets.settings import Settings
 from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, copies

@@ -37,7 +37,7 @@ print(read)
 ENGINE_ELSEWHERE = """
 from tokenizers import Tokenizer as Rust, models, pre_tokenizers
 from rag_assets.models.clients.openai_http import HttpEmbedder
-from rag_assets.models.profiles import load_profile
+from rag_assets.models.profile_files import load_profile
 from rag_assets.models.clients.tokens import Tokenizer
 rust = Rust(models.WordLevel({"[UNK]": 0, "bread": 1}, unk_token="[UNK]"))
 rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

@@ -1,4 +1,3 @@
-import copy
 import json
 import subprocess
 import sys
@@ -9,20 +8,24 @@ from typing import Any
 import pytest
 import yaml
 
-from rag_assets.models import processor, profiles
+from rag_assets.models import processor, profile_files, profiles
 from rag_assets.models.engines.command import engine_command
 from rag_assets.models.errors import ProfileError
+from rag_assets.models.profile_files import (
+    SHIPPED,
+    ProfileFields,
+    active_profile,
+    copied,
+    find_profile,
+    load_profile,
+)
 from rag_assets.models.profiles import (
     ROLES,
     HubSnapshot,
     Precision,
     WheelParts,
-    active_profile,
     computed_in,
     in_format,
-    load_profile,
-    parse_profile,
-    profile_names,
     servable,
 )
 
@@ -53,22 +56,35 @@ AMD = "processor: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu "
 @pytest.fixture(autouse=True)
 def _best_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a processor that can do all; which one the tests run on must not matter."""
-    monkeypatch.setattr(profiles, "has_avx512", lambda: True)
-    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: True)
+    _processor(monkeypatch, avx512=True, fast_bfloat16=True)
+
+
+def _processor(monkeypatch: pytest.MonkeyPatch, *, avx512: bool, fast_bfloat16: bool) -> None:
+    monkeypatch.setattr(profiles, "has_avx512", lambda: avx512)
+    monkeypatch.setattr(profile_files, "has_avx512", lambda: avx512)
+    monkeypatch.setattr(profile_files, "has_fast_bfloat16", lambda: fast_bfloat16)
 
 
 @pytest.fixture
 def cpu_data() -> dict[str, Any]:
-    folder = profiles.resources.files("rag_assets.models") / "profiles" / "cpu.yaml"
-    return copy.deepcopy(yaml.safe_load(folder.read_text("utf-8")))
+    data: dict[str, Any] = yaml.safe_load((SHIPPED / "cpu.yaml").read_text("utf-8"))
+    return data
 
 
-@pytest.mark.parametrize("name", profile_names())
-def test_every_shipped_profile_loads_with_all_roles(name: str) -> None:
+def written(home: Path, data: dict[str, Any], name: str = "mine") -> Path:
+    """``data`` as a profile of a home; its path."""
+    path = home / "profiles" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump({**data, "name": name}, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize("name", profile_files.profile_files())
+def test_every_shipped_profile_serves_all_roles(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
-    assert set(profile.roles) == set(ROLES)
-    assert len({spec.port for spec in profile.roles.values()}) == 3
+    assert all(profile.served_by(role).model_id for role in ROLES)
+    assert len({spec.port for spec in profile.roles.values()}) == len(profile.roles)
     for role, spec in profile.roles.items():
         assert spec.role == role
         assert spec.licence
@@ -82,7 +98,7 @@ def test_gpu_flags_are_the_articles() -> None:
     assert {role: " ".join(spec.flags) for role, spec in roles.items()} == GPU_FLAGS
     assert {role: spec.served_name for role, spec in roles.items()} == {
         "llm": "qwen3-14b",
-        "slm": "qwen3-3b",
+        "slm": "qwen2.5-3b",
         "embedder": "bge-emb",
     }
     assert all(isinstance(spec.source, HubSnapshot) for spec in roles.values())
@@ -97,7 +113,7 @@ def test_cpu_weights_are_pinned_by_digest() -> None:
 
 
 def test_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(ProfileError, match="no profile 'tpu'; choose one of cpu, gpu-32gb"):
+    with pytest.raises(ProfileError, match="no profile 'tpu'; expected a path, or one of cpu, cpu"):
         load_profile("tpu")
 
 
@@ -116,33 +132,46 @@ def test_environment_chooses_profile_and_ports(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("lock",), "tpu", "lock must be cpu or gpu"),
-        (("launch",), "thread", "launch must be fork or exec"),
-        (("roles", "slm", "format"), "gguf", "must be one of bf16, w8a8, w4a16, as-is, got 'gguf'"),
-        (("roles", "slm", "format"), "as-is", "got as-is of wheel-parts"),
+        (("lock",), "tpu", "line 4, lock: expected 'cpu' or 'gpu', got 'tpu'"),
+        (("launch",), "thread", "launch: expected 'fork' or 'exec', got 'thread'"),
+        (("roles", "slm", "format"), "gguf", "roles.slm.format: expected 'bf16', .* got 'gguf'"),
+        (("roles", "slm", "format"), "as-is", "roles.slm: .* got as-is of wheel-parts"),
         (("roles", "embedder", "format"), "bf16", "got bf16 of wheel-folder"),
-        (("roles", "slm", "flags"), ["--dtype", "bfloat16"], "must set --max-model-len"),
+        (("roles", "slm", "max_model_len"), "long", "max_model_len: expected a valid integer"),
+        (("roles", "slm", "max_model_len"), None, "expected model_id and max_model_len"),
+        (("roles", "slm", "max_num_seqs"), 0, "max_num_seqs: expected greater than 0, got 0"),
+        (("roles", "slm", "gpu_memory_utilization"), 90, "less than or equal to 1, got 90"),
         (("roles", "slm", "dimension"), 3, "and only it, states its dimension"),
-        (("roles", "slm", "source", "kind"), "ftp", "source kind must be"),
-        (("roles", "slm", "source", "size_bytes"), "big", "malformed"),
+        (("roles", "slm", "temprature"), 3, r"temprature: there is no such field .* 3"),
+        (("roles", "slm", "source", "kind"), "ftp", "roles.slm.source: .*wheel-parts"),
+        (("roles", "slm", "source", "size_bytes"), "big", "size_bytes: expected a valid integer"),
+        (("roles", "slm", "endpoint"), {"base_url": "ftp://x", "model": "m"}, "base_url: "),
+        (("roles", "slm", "same_as"), "llm", "exactly one of source .*, endpoint and same_as"),
+        (("roles", "vlm"), {"same_as": "llm"}, "roles.vlm"),
     ],
 )
 def test_bad_entries_are_named(
-    cpu_data: dict[str, Any], path: tuple[str, ...], value: object, message: str
+    tmp_path: Path,
+    cpu_data: dict[str, Any],
+    path: tuple[str, ...],
+    value: object,
+    message: str,
 ) -> None:
     place: Any = cpu_data
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    with pytest.raises(ProfileError, match=message):
-        parse_profile(cpu_data)
+    file = written(tmp_path, cpu_data)
+    with pytest.raises(ProfileError, match=rf"{file}, line \d+, .*{message}|{message}") as caught:
+        load_profile("mine", home=tmp_path)
+    assert str(file) in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("precision", "end"), [("bf16", "-bf16"), ("w8a8", "-int8"), ("w4a16", "-int4")]
 )
 def test_format_changes_the_weights_and_their_name_only(
-    cpu_data: dict[str, Any], precision: Precision, end: str
+    tmp_path: Path, cpu_data: dict[str, Any], precision: Precision, end: str
 ) -> None:
     cpu = load_profile("cpu")
     other = in_format(cpu, precision)
@@ -155,14 +184,14 @@ def test_format_changes_the_weights_and_their_name_only(
     assert in_format(other, "w8a8") == cpu
     # the same is said in a profile's file
     cpu_data["roles"]["slm"] |= {"format": precision, "served_name": f"qwen2.5-coder-0.5b{end}"}
-    assert parse_profile(cpu_data).spec("slm") == other.spec("slm")
+    written(tmp_path, cpu_data)
+    assert load_profile("mine", home=tmp_path).spec("slm") == other.spec("slm")
 
 
 def test_without_avx512_weights_are_served_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = load_profile("cpu")
     assert servable() == ("bf16", "w8a8", "w4a16")
-    monkeypatch.setattr(profiles, "has_avx512", lambda: False)
-    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
+    _processor(monkeypatch, avx512=False, fast_bfloat16=False)
     cpu = load_profile("cpu")
     assert servable() == ("bf16", "w8a8")
     assert cpu.spec("slm").served_name == "qwen2.5-coder-0.5b-bf16"
@@ -177,7 +206,7 @@ def test_where_bfloat16_is_slow_the_embedder_computes_in_float32(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     usual = load_profile("cpu")
-    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
+    _processor(monkeypatch, avx512=True, fast_bfloat16=False)
     cpu = load_profile("cpu")
     changed = " ".join(cpu.spec("embedder").flags)
     assert changed == " ".join(usual.spec("embedder").flags).replace("bfloat16", "float32")
@@ -194,8 +223,7 @@ def test_a_number_format_that_is_left_to_vllm_cannot_be_exchanged() -> None:
 
 def test_a_gpu_profile_does_not_mind_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = load_profile("gpu-32gb")
-    monkeypatch.setattr(profiles, "has_fast_bfloat16", lambda: False)
-    monkeypatch.setattr(profiles, "has_avx512", lambda: False)
+    _processor(monkeypatch, avx512=False, fast_bfloat16=False)
     assert load_profile("gpu-32gb") == usual
 
 
@@ -240,16 +268,92 @@ def test_weights_that_come_as_they_are_have_no_other_format() -> None:
     assert in_format(gpu, "bf16") == gpu
 
 
-def test_missing_entry_is_named(cpu_data: dict[str, Any]) -> None:
-    del cpu_data["roles"]["llm"]["served_name"]
-    with pytest.raises(ProfileError, match="profile cpu: the entry 'served_name' is missing"):
-        parse_profile(cpu_data)
-
-
-def test_missing_role_is_named(cpu_data: dict[str, Any]) -> None:
+def test_missing_role_is_named(tmp_path: Path, cpu_data: dict[str, Any]) -> None:
     del cpu_data["roles"]["llm"]
-    with pytest.raises(ProfileError, match="profile cpu has no role 'llm'; it has slm, embedder"):
-        parse_profile(cpu_data).spec("llm")
+    written(tmp_path, cpu_data)
+    with pytest.raises(ProfileError, match=r"expected the roles slm, llm, embedder; .*llm"):
+        load_profile("mine", home=tmp_path)
+
+
+def test_a_profile_of_ten_lines_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "mine.yaml").write_text(
+        """
+name: mine
+extends: cpu
+description: our gateway for synthesis
+answering: {max_question_tokens: 500}
+roles:
+  llm:
+    endpoint: {base_url: "https://models.example/v1", model: large, api_key_env: OUR_KEY}
+"""
+    )
+    mine, cpu = load_profile("mine", home=tmp_path), load_profile("cpu")
+    assert mine.endpoints["llm"].model == "large"
+    assert mine.roles == {role: cpu.spec(role) for role in ("slm", "embedder")}
+    assert mine.answering["max_question_tokens"] == 500
+    with pytest.raises(ProfileError, match="no engine for 'llm'; it has slm, embedder"):
+        mine.spec("llm")
+
+
+def test_profiles_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        written(tmp_path, {"extends": other, "description": ""}, name)
+    with pytest.raises(ProfileError, match="extend each other: one -> two -> one"):
+        load_profile("one", home=tmp_path)
+
+
+def test_one_model_may_serve_both_roles() -> None:
+    profile = load_profile("cpu-one-model")
+    assert set(profile.roles) == {"llm", "embedder"}
+    assert profile.spec("slm") == profile.spec("llm") == load_profile("cpu").spec("llm")
+
+
+def test_a_profile_is_found_by_its_path_and_a_homes_own_comes_first(
+    tmp_path: Path, cpu_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, {**cpu_data, "description": "of the home"}, "cpu")
+    assert load_profile(str(path)).description == "of the home"
+    assert load_profile("cpu", home=tmp_path).description == "of the home"
+    (tmp_path / "sources.yaml").write_text("{}")
+    monkeypatch.setenv("RAG_HOME", str(tmp_path))
+    assert active_profile().path == path
+    with pytest.raises(ProfileError, match="cannot be read"):
+        load_profile(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: mine\nname: mine\n", "line 2: the field 'name' is given twice"),
+        ("roles:\n  slm: {a: 1, a: 2}\n", "line 2: the field 'a' is given twice"),
+        ("name: [", "is not YAML"),
+        ("- a\n", "expected a mapping of fields"),
+        ("", "expected a mapping of fields"),
+        ("name: other\nextends: cpu\ndescription: x\n", "expected the name 'mine'"),
+        ("name: mine\nextends: nowhere\n", "no profile 'nowhere'"),
+    ],
+)
+def test_a_file_that_is_no_profile_says_why(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ProfileError, match=message):
+        load_profile(str(path))
+
+
+@pytest.mark.parametrize("name", profile_files.profile_files())
+def test_a_copy_is_a_profile_of_its_own(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.yaml").write_text(copied(find_profile(name), "mine"))
+    mine, known = load_profile(str(tmp_path / "mine.yaml")), load_profile(name)
+    assert replace(mine, name=name, path=known.path) == known
+    with pytest.raises(ProfileError, match="expected a name of small letters"):
+        copied(find_profile(name), "My Profile")
+
+
+def test_the_schema_for_editors_is_that_of_the_fields() -> None:
+    shipped = json.loads((SHIPPED / "schema.json").read_text("utf-8"))
+    # Written by `python -m rag_assets.models.profile_files`.
+    assert shipped == ProfileFields.model_json_schema()
 
 
 def _parse_with_vllm(argvs: list[list[str]]) -> subprocess.CompletedProcess[str]:
@@ -264,7 +368,7 @@ def _parse_with_vllm(argvs: list[list[str]]) -> subprocess.CompletedProcess[str]
 def test_vllm_itself_accepts_every_flag(tmp_path: Path) -> None:
     commands = [
         engine_command(spec, tmp_path)[3:]
-        for name in profile_names()
+        for name in profile_files.profile_files()
         for spec in load_profile(name).roles.values()
     ]
     done = _parse_with_vllm(commands)

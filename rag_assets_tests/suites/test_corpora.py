@@ -7,7 +7,8 @@ import yaml
 
 from rag_assets.errors import CommandError
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.profiles import Profile, load_profile
+from rag_assets.models.profile_files import load_profile
+from rag_assets.models.profiles import Profile
 from rag_assets.sources.catalog import declared
 from rag_assets_tests.evaluations.lab import Bench
 from rag_assets_tests.suites import corpora

@@ -11,13 +11,13 @@ import pytest
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import is_healthy, running_engines
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
+from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import (
     Precision,
     Profile,
     computed_in,
     dtype_of,
     in_format,
-    load_profile,
     servable,
 )
 from rag_assets.models.weights import pulling as weights

@@ -5,7 +5,8 @@ from functools import cached_property
 from rag_assets import plugins
 from rag_assets.models.clients.openai_http import connect
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
-from rag_assets.models.profiles import Profile, active_profile, load_profile
+from rag_assets.models.profile_files import active_profile, load_profile
+from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.settings import Settings, load_settings
 

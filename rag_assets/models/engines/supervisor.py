@@ -14,8 +14,10 @@ from typing import cast
 
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.errors import ModelsError, ProfileError
-from rag_assets.models.profiles import DEFAULT_PORT_BASE, ROLES, Role, load_profile
+from rag_assets.models.profile_files import DEFAULT_PORT_BASE, load_profile
+from rag_assets.models.profiles import ROLES, Role
 from rag_assets.models.weights.pulling import cache_root
+from rag_assets.settings import find_home
 
 CHECK_EVERY_S = 1.0
 
@@ -26,7 +28,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     try:
-        profile = load_profile(options.profile, port_base=options.port_base)
+        profile = load_profile(options.profile, port_base=options.port_base, home=find_home())
         roles = _roles(options.roles)
         with EngineSet(profile, options.cache_dir, options.state_dir, progress=_report) as engines:
             engines.start(roles)

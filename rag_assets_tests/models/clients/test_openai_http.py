@@ -16,7 +16,8 @@ from rag_assets.models.clients.openai_http import HttpChatModel, HttpEmbedder, c
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import EngineState, write_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
-from rag_assets.models.profiles import ModelSpec, in_format, load_profile
+from rag_assets.models.profile_files import load_profile
+from rag_assets.models.profiles import ModelSpec, in_format
 
 CHAT = load_profile("cpu").spec("slm")
 EMBED = replace(load_profile("cpu").spec("embedder"), dimension=3, max_model_len=4)

@@ -18,7 +18,8 @@ from rag_assets.models.engines.command import available_cores, engine_command, e
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import read_states, running_engines, write_states
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
-from rag_assets.models.profiles import ModelSpec, Profile, Role, load_profile
+from rag_assets.models.profile_files import load_profile
+from rag_assets.models.profiles import ModelSpec, Profile, Role
 from rag_assets.models.weights import pulling as weights
 
 # In place of vLLM: a server with a child of its own in its process group, as vLLM's core is.
@@ -222,7 +223,7 @@ def test_killed_owner_leaves_no_orphans(profile: Profile, cache: Path, tmp_path:
 import sys, time
 from pathlib import Path
 from rag_assets.models.engines.engine_set import EngineSet
-from rag_assets.models.profiles import load_profile
+from rag_assets.models.profile_files import load_profile
 server = {SERVER!r}
 profile = load_profile("cpu", port_base={profile.spec("slm").port})
 command = lambda spec, _folder: [sys.executable, "-c", server, str(spec.port)]

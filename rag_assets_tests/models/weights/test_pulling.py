@@ -19,6 +19,7 @@ from rag_assets.models.errors import (
     WeightsCorruptError,
     WeightsError,
 )
+from rag_assets.models.profile_files import load_profile as load
 from rag_assets.models.profiles import (
     Format,
     ModelSpec,
@@ -28,7 +29,6 @@ from rag_assets.models.profiles import (
     WheelParts,
     in_format,
 )
-from rag_assets.models.profiles import load_profile as load
 from rag_assets.models.weights import pulling as weights
 from rag_assets.models.weights import wheels
 from rag_assets.models.weights.formats import FORMATS
