@@ -91,13 +91,15 @@ def profiles_copy(
 @plan_app.command("serving")
 def plan_serving(
     profile: Annotated[
-        str, typer.Option(help="A name or a path; default: the one in force (RAG_PROFILE).")
+        str, typer.Option(help="A name or a path; default: that of RAG_PROFILE.")
     ] = "",
     gpu_memory: Annotated[
-        float | None, typer.Option(help="Memory of the card in GB; default: what is found here.")
+        float | None,
+        typer.Option(help="GB of the card, as it is sold; default: the card here."),
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(help="Memory of the machine in GB; default: this machine's.")
+        float | None,
+        typer.Option(help="GB of the machine; default: this machine."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -117,8 +119,8 @@ def _plan(profile: str, gpu_gb: float | None, host_gb: float | None) -> "Serving
     from rag_assets.models.weights.pulling import cache_root
 
     chosen = load_profile(profile, home=find_home()) if profile else active_profile()
-    card = planning.card_memory() if gpu_gb is None else gpu_gb * 1e9
-    host = psutil.virtual_memory().total if host_gb is None else host_gb * 1e9
+    card = planning.card_memory() if gpu_gb is None else planning.card_bytes(gpu_gb)
+    host = psutil.virtual_memory().total if host_gb is None else host_gb * GIB
     return planning.plan_serving(chosen, cache_root(), host=host, card=card)
 
 

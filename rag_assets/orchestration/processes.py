@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -26,6 +26,7 @@ from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import is_same_process, running_engines
+from rag_assets.models.planning import card_memory, plan_serving
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, pull
 from rag_assets.progress import Tell
@@ -162,7 +163,8 @@ def start_engines(
         wait_for: those to wait for; default: all. :func:`wait_for_engines` waits for the others.
 
     Raises:
-        StackError: vLLM is missing, a port is taken, or an engine did not come up.
+        StackError: vLLM is missing, a port is taken, the engines do not fit this machine, or one
+            did not come up.
         WeightsError: weights are missing and cannot be fetched.
     """
     running = running_engines(settings.state)
@@ -180,6 +182,7 @@ def start_engines(
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
         pull_weights(settings, profile, tell)
+    require_room(settings, profile, missing)
     command = [
         sys.executable,
         "-m",
@@ -193,6 +196,16 @@ def start_engines(
     awaited = [role for role in missing if wait_for is None or role in wait_for]
     wait_for_engines(settings, profile, tell, supervisor, awaited)
     return supervisor
+
+
+def require_room(settings: Settings, profile: Profile, roles: Sequence[Role]) -> None:
+    """Raise StackError, with what to change, if the engines of ``roles`` do not fit this machine."""
+    chosen = replace(profile, roles={role: profile.roles[role] for role in roles})
+    memory = psutil.virtual_memory().total
+    plan = plan_serving(chosen, settings.cache, host=memory, card=card_memory())
+    if not plan.fits:
+        lines = [*plan.problems, *(f"to do: {text}" for text in plan.advice)]
+        raise StackError("the engines do not fit this machine: " + "\n".join(lines))
 
 
 def wait_for_engines(
