@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, cast
 
 from rag_assets.sources.declaration import Source, SourceError
@@ -18,6 +17,7 @@ from rag_assets.sources.found import (
     UnreadableError,
     is_hidden,
     is_wanted,
+    open_regular,
     read_capped,
     size_problem,
 )
@@ -65,7 +65,7 @@ class ArchiveListing:
 
     def _opened(self) -> IO[bytes]:
         if not self._source.is_remote:
-            return Path(self._source.where).open("rb")
+            return open_regular(self._source.where)
         try:
             filesystem, path = connect(self._source)
             return cast("IO[bytes]", filesystem.open(path, "rb"))

@@ -6,11 +6,13 @@ thousand for each request, where paths would ask for each object on its own.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
@@ -124,15 +126,20 @@ def objects_below(filesystem: AbstractFileSystem, root: str) -> dict[str, dict[s
             if info["type"] == "directory" and name != folder:
                 waiting.append(name)
             else:
-                found[name] = _target(filesystem, info) if info.get("islink") else info
+                found[name] = _target(filesystem, info, root) if info.get("islink") else info
     return found
 
 
-def _target(filesystem: AbstractFileSystem, link: dict[str, Any]) -> dict[str, Any]:
+def _target(filesystem: AbstractFileSystem, link: dict[str, Any], root: str) -> dict[str, Any]:
+    """What a link leads to; the link itself, of kind "other", if it is nothing to be read."""
     try:
-        return dict(filesystem.info(link["name"]))
-    except OSError:  # it leads nowhere; its kind stays "other"
+        target = dict(filesystem.info(link["name"]))
+    except OSError:  # it leads nowhere
         return link
+    if isinstance(filesystem, LocalFileSystem) and target["type"] == "file":
+        place, within = Path(link["name"]).resolve(), Path(root).resolve()
+        return target if place.is_relative_to(within) else link
+    return target
 
 
 def unreachable(source: Source, error: Exception) -> SourceError:
