@@ -1,7 +1,7 @@
 """List and read a folder source; nothing here changes the source."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from stat import S_ISREG
 
@@ -10,6 +10,7 @@ from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
     FoundFile,
     UnreadableError,
+    WholeListing,
     is_wanted,
     open_regular,
     read_capped,
@@ -17,10 +18,8 @@ from rag_assets.sources.found import (
 )
 
 
-class FolderListing:
+class FolderListing(WholeListing):
     """A folder; its files' states are size and mtime, as rsync and git decide it."""
-
-    notices: Sequence[str] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -28,12 +27,6 @@ class FolderListing:
     def files(self) -> Sequence[FoundFile]:
         """Every file of the folder; see ``list_folder``."""
         return [*list_folder(self._source)]
-
-    def examine(
-        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
-    ) -> Sequence[FoundFile]:
-        """The files as listed: their stat says it all."""
-        return files
 
     def read(self, file: FoundFile) -> bytes:
         """The file's bytes."""
@@ -94,12 +87,7 @@ def _found(source: Source, path: Path, relative: str, root: str) -> FoundFile:
 
 
 def _looked_at(path: Path, root: str) -> tuple[os.stat_result | None, str | None]:
-    """A file's stat, as far as it can be had, and why the file is not to be read.
-
-    Args:
-        path: of the file, or of a link to it.
-        root: of the source, without links: what a link leads to has to be below it.
-    """
+    """A file's stat, if it can be had, and why it is not to be read; ``root`` has no links."""
     try:
         if not Path(os.path.realpath(path)).is_relative_to(root):
             return None, "is a link that leads out of the source's folder"

@@ -82,6 +82,18 @@ class Listing(Protocol):
         """
 
 
+class WholeListing:
+    """A listing that tells all that there is to tell of its files: stats, CRCs or ETags."""
+
+    notices: Sequence[str] = ()
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Sequence[FoundFile]:
+        """The files as listed."""
+        return files
+
+
 def is_wanted(relative: str, source: Source) -> bool:
     """Whether the source's patterns take a path below its root."""
 

@@ -18,6 +18,7 @@ from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
     FoundFile,
     UnreadableError,
+    WholeListing,
     is_hidden,
     is_wanted,
     read_capped,
@@ -30,10 +31,8 @@ ETAGS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "crc32c")
 MODIFIED = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
-class ObjectStoreListing:
+class ObjectStoreListing(WholeListing):
     """Objects below a prefix; a state is the ETag, or size and mtime where there is none."""
-
-    notices: Sequence[str] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -56,12 +55,6 @@ class ObjectStoreListing:
         found = (self._found(root, key, info) for key, info in sorted(objects.items()))
         return [file for file in found if file is not None]
 
-    def examine(
-        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
-    ) -> Sequence[FoundFile]:
-        """The files as listed: the listing has their ETags."""
-        return files
-
     def read(self, file: FoundFile) -> bytes:
         """The object's bytes; a connection that fails ends the refresh, and deletes nothing."""
         if self._filesystem is None:
@@ -77,7 +70,8 @@ class ObjectStoreListing:
             raise unreachable(self._source, error) from error
 
     def _found(self, root: str, key: str, info: Mapping[str, Any]) -> FoundFile | None:
-        relative = key.removeprefix(root.rstrip("/") + "/") if key != root else _last(key)
+        folder = root.rpartition("/")[0] if key == root else root.rstrip("/")
+        relative = key.removeprefix(f"{folder}/")
         marks_folder = info.get("type") == "directory" or relative.endswith("/")
         if marks_folder or is_hidden(relative) or not is_wanted(relative, self._source):
             return None
@@ -167,7 +161,3 @@ def modified_ns(info: Mapping[str, Any]) -> int:
     if isinstance(value, datetime):
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return since_1970_ns(value) or 0
-
-
-def _last(key: str) -> str:
-    return key.rsplit("/", 1)[-1]
