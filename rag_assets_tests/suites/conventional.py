@@ -28,9 +28,9 @@ from rag_assets.chunks.chunking import embedded_text
 from rag_assets.documents import stage as normalise
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.embeddings import stage as embed
+from rag_assets.index.rows import schema_of
 from rag_assets.index.search import IndexReader
 from rag_assets.index.search_indexes import index_table
-from rag_assets.index.stage import schema_of
 from rag_assets.lake import generations
 from rag_assets.lake.delta import StageTable
 from rag_assets.lake.generations import INDEX, Generation
