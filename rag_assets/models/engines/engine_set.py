@@ -1,8 +1,8 @@
 """EngineSet: starts the vLLM engines of a profile, keeps them alive, stops them.
 
-Engines start one after another: on a GPU two that start at once mis-measure each other's memory
-(vllm#14376, vllm#9198); on a CPU it takes no longer than all at once (figures in launcher.py), and
-the first ones are ready much earlier.
+Engines start one after another. On a GPU each measures the memory that is free before and after it
+has loaded, and takes what another one takes meanwhile for its own. On a CPU it takes no longer than
+all at once (figures in launcher.py), and the first ones are ready much earlier.
 """
 
 import json
