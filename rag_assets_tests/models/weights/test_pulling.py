@@ -149,6 +149,14 @@ def test_pull_joins_in_part_order_and_leaves_only_models(
     assert [p for p in (cache / "models").iterdir() if p.suffix == ".partial"] == []
 
 
+def test_only_the_roles_that_are_wanted_are_pulled(
+    profile: Profile, index: Path, tmp_path: Path
+) -> None:
+    weights.pull(profile, tmp_path, ["embedder"], progress=quiet, download=Index(index))
+    pulled = [role for role, spec in profile.roles.items() if weights.is_pulled(spec, tmp_path)]
+    assert pulled == ["embedder"]
+
+
 def test_second_pull_downloads_nothing(
     profile: Profile, index: Path, tmp_path: Path, no_conversion: list[bytes]
 ) -> None:
