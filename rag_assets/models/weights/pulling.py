@@ -41,7 +41,7 @@ from rag_assets.models.profiles import (
 )
 from rag_assets.models.weights import wheels
 
-# bf16.N and its like follow formats.FORMATS, which takes numpy to import
+# Raise the number when what a conversion writes changes: caches are then made again.
 FORMAT_VERSIONS: Mapping[Format, str] = {
     "bf16": "bf16.1",
     "w8a8": "w8a8.1",
@@ -174,14 +174,8 @@ def _require_space(specs: Iterable[ModelSpec], cache_dir: Path) -> None:
 
 def _convert(source: Path, folder: Path, form: Format, progress: Callable[[float], None]) -> None:
     """Run the conversion in a process of its own, so that its memory is given back."""
-    command = [
-        sys.executable,
-        "-m",
-        "rag_assets.models.weights.conversion",
-        str(source),
-        str(folder),
-        form,
-    ]
+    module = "rag_assets.models.weights.conversion"
+    command = [sys.executable, "-m", module, str(source), str(folder), form]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
