@@ -193,7 +193,7 @@ def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) ->
         EngineUnavailableError: texts are new and the embedder does not answer.
     """
     model = value_hash(["gate", embedder.model_id, embedder.revision])
-    found = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
+    found, _ = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
     return [found[text_hash(text)] for text in texts]
 
 

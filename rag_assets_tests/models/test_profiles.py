@@ -72,6 +72,7 @@ def test_every_shipped_profile_loads_with_all_roles(name: str) -> None:
     for role, spec in profile.roles.items():
         assert spec.role == role
         assert spec.licence
+        assert spec.served_name.split("-")[0] in spec.model_id.lower()
         assert len(spec.revision) in (40, 64)
         assert (spec.dimension is not None) == (role == "embedder")
         assert spec.url.startswith("http://127.0.0.1:")
@@ -82,7 +83,7 @@ def test_gpu_flags_are_the_articles() -> None:
     assert {role: " ".join(spec.flags) for role, spec in roles.items()} == GPU_FLAGS
     assert {role: spec.served_name for role, spec in roles.items()} == {
         "llm": "qwen3-14b",
-        "slm": "qwen3-3b",
+        "slm": "qwen2.5-3b",
         "embedder": "bge-emb",
     }
     assert all(isinstance(spec.source, HubSnapshot) for spec in roles.values())
@@ -116,15 +117,17 @@ def test_environment_chooses_profile_and_ports(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("lock",), "tpu", "lock must be cpu or gpu"),
-        (("launch",), "thread", "launch must be fork or exec"),
-        (("roles", "slm", "format"), "gguf", "must be one of bf16, w8a8, w4a16, as-is, got 'gguf'"),
-        (("roles", "slm", "format"), "as-is", "got as-is of wheel-parts"),
+        (("lock",), "tpu", "profile cpu: lock: .* 'cpu' or 'gpu', got 'tpu'"),
+        (("launch",), "thread", "launch: .* 'fork' or 'exec', got 'thread'"),
+        (("roles",), [], "expected a profile with the entries environment and roles"),
+        (("roles", "judge"), {}, r"roles.judge.*'slm', 'llm' or 'embedder', got 'judge'"),
+        (("roles", "slm", "format"), "gguf", "slm.format: .*'bf16', 'w8a8', .* got 'gguf'"),
+        (("roles", "slm", "format"), "as-is", "roles.slm: .*got as-is of wheel-parts"),
         (("roles", "embedder", "format"), "bf16", "got bf16 of wheel-folder"),
-        (("roles", "slm", "flags"), ["--dtype", "bfloat16"], "must set --max-model-len"),
+        (("roles", "slm", "flags"), ["--dtype", "bfloat16"], "roles.slm: .*set --max-model-len"),
         (("roles", "slm", "dimension"), 3, "and only it, states its dimension"),
-        (("roles", "slm", "source", "kind"), "ftp", "source kind must be"),
-        (("roles", "slm", "source", "size_bytes"), "big", "malformed"),
+        (("roles", "slm", "source", "kind"), "ftp", "slm.source: .*'ftp'.*'wheel-folder', 'hub'"),
+        (("roles", "slm", "source", "size_bytes"), "big", "size_bytes: .*integer.*got 'big'"),
     ],
 )
 def test_bad_entries_are_named(
@@ -242,8 +245,15 @@ def test_weights_that_come_as_they_are_have_no_other_format() -> None:
 
 def test_missing_entry_is_named(cpu_data: dict[str, Any]) -> None:
     del cpu_data["roles"]["llm"]["served_name"]
-    with pytest.raises(ProfileError, match="profile cpu: the entry 'served_name' is missing"):
+    with pytest.raises(ProfileError, match=r"profile cpu: the entry roles.llm.served_name is"):
         parse_profile(cpu_data)
+
+
+def test_numbers_need_no_quotes(cpu_data: dict[str, Any]) -> None:
+    slm = cpu_data["roles"]["slm"]
+    slm["flags"] = [int(flag) if flag.isdigit() else flag for flag in slm["flags"]]
+    cpu_data["environment"]["KMP_TPAUSE"] = 0
+    assert parse_profile(cpu_data).spec("slm") == load_profile("cpu").spec("slm")
 
 
 def test_missing_role_is_named(cpu_data: dict[str, Any]) -> None:

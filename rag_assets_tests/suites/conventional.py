@@ -405,7 +405,7 @@ class _Vectors:
         self.n_cut += sum(len(a) < len(b) for a, b in zip(seen, texts, strict=True))
         hashes = [text_hash(text) for text in seen]
         by_hash = dict(zip(hashes, seen, strict=True))
-        found = embed.vectors(self._cached, by_hash, self.embedder, self.model)
+        found, _ = embed.vectors(self._cached, by_hash, self.embedder, self.model)
         return [found[key] for key in hashes]
 
 

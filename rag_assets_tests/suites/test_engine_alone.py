@@ -15,7 +15,6 @@ from rag_assets.models.profiles import (
     Precision,
     Profile,
     computed_in,
-    dtype_of,
     in_format,
     load_profile,
     servable,
@@ -26,7 +25,7 @@ from rag_assets_tests.conftest import Engines
 from rag_assets_tests.models.engines.test_engine_set import FAILS, SERVER, gone, running
 from rag_assets_tests.models.weights.test_conversion import write_gguf
 from rag_assets_tests.suites import engine_alone
-from rag_assets_tests.suites.engine_alone import serving, serving_embedder
+from rag_assets_tests.suites.engine_alone import dtype_of, serving, serving_embedder
 
 
 def pulled(tmp_path: Path, precision: Precision) -> Profile:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Unpack
 
 import httpx
 import numpy as np
@@ -18,7 +18,13 @@ from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.models.profiles import ModelSpec, Profile, Role
-from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatRole, Completion, Message
+from rag_assets.models.protocols import (
+    CHAT_TIMEOUT_S,
+    ChatOptions,
+    ChatRole,
+    Completion,
+    Message,
+)
 from rag_assets.models.weights.pulling import require_pulled
 
 EMBED_BATCH = 32
@@ -46,37 +52,28 @@ class HttpChatModel:
     def _tokenizer(self) -> Tokenizer:
         return self._load_tokenizer()
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = CHAT_TIMEOUT_S,
-        prefix: str = "",
-        thinking: bool = False,
-        cache_salt: str = "",
-    ) -> Completion:
-        """See :class:`ChatModel`. A prefix cannot be combined with a schema (ValueError)."""
-        if prefix and json_schema is not None:
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
+        """See :class:`ChatModel`."""
+        prefix, schema = options.get("prefix"), options.get("json_schema")
+        if prefix and schema is not None:
             raise ValueError("a prefix cannot be continued under a json_schema; ask again")
         body: dict[str, Any] = {
             "model": self._served_name,
             "messages": [dict(message) for message in messages],
-            "max_tokens": max_tokens,
-            "temperature": temperature,
+            "max_tokens": options["max_tokens"],
+            "temperature": options.get("temperature", 0.0),
             "logprobs": True,
-            "chat_template_kwargs": {"enable_thinking": thinking},
+            "chat_template_kwargs": {"enable_thinking": options.get("thinking", False)},
         }
-        if cache_salt:
-            body["cache_salt"] = cache_salt
+        if salt := options.get("cache_salt"):
+            body["cache_salt"] = salt
         if prefix:
             body["messages"].append({"role": "assistant", "content": prefix})
             body |= {"add_generation_prompt": False, "continue_final_message": True}
-        if json_schema is not None:
-            schema = {"name": "answer", "schema": dict(json_schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if schema is not None:
+            named = {"name": "answer", "schema": dict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        timeout_s = options.get("timeout_s", CHAT_TIMEOUT_S)
         started = time.perf_counter()
         answer = self._http.post("/v1/chat/completions", body, timeout_s)
         return _completion(answer, time.perf_counter() - started)
@@ -175,29 +172,12 @@ class _Http:
         return answer
 
 
-@overload
 def connect(
     profile: Profile, state_dir: Path, cache_dir: Path, role: ChatRole, *, started: bool = True
-) -> HttpChatModel: ...
+) -> HttpChatModel:
+    """The client of the chat engine that runs for ``role``.
 
-
-@overload
-def connect(
-    profile: Profile,
-    state_dir: Path,
-    cache_dir: Path,
-    role: Literal["embedder"],
-    *,
-    started: bool = True,
-) -> HttpEmbedder: ...
-
-
-def connect(
-    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, *, started: bool = True
-) -> HttpChatModel | HttpEmbedder:
-    """The client of the engine that runs for ``role``.
-
-    Reads the state file and the tokenizer; the engine itself is asked at the first request.
+    Reads the state file; the engine itself is asked at the first request.
 
     Args:
         profile: says which model serves the role.
@@ -211,6 +191,22 @@ def connect(
         EngineUnavailableError: none was started, or it serves another model than the profile's.
         NotPulledError: the tokenizer is not in the cache.
     """
+    spec, folder, url = _place(profile, state_dir, cache_dir, role, started)
+    return HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
+
+
+def connect_embedder(
+    profile: Profile, state_dir: Path, cache_dir: Path, *, started: bool = True
+) -> HttpEmbedder:
+    """:func:`connect` for the role that embeds."""
+    spec, folder, url = _place(profile, state_dir, cache_dir, "embedder", started)
+    return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
+
+
+def _place(
+    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, started: bool
+) -> tuple[ModelSpec, Path, str]:
+    """Which model serves a role, the folder with its tokenizer, and the engine's address."""
     spec = profile.spec(role)
     state = read_states(state_dir).get(role)
     if state is None and started:
@@ -226,10 +222,7 @@ def connect(
             f"{spec.model_id} as {spec.served_name}; run `rag down`, then `rag up`"
         )
     folder = require_pulled(spec, cache_dir)
-    url = spec.url if state is None else state.url
-    if role == "embedder":
-        return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
-    return HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
+    return spec, folder, spec.url if state is None else state.url
 
 
 def unavailable(role: Role, where: str) -> EngineUnavailableError:
