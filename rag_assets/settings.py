@@ -143,8 +143,13 @@ def load_settings() -> Settings:
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
         runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
         definitions=_place(env, "RAG_DEFINITIONS", DEFINITIONS),
-        models={role: env[name] for role, name in MODELS.items() if env.get(name)},
+        models=named_models(),
     )
+
+
+def named_models() -> dict[str, str]:
+    """Role -> the name of what serves it instead of an engine; no home is needed to read it."""
+    return {role: name for role, of in MODELS.items() if (name := os.environ.get(of))}
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, *, least: int) -> int:

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
-from rag_assets.models.clients.openai_http import HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.clients.openai_http import (
+    HttpChatModel,
+    HttpEmbedder,
+    connect,
+    connect_embedder,
+)
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profile_files import active_profile, load_profile
@@ -53,7 +58,7 @@ class Engines:
         return connect(self.profile, self.state_dir, self.cache_dir, role)
 
     def embedder(self) -> HttpEmbedder:
-        return connect(self.profile, self.state_dir, self.cache_dir, "embedder")
+        return connect_embedder(self.profile, self.state_dir, self.cache_dir)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from rag_assets.answers.repair import Generated, generate
 from rag_assets.answers.routing import Route
 from rag_assets.answers.usage import Usage, add_usage
 from rag_assets.index.search import Hit, IndexReader
-from rag_assets.lake.generations import live_generation
+from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.identity import row_id
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
@@ -84,6 +84,23 @@ class Check(Protocol):
         self, answer: str, passages: Sequence[Passage], question: str, *, min_support: float
     ) -> Grounded:
         """What of the answer holds."""
+
+
+def require_embedder_of(generation: Generation, embedder: Embedder) -> None:
+    """Refuse an embedder whose vectors mean nothing to a generation.
+
+    Raises:
+        LakeError: the generation was made with another one.
+    """
+    made_with = generation.models.get("embedder", {})
+    given = {"model_id": embedder.model_id, "revision": embedder.revision}
+    if made_with and any(made_with.get(name) != said for name, said in given.items()):
+        raise LakeError(
+            f"generation {generation.id} was embedded with {made_with.get('model_id')} at "
+            f"{made_with.get('revision')}, and the embedder here is {given['model_id']} at "
+            f"{given['revision']}, whose vectors mean nothing to it; use the other one (the "
+            "profile that it was made with), or refresh with this one first"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +176,7 @@ class Answerer:
                 f"no generation is live in {store.uri} yet, so nothing can be answered; refresh it "
                 "first (`rag refresh`)"
             )
-        made_by = generation.models.get("embedder", {})
-        given = {"model_id": models.embedder.model_id, "revision": models.embedder.revision}
-        if made_by and made_by != given:
-            raise LakeError(
-                f"the index {generation.id} was made with the embedder {made_by['model_id']} at "
-                f"{made_by['revision']}, and {given['model_id']} at {given['revision']} was given, "
-                "whose vectors mean nothing to it; give that one, or refresh with this one first"
-            )
+        require_embedder_of(generation, models.embedder)
         with leasing(store, generation.id):
             reader = IndexReader(store, generation)
             yield cls(reader, models.slm, models.llm, models.embedder, **fields)

@@ -91,9 +91,7 @@ class Postings:
     def sharing(self, owner: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Later owners that share keys with this one, and how many; both (k,).
 
-        Args:
-            owner: of whom.
-            wanted: who may be in the result, (n,) bool.
+        ``wanted``, (n,) bool, says who may be in the result.
         """
         keys = self._keys[self._owner_starts[owner] : self._owner_starts[owner + 1]]
         starts = self._key_starts[keys]
@@ -138,11 +136,7 @@ def contained_candidates(
 ) -> np.ndarray:
     """Later owners, ascending, that may contain this one or be contained in it.
 
-    Args:
-        postings: of sketches.
-        owner: of whom.
-        wanted: who may be in the result, (n,) bool.
-        share: of the smaller one's sampled hashes that both must hold, in [0, 1].
+    Both must hold this ``share``, in [0, 1], of the smaller one's sampled hashes.
     """
     others, counts = postings.sharing(owner, wanted)
     smaller = np.minimum(postings.n_keys[others], postings.n_keys[owner])

@@ -12,8 +12,7 @@ from rag_assets.documents import stage as normalise
 from rag_assets.documents.signatures import N_BANDS, shingles
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.grouping import preference
-from rag_assets.lake.identity import data_version
-from rag_assets.lake.store import LakeStore, scan
+from rag_assets.lake.store import LakeStore
 
 _COLUMNS = ("document_id", "uri", "text_hash", "flags")
 _PLACE = {"partition": pa.int32(), "row": pa.uint64()}
@@ -87,11 +86,7 @@ class Corpus:
 
 
 def load_corpus(tables: Sequence[Table]) -> Corpus:
-    """Read the names and places of all documents.
-
-    Args:
-        tables: the partitions of ``documents``.
-    """
+    """Read the names and places of all documents from the partitions of their table."""
     rows = _in_order_of_preference(_scan(tables))
     codes = rows["text_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
     _, first, text_of = np.unique(codes, return_index=True, return_inverse=True)
@@ -105,17 +100,6 @@ def open_documents(store: LakeStore) -> dict[str, Table]:
         for partition in store.partitions(normalise.TABLE.name)
     }
     return {partition: table for partition, table in opened.items() if table is not None}
-
-
-def state_of(table: Table) -> list[int | str]:
-    """What changes when a partition's documents do: version, and hash of ids and row hashes.
-
-    The version alone would not do: a table that was removed and made anew counts from 1 again. Nor
-    would the hash: bands do not enter the row hashes.
-    """
-    rows = scan(table, columns=["document_id", "row_hash"]).to_pydict()
-    content = data_version(zip(rows["document_id"], rows["row_hash"], strict=True))
-    return [int(table.version), content]
 
 
 def _scan(tables: Sequence[Table]) -> dict[str, pa.ChunkedArray]:

@@ -33,15 +33,11 @@ _SAMPLED_SHARE = CONTAINED_THRESHOLD / 2
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Which text represents which among n distinct texts, in order of preference.
+    """Which text represents which among n distinct texts, in order of preference."""
 
-    Attributes:
-        leader: position of the text that stands for each, its own if it stands; (n,) int64.
-        similarity: Jaccard with the leader, 1 with itself; (n,) float32.
-    """
-
+    # position of the text that stands for each, its own if it stands; (n,) int64
     leader: np.ndarray
-    similarity: np.ndarray
+    similarity: np.ndarray  # Jaccard with the leader, 1 with itself; (n,) float32
 
     @property
     def stands(self) -> np.ndarray:
@@ -66,10 +62,8 @@ def preference(documents: pa.Table) -> pa.Array:
 
     First those without quality flags, then the least nested uri, then the shortest without its
     ending, then the first by name. A copy usually lies deeper or has a longer name
-    ("archive/2023/copy-of-x") than its original; which format it has does not tell.
-
-    Args:
-        documents: n rows with ``uri`` and ``flags``.
+    ("archive/2023/copy-of-x") than its original; which format it has does not tell. ``documents``
+    are n rows with ``uri`` and ``flags``.
     """
     keys = pa.table(
         {
@@ -91,10 +85,7 @@ def group_near(near: Postings, n_texts: int, verifier: Verifier) -> Grouping:
     has more than ``MOST_IN_VAIN`` candidates, those that share few bands are compared only while
     such that share more were duplicates.
 
-    Args:
-        near: the texts by their bands; positions in order of preference.
-        n_texts: distinct texts.
-        verifier: over the same texts.
+    Positions in ``near``, the texts by their bands, are in order of preference.
     """
     grouping = Grouping(np.arange(n_texts), np.ones(n_texts, dtype=np.float32))
     free = np.ones(n_texts, dtype=bool)
@@ -123,12 +114,7 @@ def find_related(
     """Pairs of standing texts that are similar, or of which one contains the other; sorted.
 
     Of one text's similar ones among those after it the ``MOST_SIMILAR`` likeliest are looked at.
-
-    Args:
-        near: all texts by their bands.
-        sampled: the standing ones by their sketches.
-        grouping: of the same texts.
-        verifier: over the same texts.
+    ``near`` has all texts by their bands, ``sampled`` the standing ones by their sketches.
     """
     stands = grouping.stands
 

@@ -1,9 +1,8 @@
 """Stage 2, the part that looks at all partitions: bring the table ``duplicates`` up to date.
 
-The cost of a run depends on what changed. If no documents table changed, only ids and hashes are
-read. If one did, the ids, bands and sketches of all documents are read and candidates are found
-again by sorting (3 processor seconds for 100,000 documents, 34 for a million). Only pairs with a
-new text are compared.
+The cost of a run depends on what changed. If no documents table changed, none is read. If one did,
+the ids, bands and sketches of all documents are read and candidates are found again by sorting (3
+processor seconds for 100,000 documents, 34 for a million). Only pairs with a new text are compared.
 
 A record says what the tables were made from. It is emptied before the first table is written and
 written last, so a run that was killed in between is never taken for a finished one.
@@ -20,7 +19,7 @@ from lancedb.table import Table as LanceTable
 
 from rag_assets.documents import signatures
 from rag_assets.duplicates.candidates import Postings
-from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents, state_of
+from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents
 from rag_assets.duplicates.grouping import (
     CONTAINED_THRESHOLD,
     NEAR_THRESHOLD,
@@ -33,17 +32,15 @@ from rag_assets.duplicates.grouping import (
 from rag_assets.duplicates.verifying import VERIFIED_PAIRS, Verifier
 from rag_assets.lake.figures import Outcome, Table
 from rag_assets.lake.identity import data_version
-from rag_assets.lake.schemas import TEXT, required
-from rag_assets.lake.store import GLOBAL, LakeStore
+from rag_assets.lake.schemas import TEXT, required, texts
+from rag_assets.lake.store import GLOBAL, LakeStore, state_of
 
 VERSION = "2"
 
 DUPLICATES: Final = pa.schema(
     [
         required("document_id", TEXT),  # the alias
-        required("uri", TEXT),
-        required("canonical_id", TEXT),
-        required("canonical_uri", TEXT),
+        *texts("uri", "canonical_id", "canonical_uri"),
         required("kind", TEXT),  # exact | near
         required("similarity", pa.float32()),  # Jaccard of word 3-shingles with the canonical
     ]
@@ -52,9 +49,7 @@ DUPLICATES: Final = pa.schema(
 RELATED_DOCUMENTS: Final = pa.schema(  # pairs that both stand, neither for the other
     [
         required("document_id", TEXT),  # the one with fewer shingles
-        required("uri", TEXT),
-        required("related_id", TEXT),
-        required("related_uri", TEXT),
+        *texts("uri", "related_id", "related_uri"),
         required("kind", TEXT),  # similar | contained
         required("similarity", pa.float32()),  # Jaccard of their shingles
         required("containment", pa.float32()),  # share of the document's shingles in the related
@@ -69,27 +64,16 @@ STATE = "duplicates"  # record: what the tables were made from
 
 @dataclass(frozen=True, slots=True)
 class CollapseReport:
-    """What the stage found, and what it took.
+    """What the stage found, and what it took."""
 
-    Attributes:
-        n_documents: of all partitions.
-        by_kind: aliases by kind, exact or near.
-        by_relation: related pairs by kind, similar or contained.
-        changed: aliases that appeared, vanished or moved.
-        n_pairs: pairs of texts whose similarity the result rests on.
-        n_verified: of these, compared in this run.
-        n_read: texts read in this run.
-        data_version: of the aliases; related pairs do not enter, nothing downstream uses them.
-    """
-
-    n_documents: int
-    by_kind: dict[str, int]
-    by_relation: dict[str, int]
-    changed: int
-    n_pairs: int
-    n_verified: int
-    n_read: int
-    data_version: str
+    n_documents: int  # of all partitions
+    by_kind: dict[str, int]  # aliases by kind, exact or near
+    by_relation: dict[str, int]  # related pairs by kind, similar or contained
+    changed: int  # aliases that appeared, vanished or moved
+    n_pairs: int  # pairs of texts whose similarity the result rests on
+    n_verified: int  # of these, compared in this run
+    n_read: int  # texts read in this run
+    data_version: str  # of the aliases; related pairs do not enter, nothing downstream uses them
 
 
 def collapse_duplicates(store: LakeStore, version: str = VERSION) -> CollapseReport:
@@ -102,7 +86,8 @@ def collapse_duplicates(store: LakeStore, version: str = VERSION) -> CollapseRep
         return replace(report, changed=0, n_verified=0, n_read=0)
     is_same_code = state.get("made_from", {}).get("code") == made_from["code"]
     store.put_record(STATE, {"made_from": {"code": made_from["code"]}} if is_same_code else {})
-    report = _collapse(store, opened, _known_pairs(store) if is_same_code else None)
+    known = store.read(PAIRS, columns=VERIFIED_PAIRS.names) if is_same_code else None
+    report = _collapse(store, opened, known)
     store.put_record(STATE, {"made_from": made_from, "report": asdict(report)})
     return report
 
@@ -162,10 +147,6 @@ def _made_from(opened: Mapping[str, LanceTable], version: str) -> dict[str, Any]
 
 def _have_all(store: LakeStore) -> bool:
     return all(store.table(name) is not None for name in (ALIASES, RELATED))
-
-
-def _known_pairs(store: LakeStore) -> pa.Table | None:
-    return store.read(PAIRS, columns=VERIFIED_PAIRS.names)
 
 
 def _collapse(
@@ -235,13 +216,10 @@ def _related_rows(corpus: Corpus, related: list[Related]) -> pa.Table:
         )
         for positions in ([pair.small for pair in related], [pair.large for pair in related])
     ]
-    figures = [
-        [pair.kind for pair in related],
-        [pair.similarity for pair in related],
-        [pair.containment for pair in related],
-    ]
     columns = [*ends[0].columns, *ends[1].columns]
-    fields = list(RELATED_DOCUMENTS)[len(columns) :]
-    columns += [pa.array(values, f.type) for values, f in zip(figures, fields, strict=True)]
+    columns += [
+        pa.array([getattr(pair, field.name) for pair in related], field.type)
+        for field in list(RELATED_DOCUMENTS)[len(columns) :]
+    ]
     rows = pa.table(columns, schema=RELATED_DOCUMENTS)
     return rows.sort_by([("document_id", "ascending"), ("related_id", "ascending")])

@@ -1,7 +1,7 @@
 """True similarity of candidate pairs: read once, kept between runs, texts held only a few."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,17 +31,11 @@ ReadShingles = Callable[[Sequence[int]], Sequence[np.ndarray]]
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """What one document's shingles share with those of k others, each (k,).
+    """What one document's shingles share with those of k others, each (k,)."""
 
-    Attributes:
-        own: distinct shingles of the one.
-        others: distinct shingles of each other.
-        shared: shingles that both have.
-    """
-
-    own: np.ndarray
-    others: np.ndarray
-    shared: np.ndarray
+    own: np.ndarray  # distinct shingles of the one
+    others: np.ndarray  # distinct shingles of each other
+    shared: np.ndarray  # shingles that both have
 
     @property
     def jaccard(self) -> np.ndarray:
@@ -139,12 +133,7 @@ class Verifier:
         self._shingled.of(positions[:TEXTS_AT_ONCE])
 
     def compare(self, position: int, others: np.ndarray) -> Overlaps:
-        """What a text shares with later ones.
-
-        Args:
-            position: of the one.
-            others: positions of the others, each greater, (k,).
-        """
+        """What a text shares with later ones, by their positions, (k,)."""
         at, known = self._find(position, others)
         rows = np.empty((len(others), 4), dtype=np.int64)
         rows[known] = self._rows[at[known]]
@@ -160,8 +149,8 @@ class Verifier:
         (own,) = self._shingled.of([position])
         counts = [
             (len(own), len(hashes), n_shared(own, hashes))
-            for some in _batched(others.tolist())
-            for hashes in self._shingled.of(some)
+            for start in range(0, len(others), TEXTS_AT_ONCE)
+            for hashes in self._shingled.of(others[start : start + TEXTS_AT_ONCE].tolist())
         ]
         return np.column_stack([keys, np.array(counts, dtype=np.int64)])
 
@@ -179,8 +168,3 @@ class Verifier:
         left, right = np.divmod(rows[:, 0], max(len(self._hashes), 1))
         hashes = [self._hashes.take(pa.array(positions)) for positions in (left, right)]
         return pa.table([*hashes, *rows[:, 1:].T], schema=VERIFIED_PAIRS)
-
-
-def _batched(positions: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(positions), TEXTS_AT_ONCE):
-        yield positions[start : start + TEXTS_AT_ONCE]

@@ -61,7 +61,7 @@ def embed(
         where=f"chunk_id IN ({quoted(ids)})",
     )
     texts = {c["embedded_hash"]: embedded_text(c["header"], c["text"]) for c in found}
-    vector_of, made = _vectors(store, texts, embedder, fingerprint)
+    vector_of, made = vectors(store, texts, embedder, fingerprint)
     sizes = {chunk["embedded_hash"]: chunk["n_tokens"] for chunk in found}
     meter(sum(sizes[digest] for digest in made))
     rows = [
@@ -95,7 +95,7 @@ def _check(made: np.ndarray, expected: tuple[int, int], embedder: Embedder) -> N
 
 def vectors(
     store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """Vectors of texts by their hashes, out of the lake's cache or newly made and kept there.
 
     Args:
@@ -103,14 +103,10 @@ def vectors(
         texts: by ``text_hash``.
         embedder: makes what is missing.
         model: hash of it, part of the cache's keys.
+
+    Returns:
+        The vectors, and the hashes of texts that the cache had not.
     """
-    return _vectors(store, texts, embedder, model)[0]
-
-
-def _vectors(
-    store: LakeStore, texts: Mapping[str, str], embedder: Embedder, model: str
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The vectors, and the hashes of texts that the cache had not."""
     keys = {digest: cache.key_of(digest, model) for digest in texts}
     known = cache.lookup(store, CACHE.name, list(keys.values()))
     missing = [digest for digest, key in keys.items() if key not in known]

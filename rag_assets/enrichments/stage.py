@@ -89,21 +89,6 @@ def parts(source: Source | None, embedder: Model, slm: Model) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Makers:
-    """The fingerprints of what is kept in the cache."""
-
-    of_type: str
-    of_description: str
-
-    @classmethod
-    def of(cls, wanted: Wanted, embedder: Model, slm: Model, version: str) -> "_Makers":
-        return cls(
-            value_hash(["type", version, configuration(Wanted(wanted.types)), *embedder, *slm]),
-            value_hash(["description", version, _of_description(), *slm]),
-        )
-
-
 def enrich(
     store: LakeStore,
     partition: str,
@@ -128,17 +113,18 @@ def enrich(
         EngineUnavailableError: documents are new and a model does not answer.
     """
     wanted = wanted_of(source) or Wanted(DOCUMENT_TYPES)
-    models = (embedder.model_id, embedder.revision), (slm.model_id, slm.revision)
-    makers = _Makers.of(wanted, *models, version)
+    small = slm.model_id, slm.revision
+    models = embedder.model_id, embedder.revision, *small
+    # the fingerprints of what is kept in the cache
+    of_type = value_hash(["type", version, configuration(Wanted(wanted.types)), *models])
+    of_description = value_hash(["description", version, _of_description(), *small])
     documents = _read(store, partition, ids)
     excerpts = list(dict.fromkeys(document.excerpt for document in documents))
     classifier = Classifier(wanted.types, embedder, slm)
-    types = _cached(store, excerpts, makers.of_type, DocumentType, classifier.classify)
+    types = _cached(store, excerpts, of_type, DocumentType, classifier.classify)
     words: Mapping[str, Description] = {}
     if wanted.is_described:
-        words = _cached(
-            store, excerpts, makers.of_description, Description, partial(_described, slm)
-        )
+        words = _cached(store, excerpts, of_description, Description, partial(_described, slm))
     rows = [_row(d, types[d.excerpt], words.get(d.excerpt, NOTHING)) for d in documents]
     return {TABLE.name: stage_rows(ENRICHMENTS, rows)}
 

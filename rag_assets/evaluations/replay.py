@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Unpack
 
 import psutil
 
 from rag_assets.evaluations.results import ModelUse
 from rag_assets.lake.identity import value_hash
-from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatModel, ChatRole, Completion, Message
+from rag_assets.models.protocols import ChatModel, ChatOptions, ChatRole, Completion, Message
 
 
 class CompletionCache:
@@ -196,21 +197,12 @@ class ReplayedChat:
         self.revision = model.revision
         self.max_model_len = model.max_model_len
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = CHAT_TIMEOUT_S,
-        prefix: str = "",
-        thinking: bool = False,
-        cache_salt: str = "",
-    ) -> Completion:
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
         """See :class:`ChatModel`; a call with a temperature is made each time."""
+        temperature = options.get("temperature", 0.0)
         asked = [
-            self._identity, [dict(m) for m in messages], max_tokens, json_schema, prefix, thinking
+            self._identity, [dict(m) for m in messages], options["max_tokens"],
+            options.get("json_schema"), options.get("prefix", ""), options.get("thinking", False),
         ]  # fmt: skip
         key = value_hash(asked)
         kept = None if temperature else self._cache.get(key)
@@ -219,18 +211,11 @@ class ReplayedChat:
             done = Completion(**kept)  # type: ignore[arg-type]
             self._meter.add(self.name, key, done, core_seconds, replayed=True)
             return done
+        if salt := options.get("cache_salt") or self._salt:
+            options["cache_salt"] = salt
         started = time.perf_counter()
         with self._clock.call() as spent:
-            done = self._model.complete(
-                messages,
-                max_tokens=max_tokens,
-                temperature=temperature,
-                json_schema=json_schema,
-                timeout_s=timeout_s,
-                prefix=prefix,
-                thinking=thinking,
-                **({"cache_salt": salt} if (salt := cache_salt or self._salt) else {}),
-            )
+            done = self._model.complete(messages, **options)
         done = replace(done, seconds=time.perf_counter() - started)
         if not temperature:
             self._cache.put(key, {**asdict(done), "core_seconds": spent()})

@@ -86,11 +86,6 @@ class Canary:
 def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Outcome:
     """Ask the candidate and the live generation; the figures stand in the candidate's record.
 
-    Args:
-        store: the lake.
-        cases: golden questions of all sources.
-        embedder: of the candidate.
-
     Raises:
         LakeError: there is no candidate.
         EngineUnavailableError: questions are new and the embedder does not answer.
@@ -198,7 +193,7 @@ def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) ->
         EngineUnavailableError: texts are new and the embedder does not answer.
     """
     model = value_hash(["gate", embedder.model_id, embedder.revision])
-    found = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
+    found, _ = vectors(store, {text_hash(text): text for text in texts}, embedder, model)
     return [found[text_hash(text)] for text in texts]
 
 
@@ -251,10 +246,7 @@ def _documents(reader: IndexReader, question: str, vector: np.ndarray) -> set[st
 def judge(candidate: Measured, live: Measured | None, *, n_unindexed: int) -> Verdict:
     """Compare a candidate with the stated minimum and with the live generation.
 
-    Args:
-        candidate: measured now.
-        live: the live generation measured now, on the same questions; None if none is live.
-        n_unindexed: rows that the candidate's text index does not cover.
+    Both are measured on the same questions; ``n_unindexed`` rows are not in its text index.
     """
     against = []
     if candidate.n_chunks == 0:

@@ -35,22 +35,15 @@ def _aliases(store: LakeStore) -> Aliases:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All partitions, as they are found before the index is written to.
+    """All partitions, as they are found before the index is written to."""
 
-    Attributes:
-        inputs: what their rows depend on. Those that the index knows and the lake no longer has
-            come last.
-        changed: those whose rows may have to change.
-        keeping: of these, those that wait, and the version of the index whose rows they keep.
-        states: of the tables of the others.
-        aliases: a copy whose canonical has no row, and will get none, is none: its text would be
-            nowhere.
-    """
-
+    # What their rows depend on; those that the index knows and the lake no longer has come last.
     inputs: dict[str, dict[str, str]]
-    changed: Set[str]
+    changed: Set[str]  # those whose rows may have to change
+    # Those of them that wait, and the version of the index whose rows they keep.
     keeping: dict[str, Table | None]
-    states: dict[str, list[str]]
+    states: dict[str, list[str]]  # of the tables of the others
+    # A copy whose canonical has no row, and will get none, is none: its text would be nowhere.
     aliases: Aliases
 
 
@@ -63,12 +56,8 @@ def look_at(
 ) -> State:
     """Look at all partitions.
 
-    Args:
-        store: the lake.
-        index: the stage that makes the rows.
-        known: partition -> what its rows in the index were made of; empty where a build was killed.
-        stood: the index as it is.
-        was: the index as the candidate has it, None where there is none.
+    ``known`` are partitions, each with what its rows in the index were made of; empty where a build
+    was killed. ``stood`` is the index as it is, ``was`` as the candidate has it, if there is one.
     """
     aliases = _aliases(store)
     state = State({}, set(), {}, {}, aliases)

@@ -72,29 +72,25 @@ def promote(store: LakeStore, built: Generation) -> Promotion:
         LakeError: the candidate cannot be published.
     """
     with store.locked(LIVE):
-        return _promote(store, built)
+        pointer = live(store)
+        if pointer is not None and (reason := _why_not(store, pointer, built)):
+            return Promotion(pointer, False, reason)
+        return Promotion(publish(store, built), True, f"{built.id} is new and is live now.")
 
 
-def _promote(store: LakeStore, built: Generation) -> Promotion:
-    pointer = live(store)
-    published = generation_ids(store)
-    if pointer is not None:
-        current = load(store, pointer.generation_id)
-        if _stands_for(store, current, built):
-            reason = f"Nothing changed: {current.id} is live and has this content."
-            return Promotion(pointer, False, reason)
-        newest = load(store, published[-1])
-        if built.id < newest.id:
-            reason = f"{built.id} was built over: {newest.id} is newer and was published."
-            return Promotion(pointer, False, reason)
-        if newest.id <= pointer.newest and _stands_for(store, newest, built):
-            reason = (
-                f"Nothing changed since {newest.id}, which was taken out of service in favour of "
-                f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."
-            )
-            return Promotion(pointer, False, reason)
-    pointer = publish(store, built)
-    return Promotion(pointer, True, f"{built.id} is new and is live now.")
+def _why_not(store: LakeStore, pointer: Live, built: Generation) -> str | None:
+    current = load(store, pointer.generation_id)
+    if _stands_for(store, current, built):
+        return f"Nothing changed: {current.id} is live and has this content."
+    newest = load(store, generation_ids(store)[-1])
+    if built.id < newest.id:
+        return f"{built.id} was built over: {newest.id} is newer and was published."
+    if newest.id <= pointer.newest and _stands_for(store, newest, built):
+        return (
+            f"Nothing changed since {newest.id}, which was taken out of service in favour of "
+            f"{pointer.generation_id}. Run `rag rollback {newest.id}` to make it live again."
+        )
+    return None
 
 
 def _stands_for(store: LakeStore, published: Generation, built: Generation) -> bool:

@@ -1,7 +1,7 @@
 """Read one generation of the index: hybrid search and whole sections, on one pinned version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,11 @@ from lancedb.table import Table
 
 from rag_assets.index.fusion import reciprocal_rank_fusion
 from rag_assets.lake.generations import INDEX, Generation
-from rag_assets.lake.store import LakeError, LakeStore, quoted
+from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 
 N_CANDIDATES = 50  # hits taken from each of the two rankings before fusion
 N_GROUPS = 40  # of the vector index's some 8,192 vectors, read by a search: all of 300,000 rows
 REFINE = 2  # times as many are found by the index's rounded vectors, then ranked by the stored ones
-COLUMNS = [
-    "chunk_id", "partition", "document_id", "section_id", "section_ordinal", "ordinal", "uri",
-    "aliases", "title", "language", "heading_path", "page", "start", "end", "text",
-    "blocks", "document_type", "topics", "modified_at",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +50,18 @@ class IndexedChunk:
         )
 
 
+COLUMNS = [column.name for column in fields(IndexedChunk)]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found, with the evidence for it.
+    """A chunk found, with the evidence for it."""
 
-    Attributes:
-        chunk: what was found.
-        score: fused score (RRF), unitless; comparable within one search only.
-        similarity: cosine similarity to the question in [-1, 1]; None if only BM25 found it.
-        bm25: BM25 score; None if only the vector search found it.
-    """
-
-    chunk: IndexedChunk
-    score: float
+    chunk: IndexedChunk  # what was found
+    score: float  # fused score (RRF), unitless; comparable within one search only
+    # cosine similarity to the question in [-1, 1]; None if only BM25 found it
     similarity: float | None
-    bm25: float | None
+    bm25: float | None  # BM25 score; None if only the vector search found it
 
 
 def nearest(table: Table, vector: np.ndarray, n: int) -> LanceVectorQueryBuilder:
@@ -160,21 +152,19 @@ class IndexReader:
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
         """All chunks of these sections, in reading order, by section id."""
-        if not section_ids:
-            return {}
-        where = f"section_id IN ({quoted(section_ids)})"
         found: dict[str, list[IndexedChunk]] = {}
-        for row in self._table.search().where(where).select(self._columns).to_list():
-            found.setdefault(row["section_id"], []).append(_chunk(row))
+        for chunk in self._with("section_id", section_ids):
+            found.setdefault(chunk.section_id, []).append(chunk)
         return {key: sorted(rows, key=lambda c: c.ordinal) for key, rows in found.items()}
 
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
-        if not chunk_ids:
-            return {}
-        where = f"chunk_id IN ({quoted(chunk_ids)})"
-        rows = self._table.search().where(where).select(self._columns).to_list()
-        return {row["chunk_id"]: _chunk(row) for row in rows}
+        return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}
+
+    def _with(self, column: str, ids: Sequence[str]) -> list[IndexedChunk]:
+        where = f"{column} IN ({quoted(ids)})"
+        rows = scan(self._table, columns=self._columns, where=where).to_pylist() if ids else []
+        return [_chunk(row) for row in rows]
 
 
 def _chunk(row: dict[str, Any]) -> IndexedChunk:

@@ -57,15 +57,11 @@ Scope = Literal["partition", "corpus"]
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Where a stage keeps what a model made, so that it is never asked twice for the same.
+    """Where a stage keeps what a model made, so that it is never asked twice for the same."""
 
-    Attributes:
-        name: of the table.
-        column: of the stage's main table; with the fingerprint it makes the key of a cached value.
-            None: upkeep takes nothing out of this cache.
-    """
-
-    name: str
+    name: str  # of the table
+    # Of the stage's main table; with the fingerprint it makes the key of a cached value. None:
+    # upkeep takes nothing out of this cache.
     column: str | None = None
 
 
@@ -221,7 +217,10 @@ def refresh(
             )
             for t in tables
         }
-        stored = _stored(opened.values())
+        columns = ["input_id", "input_hash", "fingerprint"]
+        stored = origins(
+            row for one in opened.values() for row in scan(one, columns=columns).to_pylist()
+        )
         again = {key: ("", "") for key in retry() if key in stored}
         delta = diff(listed, stored | again, fingerprint)
         todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
@@ -265,11 +264,6 @@ def _is_superseded(stored: Table, table: StageTable, fingerprint: str) -> bool:
     if is_other_type or not (lacking or is_there.keys() - wanted.keys()):
         return False  # vectors of another length, say: a new lake is needed, and the user decides
     return not stored.count_rows(f"fingerprint = {quoted([fingerprint])}")
-
-
-def _stored(opened: Iterable[Table]) -> dict[str, tuple[str, str]]:
-    columns = ["input_id", "input_hash", "fingerprint"]
-    return origins(row for table in opened for row in scan(table, columns=columns).to_pylist())
 
 
 def origins(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, str]]:

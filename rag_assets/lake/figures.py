@@ -24,19 +24,12 @@ Value = bool | int | float | str | Table | Markdown
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a stage over the whole corpus did.
+    """What a stage over the whole corpus did."""
 
-    Attributes:
-        data_version: of what it holds now; the same when nothing changed.
-        figures: for a person.
-        notes: sentences for the log.
-        warnings: sentences for the log that ask for attention.
-    """
-
-    data_version: str
-    figures: Mapping[str, Value] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    warnings: Sequence[str] = ()
+    data_version: str  # of what it holds now; the same when nothing changed
+    figures: Mapping[str, Value] = field(default_factory=dict)  # for a person
+    notes: Sequence[str] = ()  # sentences for the log
+    warnings: Sequence[str] = ()  # sentences for the log that ask for attention
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,29 +20,19 @@ FOLDER = "generations"
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The manifest of one published (or candidate) state of the index.
+    """The manifest of one published (or candidate) state of the index."""
 
-    Attributes:
-        id: ``g<counter>-<8 hex digits of the content>``.
-        created_at: ISO 8601, UTC.
-        index_version: Lance version of ``chunk_index``.
-        data_version: hash of the index's rows; equal content, equal version.
-        models: role -> {"model_id", "revision"} that the rows were made with.
-        counts: rows and documents.
-        inputs: partition -> what was read from it (table versions), for the next delta.
-        evaluation: figures of the gate, empty until evaluated.
-        run_id: the Dagster run that built it.
-    """
-
-    id: str
-    created_at: str
-    index_version: int
-    data_version: str
+    id: str  # ``g<counter>-<8 hex digits of the content>``
+    created_at: str  # ISO 8601, UTC
+    index_version: int  # Lance version of ``chunk_index``
+    data_version: str  # hash of the index's rows; equal content, equal version
+    # role -> {"model_id", "revision"} that the rows were made with
     models: dict[str, dict[str, str]]
-    counts: dict[str, int]
+    counts: dict[str, int]  # rows and documents
+    # partition -> what was read from it (table versions), for the next delta
     inputs: dict[str, dict[str, str]]
-    run_id: str
-    evaluation: dict[str, Any] = field(default_factory=dict)
+    run_id: str  # the Dagster run that built it
+    evaluation: dict[str, Any] = field(default_factory=dict)  # the gate's; empty until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +131,7 @@ def publish(store: LakeStore, generation: Generation) -> Live:
 
 
 def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
-    """Make an older generation live again.
-
-    Args:
-        store: the lake.
-        generation_id: which one; None for the one before the live one.
+    """Make an older generation live again; without an id, the one before the live one.
 
     Raises:
         LakeError: there is nothing live, nothing older, or no such generation.

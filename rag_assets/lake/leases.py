@@ -19,19 +19,12 @@ from rag_assets.lake.store import LakeStore
 log = logging.getLogger(__name__)
 FOLDER = "leases"
 RENEW_S = 60.0
-LEASE_S = (
-    300.0  # four renewals may fail, and a request in flight may take 3 minutes, before it ends
-)
+LEASE_S = 300.0  # four renewals may fail, and a request in flight may take 3 minutes
 CLOCK_SKEW_S = 60.0  # between the hosts of a holder and of a clean-up; NTP keeps far below
 
 
 class Reader:
-    """A process that reads generations; close it when it stops.
-
-    Args:
-        store: the lake.
-        renew_s: seconds between two renewals.
-    """
+    """A process that reads generations; close it when it stops."""
 
     def __init__(self, store: LakeStore, *, renew_s: float = RENEW_S) -> None:
         self._store = store
@@ -53,16 +46,11 @@ class Reader:
                 self._thread.start()
 
     def let_go(self, generation_id: str, *, at_once: bool = False) -> None:
-        """Renew this lease no more: requests in flight have the rest of it to end.
-
-        Args:
-            generation_id: which.
-            at_once: remove it, as nothing reads the generation.
-        """
+        """Renew this lease no more: requests in flight have the rest of it, unless ``at_once``."""
         with self._lock:
             self._held.discard(generation_id)
             if at_once:
-                self._store.remove(self._path(generation_id))
+                self._store.remove(f"records/{FOLDER}/{self._id}-{generation_id}.json")
 
     def close(self) -> None:
         """Give all leases back."""
@@ -90,9 +78,6 @@ class Reader:
             "expires_at": expires_at.isoformat(timespec="seconds"),
         }
         self._store.put_record(f"{FOLDER}/{self._id}-{generation_id}", record)
-
-    def _path(self, generation_id: str) -> str:
-        return f"records/{FOLDER}/{self._id}-{generation_id}.json"
 
 
 @contextmanager

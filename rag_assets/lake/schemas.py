@@ -12,19 +12,8 @@ from typing import Final
 
 import pyarrow as pa
 
-LINEAGE: Final = (
-    pa.field("input_id", pa.string(), nullable=False),
-    pa.field("input_hash", pa.string(), nullable=False),
-    pa.field("fingerprint", pa.string(), nullable=False),
-    pa.field("row_hash", pa.string(), nullable=False),
-    pa.field("run_id", pa.string(), nullable=False),
-)
-LINEAGE_NAMES: Final = frozenset(field.name for field in LINEAGE)
-
-
-def stage_schema(*fields: pa.Field) -> pa.Schema:
-    """Schema of a stage's table: its own columns, then the lineage."""
-    return pa.schema([*fields, *LINEAGE])
+TEXT: Final = pa.string()
+TEXTS: Final = pa.list_(pa.string())
 
 
 def required(name: str, kind: pa.DataType) -> pa.Field:
@@ -32,8 +21,18 @@ def required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
-TEXT: Final = pa.string()
-TEXTS: Final = pa.list_(pa.string())
+def texts(*names: str) -> list[pa.Field]:
+    """Columns of texts that are never null."""
+    return [required(name, TEXT) for name in names]
+
+
+LINEAGE: Final = texts("input_id", "input_hash", "fingerprint", "row_hash", "run_id")
+LINEAGE_NAMES: Final = frozenset(field.name for field in LINEAGE)
+
+
+def stage_schema(*fields: pa.Field) -> pa.Schema:
+    """Schema of a stage's table: its own columns, then the lineage."""
+    return pa.schema([*fields, *LINEAGE])
 
 
 BLOCK: Final = pa.struct(
@@ -62,14 +61,9 @@ CACHE: Final = pa.schema(
 
 ANSWERS: Final = pa.schema(
     [
-        required("answer_id", TEXT),
-        required("question", TEXT),
-        required("answer", TEXT),
+        *texts("answer_id", "question", "answer"),
         required("abstained", pa.bool_()),
-        required("mode", TEXT),
-        required("model", TEXT),
-        required("finish_reason", TEXT),
-        required("generation_id", TEXT),
+        *texts("mode", "model", "finish_reason", "generation_id"),
         required("created_at", pa.timestamp("us", "UTC")),
         required("run_id", TEXT),  # of the ask_job run; "" for a question over HTTP or the CLI
         required("record", TEXT),  # the whole answer as JSON, as `rag ask --json` prints it
@@ -79,17 +73,13 @@ ANSWERS: Final = pa.schema(
 _EVALUATION = (
     required("run_id", TEXT),  # of the Dagster run
     required("created_at", pa.timestamp("us", "UTC")),
-    required("suite", TEXT),
-    required("dataset", TEXT),
-    required("variant", TEXT),
+    *texts("suite", "dataset", "variant"),
 )
 
 EVALUATION_CASES: Final = pa.schema(
     [
         *_EVALUATION,
-        required("case_id", TEXT),
-        required("question", TEXT),
-        required("answer", TEXT),
+        *texts("case_id", "question", "answer"),
         required("expected", TEXTS),
         required("slices", TEXT),  # JSON, name -> value
         required("scores", TEXT),  # JSON, metric -> value; what does not apply is absent
@@ -107,8 +97,7 @@ EVALUATION_CASES: Final = pa.schema(
 EVALUATION_FIGURES: Final = pa.schema(
     [
         *_EVALUATION,
-        required("slice", TEXT),
-        required("metric", TEXT),
+        *texts("slice", "metric"),
         required("value", pa.float64()),
         required("low", pa.float64()),  # 95 % interval
         required("high", pa.float64()),
@@ -120,10 +109,7 @@ EVALUATION_FIGURES: Final = pa.schema(
 EVALUATION_COMPARISONS: Final = pa.schema(
     [
         *(field for field in _EVALUATION if field.name != "variant"),
-        required("slice", TEXT),
-        required("metric", TEXT),
-        required("baseline", TEXT),
-        required("other", TEXT),
+        *texts("slice", "metric", "baseline", "other"),
         required("difference", pa.float64()),  # other minus baseline
         required("low", pa.float64()),
         required("high", pa.float64()),

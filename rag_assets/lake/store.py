@@ -15,7 +15,7 @@ written at once, from two processes or two hosts, with nothing to coordinate.
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,7 @@ class LakeStore:
 
     def partitions(self, stage: str) -> list[str]:
         """Names of the stage's partitions, sorted; empty where the stage was never written."""
-        filesystem, root = self._files
-        folder = fs.FileSelector(f"{root}/tables/{stage}", allow_not_found=True)
-        names = [info.base_name for info in filesystem.get_file_info(folder)]
-        return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
+        return self._names(f"tables/{stage}", ".lance")
 
     def table(self, stage: str, partition: str = GLOBAL) -> Table | None:
         """The open Lance table at its newest version, or None where it was never written."""
@@ -120,12 +117,8 @@ class LakeStore:
     ) -> Table:
         """The table, made empty if need be; columns that are new and may be null are added to it.
 
-        Args:
-            stage: name of the table.
-            partition: of it.
-            schema: that it has to have.
-            is_superseded: tells a table that is to be made anew; its caller holds the partition's
-                lock.
+        ``is_superseded`` tells a table that is to be made anew; then the caller holds the
+        partition's lock.
 
         Raises:
             LakeError: the table on disk has other columns than ``schema``.
@@ -160,30 +153,19 @@ class LakeStore:
         return table
 
     def state_of(self, stage: str, partition: str = GLOBAL) -> str:
-        """A name for what the table holds now, another one after each commit; "0" without a table.
-
-        A table that was removed and made again counts its versions from 1 again, so they alone
-        would not do.
-        """
+        """``state_of`` the table as it is now; "0" without a table."""
         table = self.table(stage, partition)
-        if table is None:
-            return "0"
-        made = (table.schema.metadata or {}).get(MADE.encode(), b"")
-        return f"{made.decode()[:8]}.{table.version}"
+        return "0" if table is None else state_of(table)
 
-    @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> AbstractContextManager[None]:
         """One holder of ``name`` at a time; others wait.
 
         Among the processes of this machine for a lake in a folder, among all hosts for one on an
         object store. What exactly holds is said in ``lake.locks``.
         """
         if "://" in self.uri:
-            hold = lease(self.uri, name)
-        else:
-            hold = machine_lock(Path(self._files[1]), name)
-        with hold:
-            yield
+            return lease(self.uri, name)
+        return machine_lock(Path(self._files[1]), name)
 
     def read(
         self,
@@ -236,10 +218,8 @@ class LakeStore:
         Raises:
             FileNotFoundError: nothing is kept under that hash.
         """
-        for name in (
-            digest,
-            digest + ASIDE,
-        ):  # a sweep may have renamed it before the row was written
+        # A sweep may have renamed it before the row was written.
+        for name in (digest, digest + ASIDE):
             with suppress(FileNotFoundError):
                 return self._read(self._blob(name))
         return self._read(self._blob(digest))  # brought back between the two looks
@@ -260,10 +240,7 @@ class LakeStore:
 
     def records(self, folder: str) -> list[str]:
         """Names of the records below ``folder``, sorted, without the folder."""
-        filesystem, root = self._files
-        selector = fs.FileSelector(f"{root}/records/{folder}", allow_not_found=True)
-        names = [info.base_name for info in filesystem.get_file_info(selector)]
-        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return self._names(f"records/{folder}", ".json")
 
     # What is stored, for the upkeep
 
@@ -281,6 +258,10 @@ class LakeStore:
         filesystem, root = self._files
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{root}/{path}")
+
+    def _names(self, path: str, ending: str) -> list[str]:
+        names = [info.base_name for info in self._infos(path)]
+        return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
 
     def _infos(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         filesystem, root = self._files
@@ -305,6 +286,16 @@ class LakeStore:
 def _columns(schema: pa.Schema) -> set[str]:
     """Columns with their types: a vector of another length is another column."""
     return {f"{field.name} ({field.type})" for field in schema}
+
+
+def state_of(table: Table) -> str:
+    """A name for what an open table holds, another one after each commit.
+
+    A table that was removed and made again counts its versions from 1 again, so they alone would
+    not do.
+    """
+    made = (table.schema.metadata or {}).get(MADE.encode(), b"")
+    return f"{made.decode()[:8]}.{table.version}"
 
 
 def scan(

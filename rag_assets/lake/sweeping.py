@@ -37,23 +37,14 @@ KEYS_A_COMMIT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was swept, or of a dry run would be.
+    """What was swept, or of a dry run would be."""
 
-    Attributes:
-        n_aside: raw files renamed, to be deleted a day later.
-        n_back: raw files brought back.
-        n_deleted: raw files deleted for good.
-        bytes_deleted: their sizes.
-        n_cached: rows taken out of caches.
-        next_folder: of raw bytes, which the time did not suffice for; "" if it did.
-    """
-
-    n_aside: int = 0
-    n_back: int = 0
-    n_deleted: int = 0
-    bytes_deleted: int = 0
-    n_cached: int = 0
-    next_folder: str = ""
+    n_aside: int = 0  # raw files renamed, to be deleted a day later
+    n_back: int = 0  # raw files brought back
+    n_deleted: int = 0  # raw files deleted for good
+    bytes_deleted: int = 0  # their sizes
+    n_cached: int = 0  # rows taken out of caches
+    next_folder: str = ""  # of raw bytes, which the time did not suffice for; "" if it did
 
 
 class _Hashes:
@@ -86,21 +77,12 @@ def sweep_blobs(
 ) -> Swept:
     """Sweep the raw bytes; two sweeps wait for one another, as each could undo the other's.
 
-    Args:
-        store: the lake.
-        stages: whose rows may refer to raw bytes.
-        now: when this is.
-        until: of ``time.monotonic``; no folder is begun after it.
-        first: folder to begin with, where the sweep before ended.
-        dry_run: look only.
+    Begins with the folder ``first``, where the sweep before ended, and begins none after ``until``
+    of ``time.monotonic``.
     """
+    referring = [t.name for stage in stages for t in stage.tables if RAW_HASH in t.schema.names]
     with store.locked("sweep"):
-        return _swept(store, _referring(stages), now, until, first, dry_run=dry_run)
-
-
-def _referring(stages: Sequence[LakeStage]) -> list[str]:
-    """Tables that refer to raw bytes."""
-    return [t.name for stage in stages for t in stage.tables if RAW_HASH in t.schema.names]
+        return _swept(store, referring, now, until, first, dry_run=dry_run)
 
 
 def _swept(
@@ -174,12 +156,8 @@ def sweep_cache(
 ) -> int:
     """Take rows that nothing refers to out of the cache of a stage; how many there were.
 
-    Args:
-        store: the lake.
-        stage: whose cache; nothing is taken out of one without a column.
-        now: when this is.
-        until: of ``time.monotonic``; no commit is begun after it.
-        dry_run: look only.
+    Nothing is taken out of one without a column. No commit is begun after ``until`` of
+    ``time.monotonic``.
     """
     cache = stage.cache
     if cache is None or cache.column is None:
@@ -194,9 +172,9 @@ def sweep_cache(
         return 0
     stood.checkout(max(old))
     referred = _Hashes(
-        _halves([key_of(*made_from) for made_from in rows])
+        _halves([key_of(row[column], row["fingerprint"]) for row in rows])
         for partition in store.partitions(rows_in)
-        for rows in [_made_from(store, rows_in, partition, column)]
+        for rows in [store.rows(rows_in, partition, columns=[column, "fingerprint"])]
     )
     n_gone = 0
     gone: list[str] = []
@@ -217,9 +195,3 @@ def _forget(table: Table, keys: list[str], *, dry_run: bool) -> int:
     if n_rows and not dry_run:
         table.delete(where)
     return n_rows
-
-
-def _made_from(store: LakeStore, table: str, partition: str, column: str) -> list[tuple[str, str]]:
-    """(hash of what went in, fingerprint) of each row."""
-    rows = store.rows(table, partition, columns=[column, "fingerprint"])
-    return [(row[column], row["fingerprint"]) for row in rows]

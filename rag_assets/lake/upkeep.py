@@ -49,40 +49,26 @@ GENERATION = re.compile(r"g\d{6,}-[0-9a-f]{8}")  # a tag of that form is a gener
 class TableUpkeep:
     """What was done to one table, or why nothing could be.
 
-    Attributes:
-        name: ``<stage>/<partition>``.
-        versions: how many, before and after; of a dry run before twice: Lance does not tell what
-            merging would free; with a problem, 0.
-        fragments: likewise.
-        size_bytes: likewise.
-        problem: why it is left to the next upkeep; "" if it is not.
+    Figures are before and after. Those of a dry run are before twice, as Lance does not tell what
+    merging would free; with a problem they are 0.
     """
 
-    name: str
+    name: str  # ``<stage>/<partition>``
     versions: tuple[int, int]
     fragments: tuple[int, int]
     size_bytes: tuple[int, int]
-    problem: str = ""
+    problem: str = ""  # why it is left to the next upkeep; "" if it is not
 
 
 @dataclass(slots=True)
 class Upkeep:
-    """What an upkeep did.
+    """What an upkeep did."""
 
-    Attributes:
-        kept: generation -> why it stays.
-        expired: generations that can no longer be rolled back to.
-        tables: that were merged and cleaned.
-        n_looked: tables that were looked at.
-        n_left: tables that the time did not suffice for; the next upkeep begins with them.
-        swept: raw bytes and cached values that nothing referred to.
-    """
-
-    kept: dict[str, str] = field(default_factory=dict)
-    expired: list[str] = field(default_factory=list)
-    tables: list[TableUpkeep] = field(default_factory=list)
-    n_looked: int = 0
-    n_left: int = 0
+    kept: dict[str, str] = field(default_factory=dict)  # generation -> why it stays
+    expired: list[str] = field(default_factory=list)  # no longer to be rolled back to
+    tables: list[TableUpkeep] = field(default_factory=list)  # that were merged and cleaned
+    n_looked: int = 0  # tables that were looked at
+    n_left: int = 0  # tables that the time did not suffice for; the next upkeep begins with them
     swept: Swept = field(default_factory=Swept)
 
     @property
@@ -101,15 +87,9 @@ def tend(
     now: datetime | None = None,
     tell: Tell | None = None,
 ) -> Upkeep:
-    """Tend every table of the lake, and sweep what nothing refers to.
+    """Tend every table of the lake, and sweep what no row of ``stages`` refers to.
 
-    Args:
-        store: the lake.
-        stages: whose rows refer to raw bytes and to cached values.
-        dry_run: look only.
-        budget_s: seconds after which nothing is begun.
-        now: when this is, for leases and ages; None for the clock's time.
-        tell: called with a line for each table.
+    Nothing is begun after ``budget_s`` seconds. ``tell`` is called with a line for each table.
     """
     now = now or datetime.now(UTC)
     started = time.monotonic()

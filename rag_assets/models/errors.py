@@ -11,6 +11,10 @@ class ProfileError(ModelsError):
     """A profile is unknown or malformed."""
 
 
+class WrongModelError(ModelsError):
+    """What was given as a model lacks what a model of its role has."""
+
+
 class WeightsError(ModelsError):
     """Weights cannot be fetched or stored."""
 
@@ -41,3 +45,7 @@ class EngineUnavailableError(ModelsError):
 
 class ModelRequestError(ModelsError):
     """The engine refused a request or answered something unreadable."""
+
+
+class ContextExceededError(ModelRequestError):
+    """A request is longer than the model's context."""

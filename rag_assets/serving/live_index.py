@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.answerer import Answerer, require_embedder_of
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Live, live, load, now_iso
 from rag_assets.lake.leases import Reader
@@ -119,8 +119,9 @@ class LiveIndex:
         self._leases.hold(pointer.generation_id)
         try:
             reader = IndexReader(self._store, load(self._store, pointer.generation_id))
-            reader.prewarm()
             answerer = self._build(reader)
+            require_embedder_of(reader.generation, answerer.embedder)
+            reader.prewarm()
             run_canaries(reader, answerer.embedder)
         except BaseException:
             self._leases.let_go(pointer.generation_id, at_once=True)

@@ -1,5 +1,7 @@
 """What the answerer counts, for Prometheus."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from rag_assets.answers.answer import Answer
@@ -14,14 +16,16 @@ class Metrics:
 
     def __init__(self, gate: Gate) -> None:
         self.registry = CollectorRegistry()
-        self.answers = Counter(
-            "rag_answers",
-            "Answers given.",
-            ["model", "mode", "outcome", "finish_reason"],
-            registry=self.registry,
-        )
-        self.errors = Counter(
-            "rag_errors", "Questions not answered.", ["status"], registry=self.registry
+        counter = partial(Counter, registry=self.registry)
+        by = ["model", "mode", "outcome", "finish_reason"]
+        self.answers = counter("rag_answers", "Answers given.", by)
+        self.errors = counter("rag_errors", "Questions not answered.", ["status"])
+        self.tokens = counter("rag_tokens", "Tokens by model and kind.", ["model", "kind"])
+        self.escalations = counter("rag_escalations", "Answers that needed the LLM after the SLM.")
+        self.repairs = counter("rag_repaired_answers", "Answers that something was put right in.")
+        self.reloads = counter("rag_reloads", "Reloads of the live index.", ["outcome"])
+        self.journal_failures = counter(
+            "rag_journal_failures", "Answers given but not written to the answers table."
         )
         self.seconds = Histogram(
             "rag_answer_seconds",
@@ -30,27 +34,8 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.tokens = Counter(
-            "rag_tokens", "Tokens by model and kind.", ["model", "kind"], registry=self.registry
-        )
-        self.escalations = Counter(
-            "rag_escalations", "Answers that needed the LLM after the SLM.", registry=self.registry
-        )
-        self.repairs = Counter(
-            "rag_repaired_answers", "Answers that something was put right in.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.reloads = Counter(
-            "rag_reloads", "Reloads of the live index.", ["outcome"], registry=self.registry
-        )
-        self.journal_failures = Counter(
-            "rag_journal_failures", "Answers given but not written to the answers table.",
-            registry=self.registry,
-        )  # fmt: skip
-        self.generation = Gauge(
-            "rag_live_generation", "1 for the generation in service.", ["id"],
-            registry=self.registry,
-        )  # fmt: skip
+        in_service = "1 for the generation in service."
+        self.generation = Gauge("rag_live_generation", in_service, ["id"], registry=self.registry)
         for name, read in (("running", lambda: gate.running), ("waiting", lambda: gate.waiting)):
             gauge = Gauge(f"rag_questions_{name}", f"Questions {name}.", registry=self.registry)
             gauge.set_function(read)

@@ -51,34 +51,21 @@ def claim_port(port: int) -> socket.socket:
     Raises:
         PortTakenError: somebody listens there already.
     """
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        taken = probe.connect_ex((HOST, port)) == 0
-    if not taken:
-        # SO_REUSEADDR: a restart must not wait for the old connections' TIME_WAIT. On Linux it
-        # does not let two sockets listen on one port; on others the probe above guards that.
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen(128)
-        except OSError as error:
-            listener.close()
-            raise PortTakenError(_taken(port, f"({error.strerror})")) from error
-        return listener
-    by = (
-        "by an answerer"
-        if AnswererClient(f"http://{HOST}:{port}").is_up()
-        else "by another program"
-    )
-    raise PortTakenError(_taken(port, by))
-
-
-def _taken(port: int, by: str) -> str:
-    return (
-        f"port {port} is in use {by}; stop it (`rag down` stops an answerer), or set "
-        "RAG_ANSWERER_PORT to a free port"
-    )
+    listener = socket.socket()
+    # a restart must not wait for the old connections' TIME_WAIT
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        is_ours = AnswererClient(f"http://{HOST}:{port}").is_up()
+        by = "by an answerer" if is_ours else f"by another program ({error.strerror})"
+        raise PortTakenError(
+            f"port {port} is in use {by}; stop it (`rag down` stops an answerer), or set "
+            "RAG_ANSWERER_PORT to a free port"
+        ) from error
+    return listener
 
 
 @contextlib.contextmanager
@@ -158,7 +145,7 @@ def connected(settings: Settings) -> Service:
 
     def problem() -> str:
         running = running_engines(settings.state)
-        engines = [role for role in ROLES if role not in settings.models]
+        engines = models.profile.engines_of(r for r in ROLES if r not in settings.models)
         missing = [role for role in engines if role not in running]
         down = ", ".join(missing)
         return f"no engine answers for {down}; start the engines with `rag up`" if missing else ""

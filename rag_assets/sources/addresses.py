@@ -52,11 +52,7 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Sockets for httpcore: public peers only, and all of a response within one deadline.
-
-    Args:
-        allow_private: do not look at addresses.
-    """
+    """Sockets for httpcore: public peers only or all, a response within one deadline."""
 
     def __init__(self, allow_private: bool) -> None:
         self._allow_private = allow_private

@@ -6,18 +6,19 @@ without reading any member, and the standard library reads the format.
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, cast
 
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
     FoundFile,
     UnreadableError,
+    WholeListing,
     is_hidden,
     is_wanted,
+    open_regular,
     read_capped,
     size_problem,
 )
@@ -29,12 +30,12 @@ RATIO_MATTERS_BYTES = 1_000_000
 # The standard library unpacks the others without a bound on what comes of a piece.
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1
+# What comes of a member that is damaged; RuntimeError: of a password, and of unknown methods.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, RuntimeError)
 
 
-class ArchiveListing:
+class ArchiveListing(WholeListing):
     """The members of a zip archive; a state is CRC and size from the central directory."""
-
-    notices: Sequence[str] = ()
 
     def __init__(self, source: Source, open_files: ExitStack) -> None:
         self._source = source
@@ -65,7 +66,7 @@ class ArchiveListing:
 
     def _opened(self) -> IO[bytes]:
         if not self._source.is_remote:
-            return Path(self._source.where).open("rb")
+            return open_regular(self._source.where)
         try:
             filesystem, path = connect(self._source)
             return cast("IO[bytes]", filesystem.open(path, "rb"))
@@ -79,12 +80,6 @@ class ArchiveListing:
         path = f"{self._source.where}:{name}"
         return FoundFile(uri, path, info.file_size, _modified_ns(info), state, problem)
 
-    def examine(
-        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
-    ) -> Sequence[FoundFile]:
-        """The files as listed: the central directory has their CRCs."""
-        return files
-
     def read(self, file: FoundFile) -> bytes:
         """The member's bytes; they must have its CRC and no more than its declared size."""
         if self._archive is None:
@@ -95,9 +90,7 @@ class ArchiveListing:
                 return read_capped(stream)
         except UnreadableError:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
-            raise UnreadableError(f"cannot be read from its archive: {error}") from error
-        except RuntimeError as error:  # zipfile's for a password, and for methods it does not know
+        except DAMAGED as error:
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
         except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error

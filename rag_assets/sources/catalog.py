@@ -52,7 +52,7 @@ nothing is deleted.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,7 @@ import yaml
 
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources.declaration import (
-    Source,
-    SourceError,
-    WebOptions,
-    document_types,
-    enrichment,
-    web_options,
-)
+from rag_assets.sources.declaration import Source, SourceError, WebOptions
 
 __all__ = ["Source", "SourceError", "WebOptions", "add_folder", "catalog", "declared"]
 
@@ -80,6 +73,21 @@ def source_name(partition: str) -> str:
     return partition.rpartition(".")[0]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice; YAML's own loader silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused by what follows
+            if key.value in seen:
+                twice = f"{key.value!r} stands twice; remove or rename one"
+                raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def declared(path: Path) -> dict[str, Source]:
     """The sources of a ``sources.yaml``, by name; none if the file does not exist.
 
@@ -88,16 +96,31 @@ def declared(path: Path) -> dict[str, Source]:
     """
     if not path.is_file():
         return {}
+    expected = f"expected a list called 'sources' in {path}, each entry with name, kind and where"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        entries = content["sources"]
-        sources = [_from_entry(entry, path.parent) for entry in entries]
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"expected a list called 'sources' in {path}, each entry with name, kind and where; "
-            f"got: {type(error).__name__}: {error}"
-        ) from error
+        with path.open(encoding="utf-8") as stream:
+            content = yaml.load(stream, _Loader)
+    # ValueError: a date that there is none of, or no UTF-8
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        raise SourceError(f"{expected}; got: {type(error).__name__}: {error}") from error
+    if not isinstance(content, Mapping) or not isinstance(content.get("sources"), list):
+        raise SourceError(f"{expected}; got {_types(content)}")
+    sources = []
+    for number, entry in enumerate(content["sources"], start=1):
+        if not isinstance(entry, Mapping):
+            raise SourceError(f"{expected}; entry {number} is {_types(entry)}")
+        try:
+            sources.append(_from_entry(entry, path.parent))
+        except SourceError as error:
+            raise SourceError(f"{path}: {error}") from error
     return by_name(sources, f" in {path}")
+
+
+def _types(value: object) -> str:
+    """What a value is, without the value itself: it may hold a secret."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {type(of).__name__}" for key, of in value.items()) or "nothing"
+    return type(value).__name__
 
 
 def by_name(sources: Sequence[Source], where: str = "") -> dict[str, Source]:
@@ -119,35 +142,23 @@ def by_name(sources: Sequence[Source], where: str = "") -> dict[str, Source]:
 
 
 def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
-    name, known = entry.get("name"), [field.name for field in fields(Source)]
+    known = [field.name for field in fields(Source)]
     for field in entry:
         if field not in known:
             raise SourceError(
-                f"source {name}: {field!r} is not a field; known: {', '.join(known)}. Remove "
-                "it, or correct its spelling"
+                f"source {entry.get('name')}: {field!r} is not a field; known: {', '.join(known)}. "
+                "Remove it, or correct its spelling"
             )
-    files = {name: entry[name] for name in ("golden", "labels") if entry.get(name) is not None}
-    where = entry["where"]
-    if isinstance(where, str) and where and "://" not in where:
-        where = str((folder / where).absolute())
-    return Source(
-        **{
-            **entry,
-            "where": where,
-            **{name: str((folder / file).absolute()) for name, file in files.items()},
-            "include": _patterns(entry.get("include", ["**/*"])),
-            "exclude": _patterns(entry.get("exclude", [])),
-            "enrich": enrichment(entry.get("enrich", "labels")),
-            "document_types": document_types(str(name), entry.get("document_types", {})),
-            "web": web_options(str(name), entry.get("web", {})),
-        }
-    )
-
-
-def _patterns(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
-        raise TypeError(f"expected a list of glob patterns, got {value!r}")
-    return tuple(value)
+    for field in ("name", "kind", "where"):
+        if field not in entry:
+            raise SourceError(f"source {entry.get('name')}: {field!r} is missing; add it")
+    given = {field: entry.get(field) for field in ("where", "golden", "labels")}
+    placed = {
+        field: str((folder / place).absolute())
+        for field, place in given.items()
+        if isinstance(place, str) and place.strip() and "://" not in place
+    }
+    return Source(**{**entry, **placed})
 
 
 def catalog(path: Path, store: LakeStore) -> dict[str, Source]:
@@ -164,16 +175,7 @@ def added(store: LakeStore) -> dict[str, Source]:
 
 def from_record(record: Mapping[str, Any]) -> Source:
     """The source of a record, as ``asdict`` makes it and JSON stores it."""
-    return Source(
-        **{
-            **record,
-            "include": tuple(record["include"]),
-            "exclude": tuple(record["exclude"]),
-            "enrich": enrichment(record.get("enrich", "labels")),
-            "document_types": document_types(record["name"], record.get("document_types", {})),
-            "web": web_options(record["name"], record.get("web", {})),
-        }
-    )
+    return Source(**record)
 
 
 def add_folder(store: LakeStore, folder: Path) -> Source:

@@ -5,21 +5,26 @@ was expected, and what was given.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from rag_assets import plugins
 from rag_assets.errors import RagError
 from rag_assets.lake.identity import bucket_of
+from rag_assets.sources.cron import is_cron
 
 Kind = Literal["folder", "object_store", "archive", "web"]  # and those that others bring
 Enrich = Literal["none", "labels", "full"]
+MAX_BUCKETS = 65_536  # each is a partition, of which Dagster advises at most 100,000 for an asset
+MAX_WHOLE = 2**31 - 1  # decompressing takes no limit that is much larger
 MAX_LABEL_CHARS = 40
 MAX_SENTENCE_CHARS = 300
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECRET = re.compile(r"secret|token|passw|credential|connection_string|sas|(^|_|-)key$", re.I)
+PASSWORD = re.compile("://[^/?#]*:[^/?#]+@")  # in a URL
 
 
 class SourceError(RagError):
@@ -70,44 +75,35 @@ class Source:
     storage: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Refuse what would fail later and less clearly."""
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise SourceError(
-                f"a source's name must be lower-case letters, digits, - and _, got {self.name!r}"
-            )
-        if self.is_of_others and ":" not in str(self.kind):
+        """Bring what YAML, Python or a record gives to one form; refuse what is wrong."""
+        one_form: dict[str, object] = {
+            "web": _web_options(self),
+            "document_types": _document_types(self),
+        }
+        if isinstance(self.enrich, bool):  # YAML's true and false have names
+            one_form["enrich"] = "labels" if self.enrich else "none"
+        for name in ("include", "exclude"):
+            if isinstance(getattr(self, name), list):
+                one_form[name] = tuple(getattr(self, name))
+        for name, value in one_form.items():
+            object.__setattr__(self, name, value)
+        for name, (expected, is_right) in _EXPECTED.items():
+            if not is_right(attrgetter(name)(self)):
+                raise self.wrong(name, expected, attrgetter(name)(self))
+        if self.is_of_others and not re.fullmatch(r"[\w.]+:\w+", self.kind):
             known = [*get_args(Kind), *plugins.names(plugins.SOURCE_KINDS)]
             if self.kind not in known:
                 raise self.wrong("kind", f"one of {', '.join(known)}, or module:name", self.kind)
-        if not isinstance(self.where, str) or not self.where:
-            raise self.wrong("where", "a path or a URL", self.where)
-        for name in ("include", "exclude"):
-            patterns = getattr(self, name)
-            is_list = isinstance(patterns, list | tuple)
-            if not is_list or not all(isinstance(one, str) for one in patterns):
-                raise self.wrong(name, "a list of glob patterns", patterns)
-        # Frozen, but what Python or a record gives is to be of one form.
-        object.__setattr__(self, "enrich", enrichment(self.enrich))
-        types = document_types(self.name, self.document_types)
-        object.__setattr__(self, "document_types", types)
-        if self.enrich not in get_args(Enrich):
-            raise self.wrong("enrich", "false, labels or full", self.enrich)
         _check_where(self)
         _check_storage(self, self.storage)
-        if self.kind == "web":
-            _check_web(self)
-        elif self.web != WebOptions():
+        if self.kind != "web" and self.web != WebOptions():
             raise self.wrong("web", f"no such block for kind {self.kind}", "one")
-        if not isinstance(self.buckets, int) or isinstance(self.buckets, bool):
-            raise self.wrong("buckets", "a power of two (1, 2, 4, ...)", self.buckets)
-        try:
-            bucket_of("", self.buckets)
-        except ValueError as error:
-            raise SourceError(f"source {self.name}: {error}") from error
+        if self.kind == "web" and self.buckets != 1:
+            raise self.wrong("buckets", "1 for kind web: one run asks a site", self.buckets)
 
     def wrong(self, name: str, expected: str, got: object) -> SourceError:
         """The error for a field of this source."""
-        return SourceError(f"source {self.name}: {name} must be {expected}, got {got!r}")
+        return SourceError(f"source {self.name}: {name} must be {expected}, got {got!r:.200}")
 
     @property
     def is_of_others(self) -> bool:
@@ -129,77 +125,106 @@ class Source:
         return f"{self.name}.{bucket_of(uri, self.buckets)}"
 
 
-def web_options(name: str, block: object) -> WebOptions:
-    """The ``web`` block of source ``name``.
-
-    Raises:
-        SourceError: it is no mapping, or has a field that there is none of.
-    """
-    known = [one.name for one in fields(WebOptions)]
-    if not isinstance(block, Mapping):
-        raise SourceError(f"source {name}: web must be a block of fields, got {block!r}")
-    for key in block:
-        if key not in known:
-            raise SourceError(
-                f"source {name}: web.{key} is not a field; known: {', '.join(known)}. Remove "
-                "it, or correct its spelling"
-            )
-    hosts = block.get("hosts", ())
-    if not isinstance(hosts, list | tuple) or not all(
-        isinstance(host, str) and host and "/" not in host for host in hosts
-    ):
-        raise SourceError(
-            f"source {name}: web.hosts must be a list of hosts (docs.example.org, or with :port), "
-            f"got {hosts!r}"
-        )
-    return WebOptions(**{**block, "hosts": tuple(host.lower() for host in hosts)})
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
 
 
-def enrichment(value: object) -> object:
-    """The ``enrich`` of a source as its field holds it: YAML's true and false have names."""
-    if isinstance(value, bool):
-        return "labels" if value else "none"
-    return value
+def _is_file(value: object) -> bool:
+    return value is None or (_is_text(value) and "://" not in str(value))
 
 
-def document_types(name: str, block: object) -> dict[str, tuple[str, ...]]:
-    """The ``document_types`` of source ``name``: label -> sentences.
+def _are_texts(value: object) -> bool:
+    return isinstance(value, tuple) and all(_is_text(one) for one in value)
 
-    Raises:
-        SourceError: it is no mapping of labels to sentences, or has a single label.
-    """
-    if not isinstance(block, Mapping):
-        raise SourceError(
-            f"source {name}: document_types must be a block of labels, each with a sentence that "
-            f"describes such a document, got {block!r}"
-        )
-    found = {}
-    for label, given in block.items():
-        sentences = [given] if isinstance(given, str) else given
-        if not _is_line(label, MAX_LABEL_CHARS):
-            raise SourceError(
-                f"source {name}: a label in document_types must be a text of at most "
-                f"{MAX_LABEL_CHARS} characters on one line, got {label!r}"
-            )
-        if not (
-            isinstance(sentences, list | tuple)
-            and sentences
-            and all(_is_line(one, MAX_SENTENCE_CHARS) for one in sentences)
-        ):
-            raise SourceError(
-                f"source {name}: document_types.{label} must be a sentence (or a list of them) "
-                f"of at most {MAX_SENTENCE_CHARS} characters, got {given!r}"
-            )
-        found[str(label)] = tuple(sentences)
-    if len(found) == 1:
-        raise SourceError(
-            f"source {name}: document_types must name two labels or more, got {label!r} alone"
-        )
-    return found
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_WHOLE
+
+
+def _is_bucket_number(value: Any) -> bool:  # noqa: ANN401 - as a file gives it
+    return _is_whole(value) and value <= MAX_BUCKETS and not value & (value - 1)
+
+
+def _is_delay(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 60
 
 
 def _is_line(value: object, at_most: int) -> bool:
     return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= at_most
+
+
+_EXPECTED: Mapping[str, tuple[str, Callable[[Any], object]]] = {
+    "name": (
+        "lower-case letters, digits, - and _, at most 63 of them",
+        lambda value: isinstance(value, str) and NAME.fullmatch(value),
+    ),
+    "kind": ("the name of a kind", _is_text),
+    "where": ("a path or a URL", _is_text),
+    "include": ("a list of glob patterns", _are_texts),
+    "exclude": ("a list of glob patterns", _are_texts),
+    "buckets": (f"a power of two (1, 2, 4, ...), at most {MAX_BUCKETS:,}", _is_bucket_number),
+    "cron": (
+        "a schedule of five fields, as '0 3 * * *' for 3 o'clock each night",
+        lambda value: value is None or (isinstance(value, str) and is_cron(value)),
+    ),
+    "golden": ("the path of a file on this machine", _is_file),
+    "labels": ("the path of a file on this machine", _is_file),
+    "enrich": ("false, labels or full", lambda value: value in get_args(Enrich)),
+    "web.allow_private": ("true or false", lambda value: isinstance(value, bool)),
+    "web.delay_s": ("seconds from 0 to 60", _is_delay),
+    "web.max_bytes": (f"a whole number from 1 up to {MAX_WHOLE:,}", _is_whole),
+    "web.max_pages": (f"a whole number from 1 up to {MAX_WHOLE:,}", _is_whole),
+    "web.user_agent": (
+        "printable ASCII that begins with a word",
+        lambda value: isinstance(value, str) and re.fullmatch(r"[a-zA-Z_-][ -~]*", value),
+    ),
+}
+
+
+def _web_options(source: Source) -> WebOptions:
+    """The ``web`` block; its values are looked at with the other fields'."""
+    block = asdict(source.web) if isinstance(source.web, WebOptions) else source.web
+    if not isinstance(block, Mapping):
+        raise source.wrong("web", "a block of fields", block)
+    known = [one.name for one in fields(WebOptions)]
+    for key in block:
+        if key not in known:
+            raise SourceError(
+                f"source {source.name}: web.{key} is not a field; known: {', '.join(known)}. "
+                "Remove it, or correct its spelling"
+            )
+    hosts = block.get("hosts", ())
+    if not isinstance(hosts, list | tuple) or not all(
+        _is_text(host) and not re.search(r"[/\s@]", host) for host in hosts
+    ):
+        raise source.wrong("web.hosts", "a list of hosts (docs.example.org, or with :port)", hosts)
+    return WebOptions(**{**block, "hosts": tuple(host.lower() for host in hosts)})
+
+
+def _document_types(source: Source) -> dict[str, tuple[str, ...]]:
+    """The ``document_types`` block: label -> sentences; no labels, or two and more."""
+    block, found, spelled = source.document_types, dict[str, tuple[str, ...]](), dict[str, str]()
+    if not isinstance(block, Mapping):
+        expected = "a block of labels, each with a sentence that describes such a document"
+        raise source.wrong("document_types", expected, block)
+    for label, given in block.items():
+        sentences = [given] if isinstance(given, str) else given
+        if not _is_line(label, MAX_LABEL_CHARS):
+            expected = f"a text of at most {MAX_LABEL_CHARS} characters on one line"
+            raise source.wrong("a label in document_types", expected, label)
+        plain = " ".join(label.split())
+        if plain in spelled:
+            both = f"{spelled[plain]!r} and {label!r}"
+            raise source.wrong("document_types", "labels that differ by more than spaces", both)
+        spelled[plain] = label
+        is_list = isinstance(sentences, list | tuple) and bool(sentences)
+        if not is_list or not all(_is_line(one, MAX_SENTENCE_CHARS) for one in sentences):
+            expected = f"a sentence (or a list of them) of at most {MAX_SENTENCE_CHARS} characters"
+            raise source.wrong(f"document_types.{label}", expected, given)
+        found[label] = tuple(sentences)
+    if len(found) == 1:
+        raise source.wrong("document_types", "two labels or more", [*found])
+    return found
 
 
 def _check_where(source: Source) -> None:
@@ -226,9 +251,8 @@ def _check_where(source: Source) -> None:
     if source.kind == "object_store" and not scheme:
         raise source.wrong("where", "a URI such as s3://bucket/prefix", source.where)
     # Neither the address check nor the limits of kind web would hold for fsspec's own HTTP.
-    if source.kind in ("object_store", "archive") and (
-        scheme in ("http", "https") or "::" in source.where
-    ):
+    of_store = source.kind in ("object_store", "archive")
+    if of_store and (scheme in ("http", "https") or "::" in source.where):
         raise source.wrong("where", "an object store's URI (for HTTP: kind web)", source.where)
 
 
@@ -237,11 +261,13 @@ def _check_storage(source: Source, storage: object) -> None:
         raise source.wrong("storage", "a block of fields", type(storage).__name__)
     of_store = source.kind in ("object_store", "archive") and source.is_remote
     if storage and not (of_store or source.is_of_others):
-        raise source.wrong("storage", "given for an object store's URI only", sorted(storage))
+        raise source.wrong("storage", "given for an object store's URI only", [*storage])
     for key, value in storage.items():
+        if not _is_text(key):
+            raise source.wrong("storage", "a block of named fields", key)
         is_public = value == "anon"  # as gcsfs wants to be told that there is no token
-        in_url = isinstance(value, str) and "://" in value and urlsplit(value).password
-        if in_url or (SECRET.search(str(key)) and not is_public):
+        in_url = isinstance(value, str) and PASSWORD.search(value)
+        if in_url or (SECRET.search(key) and not is_public):
             raise SourceError(
                 f"source {source.name}: storage.{key} looks like a secret, and this file is no "
                 "place for one; give it through the environment (AWS_ACCESS_KEY_ID, "
@@ -249,25 +275,3 @@ def _check_storage(source: Source, storage: object) -> None:
             )
         if isinstance(value, Mapping):
             _check_storage(source, value)
-
-
-def _check_web(source: Source) -> None:
-    web = source.web
-    if source.buckets != 1:
-        raise source.wrong("buckets", "1 for kind web, so that one run asks a site", source.buckets)
-    if not isinstance(web.allow_private, bool):
-        raise source.wrong("web.allow_private", "true or false", web.allow_private)
-    if not _is_number(web.delay_s) or not 0 <= web.delay_s <= 60:
-        raise source.wrong("web.delay_s", "seconds from 0 to 60", web.delay_s)
-    for name in ("max_bytes", "max_pages"):
-        value = getattr(web, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise source.wrong(f"web.{name}", "a whole number from 1 up", value)
-    if not isinstance(web.user_agent, str) or not re.match(r"[a-zA-Z_-]+", web.user_agent):
-        raise source.wrong("web.user_agent", "a text that begins with a word", web.user_agent)
-    if not web.user_agent.isascii() or not web.user_agent.isprintable():
-        raise source.wrong("web.user_agent", "printable ASCII", web.user_agent)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -59,12 +59,7 @@ class Response:
 
 
 class Fetcher:
-    """Connections for one refresh; close it when done.
-
-    Args:
-        user_agent: sent with each request.
-        allow_private: also connect to addresses that are not public.
-    """
+    """Connections for one refresh, to public addresses or to all; close it when done."""
 
     def __init__(self, user_agent: str, *, allow_private: bool) -> None:
         self._agent = user_agent
@@ -163,7 +158,7 @@ def _body(chunks: Iterable[bytes], headers: Mapping[str, str], max_bytes: int) -
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip", "deflate"):
-        return _inflated(chunks, max_bytes)
+        return inflate(chunks, max_bytes)
     if encoding not in ("identity", ""):
         raise FailedError(f"is compressed by {encoding}, which was not asked for")
     declared = headers.get("content-length", "")
@@ -178,7 +173,13 @@ def _body(chunks: Iterable[bytes], headers: Mapping[str, str], max_bytes: int) -
     return b"".join(parts)
 
 
-def _inflated(chunks: Iterable[bytes], max_bytes: int) -> bytes:
+def inflate(chunks: Iterable[bytes], max_bytes: int) -> bytes:
+    """What compressed bytes hold, in the form of gzip or zlib.
+
+    Raises:
+        RefusedError: more than ``max_bytes``.
+        FailedError: they are damaged.
+    """
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip's header, or zlib's
     parts, size = [], 0
     try:
@@ -193,16 +194,6 @@ def _inflated(chunks: Iterable[bytes], max_bytes: int) -> bytes:
     if not decoder.eof or decoder.unused_data:
         raise FailedError("is not compressed as it says: it ends too early, or goes on")
     return b"".join(parts)
-
-
-def inflate(data: bytes, max_bytes: int) -> bytes:
-    """What a gzip file holds.
-
-    Raises:
-        RefusedError: more than ``max_bytes``.
-        FailedError: it is damaged.
-    """
-    return _inflated([data], max_bytes)
 
 
 def _too_large(max_bytes: int) -> RefusedError:

@@ -1,8 +1,11 @@
 """What every kind of source returns: the files found, their states, and their bytes."""
 
 import fnmatch
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EINVAL
+from stat import S_ISREG
 from typing import IO, Protocol
 
 from rag_assets.errors import RagError
@@ -79,6 +82,18 @@ class Listing(Protocol):
         """
 
 
+class WholeListing:
+    """A listing that tells all that there is to tell of its files: stats, CRCs or ETags."""
+
+    notices: Sequence[str] = ()
+
+    def examine(
+        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
+    ) -> Sequence[FoundFile]:
+        """The files as listed."""
+        return files
+
+
 def is_wanted(relative: str, source: Source) -> bool:
     """Whether the source's patterns take a path below its root."""
 
@@ -111,6 +126,23 @@ def since_1970_ns(seconds: float) -> int | None:
     """
     ns = int(seconds * 1e9)
     return ns if 0 <= ns < 2**63 else None
+
+
+def open_regular(path: str) -> IO[bytes]:
+    """A regular file, opened. To open a pipe would wait for its writer, for ever.
+
+    Raises:
+        OSError: it is no regular file, or cannot be opened.
+    """
+
+    def without_waiting(name: str, flags: int) -> int:
+        number = os.open(name, flags | os.O_NONBLOCK)
+        if S_ISREG(os.fstat(number).st_mode):
+            return number
+        os.close(number)
+        raise OSError(EINVAL, "is not a regular file", name)
+
+    return open(path, "rb", opener=without_waiting)
 
 
 def read_capped(stream: IO[bytes]) -> bytes:

@@ -64,12 +64,9 @@ def load_cases(source: Source) -> list[Case]:
 def lines_of(
     source: Source, entry: Literal["golden", "labels"], what: str
 ) -> Iterator[tuple[int, str]]:
-    """Lines of a file that a source names, with their numbers from 1; without empty ones.
+    """Lines of the file that an entry names, with their numbers from 1; without empty ones.
 
-    Args:
-        source: names the file.
-        entry: in which entry.
-        what: the file holds, for the message.
+    Says ``what`` it holds, if there is none.
 
     Raises:
         CaseError: the file is missing or is not UTF-8.

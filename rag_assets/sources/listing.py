@@ -1,34 +1,16 @@
 """Which listing each kind of source uses."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
-from rag_assets import plugins
 from rag_assets.lake.identity import data_version
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.folder import FolderListing
+from rag_assets.sources.foreign import SourceKind as SourceKind  # also importable from here
+from rag_assets.sources.foreign import opened_by_others
 from rag_assets.sources.found import Listing
-
-
-class SourceKind(Protocol):
-    """Opens sources of a kind that is not the package's own.
-
-    A source's ``kind`` names it: an entry point of the group ``rag_assets.source_kinds``, or
-    ``module:attribute``. ``rag_assets.contracts.check_source_kind`` tests one.
-    """
-
-    def __call__(self, source: Source) -> AbstractContextManager[Listing]:
-        """One look at the source; what the listing holds open is closed with it.
-
-        Args:
-            source: its ``storage`` is handed on as it was declared.
-
-        Raises:
-            SourceError: the source cannot be opened.
-        """
 
 
 @contextmanager
@@ -37,8 +19,7 @@ def opened(source: Source) -> Iterator[Listing]:
     # Imported when needed: a folder needs neither an HTTP client nor an object store's.
     with ExitStack() as stack:
         if source.is_of_others:
-            kind: SourceKind = plugins.find(plugins.SOURCE_KINDS, source.kind)
-            yield stack.enter_context(kind(source))
+            yield stack.enter_context(opened_by_others(source))
         elif source.kind == "folder":
             yield FolderListing(source)
         elif source.kind == "object_store":

@@ -6,16 +6,19 @@ thousand for each request, where paths would ask for each object on its own.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.found import (
     FoundFile,
     UnreadableError,
+    WholeListing,
     is_hidden,
     is_wanted,
     read_capped,
@@ -28,10 +31,8 @@ ETAGS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "crc32c")
 MODIFIED = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
-class ObjectStoreListing:
+class ObjectStoreListing(WholeListing):
     """Objects below a prefix; a state is the ETag, or size and mtime where there is none."""
-
-    notices: Sequence[str] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -54,12 +55,6 @@ class ObjectStoreListing:
         found = (self._found(root, key, info) for key, info in sorted(objects.items()))
         return [file for file in found if file is not None]
 
-    def examine(
-        self, files: Sequence[FoundFile], known: Mapping[str, FoundFile]
-    ) -> Sequence[FoundFile]:
-        """The files as listed: the listing has their ETags."""
-        return files
-
     def read(self, file: FoundFile) -> bytes:
         """The object's bytes; a connection that fails ends the refresh, and deletes nothing."""
         if self._filesystem is None:
@@ -75,7 +70,8 @@ class ObjectStoreListing:
             raise unreachable(self._source, error) from error
 
     def _found(self, root: str, key: str, info: Mapping[str, Any]) -> FoundFile | None:
-        relative = key.removeprefix(root.rstrip("/") + "/") if key != root else _last(key)
+        folder = root.rpartition("/")[0] if key == root else root.rstrip("/")
+        relative = key.removeprefix(f"{folder}/")
         marks_folder = info.get("type") == "directory" or relative.endswith("/")
         if marks_folder or is_hidden(relative) or not is_wanted(relative, self._source):
             return None
@@ -124,15 +120,20 @@ def objects_below(filesystem: AbstractFileSystem, root: str) -> dict[str, dict[s
             if info["type"] == "directory" and name != folder:
                 waiting.append(name)
             else:
-                found[name] = _target(filesystem, info) if info.get("islink") else info
+                found[name] = _target(filesystem, info, root) if info.get("islink") else info
     return found
 
 
-def _target(filesystem: AbstractFileSystem, link: dict[str, Any]) -> dict[str, Any]:
+def _target(filesystem: AbstractFileSystem, link: dict[str, Any], root: str) -> dict[str, Any]:
+    """What a link leads to; the link itself, of kind "other", if it is nothing to be read."""
     try:
-        return dict(filesystem.info(link["name"]))
-    except OSError:  # it leads nowhere; its kind stays "other"
+        target = dict(filesystem.info(link["name"]))
+    except OSError:  # it leads nowhere
         return link
+    if isinstance(filesystem, LocalFileSystem) and target["type"] == "file":
+        place, within = Path(link["name"]).resolve(), Path(root).resolve()
+        return target if place.is_relative_to(within) else link
+    return target
 
 
 def unreachable(source: Source, error: Exception) -> SourceError:
@@ -160,7 +161,3 @@ def modified_ns(info: Mapping[str, Any]) -> int:
     if isinstance(value, datetime):
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return since_1970_ns(value) or 0
-
-
-def _last(key: str) -> str:
-    return key.rsplit("/", 1)[-1]

@@ -32,7 +32,7 @@ def parse_list(data: bytes) -> UrlList:
     """
     if data.startswith(GZIP):
         try:
-            data = inflate(data, MAX_LIST_BYTES)
+            data = inflate([data], MAX_LIST_BYTES)
         except (FailedError, RefusedError) as error:
             raise ListError(f"its gzip file {error}") from error
     if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):

@@ -1,10 +1,9 @@
 """Stage 1: from a source's listing to ``source_files`` and the stored bytes."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -50,38 +49,14 @@ MIN_KEPT = 64  # partitions of a source; fewer are counted in less time than a l
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a source and at what is stored of it, for the partitions of one run.
+    """One look at a source and at what is stored of it, for the partitions of one run."""
 
-    Attributes:
-        listing: what the files are examined and read with.
-        files: partition -> its files, as listed.
-        n_readable: files of the whole source that are listed and can be read.
-        n_stood: files of the whole source that were read and are stored.
-        versions: of the run's partitions' tables; another one means that somebody wrote since.
-    """
-
-    listing: Listing
-    files: Mapping[str, Sequence[FoundFile]]
-    n_readable: int
-    n_stood: int
+    listing: Listing  # what the files are examined and read with
+    files: Mapping[str, Sequence[FoundFile]]  # partition -> its files, as listed
+    n_readable: int  # files of the whole source that are listed and can be read
+    n_stood: int  # files of the whole source that were read and are stored
+    # of the run's partitions' tables; another one means that somebody wrote since
     versions: Mapping[str, int]
-
-
-@contextmanager
-def looked(store: LakeStore, source: Source, partitions: Sequence[str]) -> Iterator[Look]:
-    """Look once at the source, as a look for each of its 4,096 partitions would be 4,096 looks.
-
-    Raises:
-        SourceError: the source cannot be listed, or has another number of buckets than before.
-    """
-    buckets.fix(store, source)
-    versions = {partition: _version(store, partition) for partition in partitions}
-    with opened(source) as listing:
-        files: dict[str, list[FoundFile]] = {}
-        for file in listing.files():
-            files.setdefault(source.partition_of(file.uri), []).append(file)
-        n_readable = sum(count_readable(found) for found in files.values())
-        yield Look(listing, files, n_readable, n_stored(store, source), versions)
 
 
 class Ingest:
@@ -112,13 +87,8 @@ class Ingest:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     @property
     def notices(self) -> list[str]:
@@ -145,9 +115,16 @@ class Ingest:
         return {uri: file.state for uri, file in listed.items()}
 
     def _look(self, source: Source, partitions: Sequence[str]) -> Look:
-        look = self._open.enter_context(looked(self.store, source, partitions))
-        self._listings.append(look.listing)
-        return look
+        """Look once for all of a source's partitions, of which there may be thousands."""
+        buckets.fix(self.store, source)
+        versions = {partition: _version(self.store, partition) for partition in partitions}
+        listing = self._open.enter_context(opened(source))
+        files: dict[str, list[FoundFile]] = {}
+        for file in listing.files():
+            files.setdefault(source.partition_of(file.uri), []).append(file)
+        self._listings.append(listing)
+        n_readable = sum(map(count_readable, files.values()))
+        return Look(listing, files, n_readable, n_stored(self.store, source), versions)
 
     def unread(self, partition: str) -> set[str]:
         """Files listed just now that could not be read before."""
@@ -241,15 +218,9 @@ def refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
 
 def stored_files(store: LakeStore, partition: str) -> dict[str, FoundFile]:
     """The partition's files as they are stored."""
-    rows = store.rows(
-        TABLE.name,
-        partition,
-        columns=[
-            "uri", "path", "size", "mtime_ns", "input_hash", "problem", "etag", "last_modified",
-            "raw_hash",
-        ],
-    )  # fmt: skip
-    return {row["uri"]: FoundFile(**{"state": row.pop("input_hash"), **row}) for row in rows}
+    columns = ["input_hash", *(of.name for of in fields(FoundFile) if of.name != "state")]
+    rows = store.rows(TABLE.name, partition, columns=columns)
+    return {row["uri"]: FoundFile(state=row.pop("input_hash"), **row) for row in rows}
 
 
 def unread(store: LakeStore, partition: str, found: Mapping[str, FoundFile]) -> set[str]:
@@ -276,17 +247,14 @@ def _rows(store: LakeStore, listing: Listing, files: Sequence[FoundFile]) -> pa.
                 store.put_blob(digest, data)
         rows.append(
             {
+                **asdict(file),
                 "input_id": file.uri,
                 "input_hash": file.state,
-                "uri": file.uri,
                 "path": file.path.encode("utf-8", "backslashreplace").decode(),
                 "size": size,
-                "mtime_ns": file.mtime_ns,
                 "raw_hash": digest,
                 "problem": problem,
                 "modified_at": datetime.fromtimestamp(file.mtime_ns / 1e9, UTC),
-                "etag": file.etag,
-                "last_modified": file.last_modified,
             }
         )
     return stage_rows(SOURCE_FILES, rows)

@@ -21,7 +21,13 @@ import httpx
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.fetch import FailedError, Fetcher, RefusedError, Response, Validators
-from rag_assets.sources.found import FoundFile, UnreadableError, is_wanted, since_1970_ns
+from rag_assets.sources.found import (
+    FoundFile,
+    UnreadableError,
+    is_wanted,
+    open_regular,
+    since_1970_ns,
+)
 from rag_assets.sources.politeness import Politeness, site_of
 from rag_assets.sources.sitemaps import MAX_LIST_BYTES, ListError, UrlList, page_url, parse_list
 
@@ -72,7 +78,8 @@ class WebListing:
 
     def _local(self) -> bytes:
         try:
-            return Path(self._source.where).read_bytes()
+            with open_regular(self._source.where) as stream:
+                return stream.read()
         except OSError as error:
             raise self._error(f"cannot read its list: {error}; bring it back") from error
 

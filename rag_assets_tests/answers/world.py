@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from lancedb.index import FTS
 
+from rag_assets.index.rows import schema_of
 from rag_assets.index.search import IndexedChunk, IndexReader
-from rag_assets.index.stage import schema_of
 from rag_assets.lake.generations import Generation, load, next_id, publish
 from rag_assets.lake.identity import data_version, row_id, text_hash
 from rag_assets.lake.store import LakeStore

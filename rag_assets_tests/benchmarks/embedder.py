@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_assets.models.clients.tokens import Tokenizer
-from rag_assets.models.profiles import Profile, computed_in, dtype_of
+from rag_assets.models.profiles import Profile, computed_in
 from rag_assets.models.protocols import Embedder
 from rag_assets.models.weights.pulling import require_pulled
 from rag_assets.settings import Settings
 from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
 from rag_assets_tests.benchmarks.pages import fetched, sampled
 from rag_assets_tests.benchmarks.peers.plain import load_tokenizer, page_text, windows
-from rag_assets_tests.suites.engine_alone import serving_embedder
+from rag_assets_tests.suites.engine_alone import dtype_of, serving_embedder
 
 EXACT, FORMATS = "float32", ("float32", "bfloat16")
 N_TEXTS = 512

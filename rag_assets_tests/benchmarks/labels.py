@@ -27,7 +27,7 @@ from rag_assets.enrichments.classification import SLM, Classifier, DocumentType,
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.statistics import mean_interval
-from rag_assets.models.clients.openai_http import connect
+from rag_assets.models.clients.openai_http import connect, connect_embedder
 from rag_assets.models.profiles import Profile
 from rag_assets.settings import CHECKOUT, Settings
 
@@ -184,7 +184,7 @@ def _by_embedder(found: Sequence[Labelled], classifier: Classifier) -> float:
 def figure(settings: Settings, profile: Profile, half: Half, say: Say) -> Figure:
     """The figure of one half, by the engines that run."""
     folders = profile, settings.state, settings.cache
-    classifier = Classifier(DOCUMENT_TYPES, connect(*folders, "embedder"), connect(*folders, "slm"))
+    classifier = Classifier(DOCUMENT_TYPES, connect_embedder(*folders), connect(*folders, "slm"))
     return measure(documents(settings.cache, half, say), classifier)
 
 

@@ -27,7 +27,7 @@ import yaml
 from rag_assets.index.search import IndexReader
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients.openai_http import HttpEmbedder, connect
+from rag_assets.models.clients.openai_http import HttpEmbedder, connect_embedder
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profiles import Profile
 from rag_assets.models.weights.pulling import model_dir
@@ -137,7 +137,7 @@ def _arms(
 ) -> tuple[dict[str, Arm], list[str]]:
     state = running_engines(settings.state)["embedder"]
     spec = profile.spec("embedder")
-    embedder = connect(profile, settings.state, settings.cache, "embedder")
+    embedder = connect_embedder(profile, settings.state, settings.cache)
     environment = {
         **{k: v for k, v in os.environ.items() if k not in ("RAG_LAKE", "RAG_POSTGRES_URL")},
         "RAG_STATE": str(settings.state),

@@ -9,11 +9,12 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
 from rag_assets.models.profile_files import load_profile
-from rag_assets.models.profiles import Profile, dtype_of
+from rag_assets.models.profiles import Profile
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import embedder
 from rag_assets_tests.benchmarks.embedder import report
 from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.suites.engine_alone import dtype_of
 
 
 def turned(degrees: float) -> NDArray[np.float32]:

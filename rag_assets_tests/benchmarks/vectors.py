@@ -24,9 +24,9 @@ from lancedb.index import IvfHnswSq, IvfSq
 from lancedb.table import Table as LanceTable
 from numpy.typing import NDArray
 
+from rag_assets.index.rows import BATCH_ROWS
 from rag_assets.index.search import N_CANDIDATES, REFINE, nearest
 from rag_assets.index.search_indexes import vector_index
-from rag_assets.index.stage import BATCH_ROWS
 from rag_assets_tests.benchmarks.findings import BenchmarkError, Part, Say, Table
 
 SEED = 20_261

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from rag_assets.index import partitions
+from rag_assets.index import rows as index_rows
 from rag_assets.index import stage as build
 from rag_assets.index.search import IndexReader
 from rag_assets.index.stage import BuildReport, count_unindexed
+from rag_assets.index.writing import Writer
 from rag_assets.lake import generations
 from rag_assets.lake.delta import LakeStage
 from rag_assets.lake.store import LakeError, LakeStore
@@ -305,7 +307,7 @@ def test_manifest_names_the_models_though_their_change_left_all_rows_alike(world
 def test_rows_are_written_in_batches_across_partitions(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "BATCH_ROWS", 3)
+    monkeypatch.setattr(index_rows, "BATCH_ROWS", 3)
     other = World(tmp_path, world.store, "other")
     for w in (world, other):
         for n in range(4):
@@ -327,7 +329,7 @@ def test_rows_are_written_in_batches_across_partitions(
 
 def _before_reading(patch: pytest.MonkeyPatch, act: Callable[[Sequence[str]], None]) -> None:
     """Have ``act`` called with the ids of chunks before their texts or their vectors are read."""
-    of_chunks = build._of_chunks
+    of_chunks = index_rows._of_chunks
 
     def first_act(
         store: LakeStore,
@@ -339,7 +341,7 @@ def _before_reading(patch: pytest.MonkeyPatch, act: Callable[[Sequence[str]], No
         act(ids)
         return of_chunks(store, stage, partition, ids, columns)
 
-    patch.setattr(build, "_of_chunks", first_act)
+    patch.setattr(index_rows, "_of_chunks", first_act)
 
 
 def test_texts_and_vectors_are_read_of_those_rows_alone_that_are_written(
@@ -359,8 +361,8 @@ def test_texts_and_vectors_are_read_of_those_rows_alone_that_are_written(
 def test_every_row_has_its_own_text_and_vector(
     world: World, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(build, "FEW", few)
-    monkeypatch.setattr(build, "BATCH_ROWS", 2)
+    monkeypatch.setattr(index_rows, "FEW", few)
+    monkeypatch.setattr(index_rows, "BATCH_ROWS", 2)
     for n in range(7):
         world.write(f"{n}.md", f"# Part {n}\n\nthe lighthouse {n}")
     world.refresh()
@@ -409,12 +411,12 @@ def test_another_version_of_the_code_that_makes_rows_makes_them_anew(
 ) -> None:
     world.write("a.md", "the lighthouse")
     before = world.refresh()
-    made = build._row
+    made = index_rows._row
 
     def other(*args: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever it is given
         return made(*args) | {"search_text": "beacon"}
 
-    monkeypatch.setattr(build, "_row", other)
+    monkeypatch.setattr(index_rows, "_row", other)
     assert not world.refresh().is_new
     world.change_code("chunk_index")
     after = world.refresh()
@@ -437,7 +439,7 @@ def test_what_is_recorded_of_partitions_is_what_stands_in_the_index(
     recorded = world.index().generation.inputs
     for name in ("docs.0", "other.0"):
         standing = [row for row in rows(world).values() if row["partition"] == name]
-        assert build._figures(standing).items() <= recorded[name].items()
+        assert index_rows.figures(standing).items() <= recorded[name].items()
 
 
 def test_vectors_of_another_code_version_replace_the_old_ones(
@@ -506,15 +508,15 @@ def test_an_index_that_was_removed_is_made_whole_though_its_rebuild_was_killed(
         world.write(f"{n}.md", f"the number {n}")
     before = world.refresh().generation
     shutil.rmtree(Path(world.store.uri) / "tables" / "chunk_index")
-    monkeypatch.setattr(build, "BATCH_ROWS", 1)
-    flush = build._Writer.flush
+    monkeypatch.setattr(index_rows, "BATCH_ROWS", 1)
+    flush = Writer.flush
 
-    def die(writer: build._Writer) -> None:
+    def die(writer: Writer) -> None:
         flush(writer)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(build._Writer, "flush", die)
+        patch.setattr(Writer, "flush", die)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 world.index()

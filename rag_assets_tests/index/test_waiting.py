@@ -102,14 +102,14 @@ def test_a_page_that_a_waiting_one_stands_for_keeps_its_row(world: World, tmp_pa
 
 def in_the_loop(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Do something when the build is about to compare its first partition."""
-    compared, todo = build._compared, [act]
+    compared, todo = build.compared, [act]
 
     def first_act(*args: object) -> object:
         if todo:
             todo.pop()()
         return compared(*args)  # type: ignore[arg-type]
 
-    patch.setattr(build, "_compared", first_act)
+    patch.setattr(build, "compared", first_act)
 
 
 def test_a_run_that_begins_during_a_build_is_not_shown(
@@ -154,7 +154,7 @@ def test_what_a_killed_build_did_to_a_partition_that_waits_is_undone(world: Worl
     assert built.waiting == ["docs.0"]
     after = world.store.rows("chunk_index")
     assert sorted(map(repr, after)) == sorted(map(repr, before))
-    assert build._figures(after).items() <= built.generation.inputs["docs.0"].items()
+    assert build.figures(after).items() <= built.generation.inputs["docs.0"].items()
     assert not built.is_new
     world.stages()
     assert world.index().waiting == []

@@ -65,14 +65,21 @@ def test_a_folder_is_refreshed_and_asked(folder: Path, refresh: Refresh, tmp_pat
     assert {counts.new + counts.changed + counts.gone for counts in again.stages.values()} == {0}
 
 
+def broken(source: Source) -> None:
+    """A kind of source, as another package might bring it."""
+    raise ZeroDivisionError("boom")
+
+
 def test_a_source_that_cannot_be_read_leaves_the_others_going(
     folder: Path, refresh: Refresh
 ) -> None:
     fleet = Source(name="fleet", kind="folder", where=str(folder))
     gone = Source(name="gone", kind="folder", where=str(folder / "gone"))
-    done = refresh([gone, fleet])
+    theirs = Source(name="theirs", kind=f"{__name__}:broken", where="x")
+    done = refresh([gone, theirs, fleet])
     assert done.stages["documents"].new == 2
     assert "expected a folder" in done.failed["gone"]
+    assert "test_refreshing:broken failed to open it: ZeroDivision" in done.failed["theirs"]
     with pytest.raises(RefreshError, match="no source could be read"):
         refresh([gone])
 
@@ -115,7 +122,7 @@ def test_an_index_is_not_asked_by_another_embedder(folder: Path, refresh: Refres
     other.model_id = "other"
     chat = ScriptedChat("slm", copies)
     with (
-        pytest.raises(LakeError, match="was made with the embedder"),
+        pytest.raises(LakeError, match=r"was embedded with .* and the embedder here is"),
         Answerer.open(folder.parent / "lake", slm=chat, llm=chat, embedder=other),
     ):
         pass

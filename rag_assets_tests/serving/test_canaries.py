@@ -27,15 +27,6 @@ def test_equal_texts_are_a_tie(store: LakeStore, embedder: WordEmbedder) -> None
     assert run_canaries(reader_of(store, same, embedder), embedder) >= 1
 
 
-def test_vectors_of_another_model_are_refused(store: LakeStore, embedder: WordEmbedder) -> None:
-    reader = reader_of(store, FERRIES, embedder)
-    other = WordEmbedder(model_id="fake/other")
-    with pytest.raises(
-        CanaryError, match=r"embedded with fake/embedder .* running embedder is fake/other"
-    ):
-        run_canaries(reader, other)
-
-
 def test_meaningless_vectors_are_found_out(store: LakeStore, embedder: WordEmbedder) -> None:
     docs = [Doc(f"s:{n}", f"T{n}", (("H", f"word{n} other{n} more{n}"),)) for n in range(60)]
     rows = rows_of(docs, embedder)

@@ -129,6 +129,121 @@ def test_wrong_declarations_are_explained(tmp_path: Path, text: str, message: st
 
 
 @pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        ("name", "[a]", "lower-case letters"),
+        ("name", "''", "lower-case letters"),
+        ("kind", "5", "the name of a kind"),
+        ("kind", "' '", "the name of a kind"),
+        ("kind", "'module:'", "one of folder, object_store"),
+        ("where", "5", "a path or a URL"),
+        ("where", "' '", "a path or a URL"),
+        ("where", '"a\\0b"', "a path or a URL"),
+        ("where", "null", "a path or a URL"),
+        ("include", "'*.md'", "a list of glob patterns"),
+        ("include", "[5]", "a list of glob patterns"),
+        ("include", "['']", "a list of glob patterns"),
+        ("exclude", "{a: b}", "a list of glob patterns"),
+        ("exclude", "null", "a list of glob patterns"),
+        ("buckets", "-2", "a power of two"),
+        ("buckets", "0", "a power of two"),
+        ("buckets", "2.0", "a power of two"),
+        ("buckets", "true", "a power of two"),
+        ("buckets", "null", "a power of two"),
+        ("buckets", "131072", "a power of two (1, 2, 4, ...), at most 65,536"),
+        ("buckets", "1073741824", "a power of two (1, 2, 4, ...), at most 65,536"),
+        ("cron", "nonsense", "a schedule of five fields"),
+        ("cron", "'61 * * * *'", "a schedule of five fields"),
+        ("cron", "''", "a schedule of five fields"),
+        ("cron", "5", "a schedule of five fields"),
+        ("cron", "['0 3 * * *']", "a schedule of five fields"),
+        ("golden", "5", "the path of a file on this machine"),
+        ("golden", "' '", "the path of a file on this machine"),
+        ("golden", "[a.jsonl]", "the path of a file on this machine"),
+        ("golden", "'s3://b/a.jsonl'", "the path of a file on this machine"),
+        ("labels", "false", "the path of a file on this machine"),
+        ("labels", "''", "the path of a file on this machine"),
+        ("enrich", "null", "false, labels or full"),
+        ("enrich", "[full]", "false, labels or full"),
+        ("document_types", "null", "a block of labels"),
+        ("document_types", "{' ': A., x: B.}", "a text of at most 40"),
+        ("document_types", '{" a": A., "a": B.}', "labels that differ by more than spaces"),
+        ("document_types", '{"a  b": A., "a b ": B.}', "labels that differ by more than spaces"),
+        ("document_types", "{a: '', b: B.}", "a sentence (or a list of them)"),
+        ("document_types", "{a: [5], b: B.}", "a sentence (or a list of them)"),
+        ("storage", "[a]", "a block of fields"),
+        ("storage", "null", "a block of fields"),
+        ("storage", "{5: a}", "a block of named fields"),
+        ("web", "null", "a block of fields"),
+        ("web.delay_s", ".nan", "seconds from 0 to 60"),
+        ("web.delay_s", "true", "seconds from 0 to 60"),
+        ("web.max_bytes", "1e30", "a whole number from 1 up"),
+        ("web.max_bytes", "100000000000000000000", "a whole number from 1 up"),
+        ("web.max_pages", "-1", "a whole number from 1 up"),
+        ("web.hosts", "['']", "a list of hosts"),
+        ("web.hosts", "['a b']", "a list of hosts"),
+        ("web.hosts", "null", "a list of hosts"),
+        ("web.user_agent", "5", "printable ASCII that begins with a word"),
+        ("web.user_agent", "null", "printable ASCII that begins with a word"),
+        ("web.allow_private", "null", "true or false"),
+    ],
+)
+def test_each_field_says_what_it_must_be(
+    tmp_path: Path, field: str, given: str, expected: str
+) -> None:
+    block, _, inner = field.rpartition(".")
+    entry = {"name": "a", "kind": "folder", "where": "x"}
+    if block == "web":
+        entry |= {"kind": "web", "where": "'https://h/'", "web": f"{{{inner}: {given}}}"}
+    elif field == "storage":
+        entry |= {"kind": "object_store", "where": "'s3://b'", field: given}
+    else:
+        entry |= {field: given}
+    fields = ", ".join(f"{name}: {value}" for name, value in entry.items())
+    path = write(tmp_path, f"sources: [{{{fields}}}]")
+    with pytest.raises(SourceError) as said:
+        declared(path)
+    name = "a" if field != "name" else ""
+    assert str(said.value).startswith(f"{path}: source {name}")
+    assert field in str(said.value)
+    assert f" must be {expected}" in str(said.value)
+    assert ", got " in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("sources: []\nsources: []", 2, "sources"),
+        ("sources:\n  - name: a\n    kind: web\n    name: b", 4, "name"),
+        ("sources:\n  - name: a\n    document_types:\n      log: A.\n      log: B.", 5, "log"),
+        ("sources:\n  - storage: {anon: true,\n      anon: false}", 3, "anon"),
+    ],
+)
+def test_a_key_given_twice_is_named_with_its_line(
+    tmp_path: Path, text: str, line: int, key: str
+) -> None:
+    with pytest.raises(SourceError, match=rf"(?s)'{key}' stands twice.*yaml\", line {line}, "):
+        declared(write(tmp_path, text))
+
+
+def test_parts_that_are_shared_are_no_keys_given_twice(tmp_path: Path) -> None:
+    text = """
+    sources:
+      - &first {name: a, kind: folder, where: x, cron: "@daily"}
+      - {<<: *first, name: b}
+    """
+    assert [one.cron for one in declared(write(tmp_path, text)).values()] == ["@daily", "@daily"]
+
+
+@pytest.mark.parametrize(
+    "text", ["sources: [{name: a, when: 2024-13-45}]", "sources: &a [*a]", "{[a]: b}", "[{a: b}]"]
+)
+def test_yaml_of_another_form_is_explained(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SourceError, match="expected a list called 'sources' in"):
+        declared(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
     "storage",
     ["{key: AKIA}", "{secret: x}", "{token: x}", "{account_key: x}", "{sas_token: x}",
      "{password: x}", "{connection_string: x}", "{client_kwargs: {aws_secret_access_key: x}}",

@@ -220,9 +220,9 @@ def test_nobody_there(fetcher: Fetcher) -> None:
 
 
 def test_inflate_has_a_bound() -> None:
-    assert inflate(gzip.compress(b"x" * 100), 100) == b"x" * 100
+    assert inflate([gzip.compress(b"x" * 100)], 100) == b"x" * 100
     with pytest.raises(RefusedError):
-        inflate(gzip.compress(b"x" * 101), 100)
+        inflate([gzip.compress(b"x" * 101)], 100)
 
 
 def test_no_more_than_the_bound_is_ever_inflated() -> None:
@@ -230,7 +230,7 @@ def test_no_more_than_the_bound_is_ever_inflated() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError):
-            inflate(bomb, 10_000)
+            inflate([bomb], 10_000)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

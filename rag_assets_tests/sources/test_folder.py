@@ -1,5 +1,6 @@
 import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.sources import found
 from rag_assets.sources.catalog import Source, SourceError
 from rag_assets.sources.folder import FolderListing, list_folder
-from rag_assets.sources.listing import source_state
+from rag_assets.sources.found import UnreadableError
+from rag_assets.sources.listing import opened, source_state
 
 
 @pytest.fixture
@@ -96,6 +98,72 @@ def test_what_cannot_be_read_has_its_problem(
         "huge.md": "has 200 bytes; at most 100 are read",
         "pipe.md": "is not a regular file",
     }
+
+
+def test_links_do_not_lead_out_of_the_folder(source: Source, tmp_path: Path) -> None:
+    root, outside = Path(source.where), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.md").write_text("secret")
+    (root / "passwd.md").symlink_to("/etc/passwd")
+    (root / "beside.md").symlink_to(outside / "secret.md")
+    (root / "twice.md").symlink_to(root / "beside.md")
+    (root / "null.md").symlink_to("/dev/null")
+    (root / "loop.md").symlink_to(root / "loop.md")
+    (root / "same.md").symlink_to("sub/c.md")
+    (root / "folder").symlink_to(outside)
+    (root / "circle").symlink_to(root)
+    linked = replace(source, where=str(tmp_path / "by-a-link"))
+    Path(linked.where).symlink_to(root)
+    for one in (source, linked):
+        files = {f.uri.removeprefix("docs:"): f for f in list_folder(one)}
+        plain = {"a.md", "b.txt", "sub/c.md", "sub/deep/e.tmp"}
+        leads_out = {"passwd.md", "beside.md", "twice.md", "null.md"}
+        assert files.keys() == plain | leads_out | {"loop.md", "same.md"}
+        out = "is a link that leads out of the source's folder"
+        assert {name for name, file in files.items() if file.problem == out} == leads_out
+        assert "symbolic links" in str(files["loop.md"].problem)
+        assert FolderListing(one).read(files["same.md"]) == b"sub/c.md"
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_what_became_a_link_since_it_was_listed_is_not_followed(
+    source: Source, tmp_path: Path, link: str
+) -> None:
+    root, outside = Path(source.where), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "c.md").write_text("secret")
+    (file,) = (file for file in list_folder(source) if file.uri == "docs:sub/c.md")
+    if link == "file":
+        (root / "sub" / "c.md").unlink()
+        (root / "sub" / "c.md").symlink_to(outside / "c.md")
+    else:
+        (root / "sub").rename(tmp_path / "away")
+        (root / "sub").symlink_to(outside)
+    with pytest.raises(UnreadableError, match="leads out of the source's folder"):
+        FolderListing(source).read(file)
+
+
+def test_what_became_a_pipe_since_it_was_listed_is_not_waited_for(source: Source) -> None:
+    path = Path(source.where) / "a.md"
+    file = next(iter(list_folder(source)))
+    path.unlink()
+    os.mkfifo(path)
+    began = time.monotonic()
+    with pytest.raises(UnreadableError, match="is not a regular file"):
+        FolderListing(source).read(file)
+    with pytest.raises(OSError, match="is not a regular file"):  # also if it becomes one just now
+        found.open_regular(str(path))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("kind", ["archive", "web"])
+def test_a_pipe_in_place_of_the_source_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        opened(Source("docs", kind, str(tmp_path / "pipe"))) as listing,
+        pytest.raises(SourceError, match=r"source docs: .*is not a regular file"),
+    ):
+        listing.files()
 
 
 def test_names_that_are_not_utf8_stay_apart(source: Source) -> None:

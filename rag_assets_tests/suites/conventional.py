@@ -28,9 +28,9 @@ from rag_assets.chunks.chunking import embedded_text
 from rag_assets.documents import stage as normalise
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.embeddings import stage as embed
+from rag_assets.index.rows import schema_of
 from rag_assets.index.search import IndexReader
 from rag_assets.index.search_indexes import index_table
-from rag_assets.index.stage import schema_of
 from rag_assets.lake import generations
 from rag_assets.lake.delta import StageTable
 from rag_assets.lake.generations import INDEX, Generation
@@ -405,7 +405,7 @@ class _Vectors:
         self.n_cut += sum(len(a) < len(b) for a, b in zip(seen, texts, strict=True))
         hashes = [text_hash(text) for text in seen]
         by_hash = dict(zip(hashes, seen, strict=True))
-        found = embed.vectors(self._cached, by_hash, self.embedder, self.model)
+        found, _ = embed.vectors(self._cached, by_hash, self.embedder, self.model)
         return [found[key] for key in hashes]
 
 

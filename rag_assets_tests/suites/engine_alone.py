@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rag_assets.models.clients.openai_http import HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.clients.openai_http import (
+    HttpChatModel,
+    HttpEmbedder,
+    connect,
+    connect_embedder,
+)
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.errors import PortTakenError
 from rag_assets.models.profiles import Profile, Role
@@ -51,7 +56,13 @@ def serving_embedder(
 ) -> Iterator[HttpEmbedder]:
     """:func:`serving` for the role that embeds."""
     with _started(profile, "embedder", cache_dir, state_dir) as alone:
-        yield connect(alone, state_dir, cache_dir, "embedder")
+        yield connect_embedder(alone, state_dir, cache_dir)
+
+
+def dtype_of(profile: Profile, role: Role) -> str:
+    """The number format that a role computes in; its flags have to say it."""
+    flags = profile.spec(role).flags
+    return flags[flags.index("--dtype") + 1]
 
 
 @contextmanager

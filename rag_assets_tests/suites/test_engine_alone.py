@@ -12,21 +12,14 @@ from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import is_healthy, running_engines
 from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
 from rag_assets.models.profile_files import load_profile
-from rag_assets.models.profiles import (
-    Precision,
-    Profile,
-    computed_in,
-    dtype_of,
-    in_format,
-    servable,
-)
+from rag_assets.models.profiles import Precision, Profile, computed_in, in_format, servable
 from rag_assets.models.weights import pulling as weights
 from rag_assets.models.weights.conversion import convert
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.models.engines.test_engine_set import FAILS, SERVER, gone, running
 from rag_assets_tests.models.weights.test_conversion import write_gguf
 from rag_assets_tests.suites import engine_alone
-from rag_assets_tests.suites.engine_alone import serving, serving_embedder
+from rag_assets_tests.suites.engine_alone import dtype_of, serving, serving_embedder
 
 
 def pulled(tmp_path: Path, precision: Precision) -> Profile:

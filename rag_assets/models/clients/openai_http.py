@@ -3,22 +3,27 @@
 import base64
 import math
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Unpack
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_assets.models.clients.server import Server
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.models.profiles import ModelSpec, Profile, Role
-from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatRole, Completion, Message
+from rag_assets.models.protocols import (
+    CHAT_TIMEOUT_S,
+    ChatOptions,
+    ChatRole,
+    Completion,
+    Message,
+)
 from rag_assets.models.weights.pulling import require_pulled
 
 EMBED_BATCH = 32
@@ -40,46 +45,37 @@ class HttpChatModel:
         self.max_model_len = spec.max_model_len
         self._served_name = spec.served_name
         self._load_tokenizer = tokenizer
-        self._http = _Http(spec.role, url)
+        self._server = Server(f"role {spec.role}", f"{url}/v1")
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         return self._load_tokenizer()
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        json_schema: Mapping[str, object] | None = None,
-        timeout_s: float = CHAT_TIMEOUT_S,
-        prefix: str = "",
-        thinking: bool = False,
-        cache_salt: str = "",
-    ) -> Completion:
-        """See :class:`ChatModel`. A prefix cannot be combined with a schema (ValueError)."""
-        if prefix and json_schema is not None:
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
+        """See :class:`ChatModel`."""
+        prefix, schema = options.get("prefix"), options.get("json_schema")
+        if prefix and schema is not None:
             raise ValueError("a prefix cannot be continued under a json_schema; ask again")
         body: dict[str, Any] = {
             "model": self._served_name,
             "messages": [dict(message) for message in messages],
-            "max_tokens": max_tokens,
-            "temperature": temperature,
+            "max_tokens": options["max_tokens"],
+            "temperature": options.get("temperature", 0.0),
             "logprobs": True,
-            "chat_template_kwargs": {"enable_thinking": thinking},
+            "chat_template_kwargs": {"enable_thinking": options.get("thinking", False)},
         }
-        if cache_salt:
-            body["cache_salt"] = cache_salt
+        if salt := options.get("cache_salt"):
+            body["cache_salt"] = salt
         if prefix:
             body["messages"].append({"role": "assistant", "content": prefix})
             body |= {"add_generation_prompt": False, "continue_final_message": True}
-        if json_schema is not None:
-            schema = {"name": "answer", "schema": dict(json_schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if schema is not None:
+            named = {"name": "answer", "schema": dict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        timeout_s = options.get("timeout_s", CHAT_TIMEOUT_S)
         started = time.perf_counter()
-        answer = self._http.post("/v1/chat/completions", body, timeout_s)
-        return _completion(answer, time.perf_counter() - started)
+        answer = self._server.post("/chat/completions", body, timeout_s)
+        return completion_of(answer, time.perf_counter() - started)
 
     def count_chat(self, messages: Sequence[Message]) -> int:
         """See :class:`ChatModel`."""
@@ -98,7 +94,7 @@ class HttpEmbedder:
         self.max_tokens = spec.max_model_len
         self._served_name = spec.served_name
         self._tokenizer = tokenizer
-        self._http = _Http(spec.role, url)
+        self._server = Server(f"role {spec.role}", f"{url}/v1")
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :class:`Embedder`. Batches hold texts of like length, so that little is padded.
@@ -130,7 +126,7 @@ class HttpEmbedder:
     def _request(self, inputs: list[list[int]]) -> NDArray[np.float32]:
         # as base64 a vector takes 2 kB, as JSON's decimal numbers 8 kB, and time to write and read
         body = {"model": self._served_name, "input": inputs, "encoding_format": "base64"}
-        answer = self._http.post("/v1/embeddings", body, EMBED_TIMEOUT_S)
+        answer = self._server.post("/embeddings", body, EMBED_TIMEOUT_S)
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
             data = b"".join(base64.b64decode(row["embedding"], validate=True) for row in rows)
@@ -145,59 +141,12 @@ class HttpEmbedder:
         return vectors
 
 
-class _Http:
-    """Posts JSON to one engine and turns what goes wrong into this room's errors."""
-
-    def __init__(self, role: Role, url: str) -> None:
-        self._role = role
-        self._url = url
-        # trust_env off: a proxy for the outside world must not be asked for the loopback
-        self._client = httpx.Client(base_url=url, trust_env=False)
-        # clients are handed around and kept; nobody could say who should close them
-        weakref.finalize(self, self._client.close)
-
-    def post(self, path: str, body: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
-        try:
-            response = self._client.post(path, json=body, timeout=timeout_s)
-        except httpx.TimeoutException as error:
-            raise ModelRequestError(
-                f"role {self._role} did not answer within {timeout_s:.0f} s; "
-                "ask for fewer tokens or wait longer"
-            ) from error
-        except httpx.TransportError as error:
-            raise unavailable(self._role, self._url) from error
-        if response.status_code != httpx.codes.OK:
-            raise ModelRequestError(
-                f"role {self._role} refused the request with status {response.status_code}: "
-                f"{response.text[:500]}"
-            )
-        answer: dict[str, Any] = response.json()
-        return answer
-
-
-@overload
 def connect(
     profile: Profile, state_dir: Path, cache_dir: Path, role: ChatRole, *, started: bool = True
-) -> HttpChatModel: ...
+) -> HttpChatModel:
+    """The client of the chat engine that runs for ``role``.
 
-
-@overload
-def connect(
-    profile: Profile,
-    state_dir: Path,
-    cache_dir: Path,
-    role: Literal["embedder"],
-    *,
-    started: bool = True,
-) -> HttpEmbedder: ...
-
-
-def connect(
-    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, *, started: bool = True
-) -> HttpChatModel | HttpEmbedder:
-    """The client of the engine that runs for ``role``.
-
-    Reads the state file and the tokenizer; the engine itself is asked at the first request.
+    Reads the state file; the engine itself is asked at the first request.
 
     Args:
         profile: says which model serves the role.
@@ -211,8 +160,26 @@ def connect(
         EngineUnavailableError: none was started, or it serves another model than the profile's.
         NotPulledError: the tokenizer is not in the cache.
     """
+    spec, folder, url = _place(profile, state_dir, cache_dir, role, started)
+    model = HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
+    model.name = role  # one engine may serve both
+    return model
+
+
+def connect_embedder(
+    profile: Profile, state_dir: Path, cache_dir: Path, *, started: bool = True
+) -> HttpEmbedder:
+    """:func:`connect` for the role that embeds."""
+    spec, folder, url = _place(profile, state_dir, cache_dir, "embedder", started)
+    return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
+
+
+def _place(
+    profile: Profile, state_dir: Path, cache_dir: Path, role: Role, started: bool
+) -> tuple[ModelSpec, Path, str]:
+    """Which model serves a role, the folder with its tokenizer, and the engine's address."""
     spec = profile.spec(role)
-    state = read_states(state_dir).get(role)
+    state = read_states(state_dir).get(spec.role)
     if state is None and started:
         raise unavailable(role, str(state_dir))
     # the revision is that of the weights before conversion: only the name tells formats apart
@@ -226,10 +193,7 @@ def connect(
             f"{spec.model_id} as {spec.served_name}; run `rag down`, then `rag up`"
         )
     folder = require_pulled(spec, cache_dir)
-    url = spec.url if state is None else state.url
-    if role == "embedder":
-        return HttpEmbedder(spec, Tokenizer.from_dir(folder), url)
-    return HttpChatModel(spec, partial(Tokenizer.from_dir, folder), url)
+    return spec, folder, spec.url if state is None else state.url
 
 
 def unavailable(role: Role, where: str) -> EngineUnavailableError:
@@ -239,7 +203,8 @@ def unavailable(role: Role, where: str) -> EngineUnavailableError:
     )
 
 
-def _completion(answer: Mapping[str, Any], seconds: float) -> Completion:
+def completion_of(answer: Mapping[str, Any], seconds: float) -> Completion:
+    """A server's answer to a chat; ModelRequestError if it is none."""
     try:
         choice, usage = answer["choices"][0], answer["usage"]
         entries = (choice.get("logprobs") or {}).get("content") or []

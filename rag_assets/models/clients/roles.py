@@ -1,21 +1,28 @@
-"""Who serves each role: an object given, one that the settings name, or the profile's engine."""
+"""Who serves each role: an object given, one that a variable names, or the profile's engine."""
 
 from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
 
 from rag_assets import plugins
-from rag_assets.models.clients.openai_http import connect
+from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.openai_http import connect, connect_embedder
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
+from rag_assets.models.errors import WrongModelError
 from rag_assets.models.profile_files import active_profile, load_profile
 from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
-from rag_assets.settings import Settings, load_settings
+from rag_assets.models.weights.pulling import cache_root
+from rag_assets.settings import MODELS, Settings, load_settings, named_models
+
+Model = TypeVar("Model")
 
 
 class Models:
     """The models by role; each is made, or connected to, when it is first asked for.
 
     An engine that does not run raises EngineUnavailableError, at its first request or (``started``)
-    before.
+    before. A home is needed to find engines, and for nothing else.
 
     Args:
         profile: name of a model profile; "" stands for that of ``RAG_PROFILE``.
@@ -24,6 +31,9 @@ class Models:
         llm: likewise.
         settings: places; None: those of the environment.
         started: refuse at once to connect to an engine that was not started.
+
+    Raises:
+        WrongModelError: what was given for a role is no such model.
     """
 
     def __init__(
@@ -36,38 +46,46 @@ class Models:
         settings: Settings | None = None,
         started: bool = False,
     ) -> None:
-        self.settings = settings or load_settings()
-        self._name = profile
+        self._settings = settings
+        self._named = named_models() if settings is None else settings.models
+        self._profile = profile
         self._started = started
-        self._embedder = embedder
-        self._chat: dict[ChatRole, ChatModel | None] = {"slm": slm, "llm": llm}
+        self._embedder = _checked(embedder, Embedder, "embedder")
+        self._chat: dict[ChatRole, ChatModel | None] = {
+            "slm": _checked(slm, ChatModel, "slm"),
+            "llm": _checked(llm, ChatModel, "llm"),
+        }
 
     @cached_property
     def profile(self) -> Profile:
         """The profile, read from its file."""
-        return load_profile(self._name) if self._name else active_profile()
+        return load_profile(self._profile) if self._profile else active_profile()
 
     @cached_property
     def own_embedder(self) -> Embedder | None:
         """What makes vectors in place of the profile's engine."""
-        name = self.settings.models.get("embedder")
-        if self._embedder is None and name is not None:
-            self._embedder = plugins.made(plugins.EMBEDDERS, name)
-        return self._embedder
+        name = self._named.get("embedder")
+        if self._embedder is not None or name is None:
+            return self._embedder
+        return _checked(plugins.made(plugins.EMBEDDERS, name), Embedder, MODELS["embedder"])
 
     def own_chat(self, role: ChatRole) -> ChatModel | None:
         """What chats in place of the profile's engine."""
-        name = self.settings.models.get(role)
+        name = self._named.get(role)
         if self._chat[role] is None and name is not None:
-            self._chat[role] = plugins.made(plugins.CHAT_MODELS, name, role)
+            made = plugins.made(plugins.CHAT_MODELS, name, role)
+            self._chat[role] = _checked(made, ChatModel, MODELS[role])
         return self._chat[role]
 
     @cached_property
     def embedder(self) -> Embedder:
         """Makes vectors."""
-        places = self.settings.state, self.settings.cache
-        found = self.own_embedder
-        return found or connect(self.profile, *places, "embedder", started=self._started)
+        if self.own_embedder is not None:
+            return self.own_embedder
+        endpoint = self.profile.endpoint("embedder")
+        if endpoint is not None:
+            return EndpointEmbedder(endpoint)
+        return connect_embedder(self.profile, self._state, self._cache, started=self._started)
 
     @cached_property
     def slm(self) -> ChatModel:
@@ -86,11 +104,43 @@ class Models:
         Raises:
             NotPulledError: the weights of the profile's embedder are not in the cache.
         """
-        if self.own_embedder is not None:
-            return window_of(self.own_embedder)
-        return embedder_window(self.profile, self.settings.cache)
+        if self.own_embedder is not None or self.profile.endpoint("embedder") is not None:
+            return window_of(self.embedder)
+        return embedder_window(self.profile, self._cache)
 
     def _served(self, role: ChatRole) -> ChatModel:
-        places = self.settings.state, self.settings.cache
-        found = self.own_chat(role)
-        return found or connect(self.profile, *places, role, started=self._started)
+        own = self.own_chat(role)
+        if own is not None:
+            return own
+        endpoint = self.profile.endpoint(role)
+        if endpoint is not None:
+            return EndpointChat(endpoint, role)
+        return connect(self.profile, self._state, self._cache, role, started=self._started)
+
+    @property
+    def _state(self) -> Path:
+        return (self._settings or load_settings()).state
+
+    @property
+    def _cache(self) -> Path:
+        return cache_root() if self._settings is None else self._settings.cache
+
+
+def _checked(given: Model | None, kind: type, argument: str) -> Model | None:
+    """What was given, if it has all that a model of this kind has."""
+    if given is None:
+        return None
+    needed = [name for name in vars(kind) if not name.startswith("_")]
+    if isinstance(given, type):
+        got = f"the class {given.__name__}; make one of it: {given.__name__}(...)"
+    # what the class has is not read of the object: it may load weights
+    elif lacking := [n for n in needed if not hasattr(type(given), n) and not hasattr(given, n)]:
+        got = f"{given!r:.100} ({type(given).__name__}), which has no {', '.join(lacking)}"
+        if isinstance(given, str):
+            got += "; a name of a model stands in RAG_EMBEDDER, RAG_SLM or RAG_LLM"
+    else:
+        return given
+    raise WrongModelError(
+        f"expected {argument} to be an object with {', '.join(needed)} "
+        f"(see rag_assets.{kind.__name__}); got {got}"
+    )

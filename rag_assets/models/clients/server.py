@@ -134,7 +134,8 @@ class Server:
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float
     ) -> dict[str, Any]:
-        left = self._breaker.seconds_left()
+        # An engine of our own comes back by itself; only others are left alone.
+        left = self._breaker.seconds_left() if self._retries else 0.0
         if left:
             raise self.unavailable(
                 f"it failed {self._breaker.failures} times in a row and is asked again in "
@@ -222,9 +223,9 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     stated = getattr(error, "wait_s", None)
     if stated is not None:
-        return float(stated) + random.uniform(0, 0.25)  # noqa: S311 - spreads callers, no secret
+        return float(stated) + random.uniform(0, 0.25)
     longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
-    return random.uniform(longest / 2, longest)  # noqa: S311
+    return random.uniform(longest / 2, longest)
 
 
 def _retry_after(response: httpx.Response) -> float | None:

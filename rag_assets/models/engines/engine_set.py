@@ -1,8 +1,8 @@
 """EngineSet: starts the vLLM engines of a profile, keeps them alive, stops them.
 
-Engines start one after another: on a GPU two that start at once mis-measure each other's memory
-(vllm#14376, vllm#9198); on a CPU it takes no longer than all at once (figures in launcher.py), and
-the first ones are ready much earlier.
+Engines start one after another. On a GPU each measures the memory that is free before and after it
+has loaded, and takes what another one takes meanwhile for its own. On a CPU it takes no longer than
+all at once (figures in launcher.py), and the first ones are ready much earlier.
 """
 
 import json
@@ -16,14 +16,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import psutil
 from filelock import FileLock, Timeout
 
 from rag_assets.models.engines import launcher
 from rag_assets.models.engines.command import engine_command, engine_environment, engine_python
-from rag_assets.models.engines.state import EngineState, is_healthy, is_same_process, write_states
+from rag_assets.models.engines.state import (
+    EngineState,
+    is_healthy,
+    is_same_process,
+    listens,
+    write_states,
+)
 from rag_assets.models.errors import EngineError, PortTakenError
 from rag_assets.models.profiles import ROLES, Launch, ModelSpec, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, require_pulled
@@ -197,21 +203,24 @@ class EngineSet:
         while not is_healthy(spec.url):
             waited = time.monotonic() - started
             if not is_same_process(pid, started_at):
-                _kill_group(pid)
-                raise EngineError(
-                    f"the engine of {spec.role} ended while it started; "
-                    f"the end of its log:\n{self._tail(spec.role)}"
-                )
+                self._give_up(spec, pid, "ended while it started")
             if waited > self._start_timeout_s:
-                _kill_group(pid)
-                raise EngineError(
-                    f"the engine of {spec.role} was not healthy after {waited:.0f} s; "
-                    f"the end of its log:\n{self._tail(spec.role)}"
-                )
+                self._give_up(spec, pid, f"was not healthy after {waited:.0f} s")
             if waited >= next_report:
                 self._progress(spec.role, "load", waited)
                 next_report = waited + 1.0
             time.sleep(0.1)
+        if not listens(pid, spec.port):
+            if not is_same_process(pid, started_at):
+                self._give_up(spec, pid, "ended while it started")
+            _kill_group(pid)
+            raise _taken(spec)
+
+    def _give_up(self, spec: ModelSpec, pid: int, why: str) -> NoReturn:
+        _kill_group(pid)
+        raise EngineError(
+            f"the engine of {spec.role} {why}; the end of its log:\n{self._tail(spec.role)}"
+        )
 
     def _request(self, spec: ModelSpec, folder: Path) -> int:
         """Ask the launcher for one engine; returns its process id."""
@@ -285,16 +294,25 @@ def imported_ahead(profile: Profile, cache_dir: Path) -> Iterator[None]:
 
 
 def require_free_port(spec: ModelSpec) -> None:
-    """Raise PortTakenError if anything listens on the engine's port."""
+    """Raise PortTakenError if anything listens on the engine's port.
+
+    Another engine that has the port but loads its weights yet is not seen: vLLM takes the port long
+    before it listens, and in a way that lets a second one take it, too (SO_REUSEPORT). So who
+    answers in the end is looked at as well, see :func:`listens`.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is not in use
         try:
             probe.bind(("127.0.0.1", spec.port))
         except OSError as error:
-            raise PortTakenError(
-                f"port {spec.port}, meant for the engine of {spec.role}, is in use; stop what "
-                "listens there (`rag down`), or set RAG_ENGINE_PORT_BASE to another range"
-            ) from error
+            raise _taken(spec) from error
+
+
+def _taken(spec: ModelSpec) -> PortTakenError:
+    return PortTakenError(
+        f"port {spec.port}, meant for the engine of {spec.role}, is in use; stop what listens "
+        "there (`rag down`), or set RAG_ENGINE_PORT_BASE to another range"
+    )
 
 
 def _kill_group(pgid: int) -> None:

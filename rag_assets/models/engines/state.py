@@ -69,6 +69,17 @@ def is_same_process(pid: int, started_at: float) -> bool:
         return False
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether the process itself, or a child of it, listens on a port; else another one answers."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        sockets = [one for member in family for one in member.net_connections("tcp")]
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
+
+
 def is_healthy(url: str) -> bool:
     """Whether an engine answers 200 on /health within two seconds."""
     try:

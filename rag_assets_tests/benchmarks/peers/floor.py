@@ -10,7 +10,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from rag_assets.models.clients.openai_http import connect
+from rag_assets.models.clients.openai_http import connect_embedder
 from rag_assets.models.profile_files import active_profile
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks.peers.plain import (
@@ -26,7 +26,7 @@ from rag_assets_tests.benchmarks.peers.plain import (
 def refresh(arm: Arm) -> Mapping[str, int]:
     """All pages into a new table."""
     settings, paths = load_settings(), arm.paths()
-    embedder = connect(active_profile(), settings.state, settings.cache, "embedder")
+    embedder = connect_embedder(active_profile(), settings.state, settings.cache)
     tokenizer = load_tokenizer(arm.tokenizer)
     chunks = [
         chunk

@@ -20,7 +20,7 @@ from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import ModelSpec, in_format
 
 CHAT = load_profile("cpu").spec("slm")
-EMBED = replace(load_profile("cpu").spec("embedder"), dimension=3, max_model_len=4)
+EMBED = replace(load_profile("cpu").spec("embedder"), dimension=3, flags=("--max-model-len", "4"))
 USER = [{"role": "user", "content": "hi"}]
 ANSWER = {
     "choices": [

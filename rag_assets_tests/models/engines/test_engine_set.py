@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +159,35 @@ def test_taken_port_is_named_before_anything_starts(make: Make, profile: Profile
         with pytest.raises(PortTakenError, match=message):
             engine_set.start()
     assert engine_set.states == {}
+
+
+def test_an_engine_of_others_that_answers_on_the_port_is_not_taken_for_ours(
+    make: Make, profile: Profile
+) -> None:
+    """It had the port before, but listens only after ours was started: vLLM binds early."""
+    with socket.socket() as other:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):  # as vLLM does
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
+        other.bind(("127.0.0.1", profile.spec("slm").port))
+
+        def answers() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = other.accept()
+                    with connection:
+                        connection.recv(1 << 16)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        def listen(_role: str, phase: str, _seconds: float) -> None:
+            if phase == "launch":
+                other.listen()
+                threading.Thread(target=answers, daemon=True).start()
+
+        engine_set = make(NEVER_HEALTHY, progress=listen)
+        with pytest.raises(PortTakenError, match=r"meant for the engine of slm, is in use"):
+            engine_set.start(["slm"])
+        assert engine_set.states == {}
+        other.shutdown(socket.SHUT_RDWR)
 
 
 def test_weights_that_are_not_pulled_are_named(profile: Profile, tmp_path: Path) -> None:

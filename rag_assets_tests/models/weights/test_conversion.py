@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 from rag_assets.models.errors import ConversionError
 from rag_assets.models.profiles import Precision
 from rag_assets.models.weights.conversion import convert, served_name
-from rag_assets.models.weights.formats import FORMATS, from_bfloat16, to_bfloat16
+from rag_assets.models.weights.formats import from_bfloat16, to_bfloat16
+from rag_assets.models.weights.pulling import FORMAT_VERSIONS
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HIDDEN, INTER, HEADS, KV_HEADS, LAYERS = 128, 256, 4, 2, 2  # int4 takes groups of 128
@@ -164,7 +165,7 @@ def test_formats_differ_in_linears_and_head_only(
 
 def test_w8a8_is_what_caches_hold(tmp_path: Path) -> None:
     """Whoever means to change these raises the format's version, too."""
-    assert FORMATS["w8a8"].version == 1
+    assert FORMAT_VERSIONS["w8a8"] == "w8a8.1"
     write_gguf(tmp_path / "tiny.gguf")
     convert(tmp_path / "tiny.gguf", tmp_path / "out", "w8a8", progress=lambda _share: None)
     files = {name: (tmp_path / "out" / name).read_bytes() for name in GOLDEN}

@@ -8,7 +8,7 @@ from rag_assets.models.errors import ConversionError
 from rag_assets.models.weights.formats import (
     FORMATS,
     INT4_GROUP,
-    Int4Groups,
+    INT4_GROUPS,
     from_bfloat16,
     pack_int4,
     quantise_groups,
@@ -126,7 +126,7 @@ def test_bfloat16_is_torchs_rounding() -> None:
 
 def test_int4_refuses_rows_that_are_no_whole_groups() -> None:
     with pytest.raises(ConversionError, match="a multiple of 128 weights, got 96"):
-        Int4Groups().tensors((4, 96))
+        INT4_GROUPS.tensors((4, 96))
 
 
 @pytest.mark.parametrize("precision", ["w8a8", "w4a16"])

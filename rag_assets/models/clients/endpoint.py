@@ -1,0 +1,348 @@
+"""Models behind a server that somebody else runs: what it can do is tried once, at first use.
+
+========================  ==================================  ====================================
+what                      how it is found out                 what is done without it
+========================  ==================================  ====================================
+log-probabilities         a reply of one token with them      no confidence, no certainty
+JSON schema               a reply that a schema contradicts   the schema is put in words, and JSON
+                          what the model would say            is looked for in the reply
+going on with an answer   the server is a vLLM                a message asks to go on
+tokens                    its routes (vLLM, llama.cpp,        an upper bound: tokens a byte of a
+                          llama-cpp-python)                   sample, and a margin
+context                   ``/models``, ``/props``             the profile has to state it
+========================  ==================================  ====================================
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, Literal, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_assets.models.clients.openai_http import completion_of
+from rag_assets.models.clients.server import Server
+from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
+from rag_assets.models.profiles import Endpoint
+from rag_assets.models.protocols import (
+    CHAT_TIMEOUT_S,
+    ChatOptions,
+    ChatRole,
+    Completion,
+    Message,
+)
+
+EMBED_BATCH = 32
+PROBE_S = 60.0
+MARGIN = 1.3  # on tokens a byte: tables and names have more than the sample
+A_MESSAGE = 8  # tokens that a chat template puts around a message, at most
+# Prose, a table, numbers, names: what documents hold.
+SAMPLE = (
+    "The vessel left the harbour at 07:45 and reached the outer pier after 2.5 hours.\n"
+    "| route | 2023 | 2024 |\n| --- | --- | --- |\n| Norrsund - Brandholm | 1,204 | 998 |\n"
+    "Order no. AX-20931/7, § 12 (3): payments of EUR 2,480.50 are due within 30 days.\n"
+)
+_GO_ON = "Go on exactly where your answer stops. Do not repeat any of it."
+_Counts = Literal["vllm", "llama.cpp", "llama-cpp-python", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a server can do for one model; see the module's table.
+
+    ``tokens_a_byte`` is that of the sample. ``length_field`` is how it wants the answer's length.
+    """
+
+    logprobs: bool
+    json_schema: bool
+    is_vllm: bool
+    counts: _Counts
+    max_model_len: int
+    tokens_a_byte: float
+    length_field: str
+
+
+class EndpointChat:
+    """A ChatModel behind an endpoint; thread-safe."""
+
+    def __init__(self, endpoint: Endpoint, role: ChatRole) -> None:
+        self.name: ChatRole = role
+        self.model_id = endpoint.model
+        self.revision = endpoint.revision or "unstated"
+        self._endpoint = endpoint
+        self._server = server_of(endpoint)
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the server can do.
+
+        Raises:
+            EngineUnavailableError: nobody answers.
+            ModelRequestError: wrong key, or unknown model.
+            ProfileError: the context is known neither here nor there.
+        """
+        entry = _entry(self._server, self._endpoint)
+        is_vllm = entry.get("owned_by") == "vllm"
+        first, length = self._first_words()
+        both = self._say(SAMPLE, {length: 1})
+        n_bytes = len(SAMPLE.encode()) - len(b"Say yes.")
+        n_tokens = both["usage"]["prompt_tokens"] - first["usage"]["prompt_tokens"]
+        return Abilities(
+            logprobs=self._gives_logprobs(length),
+            json_schema=self._keeps_schema(length),
+            is_vllm=is_vllm,
+            counts=_counting(self._server, self.model_id),
+            max_model_len=_context(self._server, self._endpoint, entry),
+            tokens_a_byte=max(0.1, n_tokens / n_bytes),
+            length_field=length,
+        )
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self.abilities.max_model_len
+
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
+        """See :class:`ChatModel`."""
+        prefix, schema = options.get("prefix", ""), options.get("json_schema")
+        if prefix and schema is not None:
+            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
+        can = self.abilities
+        said = [dict(message) for message in messages]
+        body: dict[str, Any] = {
+            "model": self.model_id,
+            "messages": said,
+            can.length_field: options["max_tokens"],
+            "temperature": options.get("temperature", 0.0),
+        }
+        if can.logprobs:
+            body["logprobs"] = True
+        if can.is_vllm:
+            body["chat_template_kwargs"] = {"enable_thinking": options.get("thinking", False)}
+            if salt := options.get("cache_salt"):
+                body["cache_salt"] = salt
+        if prefix:
+            said.append({"role": "assistant", "content": prefix})
+            if can.is_vllm:
+                body |= {"add_generation_prompt": False, "continue_final_message": True}
+            else:
+                said.append({"role": "user", "content": _GO_ON})
+        if schema is not None and can.json_schema:
+            named = {"name": "answer", "schema": dict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        elif schema is not None:
+            said[-1]["content"] += (
+                f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
+            )
+        timeout_s = min(options.get("timeout_s", CHAT_TIMEOUT_S), self._endpoint.timeout_s)
+        started = time.perf_counter()
+        answer = self._server.post("/chat/completions", body, timeout_s)
+        made = completion_of(answer, time.perf_counter() - started)
+        return made if schema is None or can.json_schema else _only_json(made)
+
+    def count_chat(self, messages: Sequence[Message]) -> int:
+        """See :class:`ChatModel`; exact on a vLLM, else an upper bound."""
+        if self.abilities.counts == "vllm":
+            said = [dict(message) for message in messages]
+            body = {"model": self.model_id, "messages": said}
+            return int(self._server.post(f"{self._server.root}/tokenize", body, PROBE_S)["count"])
+        texts = [message["content"] for message in messages]
+        return sum(map(self._count, texts)) + A_MESSAGE * (len(texts) + 1)
+
+    def _count(self, text: str) -> int:
+        can = self.abilities
+        return _count(self._server, self.model_id, can.counts, can.tokens_a_byte, text)
+
+    def _say(self, text: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        said = [{"role": "user", "content": text}]
+        body = {"model": self.model_id, "messages": said, **options}
+        return self._server.post("/chat/completions", body, PROBE_S)
+
+    def _first_words(self) -> tuple[dict[str, Any], str]:
+        """A first answer, and the name of the field that bounded its length."""
+        try:
+            return self._say("Say yes.", {"max_tokens": 1}), "max_tokens"
+        except ModelRequestError as error:
+            if "max_completion_tokens" not in str(error):
+                raise
+        return self._say("Say yes.", {"max_completion_tokens": 16}), "max_completion_tokens"
+
+    def _gives_logprobs(self, length: str) -> bool:
+        try:
+            answer = self._say("Say yes.", {length: 1, "logprobs": True})
+        except ModelRequestError:
+            return False
+        return bool((answer["choices"][0].get("logprobs") or {}).get("content"))
+
+    def _keeps_schema(self, length: str) -> bool:
+        """Whether a schema is obeyed that the model's own answer would break."""
+        schema = {"type": "string", "enum": ["violet"]}
+        form = {"type": "json_schema", "json_schema": {"name": "colour", "schema": schema}}
+        try:
+            answer = self._say("What colour is grass?", {length: 8, "response_format": form})
+            return bool(json.loads(answer["choices"][0]["message"]["content"]) == "violet")
+        except (ModelRequestError, ValueError, TypeError, KeyError):
+            return False
+
+
+class EndpointEmbedder:
+    """An Embedder behind an endpoint; thread-safe."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.model_id = endpoint.model
+        self.revision = endpoint.revision or "unstated"
+        self._endpoint = endpoint
+        self._server = server_of(endpoint)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of a vector; asked where the profile does not state it."""
+        return self._endpoint.dimension or self._request(["yes"]).shape[1]
+
+    @cached_property
+    def max_tokens(self) -> int:
+        """The window."""
+        return _context(self._server, self._endpoint, _entry(self._server, self._endpoint))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See :class:`Embedder`."""
+        order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
+        batches = [order[i : i + EMBED_BATCH] for i in range(0, len(order), EMBED_BATCH)]
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        with ThreadPoolExecutor(self._endpoint.concurrency) as pool:
+            answers = pool.map(lambda batch: self._request([texts[p] for p in batch]), batches)
+            for batch, answer in zip(batches, answers, strict=True):
+                if answer.shape != (len(batch), self.dimension):
+                    raise ModelRequestError(
+                        f"expected vectors of shape {(len(batch), self.dimension)}, got "
+                        f"{answer.shape}; does the profile state the model's true dimension?"
+                    )
+                vectors[batch] = answer
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.all(np.isfinite(lengths)) or not np.all(lengths):
+            raise ModelRequestError("the embedder's answer has vectors without a length")
+        vectors /= lengths
+        return vectors
+
+    def count(self, text: str) -> int:
+        """See :class:`Embedder`; exact where the server counts, else an upper bound."""
+        return self._counted(text)
+
+    @cached_property
+    def _counted(self) -> Callable[[str], int]:
+        how = _counting(self._server, self.model_id)
+        ratio = 0.5  # of tokens a byte, where nobody counts: no prose has more
+
+        @lru_cache(maxsize=4096)  # chunking counts a text more than once
+        def count(text: str) -> int:
+            return _count(self._server, self.model_id, how, ratio, text) + (2 if not how else 0)
+
+        return count
+
+    def _request(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        body = {"model": self.model_id, "input": list(texts)}
+        answer = self._server.post("/embeddings", body, self._endpoint.timeout_s)
+        try:
+            rows = sorted(answer["data"], key=lambda row: row["index"])
+            return np.asarray([row["embedding"] for row in rows], dtype=np.float32).reshape(
+                len(rows), -1
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelRequestError(f"the embedder's answer is unreadable: {error!r}") from error
+
+
+def server_of(endpoint: Endpoint) -> Server:
+    """The server of an endpoint, with its key, retries and limits."""
+    return Server(
+        f"role {endpoint.role}",
+        endpoint.base_url,
+        key_env=endpoint.api_key_env,
+        retries=endpoint.retries,
+        concurrency=endpoint.concurrency,
+        extra_body=endpoint.extra_body,
+        trust_env=True,
+        remedy="start that server, or correct base_url in the profile",
+    )
+
+
+def _entry(server: Server, endpoint: Endpoint) -> Mapping[str, Any]:
+    """What the server's list says of the model; empty where it has no list."""
+    try:
+        listed = server.get("/models").get("data")
+    except ModelRequestError as error:
+        if "refused access" in str(error):
+            raise
+        return {}
+    known = {str(entry.get("id")): entry for entry in listed or [] if isinstance(entry, dict)}
+    if known and endpoint.model not in known:
+        raise ModelRequestError(
+            f"the server of {server.who} at {server.root} knows no model {endpoint.model!r}; it "
+            f"has {', '.join(sorted(known)[:20])}"
+        )
+    return known.get(endpoint.model, {})
+
+
+def _context(server: Server, endpoint: Endpoint, entry: Mapping[str, Any]) -> int:
+    """Tokens of the context: as the profile states, or as the server does."""
+    if endpoint.max_model_len is not None:
+        return endpoint.max_model_len
+    if entry.get("max_model_len"):
+        return int(entry["max_model_len"])
+    try:
+        props = server.get(f"{server.root}/props")
+        return int(props["default_generation_settings"]["n_ctx"])
+    except (ModelsError, KeyError, TypeError, ValueError) as error:
+        raise ProfileError(
+            f"the server of {server.who} at {server.root} does not say how long a context it takes;"
+            f" state max_model_len of roles.{endpoint.role} in the profile"
+        ) from error
+
+
+def _counting(server: Server, model: str) -> _Counts:
+    """Which route counts tokens."""
+    tries: Sequence[tuple[_Counts, str, dict[str, Any]]] = (
+        ("vllm", "/tokenize", {"model": model, "prompt": "yes"}),
+        ("llama.cpp", "/tokenize", {"content": "yes"}),
+        ("llama-cpp-python", "/extras/tokenize/count", {"input": "yes"}),
+    )
+    for how, path, body in tries:
+        try:
+            answer = server.post(server.root + path, body, PROBE_S)
+        except ModelsError:
+            continue
+        if "count" in answer or "tokens" in answer:
+            return how
+    return ""
+
+
+def _count(server: Server, model: str, how: _Counts, tokens_a_byte: float, text: str) -> int:
+    match how:
+        case "vllm":
+            body = {"model": model, "prompt": text}
+            return int(server.post(f"{server.root}/tokenize", body, PROBE_S)["count"])
+        case "llama.cpp":
+            answer = server.post(f"{server.root}/tokenize", {"content": text}, PROBE_S)
+            return len(answer["tokens"])
+        case "llama-cpp-python":
+            path = f"{server.root}/extras/tokenize/count"
+            return int(server.post(path, {"input": text}, PROBE_S)["count"])
+        case _:
+            return math.ceil(MARGIN * tokens_a_byte * len(text.encode()))
+
+
+def _only_json(made: Completion) -> Completion:
+    """The reply with the JSON in it alone, if there is any."""
+    decoder = json.JSONDecoder()
+    for start, character in enumerate(made.text):
+        if character in '{["':
+            try:
+                found, _ = decoder.raw_decode(made.text, start)
+            except ValueError:
+                continue
+            return replace(made, text=json.dumps(found, ensure_ascii=False))
+    return made
