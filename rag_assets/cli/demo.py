@@ -60,10 +60,10 @@ def run_demo(settings: Settings, tell: Tell) -> None:
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
         # The large model loads while documents are read. Not on a GPU: an engine that starts
         # measures the memory that is free, and those at work would change it.
-        early = refresh_roles(settings, source.partitions) if profile.lock == "cpu" else ROLES
+        early = refresh_roles([source]) if profile.lock == "cpu" else ROLES
         engines = stack.start_engines(settings, profile, tell, wait_for=early)
         started += [engines] if engines is not None else []
-        refresh_and_load(settings, source.partitions, tell)
+        refresh_and_load(settings, [source], tell)
         if engines is not None:
             late = [role for role in ROLES if role not in early]
             stack.wait_for_engines(settings, profile, tell, engines, late)

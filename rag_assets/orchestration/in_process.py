@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import psutil
 
+from rag_assets.errors import RagError
 from rag_assets.models.engines.state import is_same_process
 from rag_assets.orchestration.job_run import JobRun, heard
 from rag_assets.orchestration.partitions import (
@@ -21,7 +22,7 @@ from rag_assets.pipeline.stage import Stage
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.plugins import imported
 from rag_assets.progress import Tell
-from rag_assets.settings import load_settings
+from rag_assets.settings import SettingsError, load_settings
 from rag_assets.sources.catalog import source_name
 
 STAGES_KEY = "stages"  # of the definitions' resources: the list that they were made from
@@ -34,10 +35,30 @@ def repository_of(definitions: dg.Definitions | None = None) -> dg.RepositoryDef
 
 
 def named_definitions() -> dg.Definitions:
-    """The definitions that ``RAG_DEFINITIONS`` names."""
-    found = imported(":".join(load_settings().definitions))
-    made: dg.Definitions = found if isinstance(found, dg.Definitions) else found()
+    """The definitions that ``RAG_DEFINITIONS`` names.
+
+    Raises:
+        SettingsError: there are none at that place, or they cannot be made.
+    """
+    place = ":".join(load_settings().definitions)
+    try:
+        found = imported(place)
+        made = found() if callable(found) else found
+    except RagError:
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise _no_definitions(place, why) from error
+    if not isinstance(made, dg.Definitions):
+        raise _no_definitions(place, f"{made!r:.100} there")
     return made
+
+
+def _no_definitions(place: str, got: str) -> SettingsError:
+    return SettingsError(
+        "expected RAG_DEFINITIONS to name dagster.Definitions, or a function that gives them, as "
+        f"module:name; {place!r} gave {got}"
+    )
 
 
 def named_stages() -> Sequence[Stage]:

@@ -25,9 +25,10 @@ from rag_assets.index import checks as index_checks
 from rag_assets.index import gate, promotion
 from rag_assets.index import stage as index
 from rag_assets.lake.delta import Progress
-from rag_assets.lake.figures import Finding, Outcome, Value
+from rag_assets.lake.figures import Finding, Markdown, Outcome, Value
 from rag_assets.lake.generations import INDEX
 from rag_assets.lake.store import LakeStore
+from rag_assets.markup import markdown_cell
 from rag_assets.pipeline.run import Run
 from rag_assets.pipeline.stage import Batch, Check, Cost, Stage, changed, checked
 from rag_assets.plugins import PluginError
@@ -37,6 +38,7 @@ from rag_assets.sources.golden import load_cases
 
 _PAGES = "194 HTML pages, 2-core AMD EPYC without AVX-512, 2026-11-22"
 _SAMPLE = "first refresh of the sample, 2-core AMD EPYC with AVX-512, 2026-11-22"
+MAX_NOTICES = 50  # of files that could not be read, in the UI
 _ENGINE = "bf16 MiniLM, chunks of 200 tokens, 2-core Xeon with AMX, 2026-11-22"
 
 
@@ -70,6 +72,12 @@ def _labels_in_the_set(run: Run, partitions: Sequence[str]) -> Finding:
     return enrichment_checks.labels_are_in_the_set(run.store, partitions, run.sources)
 
 
+def _kept_unread(run: Run, _partitions: Sequence[str]) -> Mapping[str, Value]:
+    notices = run.files.notices
+    shown = "\n".join(f"- {markdown_cell(text)}" for text in notices[:MAX_NOTICES]) or "none"
+    return {"n_kept_unread": len(notices), "kept_unread": Markdown(shown)}
+
+
 def _chunk_summary(run: Run, partitions: Sequence[str]) -> Mapping[str, Value]:
     return {"window": run.facts.max_tokens, **chunks.summary(run.store, partitions)}
 
@@ -99,6 +107,7 @@ SOURCE_FILES = Stage(
     inputs=lambda run, _stage, partition: run.files.inputs(partition),
     compute=lambda run, batch: run.files.rows(batch.ids),
     retry=lambda run, partition: run.files.unread(partition),
+    summaries={source_files.TABLE.name: _kept_unread},
     batch=source_files.BATCH_FILES,
     one_row_an_input=True,
     group="ingest",
