@@ -10,7 +10,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_assets.markup import visible
+from rag_assets.progress import Tell
 
 _BEGAN = time.monotonic()
 _UNLIMITED = 100_000  # columns
@@ -63,11 +65,7 @@ def show_table(table: Table) -> None:
 
 
 def show_answer(record: Mapping[str, Any]) -> None:
-    """An answer for a person: question, text, citations, then how it came about.
-
-    Args:
-        record: as ``rag ask --json`` prints it.
-    """
+    """An answer, as ``rag ask --json`` prints it, for a person: also how it came about."""
     from rag_assets.answers.rendering import record_text
 
     out.print(record["question"], style="bold")
@@ -75,16 +73,12 @@ def show_answer(record: Mapping[str, Any]) -> None:
     out.print(record_text(record))
 
 
-def say(text: str) -> None:
+def say(text: str, to: Console | None = None) -> None:
     """A line of progress, with the time since the command began."""
-    out.print(f"{time.monotonic() - _BEGAN:6.1f}s ", style="dim", end="")
-    out.print(text)
+    (to or out).print(f"{time.monotonic() - _BEGAN:6.1f}s ", style="dim", end="")
+    (to or out).print(text)
 
 
-def teller(as_json: bool) -> Callable[[str], None]:
+def teller(as_json: bool) -> Tell:
     """``say``; on standard error if standard output is for a script."""
-    return _err_say if as_json else say
-
-
-def _err_say(text: str) -> None:
-    err.print(f"{time.monotonic() - _BEGAN:6.1f}s {text}")
+    return partial(say, to=err) if as_json else say

@@ -23,7 +23,6 @@ from rag_assets.pipeline.stages import STAGES
 from rag_assets.plugins import imported
 from rag_assets.progress import Tell
 from rag_assets.settings import SettingsError, load_settings
-from rag_assets.sources.catalog import source_name
 
 STAGES_KEY = "stages"  # of the definitions' resources: the list that they were made from
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -118,7 +117,7 @@ def run_refresh_job(
             selection=None if is_last else partitioned,
             partitions=found,
             run_config=config,
-            tags={"source": source_name(found[0]), **range_tags(found)},
+            tags=range_tags(found),
         )
         runs.append(run)
         if not run.succeeded and "source_files" in run.summaries:
@@ -135,15 +134,7 @@ def evaluate_suites(
     tell: Tell,
     definitions: dg.Definitions | None = None,
 ) -> JobRun:
-    """Run ``evaluate_job`` for some suites, each configured alike.
-
-    Args:
-        instance: that records the run.
-        suites: names.
-        config: of each suite.
-        tell: told lines of progress.
-        definitions: that have the suites; None: those that ``RAG_DEFINITIONS`` names.
-    """
+    """Run ``evaluate_job`` for some suites of the definitions, each configured alike."""
     _close_dead_runs(instance)
     job = repository_of(definitions).get_job("evaluate_job")
     names = [f"{suite}_results" for suite in suites]

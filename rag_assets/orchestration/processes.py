@@ -151,12 +151,7 @@ def start_engines(
     Weights that are missing are fetched first. A role that another model serves
     (``settings.models``) needs no engine.
 
-    Args:
-        settings: places.
-        profile: names the models.
-        tell: told which engine is ready.
-        roles: of the engines.
-        wait_for: those to wait for; default: all. :func:`wait_for_engines` waits for the others.
+    With ``wait_for`` only these are waited for; :func:`wait_for_engines` waits for the others.
 
     Raises:
         StackError: vLLM is missing, a port is taken, or an engine did not come up.
@@ -205,7 +200,7 @@ def wait_for_engines(
             up.add(role)
         return up.issuperset(roles)
 
-    _wait(are_up, settings, supervisor)
+    _wait(are_up, settings, supervisor, "the engines")
 
 
 def start_answerer(settings: Settings, tell: Tell) -> Started | None:
@@ -219,7 +214,7 @@ def start_answerer(settings: Settings, tell: Tell) -> Started | None:
         return None
     require_free_port(settings.answerer_port, "the answerer", "RAG_ANSWERER_PORT")
     answerer = spawn(settings, "answerer", [sys.executable, "-m", "rag_assets.serving"])
-    took = _wait(client.is_up, settings, answerer)
+    took = _wait(client.is_up, settings, answerer, "the answerer")
     tell(f"answerer at {settings.answerer_url} after {took}")
     return answerer
 
@@ -236,19 +231,18 @@ def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> None:
     require_free_port(port, "Dagster's UI", "RAG_UI_PORT")
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w"]
     ui = spawn(settings, "dagster", [*command, str(file_of(settings.home, "workspace.yaml"))], env)
-    took = _wait(lambda: is_listening(port), settings, ui)
+    took = _wait(lambda: is_listening(port), settings, ui, "Dagster's UI")
     tell(f"Dagster's UI at http://127.0.0.1:{port} after {took}")
 
 
-def _wait(is_up: Callable[[], bool], settings: Settings, process: Started) -> str:
+def _wait(is_up: Callable[[], bool], settings: Settings, process: Started, what: str) -> str:
     """Wait until what a process serves is up; how long that took."""
     began = time.monotonic()
     while not is_up():
         if not is_alive(process):
             log = log_path(settings, process.name)
             lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else []
-            end = "\n".join([f"The end of {log}:", *lines])
-            raise StackError(f"{process.name} did not start. {end}")
+            raise StackError("\n".join([f"{what} did not start. The end of {log}:", *lines]))
         time.sleep(0.2)
     return f"{time.monotonic() - began:.0f} s"
 

@@ -48,15 +48,10 @@ def evaluate(
     show: Callable[[str, Mapping[str, str]], None],
     definitions: "Callable[[], Definitions] | None" = None,
 ) -> None:
-    """Run suites as one Dagster run.
+    """Run suites, each configured alike, as one Dagster run.
 
-    Args:
-        settings: places.
-        suites: names.
-        config: of each suite.
-        tell: told lines of progress.
-        show: called with the name and the Markdown of each suite that came to its end.
-        definitions: that hold the suites; None: those that ``RAG_DEFINITIONS`` names.
+    ``show`` is called with the name and the Markdown of each that came to its end. Without
+    ``definitions`` they are of those that ``RAG_DEFINITIONS`` names.
 
     Raises:
         CommandError: a suite failed; what the models said until then is kept.
@@ -96,14 +91,14 @@ def plan_of(
     from rag_assets.lake.store import LakeStore
     from rag_assets.models.clients.roles import Models
     from rag_assets.pipeline.planning import plan_refresh
-    from rag_assets.pipeline.run import ProfileFacts
+    from rag_assets.pipeline.run import ModelFacts
     from rag_assets.sources import buckets
 
     began = time.monotonic()
     store = LakeStore(settings.lake_uri)
     for source in sources:  # before anything is started or registered for them
         buckets.check(store, source)
-    facts, stages = ProfileFacts(Models(settings=settings)), stages_in_force(settings)
+    facts, stages = ModelFacts(Models(settings=settings)), stages_in_force(settings)
     plan = plan_refresh(store, sources, facts, stages, accept_deletions=accept_deletions)
     return Planned(plan, store, stages, time.monotonic() - began)
 
@@ -134,12 +129,6 @@ def refresh_and_load(
     """Refresh sources and hot-load what came of it; engines are started only if needed.
 
     Where the plan and every stage find all up to date, nothing is run.
-
-    Args:
-        settings: places.
-        sources: of the catalog.
-        tell: told lines of progress.
-        accept_deletions: also where a source lists far less than it held.
 
     Raises:
         CommandError: a run failed. If it was a source's that could not be read, the index of the

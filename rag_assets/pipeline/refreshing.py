@@ -17,7 +17,7 @@ from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.protocols import ChatModel, Embedder
-from rag_assets.pipeline.run import ProfileFacts, Run
+from rag_assets.pipeline.run import ModelFacts, Run
 from rag_assets.pipeline.stage import Stage, counted, refresh_stage
 from rag_assets.pipeline.stages import STAGES, with_readers
 from rag_assets.sources.catalog import add_folder, added, by_name, declared
@@ -114,10 +114,10 @@ class Pipeline:
             RefreshError: a check failed, or no source could be read.
             EngineUnavailableError: something is new, and a model does not answer.
         """
-        facts = ProfileFacts(self._models)
+        facts = ModelFacts(self._models)
         # Golden questions of all sources judge the index, which holds all of them.
         known = {**added(self.store), **{one.name: one for one in self.sources}}
-        refresh = _Refresh(self.stages, progress or _unheard)
+        refresh = _Refresh(self.stages, progress or (lambda _stage, _done, _total: None))
         with Run(
             self.store,
             facts,
@@ -180,10 +180,6 @@ class _Refresh:
                 stage.whole(run, stage, partial(self.progress, stage.name))
                 table = stage.main.name if stage.tables else stage.name
                 _check(run, stage, run.store.partitions(table))
-
-
-def _unheard(_stage: str, _done: int, _total: int) -> None:
-    """Progress that nobody asked for."""
 
 
 def _check(run: Run, stage: Stage, partitions: Sequence[str]) -> None:

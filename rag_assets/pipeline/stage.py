@@ -72,14 +72,6 @@ class Cost:
         return units * self.seconds / self.units
 
 
-def _no_parts(_facts: ModelFacts, _source: Source | None) -> Mapping[str, Any]:
-    return {}
-
-
-def _always(_source: Source) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One stage.
@@ -126,13 +118,13 @@ class Stage:
     kinds: frozenset[str] = frozenset({"lancedb"})
     counts: str = "inputs"
     schema: Callable[[ModelFacts], pa.Schema] | None = None
-    parts: Callable[[ModelFacts, Source | None], Mapping[str, Any]] = _no_parts
+    parts: Callable[[ModelFacts, Source | None], Mapping[str, Any]] = lambda _facts, _source: {}
     is_hashed: bool = False
     compute: Compute | None = None
     inputs: Callable[[Run, "Stage", str], Mapping[str, str]] | None = None
     recorded: Callable[[LakeStore, str], Mapping[str, str]] | None = None
     retry: Callable[[Run, str], Set[str]] | None = None
-    wanted: Callable[[Source], bool] = _always
+    wanted: Callable[[Source], bool] = lambda _source: True
     may_be_missing: bool = False
     batch: int = 256
     one_row_an_input: bool = False

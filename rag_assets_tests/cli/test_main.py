@@ -80,7 +80,7 @@ def commands_below(command: click.Command, *path: str) -> Iterator[tuple[str, ..
         yield from commands_below(below, *path, name)
 
 
-@pytest.mark.parametrize("path", commands_below(typer.main.get_command(app)), ids="-".join)
+@pytest.mark.parametrize("path", [*commands_below(typer.main.get_command(app))], ids="-".join)
 def test_help_is_whole_at_80_columns(path: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"})
     assert shown.exit_code == 0

@@ -117,7 +117,7 @@ def test_no_engine_is_started_for_a_refresh_that_will_stop(
     refresh(world)
     world.refresh()
     settings = load_settings()
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     assert not operations.plan_of(settings, sources_of("docs")).plan.needs_engines
     leave(world, 1)
     assert not operations.plan_of(settings, sources_of("docs")).plan.needs_engines
@@ -260,7 +260,7 @@ def test_the_command_publishes_the_others_and_fails(
 def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
     world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     world.root.rmdir()
     assert not operations.plan_of(load_settings(), sources_of("docs")).plan.needs_engines
     assert operations.plan_of(load_settings(), sources_of("docs", "a")).plan.needs_engines

@@ -47,7 +47,7 @@ def installation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(running, "repository_of", lambda: line().get_repository_def())
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     monkeypatch.setattr(operations.stack, "hot_load", lambda *_: None)
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     return world
 
 
