@@ -11,6 +11,7 @@ import dagster as dg
 from rag_assets.documents.readers.registry import Reader
 from rag_assets.evaluations.registry import SUITES, Suite
 from rag_assets.orchestration.assets import assets_of, checks_of
+from rag_assets.orchestration.executors import chosen_executor
 from rag_assets.orchestration.in_process import STAGES_KEY
 from rag_assets.orchestration.jobs import (
     answerer_job,
@@ -18,7 +19,6 @@ from rag_assets.orchestration.jobs import (
     hot_load_job,
     upkeep_job_of,
 )
-from rag_assets.orchestration.executors import chosen_executor
 from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.orchestration.schedules import refresh_schedules, upkeep_daily
 from rag_assets.orchestration.sensors import serving_sensor, source_changed_sensor
