@@ -15,7 +15,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich import console
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +26,7 @@ _BEGAN = time.monotonic()
 _UNLIMITED = 100_000  # columns
 
 
-class Console(console.Console):
+class VisibleConsole(Console):
     """Rich's console, which makes every text visible before it is laid out, also in tables."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - rich's own
@@ -42,8 +42,8 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() else _UNLIMITED
 
 
-out = Console(width=_width())
-err = Console(stderr=True)
+out = VisibleConsole(width=_width())
+err = VisibleConsole(stderr=True)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 

@@ -15,7 +15,7 @@ UGLY = "[/b] <name> __x__ [red]no[/red] :date:"
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     file = io.StringIO()
-    monkeypatch.setattr(console, "out", console.Console(file=file, width=40))
+    monkeypatch.setattr(console, "out", console.VisibleConsole(file=file, width=40))
     return file
 
 
