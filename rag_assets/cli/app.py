@@ -8,7 +8,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="Model weights.", no_args_is_help=True)
 plan_app = typer.Typer(help="What a command would do and take.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
 app.add_typer(plan_app, name="plan")

@@ -14,7 +14,6 @@ from rag_assets.cli import (  # noqa: F401 - they add commands
     corpus,
     evaluate,
     installing,
-    models,
     processes,
 )
 from rag_assets.cli.app import app
@@ -40,6 +39,6 @@ def run(commands: typer.Typer) -> None:
     try:
         commands()
     except RagError as error:
-        err.print("[red]rag:[/red] ", end="")
-        err.print(str(error), markup=False)
+        err.print("rag: ", style="red", end="")
+        err.print(str(error))
         sys.exit(error.exit_code)

@@ -26,6 +26,7 @@ from rag_assets.lake.generations import live_generation
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.retrieval.searching import retrieve
 from rag_assets.retrieval.selection import select
+from rag_assets_tests.evaluation_data import evaluation_data
 from rag_assets_tests.suites import mixed
 from rag_assets_tests.suites.baselines import (
     all_to_llm,
@@ -123,8 +124,10 @@ def ablation(lab: Lab) -> list[CaseResult]:
         golden = [replace(task, copies=_copies(lab.store)) for task in golden]
         some = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
         results += [*_on(lab, "golden", lab.store, some, golden), *classified(lab, "ablation")]
-    if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
-        lab.tell(f"{mixed.NAME} skipped: there is no public data at {lab.settings.eval_data}")
+    if mixed.NAME in sets and results and not evaluation_data(lab.settings).is_dir():
+        lab.tell(
+            f"{mixed.NAME} skipped: there is no public data at {evaluation_data(lab.settings)}"
+        )
     elif mixed.NAME in sets:
         store = ingested(lab, mixed.NAME, mixed.documents(lab), enriched=True)
         some = mixed.tasks(lab, FIRST_LOOK_MIXED)
