@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,12 @@ from rag_assets.answers.citations import Grounded, ground
 from rag_assets.answers.deep import synthesise
 from rag_assets.answers.policy import AnswerPolicy, Mode, Role
 from rag_assets.answers.prompts import answer_messages
-from rag_assets.answers.questions import QuestionTooLongError, check_mode, check_question
+from rag_assets.answers.questions import (
+    QuestionTooLongError,
+    bad_filter,
+    check_mode,
+    check_question,
+)
 from rag_assets.answers.repair import Generated, generate
 from rag_assets.answers.routing import Route
 from rag_assets.answers.usage import Usage, add_usage
@@ -36,6 +42,8 @@ from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
 
 _counter = itertools.count()
+# How LanceDB speaks of a filter that is no SQL, names no column or fails on a row.
+_OF_FILTER = re.compile("^Invalid input|^'utf-8' codec|Arrow error: Cast error")
 
 
 class Search(Protocol):
@@ -186,15 +194,16 @@ class Answerer:
             where: SQL filter over the index's columns, e.g. the sources a caller may read.
 
         Raises:
-            QuestionError: the question is empty or too long, or the mode unknown.
+            QuestionError: the question is no text, empty or too long, the mode unknown, or the
+                filter is none that the index can apply.
             EngineUnavailableError: nobody answers for a model.
-            ModelRequestError: an engine refused a request.
+            ModelRequestError: a model refused a request or returned something unreadable.
         """
         started = time.perf_counter()
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, max_tokens=limit, model=self.slm)
-        found = self.search(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
+        found = self._found(text, where)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(text, found)
         way = self.route(text, passages, chosen_mode)
@@ -219,6 +228,18 @@ class Answerer:
         """The passages that an answer to this question would be made from, best first."""
         found = self.search(self.reader, self.embedder, question, limit=self.policy.n_hits)
         return self._select(question, found)
+
+    def _found(self, question: str, where: str | None) -> Retrieved:
+        if where is not None and not isinstance(where, str):
+            raise bad_filter(where, f"it is {type(where).__name__}, not text")
+        try:
+            return self.search(
+                self.reader, self.embedder, question, limit=self.policy.n_hits, where=where
+            )
+        except (ValueError, RuntimeError) as error:
+            if where is None or not _OF_FILTER.search(str(error)):
+                raise
+            raise bad_filter(where, str(error).partition(", /")[0]) from error
 
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""

@@ -12,7 +12,7 @@ from functools import partial
 from rag_assets.answers.budget import Packed, pack
 from rag_assets.answers.policy import DeepBudget
 from rag_assets.answers.prompts import NOTHING, answer_messages, extract_messages
-from rag_assets.answers.repair import Generated, generate
+from rag_assets.answers.repair import Generated, complete, generate
 from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, sentences, terms
@@ -101,7 +101,9 @@ def _map_one(
         evidence_tokens=budget.document,
         answer_tokens=budget.extract,
     )
-    completion = slm.complete(packed.messages, max_tokens=packed.answer_tokens, timeout_s=timeout_s)
+    completion = complete(
+        slm, packed.messages, max_tokens=packed.answer_tokens, timeout_s=timeout_s
+    )
     return Mapped(marked_passages(completion.text, packed.passages), completion)
 
 

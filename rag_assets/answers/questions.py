@@ -52,9 +52,11 @@ def check_question(question: str, *, max_tokens: int, model: ChatModel | None = 
         model: counts the tokens; None checks the length in characters only.
 
     Raises:
-        QuestionError: it is empty.
+        QuestionError: it is empty, or no text.
         QuestionTooLongError: it is longer than ``max_tokens``.
     """
+    if not isinstance(question, str):
+        raise QuestionError(f"a question must be text; got {type(question).__name__}")
     text = question.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
     text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
     if not any(char.isalnum() for char in text):
@@ -75,6 +77,14 @@ def check_question(question: str, *, max_tokens: int, model: ChatModel | None = 
                 "a source"
             )
     return text
+
+
+def bad_filter(where: object, why: str) -> QuestionError:
+    """The error for a filter that the index cannot apply."""
+    return QuestionError(
+        "where must be an SQL condition over the index's columns, for example "
+        f"\"uri = 'docs:a.md'\"; got {where!r:.200}: {why}"
+    )
 
 
 def asks_yes_or_no(question: str) -> bool:

@@ -20,6 +20,12 @@ def test_empty_question_is_refused(question: str) -> None:
         check_question(question, max_tokens=1000)
 
 
+@pytest.mark.parametrize("question", [None, 5, b"When?", ["When?"]])
+def test_what_is_no_text_is_refused(question: object) -> None:
+    with pytest.raises(QuestionError, match=f"must be text; got {type(question).__name__}"):
+        check_question(question, max_tokens=1000)  # type: ignore[arg-type]
+
+
 def test_twenty_thousand_words_are_refused_at_once() -> None:
     with pytest.raises(QuestionTooLongError, match="20,000 words"):
         check_question("word " * 20_000, max_tokens=1000, model=MODEL)
