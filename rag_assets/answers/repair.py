@@ -40,24 +40,27 @@ class Generated:
         """The mean of the first call; the continuation depends on it."""
         return self.completions[0].mean_logprob
 
+    @property
+    def confidence(self) -> float | None:
+        """The geometric mean of the probabilities of the first call's tokens."""
+        return None if self.mean_logprob is None else math.exp(self.mean_logprob)
 
-def generate(
-    model: ChatModel, packed: Packed, *, repair_tokens: int, timeout_s: float
-) -> Generated:
+
+def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated:
     """Complete the packed chat, continuing once if it was cut.
 
     Args:
         model: the engine.
-        packed: a chat that fits the window, answer included.
-        repair_tokens: tokens of the continuation; 0 means none is tried.
+        packed: a chat that fits the window, answer included; without tokens for a repair in its
+            budget no continuation is tried.
         timeout_s: of each call.
     """
-    first = complete(model, packed.messages, max_tokens=packed.answer_tokens, timeout_s=timeout_s)
+    first = complete(model, packed.messages, max_tokens=packed.budget.answer, timeout_s=timeout_s)
     if first.finish_reason != CUT:
         return Generated(first.text.strip(), first.finish_reason, (first,))
     # The window as it really is: the prompt as counted by the engine, and what it generated.
     used = max(packed.prompt_tokens, first.prompt_tokens) + first.completion_tokens
-    room = min(repair_tokens, model.max_model_len - used - TEMPLATE_MARGIN)
+    room = min(packed.budget.repair, model.max_model_len - used - TEMPLATE_MARGIN)
     if room <= 0:
         note = "the answer was cut at its token limit; the context window has no room to continue"
         return _ended(Generated(first.text.strip(), CUT, (first,), (note,)))
