@@ -301,7 +301,8 @@ def _columns(rated: Mapping[int, tuple[float, float]]) -> tuple[Floats, Floats]:
 
 def _uses(timed: Mapping[int, CaseResult]) -> dict[str, dict[int, ModelUse]]:
     """By suffix of the metrics, for all roles together ("") and each (" slm"), by index."""
-    called = {r: 0 for case in timed.values() for r, use in case.use.items() if use.calls}
+    used = [pair for case in timed.values() for pair in case.use.items()]
+    called = dict.fromkeys(role for role, use in used if use.calls)
     if not called:
         return {}
     all_roles = {i: reduce(ModelUse.plus, c.use.values(), ModelUse()) for i, c in timed.items()}
