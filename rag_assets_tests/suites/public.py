@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rag_assets.evaluations.asking import Place, ask
 from rag_assets.evaluations.golden import PRODUCT, answered, closed_book, picked
-from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.sampling import sample
 from rag_assets.evaluations.tasks import Task, chosen, has_slices
@@ -27,7 +27,7 @@ from rag_assets.index.search import Hit, IndexReader
 from rag_assets.lake.store import quoted
 from rag_assets.retrieval.embeddable import embeddable
 from rag_assets_tests.evaluation_data import evaluation_data
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.suites.corpora import ingested, live_reader
 from rag_assets_tests.suites.dataset_tasks import dataset_tasks, document_uri
 from rag_assets_tests.suites.datasets import Judged, load
 from rag_assets_tests.suites.ranking import ranking_scores
@@ -137,7 +137,7 @@ def given(
     """As ``answered``, of an index that holds nothing but the documents that the task needs."""
     answerer = lab.answerer(reader)
     for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
-        yield ask(answerer, task, place, lab.instruments, where=_only(task.uris))
+        yield ask(answerer, task, place, lab.meter, where=_only(task.uris))
 
 
 def _only(uris: Sequence[str]) -> str:
@@ -238,12 +238,6 @@ def _ranked(
         expected=tuple(uri for uri, gain in gains.items() if gain > 0),
         slices=query.slices,
         scores=ranking_scores(ranking[:N_RANKED], gains),
-        answerable=True,
-        abstained=False,
-        confidence=None,
-        model="none",
-        use={},
-        seconds=0.0,
     )
 
 
