@@ -22,20 +22,28 @@ from typing import TYPE_CHECKING
 from rag_assets.quick_imports import leave_out_rest_client
 
 if TYPE_CHECKING:
-    from rag_assets.answers.answer import Answer
-    from rag_assets.answers.answerer import Answerer
-    from rag_assets.definitions import build_defs
-    from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
-    from rag_assets.documents.readers.registry import Reader
-    from rag_assets.documents.reading import Document, read_document
-    from rag_assets.errors import RagError
-    from rag_assets.models.protocols import ChatModel, Completion, Embedder
-    from rag_assets.pipeline.refreshing import Pipeline, Refreshed
-    from rag_assets.pipeline.stage import Stage, changed
-    from rag_assets.pipeline.stages import STAGES
-    from rag_assets.sources.declaration import Source
-    from rag_assets.sources.found import FoundFile, Listing
-    from rag_assets.sources.listing import SourceKind
+    from rag_assets.answers.answer import Answer as Answer
+    from rag_assets.answers.answerer import Answerer as Answerer
+    from rag_assets.definitions import build_defs as build_defs
+    from rag_assets.documents.readers.blocks import Block as Block
+    from rag_assets.documents.readers.blocks import Extracted as Extracted
+    from rag_assets.documents.readers.blocks import RejectedError as RejectedError
+    from rag_assets.documents.readers.registry import Reader as Reader
+    from rag_assets.documents.reading import Document as Document
+    from rag_assets.documents.reading import read_document as read_document
+    from rag_assets.errors import RagError as RagError
+    from rag_assets.models.protocols import ChatModel as ChatModel
+    from rag_assets.models.protocols import Completion as Completion
+    from rag_assets.models.protocols import Embedder as Embedder
+    from rag_assets.pipeline.refreshing import Pipeline as Pipeline
+    from rag_assets.pipeline.refreshing import Refreshed as Refreshed
+    from rag_assets.pipeline.stage import Stage as Stage
+    from rag_assets.pipeline.stage import changed as changed
+    from rag_assets.pipeline.stages import STAGES as STAGES
+    from rag_assets.sources.declaration import Source as Source
+    from rag_assets.sources.found import FoundFile as FoundFile
+    from rag_assets.sources.found import Listing as Listing
+    from rag_assets.sources.listing import SourceKind as SourceKind
 
 _PLACES = {
     "Answer": "answers.answer",
@@ -61,30 +69,8 @@ _PLACES = {
     "changed": "pipeline.stage",
     "read_document": "documents.reading",
 }
-__all__ = [
-    "STAGES",
-    "Answer",
-    "Answerer",
-    "Block",
-    "ChatModel",
-    "Completion",
-    "Document",
-    "Embedder",
-    "Extracted",
-    "FoundFile",
-    "Listing",
-    "Pipeline",
-    "RagError",
-    "Reader",
-    "Refreshed",
-    "RejectedError",
-    "Source",
-    "SourceKind",
-    "Stage",
-    "build_defs",
-    "changed",
-    "read_document",
-]
+if not TYPE_CHECKING:  # a type checker takes the imports above
+    __all__ = sorted(_PLACES)
 
 leave_out_rest_client()  # here, because it has to come before any module that imports lancedb
 
@@ -98,4 +84,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_PLACES)

@@ -23,11 +23,11 @@ from rag_assets.orchestration.resources import LakeResource, ModelsResource, Sou
 from rag_assets.orchestration.schedules import refresh_schedules, upkeep_daily
 from rag_assets.orchestration.sensors import serving_sensor, source_changed_sensor
 from rag_assets.orchestration.suites import suite_asset
-from rag_assets.pipeline.stage import Stage
+from rag_assets.pipeline.stage import Stage, StageError
 from rag_assets.pipeline.stages import STAGES, with_readers
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import by_name, declared
-from rag_assets.sources.declaration import Source
+from rag_assets.sources.declaration import Source, SourceError
 
 
 def build_defs(
@@ -48,10 +48,15 @@ def build_defs(
         assets: further ones, for example a team's own that depend on ours.
 
     Raises:
-        ValueError: a stage takes rows of one that is not among ``stages``.
-        SourceError: the file of sources is not of the expected form.
+        StageError: the stages make no list that can be run, or two assets have one key.
+        SourceError: the file of sources does not exist, or is not of the expected form.
         PluginError: an installed reader cannot be imported.
     """
+    if isinstance(sources, str | Path) and not Path(sources).is_file():
+        raise SourceError(
+            f"expected a file such as sources.yaml, got {str(sources)!r}, which is none; for a "
+            'folder of documents pass [Source("docs", "folder", FOLDER)]'
+        )
     if sources is None or isinstance(sources, str | Path):
         listed = SourcesResource(file=str(sources or ""))
         known = [*declared(Path(sources or load_settings().sources_file)).values()]
@@ -61,6 +66,11 @@ def build_defs(
     stages = with_readers(stages, readers)
     refreshed = assets_of(stages)
     evaluated = [suite_asset(name, suite) for name, suite in {**SUITES, **suites}.items()]
+    _refuse_clashes(
+        {f"the stage {stage.name}": one for stage, one in zip(stages, refreshed, strict=True)}
+        | {f"the suite of {one.key.to_user_string()}": one for one in evaluated}
+        | {f"number {n} of `assets`": one for n, one in enumerate(assets, start=1)}
+    )
     return dg.Definitions(
         assets=[*refreshed, *evaluated, *assets],
         asset_checks=checks_of(stages),
@@ -92,6 +102,18 @@ def build_defs(
         },
         executor=chosen_executor(),
     )
+
+
+def _refuse_clashes(made: Mapping[str, dg.AssetsDefinition]) -> None:
+    owners: dict[dg.AssetKey, str] = {}
+    for owner, assets in made.items():
+        for key in assets.keys if isinstance(assets, dg.AssetsDefinition) else [assets.key]:
+            if key in owners:
+                raise StageError(
+                    f"{owners[key]} and {owner} both make the asset {key.to_user_string()}; give "
+                    "one of them another name"
+                )
+            owners[key] = owner
 
 
 @dg.definitions

@@ -1,14 +1,32 @@
-"""Text of documents, models and people, made safe for Markdown: it is shown as it is.
+"""Text of documents, models and people, made safe for a terminal and for Markdown.
 
-Dagster's UI and GitHub read Markdown. Without escaping, ``<name>`` vanishes, ``__x__`` turns bold
-and a line that begins with ``#`` becomes a heading.
+A terminal obeys control characters: they move the cursor, recolour, retitle or reverse what is
+read. Dagster's UI and GitHub read Markdown. Without escaping, ``<name>`` vanishes, ``__x__`` turns
+bold and a line that begins with ``#`` becomes a heading.
 """
 
 import re
+import unicodedata
 
 # A bracket opens a link only where it is no citation number: "[1]" stays readable in the source.
 _SPECIAL = re.compile(r"[\\`*_<&|~]|\[(?!\d+\](?![(\[:]))|!(?=\[)")
 _NO_BREAK_SPACE = "\u00a0"
+_KEPT = "\n\t\u200c\u200d"  # the joiners shape the letters of Persian and Hindi, and emoji
+_UNSEEN = {"Cc", "Cf", "Cs"}  # control and format characters, and halves of surrogate pairs
+
+
+def visible(text: str) -> str:
+    r"""The text with each control or format character as its escape, such as ``\x1b``.
+
+    Soft hyphens go. Newline, tab and the zero-width joiners stay.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    if sign.isprintable() or sign in _KEPT or unicodedata.category(sign) not in _UNSEEN:
+        return sign
+    return "" if sign == "\u00ad" else ascii(sign)[1:-1]
 
 
 def markdown_text(text: str) -> str:
@@ -25,6 +43,7 @@ def markdown_text(text: str) -> str:
 
 
 def _line(line: str) -> str:
+    line = visible(line)
     shown = line.expandtabs(4).strip()
     indent = len(line.expandtabs(4).rstrip()) - len(shown)
     escaped = _SPECIAL.sub(r"\\\g<0>", shown)
@@ -39,7 +58,7 @@ def _line(line: str) -> str:
 
 def markdown_code(text: str) -> str:
     """The text as inline code; a fence longer than any run of backticks in it."""
-    flat = " ".join(text.split())
+    flat = visible(" ".join(text.split()))
     fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", flat)), default=0))
     padded = f" {flat} " if flat.startswith("`") or flat.endswith("`") else flat
     return f"{fence}{padded}{fence}"
@@ -47,7 +66,7 @@ def markdown_code(text: str) -> str:
 
 def markdown_cell(text: str, limit: int | None = None) -> str:
     """The text on one line for a cell of a table, of at most ``limit`` characters."""
-    flat = " ".join(text.split())
+    flat = visible(" ".join(text.split()))
     if limit is not None and len(flat) > limit:
         flat = f"{flat[: limit - 1]}…"
     return _SPECIAL.sub(r"\\\g<0>", flat)

@@ -19,7 +19,8 @@ RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
                       read by ``models``
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
-RAG_EVAL_DATA         public evaluation sets, not of the project ``../shared/data`` beside it
+RAG_EVAL_DATA         folder of evaluation sets, for a team's    unset
+                      suites of questions
 RAG_RUN_LAUNCHER      where runs go: ``default`` (here), ``ray`` ``default``
 RAG_EXECUTOR          where a run's steps go: ``in-process``,    ``in-process``
                       ``multiprocess``, ``ray``; `rag refresh`
@@ -70,7 +71,7 @@ class Settings:
     postgres_url: str | None
     answerer_port: int
     ui_port: int
-    eval_data: Path
+    eval_data: Path | None = None
     run_launcher: str = "default"
     executor: str = "in-process"
     ray_address: str = "http://127.0.0.1:8265"
@@ -137,7 +138,7 @@ def load_settings() -> Settings:
         postgres_url=env.get("RAG_POSTGRES_URL") or None,
         answerer_port=_whole(env, "RAG_ANSWERER_PORT", 8460, least=0),
         ui_port=_whole(env, "RAG_UI_PORT", 3000, least=0),
-        eval_data=Path(env.get("RAG_EVAL_DATA") or CHECKOUT.parent / "shared" / "data").absolute(),
+        eval_data=Path(data).absolute() if (data := env.get("RAG_EVAL_DATA")) else None,
         run_launcher=_one_of(env, "RAG_RUN_LAUNCHER", LAUNCHERS),
         executor=_one_of(env, "RAG_EXECUTOR", EXECUTORS),
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",

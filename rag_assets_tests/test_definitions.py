@@ -12,11 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rag_assets.definitions import defs
+from rag_assets.definitions import build_defs, defs
 from rag_assets.orchestration.assets import assets_of
 from rag_assets.orchestration.resources import LakeResource
 from rag_assets.pipeline.stage import StageError
 from rag_assets.pipeline.stages import CHUNKS, SOURCE_FILES, STAGES
+from rag_assets.sources.declaration import SourceError
 
 GOLDEN = Path(__file__).parent / "golden" / "definitions.json"
 
@@ -107,3 +108,32 @@ def test_a_schedule_asks_for_each_partition(tmp_path: Path) -> None:
         ticked = schedule.evaluate_tick(context)
         assert [r.partition_key for r in ticked.run_requests or []] == ["sample.0"]
         assert instance.get_dynamic_partitions("corpus") == ["sample.0"]
+
+
+@pytest.mark.parametrize("place", ["missing.yaml", ""])
+def test_sources_that_are_no_file_are_refused(tmp_path: Path, place: str) -> None:
+    with pytest.raises(SourceError, match=r"expected a file such as sources\.yaml, got .*which"):
+        build_defs(sources=tmp_path / place)
+
+
+@dg.asset(name="chunks")
+def our_chunks() -> None:
+    """A team's own."""
+
+
+@dg.asset(name="golden_results")
+def our_results() -> None:
+    """A team's own."""
+
+
+@pytest.mark.parametrize(
+    ("assets", "sentence"),
+    [
+        ([our_chunks], "the stage chunks and number 1 of `assets` both make the asset chunks"),
+        ([our_results], "the suite of golden_results and number 1 of `assets` both make"),
+        ([dg.AssetSpec("x"), dg.AssetSpec("x")], "number 1 of `assets` and number 2 of `assets`"),
+    ],
+)
+def test_two_assets_of_one_key_are_refused(assets: list[Any], sentence: str) -> None:
+    with pytest.raises(StageError, match=sentence):
+        build_defs(assets=assets)

@@ -23,6 +23,7 @@ from rag_assets.orchestration.refreshing import plan_of
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import load_settings
 from rag_assets_tests.conftest import Engines
+from rag_assets_tests.orchestration.graph import sources_of
 from rag_assets_tests.test_docs import blocks
 
 pytestmark = pytest.mark.engines
@@ -156,7 +157,7 @@ def test_a_second_run_writes_nothing_and_says_so(
     world: World, refreshed: JobRun, instance: DagsterInstance
 ) -> None:
     before, live = world.versions(), generations.live(world.store)
-    assert plan_of(load_settings(), ["docs.0"]).plan.is_empty
+    assert plan_of(load_settings(), sources_of("docs")).plan.is_empty
     run = world.refresh(instance)
     assert world.versions() == before
     assert generations.live(world.store) == live
@@ -260,7 +261,7 @@ def test_add_edit_delete_change_what_they_must_and_hot_load_fails_no_request(
     (world.corpus / "new.md").write_text(
         "# Lamp oil\n\nThe lighthouse on Utgrund burns 3.5 litres of lamp oil in a night.\n"
     )
-    assert plan_of(load_settings(), ["docs.0"]).plan.needs_engines
+    assert plan_of(load_settings(), sources_of("docs")).plan.needs_engines
     failures: list[str] = []
     served: set[str] = set()
     stop = threading.Event()

@@ -1,12 +1,14 @@
 """Text is shown as it is, whatever Markdown would make of it."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rag_assets.markup import markdown_cell, markdown_code, markdown_text
+from rag_assets.markup import markdown_cell, markdown_code, markdown_text, visible
 
 READER = MarkdownIt("gfm-like", {"linkify": False})
 UGLY = [
@@ -72,3 +74,16 @@ def test_a_cell_stays_one_cell(text: str) -> None:
 
 def test_a_long_cell_ends_with_an_ellipsis() -> None:
     assert markdown_cell("x" * 50, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize("shown", [visible, markdown_text, markdown_cell, markdown_code])
+def test_nothing_unseen_is_passed_on(shown: Callable[[str], str]) -> None:
+    text = shown("name\x1b[2J \x9b \u202egnp.exe\u2066 \ufeff\udcff.txt")
+    assert text.isprintable()
+    assert "x1b" in text
+    assert "u202e" in text
+
+
+def test_what_shapes_words_and_lines_stays() -> None:
+    kept = "one\ttwo\nthree क्\u200cष"
+    assert visible(kept) == kept

@@ -12,7 +12,7 @@ from rag_assets.contracts import check_reader, check_source_kind
 from rag_assets.documents import stage as documents
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.models.clients.roles import Models
-from rag_assets.pipeline.run import ProfileFacts
+from rag_assets.pipeline.run import ModelFacts
 from rag_assets.pipeline.stages import DOCUMENTS, STAGES, with_readers
 from rag_assets.settings import load_settings
 from rag_assets.sources.declaration import SourceError
@@ -86,7 +86,7 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_an_installed_reader_reads_and_is_part_of_the_fingerprint(packaged: None) -> None:
-    facts = ProfileFacts(Models(embedder=FakeEmbedder(), slm=our_chat("slm"), llm=our_chat("llm")))
+    facts = ModelFacts(Models(embedder=FakeEmbedder(), slm=our_chat("slm"), llm=our_chat("llm")))
     stage = next(one for one in with_readers(STAGES) if one.name == DOCUMENTS.name)
     named = "rag_assets_tests.test_plugins.Cards/1"
     assert stage.fingerprint(facts) == f"{DOCUMENTS.fingerprint(facts)}/{named}"
@@ -119,7 +119,7 @@ def test_settings_name_who_serves_a_role(packaged: None, monkeypatch: pytest.Mon
     monkeypatch.setenv("RAG_LLM", "our")
     models = Models()
     assert (models.embedder.model_id, models.slm.model_id) == ("fake/embedder", "our/slm")
-    facts = ProfileFacts(models)
+    facts = ModelFacts(models)
     assert facts.identities["llm"] == {"model_id": "our/llm", "revision": "0" * 40}
     assert facts.max_tokens == 254  # special tokens taken off
     assert set(load_settings().models) == {"embedder", "slm", "llm"}

@@ -1,17 +1,35 @@
 """An answer: what was said, on which evidence, by which model and generation, at what cost."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rag_assets.answers.citations import Citation
 from rag_assets.answers.policy import Mode
 from rag_assets.answers.routing import Route
-from rag_assets.answers.usage import Usage
+from rag_assets.models.protocols import Completion
 from rag_assets.retrieval.passages import Passage
 
 NO_GENERATION = "no_generation"  # finish_reason of an abstention before any model was asked
 ABSTENTION = "The documents do not answer this question."
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one model over all its calls for one answer."""
+
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def by_role(cls, calls: Mapping[str, Sequence[Completion]]) -> "dict[str, Usage]":
+        """What the calls of each role took, of the roles that were called."""
+        return {
+            role: cls(*(sum(getattr(one, name) for one in done) for name in cls.__slots__))
+            for role, done in calls.items()
+            if done
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +104,7 @@ class Answer:
                 "features": dict(self.route.features),
             },
             "citations": [citation.to_record() for citation in self.citations],
-            "usage": {
-                role: {
-                    "prompt_tokens": used.prompt_tokens,
-                    "cached_prompt_tokens": used.cached_prompt_tokens,
-                    "completion_tokens": used.completion_tokens,
-                }
-                for role, used in self.usage.items()
-            },
+            "usage": {role: asdict(used) for role, used in self.usage.items()},
             "finish_reason": self.finish_reason,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "repairs": list(self.repairs),

@@ -1,29 +1,33 @@
 """The answerer: a question in, a grounded answer out, on exactly one generation of the index."""
 
 import itertools
-import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rag_assets.answers import routing
-from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
+from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings, Usage
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
-from rag_assets.answers.deep import synthesise
-from rag_assets.answers.policy import AnswerPolicy, Mode, Role
+from rag_assets.answers.deep import read_documents
+from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
-from rag_assets.answers.questions import QuestionTooLongError, check_mode, check_question
+from rag_assets.answers.questions import (
+    QuestionTooLongError,
+    bad_filter,
+    check_mode,
+    check_question,
+)
 from rag_assets.answers.repair import Generated, generate
 from rag_assets.answers.routing import Route
-from rag_assets.answers.usage import Usage, add_usage
-from rag_assets.index.search import Hit, IndexReader
+from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.identity import row_id
 from rag_assets.lake.leases import leasing
@@ -36,54 +40,16 @@ from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
 
 _counter = itertools.count()
+NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
+# How LanceDB speaks of a filter that is no SQL, names no column or fails on a row.
+_OF_FILTER = re.compile("^Invalid input|^'utf-8' codec|Arrow error: Cast error")
 
 
-class Search(Protocol):
-    """Finds chunks for a checked question, as :func:`retrieve` does."""
-
-    def __call__(
-        self,
-        reader: IndexReader,
-        embedder: Embedder,
-        question: str,
-        *,
-        limit: int,
-        where: str | None = None,
-    ) -> Retrieved:
-        """At most ``limit`` chunks, of those that the SQL filter lets pass."""
-
-
-class Select(Protocol):
-    """Makes passages of chunks found, best first, as :func:`selection.select` does."""
-
-    def __call__(
-        self,
-        hits: Sequence[Hit],
-        reader: IndexReader,
-        *,
-        wanted: frozenset[str],
-        n_passages: int,
-        passage_tokens: int,
-        decay: float,
-        count: Callable[[str], int],
-    ) -> list[Passage]:
-        """At most ``n_passages``."""
-
-
-class Router(Protocol):
-    """Chooses the model for a question whose evidence is known, as :func:`routing.route` does."""
-
-    def __call__(self, question: str, passages: Sequence[Passage], mode: Mode) -> Route:
-        """The model and why; the mode may force it."""
-
-
-class Check(Protocol):
-    """Checks an answer against its evidence, as :func:`ground` does."""
-
-    def __call__(
-        self, answer: str, passages: Sequence[Passage], question: str, *, min_support: float
-    ) -> Grounded:
-        """What of the answer holds."""
+# The parts of an answerer; each takes and returns what the product's own, named here, does.
+Search = Callable[..., Retrieved]  # retrieve
+Select = Callable[..., list[Passage]]  # selection.select
+Router = Callable[[str, Sequence[Passage], Mode], Route]  # routing.route
+Check = Callable[..., Grounded]  # ground
 
 
 def require_embedder_of(generation: Generation, embedder: Embedder) -> None:
@@ -181,13 +147,7 @@ class Answerer:
             reader = IndexReader(store, generation)
             yield cls(reader, models.slm, models.llm, models.embedder, **fields)
 
-    def answer(
-        self,
-        question: str,
-        *,
-        mode: str = "auto",
-        where: str | None = None,
-    ) -> Answer:
+    def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
         Args:
@@ -196,15 +156,16 @@ class Answerer:
             where: SQL filter over the index's columns, e.g. the sources a caller may read.
 
         Raises:
-            QuestionError: the question is empty or too long, or the mode unknown.
+            QuestionError: the question is no text, empty or too long, the mode unknown, or the
+                filter is none that the index can apply.
             EngineUnavailableError: nobody answers for a model.
-            ModelRequestError: an engine refused a request.
+            ModelRequestError: a model refused a request or returned something unreadable.
         """
         started = time.perf_counter()
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
-        text = check_question(question, max_tokens=limit, model=self.slm)
-        found = self.search(self.reader, self.embedder, text, limit=self.policy.n_hits, where=where)
+        text = check_question(question, self.slm, max_tokens=limit)
+        found = self._found(text, where)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(text, found)
         way = self.route(text, passages, chosen_mode)
@@ -230,6 +191,18 @@ class Answerer:
         found = self.search(self.reader, self.embedder, question, limit=self.policy.n_hits)
         return self._select(question, found)
 
+    def _found(self, question: str, where: str | None) -> Retrieved:
+        if where is not None and not isinstance(where, str):
+            raise bad_filter(where, f"it is {type(where).__name__}, not text")
+        try:
+            return self.search(
+                self.reader, self.embedder, question, limit=self.policy.n_hits, where=where
+            )
+        except (ValueError, RuntimeError) as error:
+            if where is None or not _OF_FILTER.search(str(error)):
+                raise
+            raise bad_filter(where, str(error).partition(", /")[0]) from error
+
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""
         far = found.similarity < self.policy.min_similarity
@@ -248,58 +221,40 @@ class Answerer:
         )
 
     def _draft(
-        self,
-        question: str,
-        passages: Sequence[Passage],
-        way: Route,
-        mode: Mode,
+        self, question: str, passages: Sequence[Passage], way: Route, mode: Mode
     ) -> tuple[Draft, Route]:
         """An attempt along the route, and a second one by the LLM where the first is weak."""
         if way.deep:
             return self._deep(question, passages), way
-        first = self._attempt(way.model, question, passages)
+        first = self._attempt(way.model, question, passages, self.policy.budget(way.model))
         why = self._escalation(first, way, mode)
         if why is None:
             return first, way
-        second = self._attempt("llm", question, passages)
-        usage = {**first.usage, **second.usage}
-        both = Draft(second.passages, second.generated, second.grounded, usage)
-        return both, way.with_escalation(why)
+        second = self._attempt("llm", question, passages, self.policy.llm)
+        both = replace(second, usage={**first.usage, **second.usage})
+        return both, replace(way, model="llm", reason=f"{way.reason} {why}", escalated=True)
 
-    def _attempt(self, role: Role, question: str, passages: Sequence[Passage]) -> Draft:
+    def _attempt(
+        self, role: Role, question: str, passages: Sequence[Passage], budget: Budget
+    ) -> Draft:
         model = self.slm if role == "slm" else self.llm
-        budget = self.policy.budget(role)
-        packed = pack(
-            model,
-            partial(answer_messages, role, question),
-            passages[: budget.sections],
-            evidence_tokens=budget.evidence,
-            answer_tokens=budget.answer,
-            reserve_tokens=budget.repair,
+        packed = pack(model, partial(answer_messages, role, question), passages, budget)
+        generated = generate(model, packed, timeout_s=self.policy.timeout_s)
+        grounded = self.check(
+            generated.text, packed.passages, question, min_support=self.policy.min_support
         )
-        generated = generate(
-            model, packed, repair_tokens=budget.repair, timeout_s=self.policy.timeout_s
-        )
-        grounded = self._ground(generated, packed.passages, question)
-        usage = add_usage({}, role, *generated.completions)
+        usage = Usage.by_role({role: generated.completions})
         return Draft(packed.passages, generated, grounded, usage)
 
     def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
-        made = synthesise(
-            question,
-            passages,
-            self.slm,
-            self.llm,
-            self.policy.deep,
-            timeout_s=self.policy.timeout_s,
+        """The LLM writes from what the SLM marked in each document, or from the best sections."""
+        policy = self.policy
+        marked, calls = read_documents(
+            question, passages, self.slm, policy.deep, timeout_s=policy.timeout_s
         )
-        usage = add_usage({}, "slm", *made.map_calls) if made.map_calls else {}
-        usage = add_usage(usage, "llm", *made.generated.completions)
-        grounded = self._ground(made.generated, made.packed.passages, question)
-        return Draft(made.packed.passages, made.generated, grounded, usage, made.notes)
-
-    def _ground(self, generated: Generated, passages: Sequence[Passage], question: str) -> Grounded:
-        return self.check(generated.text, passages, question, min_support=self.policy.min_support)
+        draft = self._attempt("llm", question, marked or passages, policy.deep.reduce)
+        usage = {**Usage.by_role({"slm": calls}), **draft.usage}
+        return replace(draft, usage=usage, notes=(NOTHING_MARKED,) if calls and not marked else ())
 
     def _escalation(self, draft: Draft, way: Route, mode: Mode) -> str | None:
         """Why the LLM should be asked as well, as a sentence; None if it should not."""
@@ -323,9 +278,6 @@ class Answerer:
         generation = self.reader.generation
         identity = (question, generation.id, now.isoformat(), os.getpid(), next(_counter))
         abstained = draft is None or draft.abstains
-        repairs: tuple[str, ...] = ()
-        if draft is not None:
-            repairs = (*draft.notes, *draft.generated.repairs, *draft.grounded.notes)
         return Answer(
             answer_id=row_id("answer", *identity),
             question=question,
@@ -336,8 +288,10 @@ class Answerer:
             citations=() if draft is None or abstained else draft.grounded.citations,
             usage={} if draft is None else draft.usage,
             finish_reason=NO_GENERATION if draft is None else draft.generated.finish_reason,
-            confidence=None if draft is None else _confidence(draft.generated),
-            repairs=repairs,
+            confidence=None if draft is None else draft.generated.confidence,
+            repairs=()
+            if draft is None
+            else (*draft.notes, *draft.generated.repairs, *draft.grounded.notes),
             generation_id=generation.id,
             generation_created_at=generation.created_at,
             created_at=now.isoformat(),
@@ -358,8 +312,3 @@ def _abstention(draft: Draft | None) -> str:
         else "does not support what the model wrote"
     )
     return f'{ABSTENTION} The nearest section, "{nearest.title}", {what}.'
-
-
-def _confidence(generated: Generated) -> float | None:
-    margin = generated.mean_logprob
-    return None if margin is None else math.exp(margin)

@@ -8,8 +8,6 @@ from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.questions import QuestionError
 from rag_assets.models.errors import ModelRequestError
 
-Report = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -26,7 +24,7 @@ def ask_all(
     *,
     mode: str = "auto",
     keep: Callable[[Answer], None],
-    report: Report,
+    report: Callable[[str], None],
 ) -> list[Outcome]:
     """Answer questions one after another.
 

@@ -4,9 +4,11 @@ Every count is of the finished chat in the served model's own tokens, so nothing
 nothing overflows. What the budget cannot hold is left out here, by rank, not cut off by an engine.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import Message
 from rag_assets.errors import RagError
 from rag_assets.models.protocols import ChatModel
@@ -28,15 +30,13 @@ class Packed:
         messages: what is sent.
         passages: the evidence in it, as trimmed, in order of its numbers.
         prompt_tokens: exact size of ``messages``.
-        evidence_tokens: what the passages added to the prompt.
-        answer_tokens: what may be generated.
+        budget: what may be generated.
     """
 
     messages: list[Message]
     passages: tuple[Passage, ...]
     prompt_tokens: int
-    evidence_tokens: int
-    answer_tokens: int
+    budget: Budget
 
 
 def text_counter(model: ChatModel) -> Callable[[str], int]:
@@ -45,15 +45,7 @@ def text_counter(model: ChatModel) -> Callable[[str], int]:
     return lambda text: max(0, model.count_chat([{"role": "user", "content": text}]) - empty)
 
 
-def pack(
-    model: ChatModel,
-    build: Build,
-    passages: Sequence[Passage],
-    *,
-    evidence_tokens: int,
-    answer_tokens: int,
-    reserve_tokens: int = 0,
-) -> Packed:
+def pack(model: ChatModel, build: Build, passages: Sequence[Passage], budget: Budget) -> Packed:
     """Put as much evidence into the chat as the budget holds, best first.
 
     A passage that does not fit is cut to the chunks that were found, then at a sentence or line;
@@ -63,28 +55,26 @@ def pack(
         model: counts, and has the context window.
         build: makes the chat from passages.
         passages: best first.
-        evidence_tokens: what the evidence may add to the prompt.
-        answer_tokens: room kept for the answer.
-        reserve_tokens: room kept for a repair beyond the answer.
+        budget: of evidence, and what is kept free for the answer and its repair.
 
     Raises:
         BudgetError: scaffold, question and answer alone overflow the window.
     """
     bare = model.count_chat(build([]))
-    room = model.max_model_len - answer_tokens - reserve_tokens
+    needed = budget.answer + budget.repair
+    room = model.max_model_len - needed
     if bare > room:
         raise BudgetError(
-            f"scaffold and question have {bare:,} tokens, the answer needs "
-            f"{answer_tokens + reserve_tokens:,}, and {model.model_id} holds "
-            f"{model.max_model_len:,}; shorten the question"
+            f"scaffold and question have {bare:,} tokens, the answer needs {needed:,}, and "
+            f"{model.model_id} holds {model.max_model_len:,}; shorten the question"
         )
-    limit = min(room, bare + evidence_tokens)
+    limit = min(room, bare + budget.evidence)
 
     def fits(chosen: Sequence[Passage]) -> bool:
         return model.count_chat(build(chosen)) <= limit
 
     chosen: list[Passage] = []
-    for passage in passages:
+    for passage in passages[: budget.sections]:
         if fits([*chosen, passage]):
             chosen.append(passage)
             continue
@@ -95,14 +85,7 @@ def pack(
                 chosen.append(trimmed)
         break
     messages = build(chosen)
-    prompt_tokens = model.count_chat(messages)
-    return Packed(
-        messages,
-        tuple(chosen),
-        prompt_tokens,
-        max(0, prompt_tokens - bare),
-        answer_tokens,
-    )
+    return Packed(messages, tuple(chosen), model.count_chat(messages), budget)
 
 
 def _trimmed(
@@ -112,12 +95,9 @@ def _trimmed(
     core = passage.cut_to_core()
     if fits([*chosen, core]):
         return core
-    low, high = 0, len(core.units())  # low units fit; more than high do not
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits([*chosen, core.cut_to_units(middle)]):
-            low = middle
-        else:
-            high = middle - 1
+    numbers = range(1, len(core.units()) + 1)
     # Tokens may merge across a cut, so "fits" is not strictly monotone: what is returned was tried.
-    return core.cut_to_units(low) if low else None
+    n_units = bisect_left(
+        numbers, True, key=lambda n: not fits([*chosen, core.with_units(range(n))])
+    )
+    return core.with_units(range(n_units)) if n_units else None

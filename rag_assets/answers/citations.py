@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
@@ -57,7 +57,7 @@ class Citation:
 
     def to_record(self) -> dict[str, Any]:
         """As JSON prints it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,7 @@ class Grounded:
 
 
 def ground(
-    answer: str,
-    passages: Sequence[Passage],
-    question: str,
-    *,
-    min_support: float,
+    answer: str, passages: Sequence[Passage], question: str, *, min_support: float
 ) -> Grounded:
     """Check an answer against its evidence, sentence by sentence.
 
@@ -108,9 +104,8 @@ def ground(
         if found is None and _says_nothing(claim):
             found = []
         read = [passages[index] for index in found or ()]
-        if _is_label(claim.text, read) or _is_row_of_another(claim, read, evidence):
-            found = None
-        if found is None:
+        mistaken = _is_label(claim.text, read) or _is_row_of_another(claim, read, evidence)
+        if found is None or mistaken:
             removed.append(claim.text)
             continue
         moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
@@ -258,12 +253,9 @@ def quote(claim: str, passage: Passage, question: frozenset[str]) -> Piece:
     read = [terms(unit.text) for unit in units]
 
     def worth(index: int) -> tuple[float, float, int]:
-        figures = sum(term[0].isdigit() for term in wanted & read[index])
-        return (
-            len(wanted & read[index]) + 2 * figures,
-            coverage(question, read[index]),
-            -index,
-        )
+        shared = wanted & read[index]
+        figures = sum(term[0].isdigit() for term in shared)
+        return len(shared) + 2 * figures, coverage(question, read[index]), -index
 
     best = max(range(len(units)), key=worth)
     piece, held = units[best], read[best]

@@ -6,7 +6,7 @@ told about another, and a number that occurs nowhere. It takes microseconds and 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import combinations
@@ -104,6 +104,10 @@ class Evidence:
         names = content_words("\n".join(passage.head.title for passage in passages))
         return cls(tuple(passages), read, names, terms(question))
 
+    def held(self, indices: Iterable[int]) -> frozenset[str]:
+        """Words and numbers of these passages together."""
+        return frozenset[str]().union(*(self.terms[index] for index in indices))
+
 
 def supporting(
     claim: Claim, evidence: Evidence, *, answer_numbers: frozenset[str], min_support: float
@@ -121,7 +125,7 @@ def supporting(
     """
     words = content_words(claim.text)
     figures = numbers(claim.text) - evidence.question
-    held = frozenset[str]().union(*evidence.terms)
+    held = evidence.held(range(len(evidence.terms)))
     required = figures - _derived(figures - held, answer_numbers & held)
     required |= _names(claim.text, evidence)
     wanted = words | required
@@ -129,26 +133,28 @@ def supporting(
         wanted = numbers(claim.text)  # it repeats numbers of the question and nothing else
     cited = [n - 1 for n in claim.markers if 1 <= n <= len(evidence.passages)]
     cited = [index for index in cited if wanted & evidence.terms[index]]
+
+    def is_supported(by: Sequence[int]) -> bool:
+        held = evidence.held(by)
+        foreign = any(evidence.passages[index].head.language != "en" for index in by)
+        wanted_share = min_support * (FOREIGN_FACTOR if foreign else 1.0)
+        enough = not words or coverage(words, held) >= wanted_share
+        return bool(by) and required <= held and enough
+
     chosen: list[int] = []
     for pool in (cited, range(len(evidence.passages))):
-        while not _is_supported(words, required, chosen, evidence, min_support):
+        while not is_supported(chosen):
             best = _best_addition(wanted, required, chosen, pool, evidence)
             if best is None:
                 break
             chosen.append(best)
     for index in list(chosen):  # a wrong marker may have brought in what later ones made needless
         without = [other for other in chosen if other != index]
-        if _is_supported(words, required, without, evidence, min_support):
+        if is_supported(without):
             chosen = without
-    if not _is_supported(words, required, chosen, evidence, min_support):
+    if not (is_supported(chosen) and _each_is_named(words, chosen, evidence)):
         return None
-    if not _each_is_named(words, chosen, evidence):
-        return None
-    agreeing = [
-        index
-        for index in cited
-        if index not in chosen and _is_supported(words, required, [index], evidence, min_support)
-    ]
+    agreeing = [index for index in cited if index not in chosen and is_supported([index])]
     return sorted((chosen + agreeing)[:MAX_CITED])
 
 
@@ -177,23 +183,6 @@ def _each_is_named(words: frozenset[str], chosen: Sequence[int], evidence: Evide
     )
 
 
-def _is_supported(
-    words: frozenset[str],
-    required: frozenset[str],
-    chosen: Sequence[int],
-    evidence: Evidence,
-    min_support: float,
-) -> bool:
-    if not chosen:
-        return False
-    held = frozenset[str]().union(*(evidence.terms[index] for index in chosen))
-    if not required <= held:
-        return False
-    foreign = any(evidence.passages[index].head.language != "en" for index in chosen)
-    wanted_share = min_support * (FOREIGN_FACTOR if foreign else 1.0)
-    return not words or coverage(words, held) >= wanted_share
-
-
 def _best_addition(
     wanted: frozenset[str],
     required: frozenset[str],
@@ -204,7 +193,7 @@ def _best_addition(
     """The passage of the pool that adds most to the chosen ones; None if none adds anything."""
     if len(chosen) >= MAX_CITED:
         return None
-    held = frozenset[str]().union(*(evidence.terms[index] for index in chosen))
+    held = evidence.held(chosen)
 
     def gain(index: int) -> tuple[float, float, int]:
         new = (wanted & evidence.terms[index]) - held

@@ -6,13 +6,12 @@ of the document, so the reduce reads text with true offsets and nothing that the
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
-from rag_assets.answers.budget import Packed, pack
-from rag_assets.answers.policy import DeepBudget
-from rag_assets.answers.prompts import NOTHING, answer_messages, extract_messages
-from rag_assets.answers.repair import Generated, generate
+from rag_assets.answers.budget import pack
+from rag_assets.answers.policy import Budget, DeepBudget
+from rag_assets.answers.prompts import NOTHING, extract_messages
+from rag_assets.answers.repair import complete
 from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, sentences, terms
@@ -20,89 +19,42 @@ from rag_assets.retrieval.terms import coverage, sentences, terms
 COPIED = 0.7  # share of a document's sentence that a copied line must hold to stand for it
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """What the SLM marked in one document: its passages reduced to those sentences."""
-
-    passages: tuple[Passage, ...]
-    completion: Completion
-
-
-@dataclass(frozen=True, slots=True)
-class Synthesis:
-    """The reduce's chat and text, the map's calls, and what was noted on the way."""
-
-    packed: Packed
-    generated: Generated
-    map_calls: tuple[Completion, ...]
-    notes: tuple[str, ...]
-
-
-def synthesise(
+def read_documents(
     question: str,
     passages: Sequence[Passage],
     slm: ChatModel,
-    llm: ChatModel,
     budget: DeepBudget,
     *,
     timeout_s: float,
-) -> Synthesis:
-    """Answer from several documents.
+) -> tuple[list[Passage], list[Completion]]:
+    """The map: what the SLM marks in each of several documents, and its calls.
 
     Args:
         question: as checked.
-        passages: selected evidence, best first; at least one.
+        passages: selected evidence, best first; of one document they need no map.
         slm: reads one document a call, in parallel threads (the engine batches them).
-        llm: writes the answer.
-        budget: of both steps.
+        budget: of documents, and of each of them.
         timeout_s: of each call.
+
+    Returns:
+        The passages reduced to the sentences marked; none where nothing was.
     """
-    documents = _by_document(passages)[: budget.documents]
-    mapped: list[Mapped] = []
-    if len(documents) > 1:  # one document needs no map: the reduce can hold its best sections
-        read = partial(_map_one, question, slm=slm, budget=budget, timeout_s=timeout_s)
-        with ThreadPoolExecutor(len(documents), thread_name_prefix="map") as pool:
-            mapped = list(pool.map(read, documents))
-    marked = [passage for one in mapped for passage in one.passages]
-    notes: tuple[str, ...] = ()
-    if mapped and not marked:
-        notes = ("the SLM marked nothing in any document; the LLM read the best sections",)
-    packed = pack(
-        llm,
-        partial(answer_messages, "llm", question),
-        (marked or list(passages))[: budget.reduce.sections],
-        evidence_tokens=budget.reduce.evidence,
-        answer_tokens=budget.reduce.answer,
-        reserve_tokens=budget.reduce.repair,
-    )
-    generated = generate(llm, packed, repair_tokens=budget.reduce.repair, timeout_s=timeout_s)
-    return Synthesis(packed, generated, tuple(one.completion for one in mapped), notes)
-
-
-def _by_document(passages: Sequence[Passage]) -> list[list[Passage]]:
-    documents: dict[str, list[Passage]] = {}
+    by_document: dict[str, list[Passage]] = {}
     for passage in passages:
-        documents.setdefault(passage.head.document_id, []).append(passage)
-    return list(documents.values())
+        by_document.setdefault(passage.head.document_id, []).append(passage)
+    documents = list(by_document.values())[: budget.documents]
+    if len(documents) < 2:
+        return [], []
 
+    def read(own: Sequence[Passage]) -> tuple[tuple[Passage, ...], Completion]:
+        of_document = Budget(budget.document, budget.extract, repair=0, sections=len(own))
+        packed = pack(slm, partial(extract_messages, question), own, of_document)
+        done = complete(slm, packed.messages, max_tokens=budget.extract, timeout_s=timeout_s)
+        return marked_passages(done.text, packed.passages), done
 
-def _map_one(
-    question: str,
-    passages: Sequence[Passage],
-    *,
-    slm: ChatModel,
-    budget: DeepBudget,
-    timeout_s: float,
-) -> Mapped:
-    packed = pack(
-        slm,
-        partial(extract_messages, question),
-        passages,
-        evidence_tokens=budget.document,
-        answer_tokens=budget.extract,
-    )
-    completion = slm.complete(packed.messages, max_tokens=packed.answer_tokens, timeout_s=timeout_s)
-    return Mapped(marked_passages(completion.text, packed.passages), completion)
+    with ThreadPoolExecutor(len(documents), thread_name_prefix="map") as pool:
+        mapped = list(pool.map(read, documents))
+    return [passage for kept, _ in mapped for passage in kept], [call for _, call in mapped]
 
 
 def marked_passages(copied: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:

@@ -4,7 +4,6 @@ Appends never conflict in Lance, so threads, the answerer and ``ask_job`` may wr
 """
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,19 +23,12 @@ def record_answer(store: LakeStore, answer: Answer, run_id: str = "") -> None:
         store: the lake.
         answer: what was answered.
         run_id: of the Dagster run that asked; "" for HTTP and the command line.
-    """
-    record_answers(store, [answer], run_id)
-
-
-def record_answers(store: LakeStore, answers: Sequence[Answer], run_id: str = "") -> None:
-    """Append answers in one commit.
 
     Raises:
         LakeError: the table cannot be made, or has other columns.
     """
-    if answers:
-        rows = [_row(answer, run_id) for answer in answers]
-        store.open_or_create(TABLE, GLOBAL, ANSWERS).add(pa.Table.from_pylist(rows, schema=ANSWERS))
+    table = store.open_or_create(TABLE, GLOBAL, ANSWERS)
+    table.add(pa.Table.from_pylist([_row(answer, run_id)], schema=ANSWERS))
 
 
 def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:

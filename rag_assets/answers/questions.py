@@ -43,38 +43,45 @@ def check_mode(mode: str) -> Mode:
     raise QuestionError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
 
 
-def check_question(question: str, *, max_tokens: int, model: ChatModel | None = None) -> str:
+def check_question(question: str, model: ChatModel, *, max_tokens: int) -> str:
     """The question, NFC, without control characters and outer white space.
 
     Args:
         question: as the user wrote it.
+        model: counts the tokens.
         max_tokens: longest question answered, in tokens of ``model``.
-        model: counts the tokens; None checks the length in characters only.
 
     Raises:
-        QuestionError: it is empty.
+        QuestionError: it is empty, or no text.
         QuestionTooLongError: it is longer than ``max_tokens``.
     """
+    if not isinstance(question, str):
+        raise QuestionError(f"a question must be text; got {type(question).__name__}")
     text = question.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
     text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
     if not any(char.isalnum() for char in text):
         raise QuestionError("the question is empty; ask something in words")
     # Characters first: tokenising a megabyte to refuse it would be the hang this limit prevents.
+    size = ""
     if len(text) > max_tokens * MAX_CHARS_PER_TOKEN:
+        size = f"{len(text.split()):,} words in {len(text):,} characters"
+    elif (n_tokens := model.count_chat([{"role": "user", "content": text}])) > max_tokens:
+        size = f"{n_tokens:,} tokens"
+    if size:
         raise QuestionTooLongError(
-            f"the question has {len(text.split()):,} words in {len(text):,} characters; at most "
-            f"{max_tokens:,} tokens are answered (about {max_tokens * 3 // 4:,} words). Ask the "
-            "question alone and put long texts into a source"
+            f"the question has {size}; at most {max_tokens:,} tokens are answered (about "
+            f"{max_tokens * 3 // 4:,} words). Ask the question alone and put long texts into a "
+            "source"
         )
-    if model is not None:
-        n_tokens = model.count_chat([{"role": "user", "content": text}])
-        if n_tokens > max_tokens:
-            raise QuestionTooLongError(
-                f"the question has {n_tokens:,} tokens; at most {max_tokens:,} are answered (about "
-                f"{max_tokens * 3 // 4:,} words). Ask the question alone and put long texts into "
-                "a source"
-            )
     return text
+
+
+def bad_filter(where: object, why: str) -> QuestionError:
+    """The error for a filter that the index cannot apply."""
+    return QuestionError(
+        "where must be an SQL condition over the index's columns, for example "
+        f"\"uri = 'docs:a.md'\"; got {where!r:.200}: {why}"
+    )
 
 
 def asks_yes_or_no(question: str) -> bool:

@@ -1,7 +1,7 @@
 """An answer as Markdown for Dagster's run page, and as plain text for a terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rag_assets.answers.answer import Answer
 from rag_assets.markup import markdown_cell, markdown_code, markdown_text
@@ -17,36 +17,42 @@ def markdown(answer: Answer) -> str:
 def record_markdown(record: Mapping[str, Any]) -> str:
     """Like ``markdown``, from the record that HTTP and the answers table carry."""
     question = " ".join(record["question"].split())
-    parts = [f"**{markdown_text(question)}**", markdown_text(record["answer"])]
-    if record["citations"]:
-        parts.append("\n".join(_citation_markdown(citation) for citation in record["citations"]))
-    parts.append("\n".join(f"- {name}: {markdown_text(fact)}" for name, fact in _facts(record)))
-    return "\n\n".join(parts)
+    return f"**{markdown_text(question)}**\n\n{_rendered(record, MARKDOWN)}"
 
 
 def record_text(record: Mapping[str, Any]) -> str:
     """The same without the question, as plain text for a terminal."""
-    parts = [record["answer"]]
-    if record["citations"]:
-        parts.append("\n".join(_citation_text(citation) for citation in record["citations"]))
-    parts.append("\n".join(f"{name}: {fact}" for name, fact in _facts(record)))
-    return "\n\n".join(parts)
+    return _rendered(record, PLAIN)
 
 
-def _citation_markdown(citation: Mapping[str, Any]) -> str:
-    place = [markdown_code(citation["uri"]), *(markdown_text(part) for part in _place(citation))]
-    lines = [f"- [{citation['n']}] {', '.join(place)}"]
-    lines += [f"  > {markdown_text(line)}" for line in _quoted(citation)]
+class _Style(NamedTuple):
+    """How any text and a name are written, and what begins a line of each kind."""
+
+    text: Callable[[str], str]
+    code: Callable[[str], str]
+    item: str
+    quote: str
+    also: str
+
+
+MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ")
+PLAIN = _Style(str, str, "", "    > ", "    also at ")
+
+
+def _rendered(record: Mapping[str, Any], style: _Style) -> str:
+    facts = [f"{style.item}{name}: {style.text(fact)}" for name, fact in _facts(record)]
+    cited = [_citation(citation, style) for citation in record["citations"]]
+    blocks = [style.text(record["answer"]), "\n".join(cited), "\n".join(facts)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _citation(citation: Mapping[str, Any], style: _Style) -> str:
+    place = [style.code(citation["uri"]), *map(style.text, _place(citation))]
+    lines = [f"{style.item}[{citation['n']}] {', '.join(place)}"]
+    quoted = [line.strip() for line in citation["quote"].splitlines()]
+    lines += [f"{style.quote}{style.text(line)}" for line in quoted if line]
     if citation["aliases"]:
-        lines.append(f"\n  also at {', '.join(map(markdown_code, citation['aliases']))}")
-    return "\n".join(lines)
-
-
-def _citation_text(citation: Mapping[str, Any]) -> str:
-    lines = [f"[{citation['n']}] {', '.join([citation['uri'], *_place(citation)])}"]
-    lines += [f"    > {line}" for line in _quoted(citation)]
-    if citation["aliases"]:
-        lines.append(f"    also at {', '.join(citation['aliases'])}")
+        lines.append(style.also + ", ".join(map(style.code, citation["aliases"])))
     return "\n".join(lines)
 
 
@@ -61,10 +67,6 @@ def _place(citation: Mapping[str, Any]) -> list[str]:
     place.append(f"characters {citation['char_start']}-{citation['char_end']}")
     place.append(f"modified {citation['modified_at'][:10]}")
     return [" ".join(part.split()) for part in place]
-
-
-def _quoted(citation: Mapping[str, Any]) -> list[str]:
-    return [line.strip() for line in citation["quote"].splitlines() if line.strip()]
 
 
 def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,13 +5,17 @@ repair tokens; the prompt is in the engine's prefix cache by then. If it is stil
 ends at its last whole sentence, and its finish reason stays "length".
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.budget import Packed
-from rag_assets.models.protocols import ChatModel, Completion
+from rag_assets.models.errors import ModelRequestError
+from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatModel, Completion, Message
 from rag_assets.retrieval.terms import sentences
 
 CUT = "length"
+MAX_LOGPROB = 0.01  # rounding may lift the logarithm of a probability above 0, not further
 TEMPLATE_MARGIN = 16  # tokens by which a continued chat may exceed prompt + text (merges, template)
 
 
@@ -36,29 +40,32 @@ class Generated:
         """The mean of the first call; the continuation depends on it."""
         return self.completions[0].mean_logprob
 
+    @property
+    def confidence(self) -> float | None:
+        """The geometric mean of the probabilities of the first call's tokens."""
+        return None if self.mean_logprob is None else math.exp(self.mean_logprob)
 
-def generate(
-    model: ChatModel, packed: Packed, *, repair_tokens: int, timeout_s: float
-) -> Generated:
+
+def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated:
     """Complete the packed chat, continuing once if it was cut.
 
     Args:
         model: the engine.
-        packed: a chat that fits the window, answer included.
-        repair_tokens: tokens of the continuation; 0 means none is tried.
+        packed: a chat that fits the window, answer included; without tokens for a repair in its
+            budget no continuation is tried.
         timeout_s: of each call.
     """
-    first = model.complete(packed.messages, max_tokens=packed.answer_tokens, timeout_s=timeout_s)
+    first = complete(model, packed.messages, max_tokens=packed.budget.answer, timeout_s=timeout_s)
     if first.finish_reason != CUT:
         return Generated(first.text.strip(), first.finish_reason, (first,))
     # The window as it really is: the prompt as counted by the engine, and what it generated.
     used = max(packed.prompt_tokens, first.prompt_tokens) + first.completion_tokens
-    room = min(repair_tokens, model.max_model_len - used - TEMPLATE_MARGIN)
+    room = min(packed.budget.repair, model.max_model_len - used - TEMPLATE_MARGIN)
     if room <= 0:
         note = "the answer was cut at its token limit; the context window has no room to continue"
         return _ended(Generated(first.text.strip(), CUT, (first,), (note,)))
-    second = model.complete(
-        packed.messages, max_tokens=room, timeout_s=timeout_s, prefix=first.text
+    second = complete(
+        model, packed.messages, max_tokens=room, timeout_s=timeout_s, prefix=first.text
     )
     note = (
         f"the answer was cut after {first.completion_tokens} tokens; continued with "
@@ -67,6 +74,43 @@ def generate(
     text = (first.text + second.text).strip()
     done = Generated(text, second.finish_reason, (first, second), (note,))
     return _ended(done) if second.finish_reason == CUT else done
+
+
+def complete(
+    model: ChatModel,
+    messages: Sequence[Message],
+    *,
+    max_tokens: int,
+    timeout_s: float = CHAT_TIMEOUT_S,
+    prefix: str = "",
+) -> Completion:
+    """One call of any model; of what it returns, no more is trusted than a Completion promises.
+
+    A mean log-probability that cannot be one counts as unknown: the answer stands without it.
+
+    Raises:
+        ModelRequestError: no Completion came, or one without a text or numbers of tokens.
+    """
+    who = f"the model {model.model_id} (role {model.name})"
+    try:
+        done = model.complete(messages, max_tokens=max_tokens, timeout_s=timeout_s, prefix=prefix)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        raise ModelRequestError(
+            f"{who} failed to answer: {error!r}; is its client right?"
+        ) from error
+    if not isinstance(done, Completion):
+        raise ModelRequestError(f"{who} must return a Completion, got {type(done).__name__}")
+    for name in ("text", "finish_reason"):
+        if not isinstance(value := getattr(done, name), str):
+            raise ModelRequestError(f"{who} must return text as {name}, got {value!r:.200}")
+    for name in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens"):
+        if not isinstance(value := getattr(done, name), int):
+            raise ModelRequestError(f"{who} must count its {name}, got {value!r:.200}")
+    mean = done.mean_logprob
+    if not isinstance(mean, int | float) or not (-math.inf < mean < MAX_LOGPROB):
+        mean = None
+    text = done.text.encode("utf-8", "replace").decode()  # half a pair cannot be written down
+    return replace(done, text=text, mean_logprob=None if mean is None else min(mean, 0.0))
 
 
 def _ended(generated: Generated) -> Generated:

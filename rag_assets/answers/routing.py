@@ -68,10 +68,6 @@ class Route:
     escalated: bool = False
     features: Mapping[str, Any] = field(default_factory=dict)
 
-    def with_escalation(self, why: str) -> "Route":
-        """The route after the LLM was asked as well."""
-        return Route("llm", self.deep, f"{self.reason} {why}", True, self.features)
-
 
 def features_of(question: str, passages: Sequence[Passage]) -> dict[str, Any]:
     """What the rule reads from a question and its ranked evidence."""

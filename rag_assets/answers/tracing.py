@@ -107,12 +107,19 @@ def _citation(
     if document is not None:
         span = document["text"][citation["char_start"] : citation["char_end"]]
         exact = span == citation["quote"]
-    known = indexed or chunk
+    is_indexed = chunk is not None or indexed is not None
     steps = (
-        _chunk_step(citation, chunk, indexed),
-        _section_step(section_id, section, citation),
-        _document_step(citation, document, has_index_row=known is not None),
-        _source_step(store, citation, source, document),
+        _step("chunk", citation["chunk_id"], chunk, _chunk_facts(chunk, indexed)),
+        _step("section", section_id or "unknown", section, _section_facts(citation, section)),
+        _step(
+            "document",
+            citation["document_id"],
+            document,
+            _document_facts(citation, document, is_indexed=is_indexed),
+        ),
+        _step(
+            "source file", citation["uri"], source, _source_facts(store, citation, source, document)
+        ),
     )
     return CitationTrace(citation, exact, steps)
 
@@ -138,79 +145,68 @@ def _row(
     return rows[0] if rows else None
 
 
-def _chunk_step(
-    citation: Mapping[str, Any], row: Mapping[str, Any] | None, indexed: IndexedChunk | None
-) -> Step:
-    facts: dict[str, Any] = {}
+def _step(stage: str, key: str, row: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> Step:
+    return Step(stage, key, row is not None, None if row is None else str(row["run_id"]), facts)
+
+
+def _chunk_facts(row: Mapping[str, Any] | None, indexed: IndexedChunk | None) -> dict[str, Any]:
     if row is not None:
-        facts = {"characters": f"{row['start']}-{row['end']}", "tokens": row["n_tokens"]}
-    elif indexed is not None:
-        facts = {
-            "characters": f"{indexed.start}-{indexed.end}",
-            "text in the pinned index": indexed.text[:80],
-        }
-    return Step("chunk", citation["chunk_id"], row is not None, _run(row), facts)
+        return {"characters": f"{row['start']}-{row['end']}", "tokens": row["n_tokens"]}
+    if indexed is None:
+        return {}
+    return {
+        "characters": f"{indexed.start}-{indexed.end}",
+        "text in the pinned index": indexed.text[:80],
+    }
 
 
-def _section_step(
-    section_id: str | None, row: Mapping[str, Any] | None, citation: Mapping[str, Any]
-) -> Step:
+def _section_facts(citation: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"heading": " > ".join(citation["heading_path"]) or "(none)"}
     if row is not None:
         facts["characters"] = f"{row['start']}-{row['end']}"
     if citation["page"] is not None:
         facts["page"] = citation["page"]
-    return Step("section", section_id or "unknown", row is not None, _run(row), facts)
+    return facts
 
 
-def _document_step(
-    citation: Mapping[str, Any], row: Mapping[str, Any] | None, *, has_index_row: bool
-) -> Step:
+def _document_facts(
+    citation: Mapping[str, Any], row: Mapping[str, Any] | None, *, is_indexed: bool
+) -> dict[str, Any]:
     facts: dict[str, Any] = {"title": citation["title"]}
     if row is not None:
         facts |= {"media_type": row["media_type"], "text_hash": row["text_hash"]}
+        # The span as the reader gave it, before the text was cleaned.
         start, end = citation["char_start"], citation["char_end"]
-        extracted = _as_extracted(row, start, end)
+        edits = [Edit(**edit) for edit in row["edits"]]
+        first, last = extracted_span(edits, start, end)
+        extracted = extraction(row["text"], edits)[first:last]
         if extracted != row["text"][start:end]:
             facts["as extracted"] = json.dumps(extracted, ensure_ascii=False)
-    elif has_index_row:
+    elif is_indexed:
         facts["known from"] = "the generation's pinned index"
     if citation["aliases"]:
         facts["duplicates"] = ", ".join(citation["aliases"])
-    return Step("document", citation["document_id"], row is not None, _run(row), facts)
+    return facts
 
 
-def _as_extracted(document: Mapping[str, Any], start: int, end: int) -> str:
-    """The span as the reader gave it, before the text was cleaned."""
-    edits = [Edit(**edit) for edit in document["edits"]]
-    first, last = extracted_span(edits, start, end)
-    return extraction(document["text"], edits)[first:last]
-
-
-def _source_step(
+def _source_facts(
     store: LakeStore,
     citation: Mapping[str, Any],
     row: Mapping[str, Any] | None,
     document: Mapping[str, Any] | None,
-) -> Step:
-    known = row or document
+) -> dict[str, Any]:
     facts: dict[str, Any] = {"modified_at": citation["modified_at"]}
     if row is not None:
         facts |= {"path": row["path"], "size_bytes": row["size"]}
-    if known is not None:
-        digest = known["raw_hash"]
+    if (known := row or document) is not None:
+        digest = facts["raw_hash"] = known["raw_hash"]
         kept = store.has_blob(digest)
-        facts["raw_hash"] = digest
         facts["raw bytes"] = (
             f"kept, {len(store.get_blob(digest)):,} bytes" if kept else "not kept any more"
         )
         if row is not None and document is not None and row["raw_hash"] != document["raw_hash"]:
             facts["note"] = "the source changed since this document was read"
-    return Step("source file", citation["uri"], row is not None, _run(row), facts)
-
-
-def _run(row: Mapping[str, Any] | None) -> str | None:
-    return None if row is None else str(row["run_id"])
+    return facts
 
 
 def render_trace(found: Trace) -> str:
@@ -227,9 +223,8 @@ def render_trace(found: Trace) -> str:
     ]
     if not found.citations:
         lines.append("└─ no citations: the answer is an abstention")
-    for position, citation in enumerate(found.citations, start=1):
-        is_last = position == len(found.citations)
-        lines += _citation_lines(citation, is_last=is_last)
+    for citation in found.citations:
+        lines += _citation_lines(citation, is_last=citation is found.citations[-1])
     return "\n".join(lines)
 
 

@@ -1,7 +1,5 @@
 """Commands on the corpus: refresh, plan, generations, upkeep, rollback."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,27 +7,41 @@ import typer
 from rich.table import Table
 
 from rag_assets.cli.app import app, plan_app
-from rag_assets.cli.console import JsonFlag, out, say, show_table, teller
+from rag_assets.cli.console import JsonFlag, out, say, show_json, show_table, teller
 from rag_assets.errors import CommandError
-from rag_assets.settings import load_settings
+from rag_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from rag_assets.lake.store import LakeStore
     from rag_assets.sources.declaration import Source
+
+Names = Annotated[list[str] | None, typer.Argument(help="Names of sources. Default: all.")]
 
 
 @app.command()
 def refresh(
-    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
-    path: Annotated[Path | None, typer.Option(help="Ingest any folder, ad hoc.")] = None,
+    source: Names = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Read this folder, which need not be in sources.yaml. It is remembered: later "
+            "refreshes read it, too.",
+        ),
+    ] = None,
     accept_deletions: Annotated[
         bool,
-        typer.Option("--accept-deletions", help="Even if most of a source is gone."),
+        typer.Option(
+            "--accept-deletions",
+            help="Refresh the named sources even if most of their files are gone, and delete "
+            "what was made of those. Without it such a source stays as it is.",
+        ),
     ] = False,
 ) -> None:
     """Bring sources up to date and publish the new index if it passes its gate."""
     from rag_assets.lake.store import LakeStore
     from rag_assets.orchestration.refreshing import refresh_and_load
-    from rag_assets.sources.catalog import add_folder, catalog
+    from rag_assets.sources.catalog import add_folder
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
@@ -45,19 +57,22 @@ def refresh(
         chosen = [add_folder(store, path)]
         say(f"folder {path} is source {chosen[0].name}")
     else:
-        chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
-    partitions = [key for one in chosen for key in one.partitions]
-    refresh_and_load(settings, partitions, say, accept_deletions=accept_deletions)
+        chosen = named_sources(settings, store, source)
+    refresh_and_load(settings, chosen, say, accept_deletions=accept_deletions)
 
 
 def named_sources(
-    known: Mapping[str, "Source"], names: list[str] | None, declared_in: Path
+    settings: Settings, store: "LakeStore", names: list[str] | None = None
 ) -> list["Source"]:
     """The sources of these names, or all of them."""
+    from rag_assets.sources.catalog import catalog
+
+    declared_in = settings.sources_file
+    known = catalog(declared_in, store)
     if not known:
         raise CommandError(
-            f"no source is declared: write {declared_in} (docs/sources.md), or run "
-            "`rag refresh --path FOLDER`",
+            f"no source is declared: write one into {declared_in} (`rag init` puts an example "
+            "there), or run `rag refresh --path FOLDER`",
             code=2,
         )
     unknown = [name for name in names or [] if name not in known]
@@ -67,17 +82,23 @@ def named_sources(
             f"{declared_in}",
             code=2,
         )
-    return [known[name] for name in names or known]
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 @plan_app.command("refresh")
 def plan_refresh(
-    source: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
+    source: Names = None,
     past: Annotated[
-        bool, typer.Option("--history", help="Earlier refreshes: planned beside actual.")
+        bool,
+        typer.Option(
+            "--history", help="Show the last ten refreshes instead: what was planned, what it took."
+        ),
     ] = False,
     accept_deletions: Annotated[
-        bool, typer.Option("--accept-deletions", help="As for the refresh.")
+        bool,
+        typer.Option(
+            "--accept-deletions", help="Plan a refresh that is given --accept-deletions, too."
+        ),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -89,30 +110,28 @@ def plan_refresh(
     from rag_assets.lake.store import LakeStore
     from rag_assets.orchestration.refreshing import plan_of
     from rag_assets.pipeline.history import history
-    from rag_assets.sources.catalog import catalog
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
     if past:
         entries = history(store)
         if as_json:
-            print(json.dumps(entries, indent=1))  # noqa: T201 - a script reads it
+            show_json(entries)
         elif not entries:
             raise CommandError("no refresh was recorded yet; run `rag refresh`")
         else:
             out.print(rendering.history_table(entries[-10:]))
         return
-    chosen = named_sources(catalog(settings.sources_file, store), source, settings.sources_file)
-    partitions = [key for one in chosen for key in one.partitions]
-    plan = plan_of(settings, partitions, accept_deletions=accept_deletions).plan
+    chosen = named_sources(settings, store, source)
+    plan = plan_of(settings, chosen, accept_deletions=accept_deletions).plan
     if as_json:
-        print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
+        show_json(plan.to_record())
         return
     out.print(rendering.totals_table(plan))
     if len(plan.partitions) > 1:
         out.print(rendering.partitions_table(plan))
     for line in rendering.remarks(plan):
-        out.print(line, markup=False)
+        out.print(line)
 
 
 @app.command()
@@ -126,11 +145,12 @@ def generations(as_json: JsonFlag = False) -> None:
     live_id = "" if pointer is None else pointer.generation_id
     found = [lake_generations.load(store, i) for i in lake_generations.generation_ids(store)]
     if as_json:
-        rows = [
-            {"id": g.id, "live": g.id == live_id, "created_at": g.created_at, **g.counts}
-            for g in found
-        ]
-        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
+        show_json(
+            [
+                {"id": g.id, "live": g.id == live_id, "created_at": g.created_at, **g.counts}
+                for g in found
+            ]
+        )
         return
     if not found:
         raise CommandError("no generation was published yet; run `rag refresh`")
@@ -161,7 +181,7 @@ def upkeep(
     store = LakeStore(settings.lake_uri)
     done = tend(store, stages_in_force(settings), dry_run=dry_run, tell=teller(as_json))
     if as_json:
-        print(json.dumps({**asdict(done), "bytes_freed": done.bytes_freed}, indent=1))  # noqa: T201
+        show_json({**asdict(done), "bytes_freed": done.bytes_freed})
         return
     for generation_id, why in done.kept.items():
         say(f"{generation_id} stays: {why}")
@@ -176,7 +196,11 @@ def upkeep(
 @app.command()
 def rollback(
     generation: Annotated[
-        str | None, typer.Argument(help="Its id; default: the one before the live one.")
+        str | None,
+        typer.Argument(
+            help="Id of the generation; `rag generations` lists them. Default: the one before the "
+            "live one."
+        ),
     ] = None,
 ) -> None:
     """Make an older generation live again, and hot-load it into a running answerer."""

@@ -1,11 +1,8 @@
 """``make demo``: from source files to three answered questions, on whatever machine this is."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from rich.console import Console
-from rich.rule import Rule
-
-from rag_assets.cli.console import show_answer
+from rag_assets.cli.console import out, show_answer
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.engine_set import imported_ahead
 from rag_assets.models.profile_files import active_profile
@@ -20,8 +17,7 @@ from rag_assets.sources.catalog import catalog
 SOURCE = "sample"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A question of the demonstration and what it should show."""
 
     shows: str
@@ -51,7 +47,6 @@ QUESTIONS = (
 
 def run_demo(settings: Settings, tell: Tell) -> None:
     """Do all that a first user would, and stop what was started for it."""
-    console = Console()
     profile = active_profile()
     tell(f"profile {profile.name}: {profile.description}")
     with imported_ahead(profile, settings.cache):
@@ -61,43 +56,41 @@ def run_demo(settings: Settings, tell: Tell) -> None:
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
         # The large model loads while documents are read. Not on a GPU: an engine that starts
         # measures the memory that is free, and those at work would change it.
-        early = refresh_roles(settings, source.partitions) if profile.lock == "cpu" else ROLES
+        early = refresh_roles([source]) if profile.lock == "cpu" else ROLES
         engines = stack.start_engines(settings, profile, tell, wait_for=early)
         started += [engines] if engines is not None else []
-        refresh_and_load(settings, source.partitions, tell)
+        refresh_and_load(settings, [source], tell)
         if engines is not None:
             late = [role for role in ROLES if role not in early]
             stack.wait_for_engines(settings, profile, tell, engines, late)
         answerer = stack.start_answerer(settings, tell)
         started += [answerer] if answerer is not None else []
         for question in QUESTIONS:
-            _ask(settings, question, console)
+            _ask(settings, question)
     finally:
         for process in reversed(started):
             tell(f"stopping {process.name}")
             stack.stop(settings, process)
-    console.print(Rule("how to go on"))
-    console.print(
+    out.print("\n── how to go on ──", style="bold")
+    out.print(
         "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"
         "  rag up               engines, answerer and Dagster's UI at "
         f"http://127.0.0.1:{settings.ui_port}\n"
         '  rag ask "..."        ask; --json for scripts, --mode deep for a longer look\n'
         "  rag refresh --path FOLDER   ingest a folder of your own\n"
         "  rag trace ANSWER_ID  where an answer comes from, down to the bytes\n"
-        "  rag down             stop everything",
-        markup=False,
-        highlight=False,
+        "  rag down             stop everything"
     )
 
 
-def _ask(settings: Settings, question: Question, console: Console) -> None:
+def _ask(settings: Settings, question: Question) -> None:
     """Ask, print, and say so if it did not go as announced."""
-    console.print(Rule(question.shows))
+    out.print(f"\n── {question.shows} ──", style="bold")
     record = AnswererClient(settings.answerer_url).ask(question.text)
     show_answer(record)
     by_whom = None if record["abstained"] else record["route"]["model"]
     if by_whom != question.model:
-        console.print(
+        out.print(
             "This was meant to show something else. Models this small are near a tie at times, and "
             "processors round differently; `rag evaluate` measures how often they are right.",
             style="yellow",

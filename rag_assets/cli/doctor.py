@@ -5,7 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import psutil
@@ -40,10 +40,6 @@ class Finding:
     what: str
     found: str
     remedy: str = ""
-
-    def to_record(self) -> dict[str, str]:
-        """For ``--json``."""
-        return asdict(self)
 
 
 def examine(settings: Settings) -> list[Finding]:

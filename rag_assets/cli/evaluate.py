@@ -14,15 +14,42 @@ from rag_assets.settings import load_settings
 @app.command()
 def evaluate(
     limit: Annotated[
-        int | None, typer.Option(min=0, help="So many questions; 0 and default: all.")
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Ask at most this many questions. 0, or no limit given: all.",
+        ),
     ] = None,
     part: Annotated[
-        list[str] | None, typer.Option("--slice", help="NAME=VALUE, e.g. kind=lookup.")
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="NAME=VALUE",
+            help="Ask only questions of this kind, for example kind=lookup. Give it again to "
+            "narrow down further.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of samples and bootstraps.")] = 20261122,
-    generation: Annotated[str | None, typer.Option(help="Of the index; default: live.")] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Number that random choices start from. The same number draws the same sample "
+            "of questions and gives the same intervals."
+        ),
+    ] = 20261122,
+    generation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Generation of the index to ask; `rag generations` lists them. Default: the "
+            "live one.",
+        ),
+    ] = None,
 ) -> None:
-    """Measure answers to the sources' golden questions; killed and run again, it goes on."""
+    """Measure how well the sources' golden questions are answered.
+
+    If it is stopped, run it again: it goes on where it was.
+    """
     from rag_assets.orchestration.refreshing import evaluate as run
 
     settings = load_settings()
@@ -46,6 +73,6 @@ def slices_of(given: list[str]) -> dict[str, str]:
 
 def show_suite(name: str, texts: Mapping[str, str]) -> None:
     """A suite's tables, as they are written: a terminal's own would cut columns to its width."""
-    out.print(f"\n{name}\n\n{texts['figures']}", markup=False)
+    out.print(f"\n{name}\n\n{texts['figures']}")
     if "comparisons" in texts:
-        out.print(texts["comparisons"], markup=False)
+        out.print(texts["comparisons"])

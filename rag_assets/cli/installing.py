@@ -1,4 +1,4 @@
-"""``rag init`` and ``rag engines``."""
+"""Commands that set up: ``rag init``, ``rag engines`` and ``rag models``."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,7 +7,6 @@ import typer
 
 from rag_assets.cli.app import app
 from rag_assets.cli.console import say
-from rag_assets.errors import CommandError
 from rag_assets.installation import engines, home
 from rag_assets.models.profile_files import active_profile
 from rag_assets.settings import find_home
@@ -18,7 +17,9 @@ app.add_typer(engines_app, name="engines")
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Made if it is not there.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to make a home; made if it is not there.")
+    ] = Path(),
 ) -> None:
     """Write a home: sources.yaml, dagster.yaml, workspace.yaml and .env; nothing is overwritten."""
     written = home.make_home(folder)
@@ -36,32 +37,35 @@ def init(
 def install(
     into: Annotated[
         Path | None,
-        typer.Option(help="Environment to install into, made if missing. Default: this one."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Virtual environment to install into; made if it is not there. Default: the "
+            "environment that `rag` is in.",
+        ),
     ] = None,
     engine: Annotated[
-        Literal["cpu", "gpu"] | None, typer.Option(help="Default: as RAG_PROFILE needs.")
+        Literal["cpu", "gpu"] | None,
+        typer.Option(help="Build of vLLM. Default: the one that the profile in RAG_PROFILE needs."),
     ] = None,
     python: Annotated[
-        Path | None, typer.Option(help="Makes the environment of --into. Default: Python 3.11.")
+        Path | None,
+        typer.Option(
+            metavar="PROGRAM",
+            help="Python that makes the environment of --into. Default: Python 3.11.",
+        ),
     ] = None,
 ) -> None:
     """Install vLLM and what it needs, with the hashes of the package's own lock."""
     chosen = engine or active_profile().lock
-    try:
-        if into is None:
-            target = engines.this_python()
-        else:
-            target = engines.make_environment(into, python or engines.python_for_engines())
-        say(f"{chosen} engines into {target.parent.parent}")
-        engines.install_engines(target, chosen, say)
-    except engines.InstallError as error:
-        raise CommandError(str(error)) from error
     if into is None:
-        say("installed; next: rag refresh --path FOLDER")
-        return
-    setting = f"RAG_ENGINE_PYTHON={target}"
-    known = find_home()
-    if known is not None and home.set_in_home(known, *setting.split("=", 1)):
-        say(f"installed; {known / '.env'} now has {setting}; next: rag refresh --path FOLDER")
+        target = engines.this_python()
     else:
-        say(f"installed; set {setting}; next: rag refresh --path FOLDER")
+        target = engines.make_environment(into, python or engines.python_for_engines())
+    say(f"{chosen} engines into {target.parent.parent}")
+    engines.install_engines(target, chosen, say)
+    done, known = "installed", find_home()
+    if into is not None:
+        is_set = known is not None and home.set_in_home(known, "RAG_ENGINE_PYTHON", str(target))
+        setting = f"RAG_ENGINE_PYTHON={target}"
+        done += f"; {known / '.env'} now has {setting}" if known and is_set else f"; set {setting}"
+    say(f"{done}; next: rag refresh --path FOLDER")

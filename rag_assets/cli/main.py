@@ -40,6 +40,6 @@ def run(commands: typer.Typer) -> None:
     try:
         commands()
     except RagError as error:
-        err.print("[red]rag:[/red] ", end="")
-        err.print(str(error), markup=False)
+        err.print("rag: ", style="red", end="")
+        err.print(str(error))
         sys.exit(error.exit_code)

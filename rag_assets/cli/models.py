@@ -1,6 +1,5 @@
 """Commands on models: weights, profiles, whether they fit."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 
 from rag_assets.cli.app import models_app, plan_app, profiles_app
-from rag_assets.cli.console import JsonFlag, out, plain, say, show_table
+from rag_assets.cli.console import JsonFlag, out, say, show_json, show_table
 from rag_assets.errors import CommandError
 from rag_assets.settings import find_home, load_settings
 
@@ -39,13 +38,11 @@ def profiles(context: typer.Context, as_json: JsonFlag = False) -> None:
     home = find_home()
     rows = [_listed(file, home) for file in profile_files(home).values()]
     if as_json:
-        print(json.dumps(rows, indent=1))  # noqa: T201 - a script reads it
+        show_json(rows)
         return
     table = Table("profile", "from", "models", "fits here", "run on")
     for row in rows:
-        table.add_row(
-            *plain(*(row[name] for name in ("name", "origin", "models", "fits", "run_on")))
-        )
+        table.add_row(*(row[name] for name in ("name", "origin", "models", "fits", "run_on")))
     show_table(table)
 
 
@@ -106,7 +103,7 @@ def plan_serving(
     """Say what memory the profile's engines need, and whether the machine has it."""
     plan = _plan(profile, gpu_memory, memory)
     if as_json:
-        print(json.dumps(plan.to_record(), indent=1))  # noqa: T201 - a script reads it
+        show_json(plan.to_record())
     else:
         _show_plan(plan)
     if not plan.fits:
@@ -138,23 +135,23 @@ def _show_plan(plan: "ServingPlan") -> None:
             f"{one.kv_tokens:,}" if one.kv_tokens else "-",
             f"{one.requests:.1f} of {one.max_model_len:,}" if one.kv_tokens else "-",
         )
-    out.print(f"profile {plan.profile}; memory in GiB", markup=False)
+    out.print(f"profile {plan.profile}; memory in GiB")
     if plan.engines:
         show_table(table)
     if plan.on_card and plan.card:
-        out.print(f"card: {gib(plan.card)}, left {gib(plan.card_left)}", markup=False)
+        out.print(f"card: {gib(plan.card)}, left {gib(plan.card_left)}")
     if plan.engines:
         host = f"machine: {gib(plan.host)}, the engines need {gib(plan.host_needed)}"
-        out.print(host, markup=False)
+        out.print(host)
     else:
-        out.print("no engine runs here: every role is served by an endpoint", markup=False)
+        out.print("no engine runs here: every role is served by an endpoint")
     for one in plan.engines:
         if one.kv_tokens:
             text = f"{one.role}: the largest context that fits is {one.largest_context:,} tokens"
-            out.print(text, markup=False)
+            out.print(text)
     for text in plan.problems:
-        out.print(f"does not fit: {text}", markup=False)
+        out.print(f"does not fit: {text}")
     for text in plan.advice:
-        out.print(f"to do: {text}", markup=False)
+        out.print(f"to do: {text}")
     if plan.fits:
-        out.print("it fits", markup=False)
+        out.print("it fits")

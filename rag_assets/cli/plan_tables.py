@@ -5,7 +5,6 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from rag_assets.pipeline.plan import DELTA, PartitionPlan, RefreshPlan, StagePlan, duration
 
@@ -51,7 +50,7 @@ def partitions_table(plan: RefreshPlan) -> Table:
     for one in busy[:ROWS_SHOWN]:
         stages = {stage.stage: stage for stage in one.stages}
         table.add_row(
-            Text(one.partition),
+            one.partition,
             one.stages[0].shown("new", "changed"),
             *(stages[name].shown("calls") for name in asking),
             one.stages[0].shown("gone"),

@@ -1,12 +1,11 @@
 """Commands on processes: up, down, demo, doctor."""
 
-import json
-
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from rag_assets.cli.app import app
-from rag_assets.cli.console import JsonFlag, plain, say, show_table
+from rag_assets.cli.console import JsonFlag, say, show_json, show_table
 from rag_assets.settings import load_settings
 
 
@@ -55,20 +54,18 @@ def demo() -> None:
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
     """Check everything that answering needs and say what is missing and how to mend it."""
+    from dataclasses import asdict
+
     from rag_assets.cli.doctor import examine
 
     findings = examine(load_settings())
     if as_json:
-        print(json.dumps([f.to_record() for f in findings], indent=1))  # noqa: T201 - for scripts
+        show_json([asdict(f) for f in findings])
     else:
         table = Table("", "what", "found", "what to do")
-        marks = {
-            "ok": "[green]ok[/green]",
-            "note": "[yellow]note[/yellow]",
-            "bad": "[red]bad[/red]",
-        }
+        colour = {"ok": "green", "note": "yellow", "bad": "red"}
         for f in findings:
-            table.add_row(marks[f.level], *plain(f.what, f.found, f.remedy))
+            table.add_row(Text(f.level, style=colour[f.level]), f.what, f.found, f.remedy)
         show_table(table)
     if any(f.level == "bad" for f in findings):
         raise typer.Exit(1)

@@ -1,16 +1,19 @@
 """Ask one task of one variant and score what comes back; a question refused is a result, too."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.citations import Citation
 from rag_assets.answers.claims import parse_claims
 from rag_assets.answers.questions import QuestionError
-from rag_assets.evaluations.replay import CompletionCache, Meter
-from rag_assets.evaluations.results import CaseResult
+from rag_assets.answers.repair import complete
+from rag_assets.evaluations.replay import Meter
+from rag_assets.evaluations.results import CaseResult, ModelUse
 from rag_assets.evaluations.tasks import Task
+from rag_assets.index.search import IndexedChunk
 from rag_assets.models.errors import ModelRequestError
 from rag_assets.models.protocols import ChatModel, Message
 from rag_assets.retrieval.passages import Passage
@@ -54,19 +57,11 @@ class Said:
     evidence_text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruments:
-    """What measures: the meter that the models of a variant report to, and the kept completions."""
-
-    meter: Meter
-    cache: CompletionCache
-
-
 def ask(
     answerer: Answerer,
     task: Task,
     place: Place,
-    instruments: Instruments,
+    meter: Meter,
     *,
     question: str | None = None,
     where: str | None = None,
@@ -75,10 +70,10 @@ def ask(
     """Ask the answerer.
 
     Args:
-        answerer: its models report to the instruments' meter.
+        answerer: its models report to the meter.
         task: what is asked, and what is right.
         place: of the result.
-        instruments: meter and completions.
+        meter: counts the calls.
         question: asked instead of the task's own wording.
         where: SQL filter over the index, e.g. the one document that is given.
         mode: of answering.
@@ -87,18 +82,12 @@ def ask(
         EngineUnavailableError: a model is gone; so would be the answers that follow.
     """
     asked = task.question if question is None else question
-    instruments.meter.take()
-    started = time.perf_counter()
-    try:
-        answer = answerer.answer(asked, mode=mode, where=where)
-    except (QuestionError, ModelRequestError) as error:
-        return failed(task, place, asked, str(error), instruments)
-    return scored(task, place, asked, _said(answer), time.perf_counter() - started, instruments)
+    return result_of(
+        lambda: _said(answerer.answer(asked, mode=mode, where=where)), task, place, meter, asked
+    )
 
 
-def ask_closed_book(
-    model: ChatModel, task: Task, place: Place, instruments: Instruments
-) -> CaseResult:
+def ask_closed_book(model: ChatModel, task: Task, place: Place, meter: Meter) -> CaseResult:
     """Ask a model without any document: what it knows by heart.
 
     Raises:
@@ -109,7 +98,7 @@ def ask_closed_book(
         {"role": "user", "content": f"Question: {task.question}\nAnswer:"},
     ]
     return ask_model(
-        model, messages, task, place, instruments, max_tokens=CLOSED_BOOK_TOKENS, passages=None
+        model, messages, task, place, meter, max_tokens=CLOSED_BOOK_TOKENS, passages=None
     )
 
 
@@ -118,79 +107,60 @@ def ask_model(
     messages: Sequence[Message],
     task: Task,
     place: Place,
-    instruments: Instruments,
+    meter: Meter,
     *,
     max_tokens: int,
     passages: Sequence[Passage] | None,
 ) -> CaseResult:
-    """What a model says to a given chat, unchecked.
+    """What a model, which reports to the meter, says to a given chat, unchecked.
 
     Args:
-        model: reports to the instruments' meter.
+        model: the model.
         messages: the chat.
         task: what is asked, and what is right.
         place: of the result.
-        instruments: meter and completions.
+        meter: counts the calls.
         max_tokens: of the answer.
         passages: evidence in the chat; None for closed book.
 
     Raises:
         EngineUnavailableError: the model is gone.
     """
+
+    def say() -> Said:
+        text = complete(model, messages, max_tokens=max_tokens).text.strip()
+        evidence = None if passages is None else _documents(passages)
+        return Said(
+            text, declines(text), model.name, evidence=evidence, evidence_text=_read(passages or ())
+        )
+
     closed_book = passages is None
-    instruments.meter.take()
-    started = time.perf_counter()
-    try:
-        done = model.complete(messages, max_tokens=max_tokens)
-    except ModelRequestError as error:
-        return failed(task, place, task.question, str(error), instruments, closed_book=closed_book)
-    text = done.text.strip()
-    said = Said(
-        text,
-        declines(text),
-        model.name,
-        evidence=None if passages is None else _documents(passages),
-        evidence_text=_read(passages or ()),
-    )
-    seconds = time.perf_counter() - started
-    return scored(task, place, task.question, said, seconds, instruments)
+    return result_of(say, task, place, meter, task.question, closed_book=closed_book)
 
 
-def _documents(passages: Sequence[Passage]) -> tuple[frozenset[str], ...]:
-    """Per document, its uri and those of its aliases."""
-    heads = (passage.head for passage in passages)
-    return tuple({h.uri: frozenset([h.uri, *h.aliases]) for h in heads}.values())
-
-
-def _read(passages: Sequence[Passage]) -> str:
-    """What a model reads of them."""
-    return "\n".join(f"{passage.title}\n{passage.text}" for passage in passages)
-
-
-def declines(text: str) -> bool:
-    """Whether a model's own words say that the documents lack the answer, and nothing else."""
-    claims = parse_claims(text)
-    return not any(not claim.is_refusal for claim in claims)
-
-
-def _said(answer: Answer) -> Said:
-    return Said(
-        text=answer.answer,
-        abstained=answer.abstained,
-        model=answer.route.model if answer.usage else "none",
-        confidence=None if answer.abstained else answer.confidence,
-        cited=tuple({c.uri: frozenset([c.uri, *c.aliases]) for c in answer.citations}.values()),
-        evidence=_documents(answer.evidence),
-        evidence_text=_read(answer.evidence),
-    )
-
-
-def scored(
-    task: Task, place: Place, asked: str, said: Said, measured_s: float, instruments: Instruments
+def result_of(
+    say: Callable[[], Said],
+    task: Task,
+    place: Place,
+    meter: Meter,
+    asked: str,
+    *,
+    closed_book: bool = False,
 ) -> CaseResult:
-    """The result of something said."""
-    taken = instruments.meter.take()
-    only = next(iter(taken.use)) if len(taken.use) == 1 else said.model
+    """The result of what is said; of a question that gets no answer: wrong in all, and counted."""
+    meter.take()
+    started, error = time.perf_counter(), ""
+    try:
+        said = say()
+    except (QuestionError, ModelRequestError) as raised:
+        documents = None if closed_book else ()
+        said, error = Said("", False, "none", cited=documents, evidence=documents), str(raised)
+    measured_s = time.perf_counter() - started
+    calls = meter.take()
+    use: dict[str, ModelUse] = {}
+    for call in calls:
+        use[call.role] = use.get(call.role, ModelUse()).plus(call.use)
+    found = scores(task, said)
     return CaseResult(
         suite=place.suite,
         dataset=place.dataset,
@@ -200,14 +170,46 @@ def scored(
         answer=said.text,
         expected=task.expected,
         slices=task.slices,
-        scores=scores(task, said),
+        scores=dict.fromkeys([*found, "correct"], 0.0) if error else found,
         answerable=task.answerable,
         abstained=said.abstained,
         confidence=said.confidence,
-        model=only,
-        use=taken.use,
-        seconds=taken.seconds(instruments.cache, measured_s),
-        replayed=bool(taken.keys) and not taken.made,
+        model=next(iter(use)) if len(use) == 1 and not error else said.model,
+        use=use,
+        seconds=0.0 if error else meter.seconds(calls, measured_s),
+        replayed=bool(calls) and all(call.replayed for call in calls),
+        error=error,
+    )
+
+
+def _documents(passages: Sequence[Passage]) -> tuple[frozenset[str], ...]:
+    return _named(passage.head for passage in passages)
+
+
+def _named(found: Iterable[IndexedChunk | Citation]) -> tuple[frozenset[str], ...]:
+    """Per document, its uri and those of its aliases."""
+    return tuple({one.uri: frozenset([one.uri, *one.aliases]) for one in found}.values())
+
+
+def _read(passages: Sequence[Passage]) -> str:
+    """What a model reads of them."""
+    return "\n".join(f"{passage.title}\n{passage.text}" for passage in passages)
+
+
+def declines(text: str) -> bool:
+    """Whether a model's own words say that the documents lack the answer, and nothing else."""
+    return all(claim.is_refusal for claim in parse_claims(text))
+
+
+def _said(answer: Answer) -> Said:
+    return Said(
+        text=answer.answer,
+        abstained=answer.abstained,
+        model=answer.route.model if answer.usage else "none",
+        confidence=None if answer.abstained else answer.confidence,
+        cited=_named(answer.citations),
+        evidence=_documents(answer.evidence),
+        evidence_text=_read(answer.evidence),
     )
 
 
@@ -248,20 +250,3 @@ def _originals(task: Task, documents: Sequence[frozenset[str]]) -> list[frozense
 def _share(needed: set[str], documents: Sequence[frozenset[str]]) -> float:
     names: frozenset[str] = frozenset().union(*documents)
     return sum(uri in names for uri in needed) / len(needed)
-
-
-def failed(
-    task: Task,
-    place: Place,
-    asked: str,
-    error: str,
-    instruments: Instruments,
-    *,
-    closed_book: bool = False,
-) -> CaseResult:
-    """The result of a question that got no answer: wrong in everything, and counted."""
-    documents = None if closed_book else ()
-    nothing = Said("", False, "none", cited=documents, evidence=documents)
-    measured = {name: 0.0 for name in scores(task, nothing)} | {"correct": 0.0}
-    result = scored(task, place, asked, nothing, 0.0, instruments)
-    return replace(result, scores=measured, model="none", seconds=0.0, error=error)

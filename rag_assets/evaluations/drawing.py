@@ -12,17 +12,15 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rag_assets.evaluations.results import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Sheet
-
-H = TypeVar("H", bound=Hashable)
 
 INK = "#1b1e23"
 # Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too pale on white.
@@ -32,6 +30,10 @@ DASHES = ("-", "--", "-.", ":")
 WIDTH = 7.4  # inches of the plotting area
 SALT = "rag_assets"
 STYLE: Mapping[str, Any] = {
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "grid.color", "xtick.color",
+         "ytick.color"), INK,
+    ),
     "svg.fonttype": "none",
     "svg.hashsalt": SALT,
     "font.family": "sans-serif",
@@ -45,18 +47,12 @@ STYLE: Mapping[str, Any] = {
     "axes.axisbelow": True,
     "axes.facecolor": "none",
     "axes.grid": True,
-    "grid.color": INK,
     "grid.alpha": 0.13,
     "grid.linewidth": 0.7,
-    "text.color": INK,
     "text.parse_math": False,  # a "$" in a label is a dollar
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 9,
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,57 +125,50 @@ def styled() -> Iterator[None]:
         yield
 
 
-def sheet_of(
-    heights: Sequence[float], *, gap: float = 0.0, width: float = WIDTH
-) -> tuple["Sheet", list["Axes"]]:
-    """Panels of fixed inches, one over another; saving cuts the sheet to what is drawn on it."""
+def panel_of(height: float) -> tuple["Sheet", "Axes"]:
+    """A panel of fixed inches; saving cuts the sheet to what is drawn on it."""
     from matplotlib.figure import Figure as Sheet
 
-    margin, tall = 1.0, sum(heights) + gap * (len(heights) - 1) + 2.0
-    sheet = Sheet(figsize=(width + 2 * margin, tall))
-    axes, top = [], tall - margin
-    for height in heights:
-        box = (margin, top - height, width, height)
-        wide = (width + 2 * margin, tall) * 2
-        x, y, w, h = (part / whole for part, whole in zip(box, wide, strict=True))
-        axes.append(sheet.add_axes((x, y, w, h)))
-        top -= height + gap
-    return sheet, axes
+    margin = 1.0
+    across, down = WIDTH + 2 * margin, height + 2 * margin
+    sheet = Sheet(figsize=(across, down))
+    return sheet, sheet.add_axes((margin / across, margin / down, WIDTH / across, height / down))
 
 
 def head(
-    ax: "Axes",
-    title: str,
-    names: Sequence[str],
-    place: Literal["above", "right"] = "above",
-    *,
-    dashes: bool = False,
-    columns: int = 3,
+    ax: "Axes", title: str, names: Sequence[str], *, dashes: bool = False, columns: int = 3
 ) -> None:
-    """Title, and under it (or beside the panel) the names of the series."""
-    from matplotlib.lines import Line2D
-
-    n_rows = 0
+    """Title, and under it the names of the series."""
+    n_rows = -(-len(names) // columns)
     if names:
-        lines = [
-            Line2D([], [], ls=DASHES[i % 4] if dashes else "", lw=1.6, ms=6, **style_of(i))
-            for i in range(len(names))
-        ]
-        columns = min(columns, len(names))
-        n_rows = math.ceil(len(names) / columns) if place == "above" else 0
-        where: dict[str, Any] = (
-            {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "ncols": columns}
-            if place == "above"
-            else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.05)}
-        )
-        # Matplotlib leaves out names that begin with "_", hence the names come afterwards.
-        legend = ax.legend(lines, ["x"] * len(names), **where)
-        for text, name in zip(legend.get_texts(), names, strict=True):
-            text.set_text(shortened(name, 90 if columns == 1 else 34))
+        legend(
+            ax, names, dashes=dashes, loc="lower left", bbox_to_anchor=(-0.01, 1.0),
+            ncols=min(columns, len(names)),
+        )  # fmt: skip
     ax.set_title(shortened(title), pad=6 + 14.5 * n_rows + (4 if n_rows else 0))
 
 
-def ticks(axis: Any, metric: str) -> None:  # noqa: ANN401 - matplotlib types no common axis
+def legend(
+    ax: "Axes",
+    names: Sequence[str],
+    *,
+    dashes: bool = False,
+    **where: Any,  # noqa: ANN401
+) -> None:
+    """The names of the series, in matplotlib's terms of where."""
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], ls=DASHES[i % 4] if dashes else "", lw=1.6, ms=6, **style_of(i))
+        for i in range(len(names))
+    ]
+    # Matplotlib leaves out names that begin with "_", hence the names come afterwards.
+    drawn = ax.legend(lines, ["x"] * len(names), **where)
+    for text, name in zip(drawn.get_texts(), names, strict=True):
+        text.set_text(shortened(name, 90 if where.get("ncols") == 1 else 34))
+
+
+def ticks(axis: Any) -> None:  # noqa: ANN401 - matplotlib types no common axis
     """Thousands by comma, no powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -190,41 +179,6 @@ def ticks(axis: Any, metric: str) -> None:  # noqa: ANN401 - matplotlib types no
 def style_of(i: int) -> dict[str, Any]:
     """Colour and marker of a series."""
     return {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
-
-
-def figures_of(
-    figures: Sequence[Figure], metrics: Collection[str], part: str | None
-) -> list[Figure]:
-    """The figures of these metrics and of one slice (None: of all); there must be some of each."""
-    for metric in metrics:
-        if not any(f.metric == metric and part in (None, f.slice) for f in figures):
-            there = sorted({f.metric for f in figures if part in (None, f.slice)})
-            where = "" if part is None else f" for slice {part!r}"
-            raise ValueError(f"no figure of {metric!r}{where} to draw; metrics there: {there}")
-    return [f for f in figures if f.metric in metrics and part in (None, f.slice)]
-
-
-def cells_of(figures: Sequence[Figure], key: Callable[[Figure], H]) -> dict[H, Figure]:
-    """Figures by their place, which no two may share."""
-    cells: dict[H, Figure] = {}
-    for figure in figures:
-        place = key(figure)
-        if place in cells:
-            raise ValueError(f"two figures for {place}: pass those of one only")
-        cells[place] = figure
-    return cells
-
-
-def unique(items: Iterator[H]) -> list[H]:
-    """Each once, in the order of its first."""
-    return list(dict.fromkeys(items))
-
-
-def n_written(figures: Sequence[Figure]) -> str:
-    """How many questions they are of, and how many of these failed."""
-    low, high = min(f.n for f in figures), max(f.n for f in figures)
-    failed = max(f.n_failed for f in figures)
-    return f"n {low if low == high else f'{low}-{high}'}" + (f", {failed} failed" if failed else "")
 
 
 def is_share(figures: Sequence[Figure], metric: str) -> bool:

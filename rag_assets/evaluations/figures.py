@@ -8,11 +8,13 @@ What a figure is over differs, and its ``n`` says how many cases that were:
 
 * a score (any key of ``CaseResult.scores``): its mean over the cases that have it. A question that
   failed has the scores of a wrong answer and thus counts as one.
-* abstention precision, abstention recall: over the abstentions; over the unanswerable questions.
-  Only where answers were given, so not for retrieval alone.
+* abstention precision, the share of the abstentions whose question has no answer; abstention
+  recall, the share of such questions that were abstained from (Rajpurkar, Jia, Liang, "Know What
+  You Don't Know", ACL 2018). Only where answers were given, so not for retrieval alone.
 * aurc: over the answers with a known confidence, the abstentions and the failures; the latter two
   with confidence 0.
-* overconfidence, ece: over the answers with a known confidence.
+* overconfidence (mean confidence minus accuracy, above 0 if too sure; Lichtenstein, Fischhoff,
+  Phillips, "Calibration of Probabilities", 1982), ece: over the answers with a known confidence.
 * seconds p50, p95, p99: over the questions that did not fail; those of a model role ("seconds p50
   slm") over the ones of these that used it.
 * prompt tokens, completion tokens, core seconds: means over the questions that did not fail, of all
@@ -28,36 +30,28 @@ where that lies outside (the ECE of a resample is mostly higher than that of the
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
-from rag_assets.evaluations.calibration import (
-    abstention_precision,
-    abstention_recall,
-    aurc,
-    aurc_statistic,
-    calibration_error,
-    calibration_error_statistic,
-    overconfidence,
-)
-from rag_assets.evaluations.calibration import risk_coverage as risk_coverage_curve
+from rag_assets.evaluations import calibration
 from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure, ModelUse
 from rag_assets.evaluations.statistics import (
     SEED,
     Counts,
     Floats,
-    Interval,
+    Statistic,
     bootstrap,
     cohens_dz,
     cohens_g,
     mcnemar_exact,
     mean_interval,
-    mean_intervals,
+    mean_of,
     paired_bootstrap_p,
-    percentile,
-    percentile_interval,
+    percentile_of,
+    point,
 )
 
 MIN_SLICE = 5  # cases; an interval over fewer says nothing
@@ -77,13 +71,12 @@ class _Group(NamedTuple):
     cases: Sequence[CaseResult]
 
 
-class _Measured(NamedTuple):
-    """A figure of a group, and the indices of the cases that it is over."""
+class _Measure(NamedTuple):
+    """What is measured: a statistic of some cases of a group, by their indices."""
 
     metric: str
-    over: Sequence[int]
-    value: float
-    interval: Interval
+    over: tuple[int, ...]
+    statistic: Statistic
 
 
 def figures(results: Sequence[CaseResult], *, seed: int = SEED) -> list[Figure]:
@@ -107,7 +100,6 @@ def compare(
     other: str,
     metrics: Sequence[str],
     *,
-    slices: Sequence[str] = (),
     seed: int = SEED,
 ) -> list[Comparison]:
     """Two variants on the questions that both were asked, joined by dataset and case id.
@@ -121,11 +113,10 @@ def compare(
         baseline: variant compared with.
         other: variant compared.
         metrics: scores to compare.
-        slices: names of slices, e.g. "kind", to compare by as well; those of the baseline's cases.
         seed: of the bootstrap.
 
     Returns:
-        Per suite: for each dataset (and "all") and slice, one line per metric.
+        Per suite: for each dataset (and "all"), one line per metric.
 
     Raises:
         ValueError: as :func:`figures`, or one of the variants does not occur.
@@ -134,16 +125,18 @@ def compare(
     variants = {result.variant for result in results}
     if missing := {baseline, other} - variants:
         raise ValueError(f"no results of {sorted(missing)}; there are {sorted(variants)}")
-    others = {(r.suite, r.dataset, r.case_id): r for r in results if r.variant == other}
+    others = {_key(r): r.scores for r in results if r.variant == other}
     shared = [r for r in results if r.variant == baseline and _key(r) in others]
     lines = []
-    for group in _groups(shared):
-        if group.slice == ALL or group.slice.partition("=")[0] in slices:
-            pairs = [(case, others[_key(case)]) for case in group.cases]
-            for metric in metrics:
-                scored = _paired(pairs, metric)
-                if len(scored):
-                    lines.append(_comparison(group, other, metric, scored, seed))
+    for group in _groups(shared, sliced=False):
+        for metric in metrics:
+            pairs = [
+                (case.scores[metric], others[_key(case)][metric])
+                for case in group.cases
+                if metric in case.scores and metric in others[_key(case)]
+            ]
+            if pairs:
+                lines.append(_comparison(group, other, metric, np.array(pairs, float), seed))
     return lines
 
 
@@ -159,10 +152,9 @@ def risk_coverage(
     """
     _check(results)
     curves = {}
-    for group in _groups(results):
-        rated = _rated(group.cases)
-        if group.slice == ALL and rated:
-            coverage, risk = risk_coverage_curve(*_columns(rated.values()))
+    for group in _groups(results, sliced=False):
+        if rated := _rated(group.cases):
+            coverage, risk = calibration.risk_coverage(*_columns(rated))
             points = zip(coverage.tolist(), risk.tolist(), strict=True)
             curves[group.suite, group.dataset, group.variant] = list(points)
     return curves
@@ -177,22 +169,20 @@ def _check(results: Sequence[CaseResult]) -> None:
         if name in seen:
             raise ValueError(f"{name} occurs twice; a variant answers a question once")
         seen.add(name)
-        for what, value in _numbers(result):
+        numbers = {**result.scores, "seconds": result.seconds, "confidence": result.confidence or 0}
+        for role, use in result.use.items():
+            numbers[f"seconds of {role}"] = use.seconds
+            numbers[f"core seconds of {role}"] = use.core_seconds
+        for what, value in numbers.items():
             if not math.isfinite(value):
                 raise ValueError(f"{name}: {what} is {value}; leave out what does not apply")
 
 
-def _numbers(result: CaseResult) -> Iterator[tuple[str, float]]:
-    yield from result.scores.items()
-    yield "seconds", result.seconds
-    if result.confidence is not None:
-        yield "confidence", result.confidence
-    for role, use in result.use.items():
-        yield f"seconds of {role}", use.seconds
-        yield f"core seconds of {role}", use.core_seconds
+def _key(result: CaseResult) -> tuple[str, str, str]:
+    return result.suite, result.dataset, result.case_id
 
 
-def _groups(results: Iterable[CaseResult]) -> Iterator[_Group]:
+def _groups(results: Iterable[CaseResult], *, sliced: bool = True) -> Iterator[_Group]:
     variants: dict[tuple[str, str], dict[str, list[CaseResult]]] = {}
     for result in results:
         datasets = variants.setdefault((result.suite, result.variant), {})
@@ -201,96 +191,92 @@ def _groups(results: Iterable[CaseResult]) -> Iterator[_Group]:
         if len(datasets) > 1:
             datasets[ALL] = [case for cases in datasets.values() for case in cases]
         for dataset, cases in datasets.items():
-            for name, some in _slices(cases).items():
-                yield _Group(suite, dataset, variant, name, some)
+            yield _Group(suite, dataset, variant, ALL, cases)
+            for name, some in _slices(cases).items() if sliced else ():
+                if MIN_SLICE <= len(some) < len(cases):
+                    yield _Group(suite, dataset, variant, name, some)
 
 
-def _slices(cases: Sequence[CaseResult]) -> dict[str, Sequence[CaseResult]]:
+def _slices(cases: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
     slices: dict[str, list[CaseResult]] = {}
     for case in cases:
         for name, value in case.slices.items():
             slices.setdefault(f"{name}={value}", []).append(case)
-    kept = {name: some for name, some in slices.items() if MIN_SLICE <= len(some) < len(cases)}
-    return {ALL: cases, **kept}
+    return slices
 
 
 def _figures_of(group: _Group, seed: int) -> Iterator[Figure]:
-    cases = group.cases
-    measured = [
-        *_means(_scores(cases), seed),
-        *_abstention(cases, seed),
-        *_calibration(cases, seed),
-        *_seconds(cases, seed),
-        *_means(_usage(cases), seed),
-        *_cached_shares(cases, seed),
-    ]
-    for metric, over, value, (low, high) in measured:
-        alone = len(over) < 2
+    measures = list(_measures(group.cases))
+    alike: dict[tuple[int, ...], list[_Measure]] = {}
+    for measure in measures:
+        alike.setdefault(measure.over, []).append(measure)
+    intervals: dict[str, Floats] = {}
+    for over, some in alike.items():  # those over the same cases share their resamples
+        statistics = [measure.statistic for measure in some]
+        ends = bootstrap(_together(statistics), len(over), seed=seed)
+        intervals |= zip((measure.metric for measure in some), ends.T, strict=True)
+    for metric, over, statistic in measures:
+        value = point(statistic, len(over))
+        low, high = intervals[metric] if len(over) > 1 else (value, value)
+        n_failed = sum(bool(group.cases[index].error) for index in over)
         yield Figure(
-            suite=group.suite,
-            dataset=group.dataset,
-            variant=group.variant,
-            slice=group.slice,
-            metric=metric,
-            value=value,
-            low=value if alone else min(low, value),
-            high=value if alone else max(high, value),
-            n=len(over),
-            n_failed=sum(bool(cases[index].error) for index in over),
-        )
+            group.suite, group.dataset, group.variant, group.slice, metric, value,
+            min(float(low), value), max(float(high), value), len(over), n_failed,
+        )  # fmt: skip
 
 
-def _means(metrics: Mapping[str, Values], seed: int) -> Iterator[_Measured]:
-    """Metrics over the same cases share their resamples: one matrix product for all of them."""
-    batches: dict[tuple[int, ...], list[str]] = {}
+def _together(statistics: Sequence[Statistic]) -> Statistic:
+    return lambda counts: np.stack([statistic(counts) for statistic in statistics], axis=1)
+
+
+def _measures(cases: Sequence[CaseResult]) -> Iterator[_Measure]:
+    # Of those timed: no failures, and no rankings or labels, which nobody waited for.
+    timed = {index: case for index, case in enumerate(cases) if not case.error and case.seconds}
+    uses = _uses(timed)
+    yield from _means({**_scores(cases), **_abstention(cases)})
+    yield from _calibration(cases)
+    yield from _seconds(timed, uses)
+    yield from _means({**_usage(uses), "cut answers": _cut(cases)})
+    for suffix, of_cases in uses.items():
+        read = {index: use for index, use in of_cases.items() if use.prompt_tokens}
+        if read:
+            share = _cached_share(list(read.values()))
+            yield _Measure(f"cached prompt share{suffix}", tuple(read), share)
+
+
+def _means(metrics: Mapping[str, Values]) -> Iterator[_Measure]:
     for metric, values in metrics.items():
         if values:
-            batches.setdefault(tuple(values), []).append(metric)
-    for over, names in batches.items():
-        table = np.array([list(metrics[name].values()) for name in names]).T
-        intervals = mean_intervals(table, seed=seed)
-        for name, value, interval in zip(names, table.mean(axis=0), intervals, strict=True):
-            yield _Measured(name, over, float(value), interval)
+            yield _Measure(metric, tuple(values), mean_of(list(values.values())))
 
 
 def _scores(cases: Sequence[CaseResult]) -> dict[str, Values]:
     scores: dict[str, Values] = {}
     for index, case in enumerate(cases):
         for metric, value in case.scores.items():
-            scores.setdefault(metric, {})[index] = float(value)
+            scores.setdefault(metric, {})[index] = value
     return scores
 
 
-def _abstention(cases: Sequence[CaseResult], seed: int) -> Iterator[_Measured]:
+def _abstention(cases: Sequence[CaseResult]) -> dict[str, Values]:
     if not any(case.answer or case.abstained for case in cases):
-        return
-    abstained = np.array([case.abstained for case in cases])
-    answerable = np.array([case.answerable for case in cases])
-    if abstained.any():
-        value = abstention_precision(abstained, answerable)
-        interval = mean_interval(~answerable[abstained], seed=seed)
-        over = np.flatnonzero(abstained).tolist()
-        yield _Measured("abstention precision", over, value, interval)
-    if not answerable.all():
-        value = abstention_recall(abstained, answerable)
-        interval = mean_interval(abstained[~answerable], seed=seed)
-        over = np.flatnonzero(~answerable).tolist()
-        yield _Measured("abstention recall", over, value, interval)
+        return {}
+    known = list(enumerate(cases))
+    return {
+        "abstention precision": {i: not case.answerable for i, case in known if case.abstained},
+        "abstention recall": {i: case.abstained for i, case in known if not case.answerable},
+    }
 
 
-def _calibration(cases: Sequence[CaseResult], seed: int) -> Iterator[_Measured]:
+def _calibration(cases: Sequence[CaseResult]) -> Iterator[_Measure]:
     rated = _rated(cases)
     if not rated:
         return
-    sure, right = _columns(rated.values())
-    interval = _interval(aurc_statistic(sure, right), len(sure), seed)
-    yield _Measured("aurc", list(rated), aurc(sure, right), interval)
-    answered = [index for index in rated if _is_answer(cases[index])]
-    sure, right = _columns(rated[index] for index in answered)
-    interval = mean_interval(sure - right, seed=seed)
-    yield _Measured("overconfidence", answered, overconfidence(sure, right), interval)
-    interval = _interval(calibration_error_statistic(sure, right), len(sure), seed)
-    yield _Measured("ece", answered, calibration_error(sure, right), interval)
+    yield _Measure("aurc", tuple(rated), calibration.aurc(*_columns(rated)))
+    answered = {index: pair for index, pair in rated.items() if _is_answer(cases[index])}
+    sure, right = _columns(answered)
+    yield _Measure("overconfidence", tuple(answered), mean_of(sure - right))
+    yield _Measure("ece", tuple(answered), calibration.calibration_error(sure, right))
 
 
 def _is_answer(case: CaseResult) -> bool:
@@ -299,125 +285,75 @@ def _is_answer(case: CaseResult) -> bool:
 
 def _rated(cases: Sequence[CaseResult]) -> dict[int, tuple[float, float]]:
     """(Confidence, correct) by index; empty where no answer's confidence is known."""
-    rated, n_known = {}, 0
-    for index, case in enumerate(cases):
-        known = _is_answer(case) and case.confidence is not None
-        if CORRECT in case.scores and (known or not _is_answer(case)):
-            confidence = case.confidence if known and case.confidence is not None else 0.0
-            rated[index] = (confidence, case.scores[CORRECT])
-            n_known += known
-    return rated if n_known else {}
+    sure = {i: case.confidence if _is_answer(case) else 0.0 for i, case in enumerate(cases)}
+    rated = {
+        index: (confidence, cases[index].scores[CORRECT])
+        for index, confidence in sure.items()
+        if confidence is not None and CORRECT in cases[index].scores
+    }
+    return rated if any(_is_answer(cases[index]) for index in rated) else {}
 
 
-def _columns(pairs: Iterable[tuple[float, float]]) -> tuple[Floats, Floats]:
-    first, second = np.array(list(pairs), dtype=np.float64).T
-    return first, second
+def _columns(rated: Mapping[int, tuple[float, float]]) -> tuple[Floats, Floats]:
+    sure, right = np.array(list(rated.values()), dtype=np.float64).T
+    return sure, right
 
 
-def _interval(statistic: Callable[[Counts], Floats], n_cases: int, seed: int) -> Interval:
-    low, high = bootstrap(statistic, n_cases, seed=seed)
-    return Interval(float(low), float(high))
+def _uses(timed: Mapping[int, CaseResult]) -> dict[str, dict[int, ModelUse]]:
+    """By suffix of the metrics, for all roles together ("") and each (" slm"), by index."""
+    used = [pair for case in timed.values() for pair in case.use.items()]
+    called = dict.fromkeys(role for role, use in used if use.calls)
+    if not called:
+        return {}
+    all_roles = {i: reduce(ModelUse.plus, c.use.values(), ModelUse()) for i, c in timed.items()}
+    return {"": all_roles} | {
+        f" {role}": {i: case.use.get(role, ModelUse()) for i, case in timed.items()}
+        for role in called
+    }
 
 
-def _seconds(cases: Sequence[CaseResult], seed: int) -> Iterator[_Measured]:
-    done = _done(cases)
-    by_role: dict[str, Values] = {"": {index: case.seconds for index, case in done.items()}}
-    for role in _roles(done.values()):
-        used = {index: case.use[role] for index, case in done.items() if role in case.use}
-        by_role[f" {role}"] = {index: use.seconds for index, use in used.items() if use.calls}
-    for suffix, values in by_role.items():
+def _seconds(
+    timed: Mapping[int, CaseResult], uses: Mapping[str, Mapping[int, ModelUse]]
+) -> Iterator[_Measure]:
+    waited = {"": {index: case.seconds for index, case in timed.items()}}
+    for suffix, of_cases in uses.items():
+        if suffix:
+            waited[suffix] = {i: use.seconds for i, use in of_cases.items() if use.calls}
+    for suffix, values in waited.items():
         for percent in PERCENTILES:
             if (percent > 50 and len(values) * (100 - percent) < 100) or not values:
                 continue  # it would be the maximum
-            seconds = list(values.values())
-            value = percentile(seconds, percent)
-            interval = percentile_interval(seconds, percent, seed=seed)
-            yield _Measured(f"seconds p{percent}{suffix}", list(values), value, interval)
+            statistic = percentile_of(list(values.values()), percent)
+            yield _Measure(f"seconds p{percent}{suffix}", tuple(values), statistic)
 
 
-def _usage(cases: Sequence[CaseResult]) -> dict[str, Values]:
-    done = _done(cases)
-    usage: dict[str, Values] = {}
-    for suffix, uses in _uses(done):
-        for name, amount in (
-            ("prompt tokens", lambda use: use.prompt_tokens),
-            ("completion tokens", lambda use: use.completion_tokens),
-            ("core seconds", lambda use: use.core_seconds),
-        ):
-            usage[name + suffix] = {i: float(sum(map(amount, some))) for i, some in uses.items()}
-    usage["cut answers"] = {
-        index: float(any(use.finish_reasons.get("length") for use in case.use.values()))
-        for index, case in enumerate(cases)
-        if any(use.finish_reasons for use in case.use.values())
+def _usage(uses: Mapping[str, Mapping[int, ModelUse]]) -> dict[str, Values]:
+    return {
+        f"{what}{suffix}": {i: getattr(use, what.replace(" ", "_")) for i, use in of_cases.items()}
+        for suffix, of_cases in uses.items()
+        for what in ("prompt tokens", "completion tokens", "core seconds")
     }
-    return usage
 
 
-def _cached_shares(cases: Sequence[CaseResult], seed: int) -> Iterator[_Measured]:
-    """Ratios of sums; those over the same cases share their resamples."""
-    batches: dict[tuple[int, ...], dict[str, tuple[list[int], list[int]]]] = {}
-    for suffix, uses in _uses(_done(cases)):
-        read = {i: sum(use.prompt_tokens for use in some) for i, some in uses.items()}
-        over = tuple(index for index, tokens in read.items() if tokens)
-        cached = [sum(use.cached_prompt_tokens for use in uses[index]) for index in over]
-        if over:
-            columns = (cached, [read[index] for index in over])
-            batches.setdefault(over, {})[f"cached prompt share{suffix}"] = columns
-    for over, shares in batches.items():
-        parts, wholes = np.array(list(shares.values()), dtype=np.float64).transpose(1, 2, 0)
-        ends = bootstrap(_ratios(parts, wholes), len(over), seed=seed)
-        values = parts.sum(axis=0) / wholes.sum(axis=0)
-        for name, value, (low, high) in zip(shares, values.tolist(), ends.T.tolist(), strict=True):
-            yield _Measured(name, over, value, Interval(low, high))
+def _cut(cases: Sequence[CaseResult]) -> Values:
+    reasons = {i: [use.finish_reasons for use in c.use.values()] for i, c in enumerate(cases)}
+    return {i: any("length" in each for each in of) for i, of in reasons.items() if any(of)}
 
 
-def _ratios(parts: Floats, wholes: Floats) -> Callable[[Counts], Floats]:
+def _cached_share(uses: Sequence[ModelUse]) -> Statistic:
+    """A ratio of sums."""
+    cached = np.array([use.cached_prompt_tokens for use in uses], dtype=np.float64)
+    read = np.array([use.prompt_tokens for use in uses], dtype=np.float64)
+
     def statistic(counts: Counts) -> Floats:
-        ratios: Floats = (counts @ parts) / (counts @ wholes)
-        return ratios
+        shares: Floats = (counts @ cached) / (counts @ read)
+        return shares
 
     return statistic
 
 
-def _done(cases: Sequence[CaseResult]) -> dict[int, CaseResult]:
-    """Cases that were timed: no failures, and no rankings or labels, which nobody waited for."""
-    return {index: case for index, case in enumerate(cases) if not case.error and case.seconds}
-
-
-def _roles(cases: Iterable[CaseResult]) -> list[str]:
-    return list(dict.fromkeys(r for case in cases for r, use in case.use.items() if use.calls))
-
-
-def _uses(done: Mapping[int, CaseResult]) -> Iterator[tuple[str, dict[int, list[ModelUse]]]]:
-    """For all roles together (suffix "") and each: what it did, by index of the case."""
-    roles = _roles(done.values())
-    if not roles:
-        return
-    for suffix, some in [("", roles), *((f" {role}", [role]) for role in roles)]:
-        yield (
-            suffix,
-            {
-                index: [case.use[role] for role in some if role in case.use]
-                for index, case in done.items()
-            },
-        )
-
-
-def _key(result: CaseResult) -> tuple[str, str, str]:
-    return result.suite, result.dataset, result.case_id
-
-
-def _paired(pairs: Iterable[tuple[CaseResult, CaseResult]], metric: str) -> Floats:
-    """The metric's values (n, 2): baseline, other."""
-    both = [
-        (a.scores[metric], b.scores[metric])
-        for a, b in pairs
-        if metric in a.scores and metric in b.scores
-    ]
-    return np.array(both, dtype=np.float64)
-
-
 def _comparison(group: _Group, other: str, metric: str, scored: Floats, seed: int) -> Comparison:
+    """Of the metric's values (n, 2): baseline, other."""
     differences = scored[:, 1] - scored[:, 0]
     n_better, n_worse = int((differences > 0).sum()), int((differences < 0).sum())
     if np.isin(scored, (0.0, 1.0)).all():

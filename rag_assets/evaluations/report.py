@@ -8,36 +8,20 @@ escaped, and the page's own policy forbids every request and every script but th
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
-from rag_assets.evaluations.drawing import printable, written
+from rag_assets.evaluations.drawing import Plot, printable, written
 from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure
 
 MAX_CASES = 500  # rows in one table; a browser sorts these without a pause
 MAX_TEXT = 800  # characters of one question or answer
 METRICS_ABREAST = 6  # columns that fit on a printed page
 RIGHT = 0.5  # "correct" from which a case gets its mark
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A plot in a report.
-
-    Attributes:
-        svg: as ``Plot.svg`` writes it; goes into the page as it is.
-        caption: a sentence on what is to be seen.
-    """
-
-    svg: str
-    caption: str
-
-    def __post_init__(self) -> None:
-        if not self.svg.startswith("<svg") or re.search(r"<(script|foreignObject)\b", self.svg):
-            raise ValueError(f"a picture must be one <svg> without scripts, got {self.svg[:40]!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +33,7 @@ class Section:
         text: plain sentences; an empty line begins a paragraph.
         figures: in one table, a column per metric.
         comparisons: in one table, a row each.
-        plots: in this order.
+        plots: by caption, a sentence on what is to be seen.
         cases: in a table that opens on a click, the first ``MAX_CASES`` of them.
     """
 
@@ -57,7 +41,7 @@ class Section:
     text: str = ""
     figures: Sequence[Figure] = ()
     comparisons: Sequence[Comparison] = ()
-    plots: Sequence[Picture] = ()
+    plots: Mapping[str, Plot] = field(default_factory=dict)
     cases: Sequence[CaseResult] | None = None
 
 
@@ -76,15 +60,8 @@ class Report:
     sections: Sequence[Section]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A number in a table.
-
-    Attributes:
-        value: as written.
-        interval: "[low, high]", or "".
-        note: what differs from the row's, e.g. its n.
-    """
+class Cell(NamedTuple):
+    """A number as written, its "[low, high]", and what differs from the row's, e.g. its n."""
 
     value: str
     interval: str = ""
@@ -92,9 +69,7 @@ class Cell:
 
     def __str__(self) -> str:
         """In one line."""
-        return " ".join(part for part in (self.value, self.interval) if part) + (
-            f", {self.note}" if self.note else ""
-        )
+        return ", ".join(filter(None, [f"{self.value} {self.interval}".strip(), self.note]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +111,31 @@ def render_report(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(sha256=_sha256, svg=lambda picture: Markup(picture.svg))
+    environment.filters.update(
+        sha256=_sha256, svg=lambda plot: Markup(plot.svg()), cut=_cut, verdict=_verdict,
+        written=written,
+    )  # fmt: skip
     environment.globals.update(
         figures_tables=_figures_tables, comparisons_table=_comparisons_table,
-        cases_rows=_cases_rows, MAX_CASES=MAX_CASES, MAX_TEXT=MAX_TEXT,
+        MAX_CASES=MAX_CASES, MAX_TEXT=MAX_TEXT,
     )  # fmt: skip
     return environment.get_template("report.html.j2").render(report=report)
 
 
-def figures_markdown(figures: Sequence[Figure], metrics: Sequence[str] = ()) -> str:
+def figures_markdown(figures: Sequence[Figure], metrics: Sequence[str]) -> str:
     """A table with a row per dataset, slice and variant, and a column per metric.
 
     Args:
         figures: those of other metrics are left out.
-        metrics: in this order; default: all that there are.
+        metrics: in this order.
 
     Raises:
         ValueError: none of the metrics is there, or two figures are for one cell.
     """
-    columns = list(metrics) or _unique(figures, lambda f: f.metric)
-    chosen = [f for f in figures if f.metric in columns]
+    chosen = [f for f in figures if f.metric in metrics]
     if not chosen:
-        raise ValueError(f"no figure of {columns} among {len(figures)} figures")
-    return _figures_table(chosen, columns).markdown()
+        raise ValueError(f"no figure of {list(metrics)} among {len(figures)} figures")
+    return _figures_table(chosen, metrics).markdown()
 
 
 def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
@@ -172,23 +149,16 @@ def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
     return _comparisons_table(comparisons).markdown()
 
 
-def p_written(p_value: float) -> str:
-    """To 0.001, and never as zero."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
 def _figures_tables(figures: Sequence[Figure]) -> Iterator[Table]:
     """As many tables as it takes for each to fit on a page."""
-    columns = _unique(figures, lambda f: f.metric)
+    columns = list(dict.fromkeys(f.metric for f in figures))
     for start in range(0, len(columns), METRICS_ABREAST):
         some = columns[start : start + METRICS_ABREAST]
         yield _figures_table([f for f in figures if f.metric in some], some)
 
 
 def _figures_table(figures: Sequence[Figure], metrics: Sequence[str]) -> Table:
-    heads = ["dataset", "variant"]
-    heads[:0] = ["suite"] if len({f.suite for f in figures}) > 1 else []
-    heads[-1:-1] = ["slice"] if {f.slice for f in figures} != {ALL} else []
+    heads = [*_places(figures), "variant"]
     rows: dict[tuple[str, str, str, str], dict[str, Figure]] = {}
     for f in figures:
         row = rows.setdefault((f.suite, f.dataset, f.slice, f.variant), {})
@@ -204,6 +174,12 @@ def _figures_table(figures: Sequence[Figure], metrics: Sequence[str]) -> Table:
     return Table(heads, ["n", *metrics], table)
 
 
+def _places(lines: Sequence[Figure | Comparison]) -> list[str]:
+    """Heads of the columns that say of what a line is: suite and slice where they differ."""
+    suite = ["suite"] if len({line.suite for line in lines}) > 1 else []
+    return [*suite, "dataset", *(["slice"] if {line.slice for line in lines} != {ALL} else [])]
+
+
 def _figure_cell(f: Figure, widest: Figure) -> Cell:
     interval = f"[{written(f.low, f.metric)}, {written(f.high, f.metric)}]"
     same = (f.n, f.n_failed) == (widest.n, widest.n_failed)
@@ -215,15 +191,13 @@ def _counted(f: Figure) -> str:
 
 
 def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
-    heads = ["dataset", "metric", "baseline", "other"]
-    heads[:0] = ["suite"] if len({c.suite for c in comparisons}) > 1 else []
-    heads[-3:-3] = ["slice"] if {c.slice for c in comparisons} != {ALL} else []
+    heads = [*_places(comparisons), "metric", "baseline", "other"]
     rows = []
     for c in comparisons:
         low, high = (written(end, c.metric, sign=True) for end in (c.low, c.high))
         cells = [
             Cell(written(c.difference, c.metric, sign=True), f"[{low}, {high}]"),
-            Cell(p_written(c.p_value), note=c.test),
+            Cell("<0.001" if c.p_value < 0.001 else f"{c.p_value:.3f}", note=c.test),
             Cell(f"{c.effect:+.2f}"),
             Cell(f"{c.n_better:,} / {c.n_worse:,}"),
             Cell(f"{c.n:,}"),
@@ -232,34 +206,16 @@ def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
     return Table(heads, ["difference", "p", "effect", "better / worse", "n"], rows)
 
 
-def _cases_rows(cases: Sequence[CaseResult]) -> Iterator[dict[str, str | list[str]]]:
-    for case in cases[:MAX_CASES]:
-        correct = case.scores.get("correct")
-        verdict = "" if correct is None else "right" if correct >= RIGHT else "wrong"
-        verdict = "failed" if case.error else verdict
-        yield {
-            "verdict": verdict,
-            "mark": {"right": "✓", "": "-"}.get(verdict, "✗"),
-            "where": f"{case.dataset} / {case.case_id}",
-            "variant": case.variant,
-            "slices": ", ".join(f"{name}={value}" for name, value in case.slices.items()),
-            "question": _cut(case.question),
-            "expected": [_cut(form) for form in case.expected],
-            "answer": _cut(case.answer),
-            "abstained": "abstained" if case.abstained else "",
-            "scores": ", ".join(f"{m} {written(v, m)}" for m, v in case.scores.items()),
-            "model": case.model,
-            "seconds": f"{case.seconds:.1f}",
-            "error": _cut(case.error),
-        }
+def _verdict(case: CaseResult) -> str:
+    """What becomes of a case; "" where nothing was answered."""
+    correct = case.scores.get("correct")
+    if case.error or correct is None:
+        return "failed" if case.error else ""
+    return "right" if correct >= RIGHT else "wrong"
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rstrip() + " …"
-
-
-def _unique(figures: Sequence[Figure], key: Callable[[Figure], str]) -> list[str]:
-    return list(dict.fromkeys(map(key, figures)))
 
 
 def _escaped(text: str) -> str:

@@ -83,12 +83,12 @@ class CaseResult:
     expected: tuple[str, ...]
     slices: Mapping[str, str]
     scores: Mapping[str, float]
-    answerable: bool
-    abstained: bool
-    confidence: float | None
-    model: str
-    use: Mapping[str, ModelUse]
-    seconds: float
+    answerable: bool = True
+    abstained: bool = False
+    confidence: float | None = None
+    model: str = "none"
+    use: Mapping[str, ModelUse] = field(default_factory=dict)
+    seconds: float = 0.0
     replayed: bool = False
     error: str = ""
 
@@ -98,16 +98,11 @@ class Figure:
     """One measured number with its 95 % confidence interval.
 
     Attributes:
-        suite: as of the cases.
-        dataset: as of the cases.
-        variant: as of the cases.
+        suite: with dataset and variant, as of the cases.
         slice: "all", or "name=value".
         metric: e.g. "ndcg@10", "correct", "seconds p95".
-        value: the figure.
-        low: lower end of the interval; equal to ``value`` where n < 2.
-        high: upper end.
-        n: cases that it is over.
-        n_failed: of these, how many failed.
+        low: lower end of the interval, as ``high`` equal to ``value`` where n < 2.
+        n: cases that it is over; of these, ``n_failed`` failed.
     """
 
     suite: str
@@ -127,24 +122,17 @@ class Comparison:
     """Two variants on the same questions.
 
     Attributes:
-        suite: as of the cases.
-        dataset: as of the cases.
-        slice: as of :class:`Figure`.
-        metric: which.
+        suite: with dataset and slice, as of :class:`Figure`.
         baseline: the variant that ``other`` is compared with.
-        other: the variant compared.
         difference: mean of ``other`` minus mean of ``baseline``, over the shared cases.
-        low: lower end of its 95 % interval (paired bootstrap).
-        high: upper end.
+        low: lower end of its 95 % interval (paired bootstrap), ``high`` the upper.
         p_value: two-sided.
         test: "McNemar exact" for yes/no metrics, "paired bootstrap" for others.
         effect: Cohen's g for yes/no metrics (share of better pairs among those that differ, less
             1/2; in [-0.5, 0.5]), Cohen's d_z for others (the difference over the standard deviation
             of the pairwise differences); 0 where no pair differs, and for d_z where all differ by
             the same amount, which has no finite value.
-        n: shared cases.
-        n_better: cases where ``other`` scores higher.
-        n_worse: cases where it scores lower.
+        n: shared cases, of which ``other`` scores higher in ``n_better``, lower in ``n_worse``.
     """
 
     suite: str

@@ -2,8 +2,8 @@
 
 All resampling is seeded: the same cases in the same order give the same interval. A resample of n
 cases is handed on as its *counts*, how often it drew each case: whole numbers of the shape
-(resamples, n) that sum to n in each row. Whatever does not depend on the order of the cases is a
-function of the counts, and a sum over the cases becomes a matrix product.
+(resamples, n) that sum to n in each row. A :data:`Statistic` is a function of them: whatever does
+not depend on the order of the cases. A sum over the cases becomes a matrix product.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.float64]  # whole numbers, as floats: only these multiply fast
+Statistic = Callable[[Counts], Floats]  # (r, n) to its values (r,), or (r, m) for m statistics
 
 SEED = 20261122
 N_RESAMPLES = 2000
@@ -49,18 +50,12 @@ def resamples(
 
 
 def bootstrap(
-    statistic: Callable[[Counts], Floats],
-    n_cases: int,
-    *,
-    seed: int = SEED,
-    n_resamples: int = N_RESAMPLES,
+    statistic: Statistic, n_cases: int, *, seed: int = SEED, n_resamples: int = N_RESAMPLES
 ) -> Floats:
-    """Percentile intervals of a statistic, or of several of the same cases.
-
-    The interval's ends are the 2.5 % and 97.5 % quantiles of the statistic over the resamples.
+    """Percentile intervals: the 2.5 % and 97.5 % quantiles of a statistic over the resamples.
 
     Args:
-        statistic: from counts (r, n) to its values (r,), or (r, m) for m statistics.
+        statistic: of n cases.
         n_cases: n; with n = 1 each interval is a point.
         seed: of the resampling.
         n_resamples: how many.
@@ -81,27 +76,22 @@ def bootstrap(
     return ends
 
 
-def mean_intervals(values: ArrayLike, *, seed: int = SEED) -> list[Interval]:
-    """Bootstrap intervals of the means of m metrics over the same n cases, given as (n, m).
-
-    Raises:
-        ValueError: no cases, or a value that is not finite.
-    """
-    table = _finite(values, n_axes=2)
-    ends = bootstrap(lambda counts: counts @ table / len(table), len(table), seed=seed)
-    return [Interval(float(low), float(high)) for low, high in ends.T]
+def point(statistic: Statistic, n_cases: int) -> float:
+    """The statistic of the cases themselves, each counted once."""
+    return float(statistic(np.ones((1, n_cases)))[0])
 
 
-def mean_interval(values: ArrayLike, *, seed: int = SEED) -> Interval:
-    """Bootstrap interval of the mean of n values, given as (n,).
+def mean_of(values: ArrayLike) -> Statistic:
+    """The mean of n values, given as (n,).
 
     Raises:
         ValueError: no values, or one that is not finite.
     """
-    return mean_intervals(_finite(values, n_axes=1)[:, None], seed=seed)[0]
+    column = _finite(values)
+    return lambda counts: counts @ column / len(column)
 
 
-def percentile(values: ArrayLike, percent: int) -> float:
+def percentile_of(values: ArrayLike, percent: int) -> Statistic:
     """The nearest-rank percentile: the smallest value that ``percent`` % do not exceed.
 
     It is always a value that occurred: the one of rank ``ceil(n * percent / 100)``.
@@ -113,27 +103,17 @@ def percentile(values: ArrayLike, percent: int) -> float:
     Raises:
         ValueError: no values, one that is not finite, or percent out of range.
     """
-    ordered = np.sort(_finite(values, n_axes=1))
-    return float(ordered[_rank(len(ordered), percent) - 1])
+    column = _finite(values)
+    if not 1 <= percent <= 100:
+        raise ValueError(f"percent must be in [1, 100], got {percent}")
+    order, rank = np.argsort(column), -(-len(column) * percent // 100)
+    return lambda counts: column[order[(counts[:, order].cumsum(axis=1) >= rank).argmax(axis=1)]]
 
 
-def percentile_interval(values: ArrayLike, percent: int, *, seed: int = SEED) -> Interval:
-    """Bootstrap interval of :func:`percentile`, without drawing whole resamples.
-
-    A resample is n uniform draws u from (0, 1), each standing for the case ``floor(n * u)`` in the
-    order of the values. Its k-th smallest value is thus the case of the k-th smallest draw, which
-    is distributed as Beta(k, n + 1 - k): one draw per resample instead of n.
-
-    Raises:
-        ValueError: as :func:`percentile`.
-
-    Source: David, Nagaraja, "Order Statistics", 2003, section 2.3.
-    """
-    ordered = np.sort(_finite(values, n_axes=1))
-    n, rank = len(ordered), _rank(len(ordered), percent)
-    draws = np.random.default_rng(seed).beta(rank, n + 1 - rank, size=N_RESAMPLES)
-    drawn = ordered[np.minimum((n * draws).astype(np.int64), n - 1)]
-    low, high = np.percentile(drawn, TAILS)
+def mean_interval(values: ArrayLike, *, seed: int = SEED) -> Interval:
+    """Bootstrap interval of :func:`mean_of`, with its errors."""
+    mean = mean_of(values)
+    low, high = bootstrap(mean, np.size(np.asarray(values)), seed=seed)
     return Interval(float(low), float(high))
 
 
@@ -179,12 +159,12 @@ def paired_bootstrap_p(differences: ArrayLike, *, seed: int = SEED) -> float:
     Source: Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, section 16.4; for
     retrieval: Smucker, Allan, Carterette, CIKM 2007.
     """
-    paired = _finite(differences, n_axes=1)
+    paired = _finite(differences)
     n, observed = len(paired), float(paired.mean())
     if not paired.any():
         return 1.0
-    shifted = paired - observed
-    means = np.concatenate([counts @ shifted / n for counts in resamples(n, seed=seed)])
+    shifted = mean_of(paired - observed)
+    means = np.concatenate([shifted(counts) for counts in resamples(n, seed=seed)])
     # Sums in another order differ in the last bits; a tie must count as one.
     n_extreme = int((np.abs(means) >= abs(observed) * (1 - 1e-9)).sum())
     return min(1.0, max((1 + n_extreme) / (N_RESAMPLES + 1), 2.0 ** (1 - n)))
@@ -212,22 +192,16 @@ def cohens_dz(differences: ArrayLike) -> float:
 
     Source: Cohen, "Statistical Power Analysis", 1988, section 2.3.5.
     """
-    paired = _finite(differences, n_axes=1)
+    paired = _finite(differences)
     if np.ptp(paired) <= 1e-12 * np.abs(paired).max():
         return 0.0
     return float(paired.mean() / paired.std(ddof=1))
 
 
-def _finite(values: ArrayLike, *, n_axes: int) -> Floats:
+def _finite(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim != n_axes or not len(array):
-        raise ValueError(f"expected values along {n_axes} axes, got the shape {array.shape}")
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"expected a list of values, got the shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("expected finite values, got NaN or infinity")
     return array
-
-
-def _rank(n: int, percent: int) -> int:
-    if not 1 <= percent <= 100:
-        raise ValueError(f"percent must be in [1, 100], got {percent}")
-    return -(-n * percent // 100)

@@ -1,16 +1,13 @@
 """Assets and asset checks, made from the list of stages.
 
 Each stage over partitions is an op of its name, and an asset for each of its tables; each stage
-over the corpus is one asset. Only ``source_files`` is written by hand: it takes run config and has
-a check of its own.
+over the corpus is one asset. The first stage takes run config and has a check of its own.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 import dagster as dg
-from pydantic import Field
 
 from rag_assets.lake.delta import LakeStage, Progress, Report
 from rag_assets.lake.figures import Markdown, Table, Value
@@ -19,29 +16,29 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.markup import markdown_cell
 from rag_assets.orchestration.dagster_private import say_of_partition
 from rag_assets.orchestration.partitions import corpus_backfills, corpus_partitions
-from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
+from rag_assets.pipeline.plan import DELTA
 from rag_assets.pipeline.run import Run
-from rag_assets.pipeline.stage import Check, Stage, checked, refresh_stage
+from rag_assets.pipeline.stage import Check, Stage, checked, counted, refresh_stage
+from rag_assets.pipeline.stages import MAX_NOTICES
 from rag_assets.sources.declaration import SourceShrunkError
 
+RESOURCES = {"store", "models", "sources"}
 HELD = "source_lists_what_it_held"
 # A partition's own figures in the events of a run over a range: they add up to those of the run.
-SUMMED = frozenset({"dagster/row_count", "new", "changed", "gone", "unchanged", "rows_written"})
+SUMMED = frozenset({"dagster/row_count", *DELTA, "unchanged", "rows_written"})
 ROWS_SHOWN = 50  # of a table in the UI
 CELL_CHARS = 160
 SAY_EVERY_S = 10.0  # in the log of a run over a range of partitions
-MAX_NOTICES = 50
 
 Shown = dg.MetadataValue | int | float | str
-Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
-
-
-class SourceFilesConfig(dg.Config):
-    """Run config of the first stage."""
-
-    accept_deletions: bool = Field(
-        default=False, description="Go on even if a source lists a fifth of what it held, or less."
+FIRST_CONFIG = {
+    "accept_deletions": dg.Field(
+        bool,
+        default_value=False,
+        description="Go on even if a source lists a fifth of what it held, or less.",
     )
+}
+Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 
 def assets_of(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
@@ -50,14 +47,10 @@ def assets_of(stages: Sequence[Stage]) -> list[dg.AssetsDefinition]:
     Raises:
         StageError: they make no list that can be run.
     """
-    checked(stages)
-    made = []
-    for stage in stages:
-        if stage.scope == "corpus":
-            made.append(_corpus_asset(stage))
-        else:
-            made.append(_partitioned_asset(stage) if stage.upstream else _first_asset(stage))
-    return made
+    return [
+        _corpus_asset(stage) if stage.scope == "corpus" else _partitioned_asset(stage)
+        for stage in checked(stages)
+    ]
 
 
 def checks_of(stages: Iterable[Stage]) -> list[dg.AssetChecksDefinition]:
@@ -77,131 +70,83 @@ def _before(stage: LakeStage) -> Iterator[LakeStage]:
         yield from _before(one)
 
 
-def _specs(stage: Stage) -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            table.name,
-            deps=_deps(stage),
-            group_name=stage.group,
-            kinds=set(stage.kinds),
-            code_version=stage.version,
-            description=table.description or stage.description,
-        )
-        for table in stage.tables
-    ]
+def _spec(stage: Stage, name: str, description: str = "") -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        deps=_deps(stage),
+        group_name=stage.group,
+        kinds=set(stage.kinds),
+        code_version=stage.version,
+        description=description or stage.description,
+    )
 
 
-@contextmanager
-def _opened(
+def _run(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
-    resources: tuple[LakeResource, ModelsResource, SourcesResource],
     partitions: Sequence[str] = (),
     *,
     accept_deletions: bool = False,
-) -> Iterator[Run]:
-    store, models, sources = resources
-    with Run(
-        store.client,
-        models.facts,
-        models,
-        sources.catalog(store.client),
+) -> Run:
+    resources = context.resources
+    return Run(
+        resources.store.client,
+        resources.models.facts,
+        resources.models,
+        resources.sources.catalog(resources.store.client),
         run_id=context.run.run_id,
         partitions=partitions,
         accept_deletions=accept_deletions,
-    ) as run:
-        yield run
+    )
 
 
-def _first_asset(stage: Stage) -> dg.AssetsDefinition:
+def _partitioned_asset(stage: Stage) -> dg.AssetsDefinition:
+    is_first = not stage.upstream
+    held = dg.AssetCheckSpec(
+        HELD,
+        asset=stage.name,
+        blocking=True,
+        description="The source lists more than a fifth of what it held, or a person agreed.",
+    )
+
     @dg.multi_asset(
         name=stage.name,
-        specs=_specs(stage),
+        specs=[_spec(stage, table.name, table.description) for table in stage.tables],
         partitions_def=corpus_partitions,
         backfill_policy=corpus_backfills,
-        check_specs=[
-            dg.AssetCheckSpec(
-                HELD,
-                asset=stage.name,
-                blocking=True,
-                description="The source lists more than a fifth of what it held, or a person "
-                "agreed.",
-            )
-        ],
+        required_resource_keys=RESOURCES,
+        config_schema=FIRST_CONFIG if is_first else None,
+        check_specs=[held] if is_first else None,
     )
-    def listed(
-        context: dg.AssetExecutionContext,
-        config: SourceFilesConfig,
-        store: LakeResource,
-        models: ModelsResource,
-        sources: SourcesResource,
-    ) -> Results:
-        accept = config.accept_deletions
+    def refreshed(context: dg.AssetExecutionContext) -> Results:
         keys = list(context.partition_keys)
-        with _opened(context, (store, models, sources), keys, accept_deletions=accept) as run:
+        accept = is_first and context.op_execution_context.op_config["accept_deletions"]
+        with _run(context, keys, accept_deletions=accept) as run:
             try:
                 reports = refresh_all(context, run, stage)
             except SourceShrunkError as error:
                 yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
                 raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
-            notices = run.files.notices
-        for text in notices[:MAX_NOTICES]:
-            context.log.warning(text)
-        shown = "\n".join(f"- {markdown_cell(text)}" for text in notices[:MAX_NOTICES]) or "none"
-        unread: dict[str, Shown] = {
-            "n_kept_unread": len(notices),
-            "kept_unread": dg.MetadataValue.md(shown),
-        }
-        yield _result(stage.main.name, reports, unread)
-        yield dg.AssetCheckResult(check_name=HELD, passed=True)
-
-    return listed
-
-
-def _partitioned_asset(stage: Stage) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name=stage.name,
-        specs=_specs(stage),
-        partitions_def=corpus_partitions,
-        backfill_policy=corpus_backfills,
-    )
-    def refreshed(
-        context: dg.AssetExecutionContext,
-        store: LakeResource,
-        models: ModelsResource,
-        sources: SourcesResource,
-    ) -> Results:
-        keys = list(context.partition_keys)
-        with _opened(context, (store, models, sources), keys) as run:
-            reports = refresh_all(context, run, stage)
             for table in stage.tables:
                 asked = _asked(run, stage) if table is stage.main else {}
                 summary = stage.summaries.get(table.name)
                 figures = {} if summary is None else _metadata(summary(run, keys))
                 yield _result(table.name, reports, {**asked, **figures})
+            if is_first:
+                for text in run.files.notices[:MAX_NOTICES]:
+                    context.log.warning(text)
+                yield dg.AssetCheckResult(check_name=HELD, passed=True)
 
     return refreshed
 
 
 def _corpus_asset(stage: Stage) -> dg.AssetsDefinition:
-    @dg.asset(
-        name=stage.name,
-        deps=_deps(stage),
-        group_name=stage.group,
-        kinds=set(stage.kinds),
-        code_version=stage.version,
-        description=stage.description,
+    @dg.multi_asset(
+        name=stage.name, specs=[_spec(stage, stage.name)], required_resource_keys=RESOURCES
     )
-    def made(
-        context: dg.AssetExecutionContext,
-        store: LakeResource,
-        models: ModelsResource,
-        sources: SourcesResource,
-    ) -> dg.MaterializeResult:
-        whole = stage.whole
-        if whole is None:
-            raise ValueError(f"stage {stage.name} has neither `compute` nor `whole`")
-        with _opened(context, (store, models, sources)) as run:
-            outcome = whole(run, stage, progress_log(context, "partitions"))
+    def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        assert stage.whole is not None  # `checked` saw to it
+        with _run(context) as run:
+            outcome = stage.whole(run, stage, progress_log(context, "partitions"))
         for note in outcome.notes:
             context.log.info(note)
         for warning in outcome.warnings:
@@ -223,15 +168,11 @@ def _check(stage: Stage, check: Check) -> dg.AssetChecksDefinition:
         additional_deps=[dg.AssetKey(table.name) for table in stage.tables[:-1]],
         blocking=True,
         description=check.__doc__,
+        required_resource_keys=RESOURCES,
     )
-    def checked(
-        context: dg.AssetCheckExecutionContext,
-        store: LakeResource,
-        models: ModelsResource,
-        sources: SourcesResource,
-    ) -> dg.AssetCheckResult:
-        with _opened(context, (store, models, sources)) as run:
-            found = check(run, partitions_to_check(context, store.client, name))
+    def checked(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        with _run(context) as run:
+            found = check(run, partitions_to_check(context, run.store, name))
         return dg.AssetCheckResult(
             passed=found.passed, description=found.description, metadata=dict(found.figures)
         )
@@ -273,37 +214,28 @@ def refresh_all(context: dg.AssetExecutionContext, run: Run, stage: Stage) -> li
             say_of_partition(context, dg.AssetKey(table), partition, _figures([report], table))
         if time.monotonic() - said_at > SAY_EVERY_S:
             context.log.info(
-                f"{len(reports)} of {len(partitions)} partitions: {_sentence(reports)}"
+                f"{len(reports)} of {len(partitions)} partitions: {_sentence(counted(reports))}"
             )
             said_at = time.monotonic()
     name = partitions[0] if len(partitions) == 1 else f"{len(partitions)} partitions"
-    context.log.info(f"{name}: {_sentence(reports)}")
+    context.log.info(f"{name}: {_sentence(counted(reports))}")
     return reports
 
 
-def _sentence(reports: Sequence[Report]) -> str:
-    deltas = [report.delta for report in reports]
-    unchanged = sum(delta.unchanged for delta in deltas)
-    if all(report.is_noop for report in reports):
-        return f"nothing changed, {unchanged} inputs are as they were"
-    return (
-        f"{sum(len(delta.new) for delta in deltas)} new, "
-        f"{sum(len(delta.changed) for delta in deltas)} changed, "
-        f"{sum(len(delta.gone) for delta in deltas)} gone, "
-        f"{unchanged} unchanged; {sum(report.n_written for report in reports)} rows written"
-    )
+def _sentence(counts: Mapping[str, int]) -> str:
+    if not any(counts[name] for name in DELTA):
+        return f"nothing changed, {counts['unchanged']} inputs are as they were"
+    inputs = ", ".join(f"{counts[name]} {name}" for name in (*DELTA, "unchanged"))
+    return f"{inputs}; {counts['rows_written']} rows written"
 
 
 def _figures(reports: Sequence[Report], table: str) -> dict[str, int | str]:
+    counts = counted(reports)
     return {
         "dagster/row_count": sum(report.n_rows[table] for report in reports),
         # Dagster keeps this once a partition: a sentence for each would be their square.
-        "summary": _sentence(reports),
-        "new": sum(len(report.delta.new) for report in reports),
-        "changed": sum(len(report.delta.changed) for report in reports),
-        "gone": sum(len(report.delta.gone) for report in reports),
-        "unchanged": sum(report.delta.unchanged for report in reports),
-        "rows_written": sum(report.n_written for report in reports),
+        "summary": _sentence(counts),
+        **counts,
         "lance_version": max(report.lance_versions[table] for report in reports),
     }
 
@@ -328,9 +260,7 @@ def _asked(run: Run, stage: Stage) -> dict[str, int | str]:
 
 
 def _result(
-    table: str,
-    reports: Sequence[Report],
-    metadata: Mapping[str, Shown],
+    table: str, reports: Sequence[Report], metadata: Mapping[str, Shown]
 ) -> dg.MaterializeResult:
     """The materialisation of one table of a stage: rows, delta, and a data version of the content.
 
@@ -344,9 +274,7 @@ def _result(
     )
 
 
-def _metadata(
-    figures: Mapping[str, Value],
-) -> dict[str, Shown]:
+def _metadata(figures: Mapping[str, Value]) -> dict[str, Shown]:
     return {name: _shown(value) for name, value in figures.items()}
 
 

@@ -30,30 +30,6 @@ from dagster._core.storage.tags import (
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 
-__all__ = [
-    "ASSET_PARTITION_RANGE_END_TAG",
-    "ASSET_PARTITION_RANGE_START_TAG",
-    "PARTITION_NAME_TAG",
-    "CheckRunHealthResult",
-    "ConfigurableClass",
-    "ConfigurableClassData",
-    "DagsterSqliteStorage",
-    "DagsterStorage",
-    "IStepContext",
-    "InProcessExecutor",
-    "KnownExecutionState",
-    "LaunchRunContext",
-    "ReconstructableRepository",
-    "RetryMode",
-    "RunLauncher",
-    "SerializableErrorInfo",
-    "StepDelegatingExecutor",
-    "StepRetryData",
-    "WorkerStatus",
-    "get_python_environment_entry_point",
-    "say_of_partition",
-]
-
 
 def say_of_partition(
     context: dg.AssetExecutionContext,

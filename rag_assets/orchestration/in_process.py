@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import psutil
 
+from rag_assets.errors import RagError
 from rag_assets.models.engines.state import is_same_process
 from rag_assets.orchestration.job_run import JobRun, heard
 from rag_assets.orchestration.partitions import (
@@ -21,8 +22,7 @@ from rag_assets.pipeline.stage import Stage
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.plugins import imported
 from rag_assets.progress import Tell
-from rag_assets.settings import load_settings
-from rag_assets.sources.catalog import source_name
+from rag_assets.settings import SettingsError, load_settings
 
 STAGES_KEY = "stages"  # of the definitions' resources: the list that they were made from
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -34,10 +34,30 @@ def repository_of(definitions: dg.Definitions | None = None) -> dg.RepositoryDef
 
 
 def named_definitions() -> dg.Definitions:
-    """The definitions that ``RAG_DEFINITIONS`` names."""
-    found = imported(":".join(load_settings().definitions))
-    made: dg.Definitions = found if isinstance(found, dg.Definitions) else found()
+    """The definitions that ``RAG_DEFINITIONS`` names.
+
+    Raises:
+        SettingsError: there are none at that place, or they cannot be made.
+    """
+    place = ":".join(load_settings().definitions)
+    try:
+        found = imported(place)
+        made = found() if callable(found) else found
+    except RagError:
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise _no_definitions(place, why) from error
+    if not isinstance(made, dg.Definitions):
+        raise _no_definitions(place, f"{made!r:.100} there")
     return made
+
+
+def _no_definitions(place: str, got: str) -> SettingsError:
+    return SettingsError(
+        "expected RAG_DEFINITIONS to name dagster.Definitions, or a function that gives them, as "
+        f"module:name; {place!r} gave {got}"
+    )
 
 
 def named_stages() -> Sequence[Stage]:
@@ -97,7 +117,7 @@ def run_refresh_job(
             selection=None if is_last else partitioned,
             partitions=found,
             run_config=config,
-            tags={"source": source_name(found[0]), **range_tags(found)},
+            tags=range_tags(found),
         )
         runs.append(run)
         if not run.succeeded and "source_files" in run.summaries:
@@ -114,15 +134,7 @@ def evaluate_suites(
     tell: Tell,
     definitions: dg.Definitions | None = None,
 ) -> JobRun:
-    """Run ``evaluate_job`` for some suites, each configured alike.
-
-    Args:
-        instance: that records the run.
-        suites: names.
-        config: of each suite.
-        tell: told lines of progress.
-        definitions: that have the suites; None: those that ``RAG_DEFINITIONS`` names.
-    """
+    """Run ``evaluate_job`` for some suites of the definitions, each configured alike."""
     _close_dead_runs(instance)
     job = repository_of(definitions).get_job("evaluate_job")
     names = [f"{suite}_results" for suite in suites]

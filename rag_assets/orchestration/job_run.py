@@ -26,6 +26,11 @@ class JobRun:
     n_heard: Counter[str] = field(default_factory=Counter)  # asset -> materialisations
     seconds: dict[str, float] = field(default_factory=dict)  # step that succeeded -> its time
 
+    @property
+    def said(self) -> str:
+        """Why it failed, a line an error."""
+        return "\n  ".join(self.errors) or "see its log"
+
 
 def heard(entry: EventLogEntry, run: JobRun, tell: Tell) -> None:
     """Turn Dagster's events into the few lines that a person at a terminal wants."""

@@ -27,6 +27,20 @@ from rag_assets.sources.declaration import Source
 MAX_SHOWN = 100  # answers in a run's metadata; a batch of thousands is read in the table
 
 
+def job_of(
+    op: dg.OpDefinition,
+    description: str,
+    executor: dg.ExecutorDefinition | None = dg.in_process_executor,
+) -> dg.JobDefinition:
+    """A job of one op; by default in the run's own process, so that ending the run reaches it."""
+
+    @dg.job(name=f"{op.name}_job", description=description, executor_def=executor)
+    def made() -> None:
+        op()
+
+    return made
+
+
 class AskConfig(dg.Config):
     """Run config of ``ask``."""
 
@@ -90,10 +104,11 @@ def shown(outcomes: list[Outcome]) -> dict[str, dg.MetadataValue]:
     return entries
 
 
-@dg.job(description="Ad-hoc questions: answers and citations in the run, and in the table answers.")
-def ask_job() -> None:
-    """One op; questions come in its run config."""
-    ask()
+ask_job = job_of(
+    ask,
+    "Ad-hoc questions: answers and citations in the run, and in the table answers.",
+    executor=None,
+)
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -109,13 +124,7 @@ def answerer(context: dg.OpExecutionContext) -> None:
         )
 
 
-@dg.job(
-    executor_def=dg.in_process_executor,
-    description="The co-located answerer: runs until the run is terminated.",
-)
-def answerer_job() -> None:
-    """One op, in the run's own process, so that terminating the run reaches it."""
-    answerer()
+answerer_job = job_of(answerer, "The co-located answerer: runs until the run is terminated.")
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -137,13 +146,9 @@ def hot_load(context: dg.OpExecutionContext) -> dg.Output[None]:
     return dg.Output(None, metadata=metadata)
 
 
-@dg.job(
-    executor_def=dg.in_process_executor,
-    description="Bring the live generation into the running answerer, without a pause.",
+hot_load_job = job_of(
+    hot_load, "Bring the live generation into the running answerer, without a pause."
 )
-def hot_load_job() -> None:
-    """One op; safe to run twice."""
-    hot_load()
 
 
 class UpkeepConfig(dg.Config):
@@ -184,15 +189,9 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
             },
         )
 
-    @dg.job(
-        executor_def=dg.in_process_executor,
-        description="Merge small fragments; delete versions that no reader, rollback or run needs.",
+    return job_of(
+        upkeep, "Merge small fragments; delete versions that no reader, rollback or run needs."
     )
-    def upkeep_job() -> None:
-        """One op; safe to run at any time, twice at once, and beside refreshes."""
-        upkeep()
-
-    return upkeep_job
 
 
 def refresh_requests(
@@ -200,16 +199,13 @@ def refresh_requests(
 ) -> list[dg.RunRequest]:
     """Requests of ``refresh_job`` for all partitions of a source, a range of them a run.
 
-    Args:
-        instance: that the partitions are registered with.
-        source: to refresh.
-        reason: makes the run keys differ from those of the requests before.
+    The reason makes the run keys differ from those of the requests before.
     """
     return [
         dg.RunRequest(
             run_key=f"{range_name(keys)}/{reason}",
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags={"source": source.name, **range_tags(keys)},
+            tags=range_tags(keys),
         )
         for keys in partition_ranges(instance, source.partitions)
     ]

@@ -36,7 +36,6 @@ from rag_assets.orchestration.partitions import (
 )
 from rag_assets.progress import Tell
 from rag_assets.settings import load_settings
-from rag_assets.sources.catalog import source_name
 
 POLL_S = 1.0
 RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the time at most
@@ -66,14 +65,8 @@ def refresh_on_cluster(
 ) -> list[JobRun]:
     """Run ``job`` for these partitions, at most ``RAG_RUNS_AT_ONCE`` at a time.
 
-    Args:
-        instance: its run launcher must be able to tell dead workers.
-        job: the refresh job.
-        partitions: their keys.
-        tell: told lines of progress.
-        partitioned: the assets of ``job`` that go with a partition; the others run at the end.
-        run_config: of each partition's run.
-        needed: partitions that have work; None: all.
+    The instance's run launcher must be able to tell dead workers. The ``partitioned`` assets run
+    with each range of partitions that are ``needed`` (None: all), the others at the end.
 
     Returns:
         One run a range and, if none failed by itself, the one that published. A failure that
@@ -134,8 +127,6 @@ class _Cluster:
         tags = range_tags(one.run.partitions)
         if len(one.run.partitions) == 1:
             tags[PARTITION_NAME_TAG] = one.run.partitions[0]
-        if one.run.partitions:
-            tags["source"] = source_name(one.run.partitions[0])
         self._instance.create_run_for_job(
             self._job.get_subset(asset_selection=one.selection),
             run_id=one.run.run_id,

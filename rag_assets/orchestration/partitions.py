@@ -29,12 +29,8 @@ def partition_ranges(
 ) -> list[tuple[str, ...]]:
     """Register partitions with an instance and group them into ranges, a run for each.
 
-    Args:
-        instance: Dagster's.
-        partitions: keys.
-        at_most: keys a range.
-        needed: those that have work; None: all. A range ends where they do; what lies between two
-            of them stays, as it costs less than another run.
+    A range has ``at_most`` so many keys, and ends where those that are ``needed`` do (None: all
+    are). What lies between two of them stays, as it costs less than another run.
     """
     keys = list(dict.fromkeys(partitions))
     instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
@@ -56,12 +52,8 @@ def ranges(
 
     Dagster takes a range of dynamic partitions to be whatever was registered from its start to its
     end, so a range here holds keys that follow one another there, and those of one source only: a
-    source that cannot be read stops nobody else.
-
-    Args:
-        partitions: keys; sources come in the order in which they are first named.
-        registered: all keys, as Dagster lists them.
-        at_most: keys a range.
+    source that cannot be read stops nobody else. Sources come in the order in which they are first
+    named.
     """
     place = {key: n for n, key in enumerate(registered)}
     named = {name: n for n, name in enumerate(dict.fromkeys(map(source_name, partitions)))}
@@ -85,10 +77,13 @@ def range_name(keys: Sequence[str]) -> str:
 
 
 def range_tags(keys: Sequence[str]) -> dict[str, str]:
-    """Tags that make a run one over this range; none of a single key, which Dagster takes as such.
+    """Tags of a run over this range: its source, and what makes Dagster run a range.
 
-    They are those of a backfill's runs, and there is no other way to ask for a range.
+    The latter are those of a backfill's runs, and there is no other way to ask for a range. A
+    single key Dagster takes as such.
     """
-    if len(keys) < 2:
-        return {}
-    return {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    tags = {"source": source_name(keys[0])} if keys else {}
+    if len(keys) > 1:
+        tags[ASSET_PARTITION_RANGE_START_TAG] = keys[0]
+        tags[ASSET_PARTITION_RANGE_END_TAG] = keys[-1]
+    return tags

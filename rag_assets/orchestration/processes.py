@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -118,11 +119,7 @@ def is_listening(port: int) -> bool:
 
 
 def require_free_port(port: int, purpose: str, variable: str) -> None:
-    """Refuse a port that somebody listens on: two servers would share its requests.
-
-    Raises:
-        StackError: the port is taken.
-    """
+    """Refuse a port that somebody listens on: two servers would share its requests."""
     if is_listening(port):
         raise StackError(
             f"port {port}, meant for {purpose}, is in use by another program; stop it, or set "
@@ -161,12 +158,7 @@ def start_engines(
     Weights that are missing are fetched first. A role that an endpoint or another model serves
     (``settings.models``) needs no engine.
 
-    Args:
-        settings: places.
-        profile: names the models.
-        tell: told which engine is ready.
-        roles: of the engines.
-        wait_for: those to wait for; default: all. :func:`wait_for_engines` waits for the others.
+    With ``wait_for`` only these are waited for; :func:`wait_for_engines` waits for the others.
 
     Raises:
         StackError: vLLM is missing, a port is taken, the engines do not fit this machine, or one
@@ -186,16 +178,15 @@ def start_engines(
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
         pull_weights(settings, profile, tell, missing)
     require_room(settings, profile, missing)
-    command = [
-        sys.executable,
-        "-m",
-        "rag_assets.models.engines.supervisor",
-        "--profile",
-        str(profile.path or profile.name),
-    ]
-    command += ["--state-dir", str(settings.state), "--cache-dir", str(settings.cache)]
-    command += ["--port-base", str(profile.port_base)]
-    supervisor = spawn(settings, "engines", [*command, "--roles", ",".join(missing)])
+    options = {
+        "--profile": str(profile.path or profile.name),
+        "--state-dir": str(settings.state),
+        "--cache-dir": str(settings.cache),
+        "--port-base": str(profile.port_base),
+        "--roles": ",".join(missing),
+    }
+    command = [sys.executable, "-m", "rag_assets.models.engines.supervisor"]
+    supervisor = spawn(settings, "engines", [*command, *chain.from_iterable(options.items())])
     awaited = missing if wait_for is None else profile.engines_of(wait_for)
     wait_for_engines(settings, profile, tell, supervisor, awaited)
     return supervisor
@@ -221,15 +212,16 @@ def wait_for_engines(
     """
     awaited = profile.engines_of(roles)
     up: set[Role] = set()
-    while not up.issuperset(awaited):
-        if not is_alive(supervisor):
-            raise StackError(f"the engines did not start. {_tail(settings, 'engines')}")
+
+    def are_up() -> bool:
         for role in running_engines(settings.state):
             if role in awaited and role not in up:
                 took = f"{time.time() - supervisor.created:.0f} s"
                 tell(f"{role}: {profile.spec(role).model_id} ready after {took}")
             up.add(role)
-        time.sleep(0.3)
+        return up.issuperset(awaited)
+
+    _wait(are_up, settings, supervisor, "the engines")
 
 
 def start_answerer(settings: Settings, tell: Tell) -> Started | None:
@@ -242,36 +234,38 @@ def start_answerer(settings: Settings, tell: Tell) -> Started | None:
     if client.is_up():
         return None
     require_free_port(settings.answerer_port, "the answerer", "RAG_ANSWERER_PORT")
-    started = time.monotonic()
     answerer = spawn(settings, "answerer", [sys.executable, "-m", "rag_assets.serving"])
-    while not client.is_up():
-        if not is_alive(answerer):
-            raise StackError(f"the answerer did not start. {_tail(settings, 'answerer')}")
-        time.sleep(0.2)
-    tell(f"answerer at {settings.answerer_url} after {_since(started)}")
+    took = _wait(client.is_up, settings, answerer, "the answerer")
+    tell(f"answerer at {settings.answerer_url} after {took}")
     return answerer
 
 
-def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> Started | None:
-    """Start Dagster's UI and daemon and wait until the UI answers; None if ours runs already.
+def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> None:
+    """Start Dagster's UI and daemon, unless ours run already, and wait until the UI answers.
 
     Raises:
         StackError: the port is taken, or it did not come up.
     """
     if any(s.name == "dagster" for s in known(settings)):
-        return None
-    require_free_port(settings.ui_port, "Dagster's UI", "RAG_UI_PORT")
-    started = time.monotonic()
-    command = [sys.executable, "-m", "dagster", "dev", "-w"]
-    command.append(str(file_of(settings.home, "workspace.yaml")))
-    command += ["-h", "127.0.0.1", "-p", str(settings.ui_port)]
-    ui = spawn(settings, "dagster", command, env)
-    while not is_listening(settings.ui_port):
-        if not is_alive(ui):
-            raise StackError(f"Dagster's UI did not start. {_tail(settings, 'dagster')}")
-        time.sleep(0.3)
-    tell(f"Dagster's UI at http://127.0.0.1:{settings.ui_port} after {_since(started)}")
-    return ui
+        return
+    port = settings.ui_port
+    require_free_port(port, "Dagster's UI", "RAG_UI_PORT")
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w"]
+    ui = spawn(settings, "dagster", [*command, str(file_of(settings.home, "workspace.yaml"))], env)
+    took = _wait(lambda: is_listening(port), settings, ui, "Dagster's UI")
+    tell(f"Dagster's UI at http://127.0.0.1:{port} after {took}")
+
+
+def _wait(is_up: Callable[[], bool], settings: Settings, process: Started, what: str) -> str:
+    """Wait until what a process serves is up; how long that took."""
+    began = time.monotonic()
+    while not is_up():
+        if not is_alive(process):
+            log = log_path(settings, process.name)
+            lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else []
+            raise StackError("\n".join([f"{what} did not start. The end of {log}:", *lines]))
+        time.sleep(0.2)
+    return f"{time.monotonic() - began:.0f} s"
 
 
 def launch_job(settings: Settings, job: str) -> str:
@@ -291,22 +285,22 @@ def launch_job(settings: Settings, job: str) -> str:
 
 
 def wait_for_answerer(settings: Settings, tell: Tell, timeout_s: float = 120.0) -> None:
-    """Wait until the answerer serves.
+    """Wait until the answerer, which is a run, serves.
 
     Raises:
         StackError: it did not within ``timeout_s``.
     """
     client = AnswererClient(settings.answerer_url)
-    started = time.monotonic()
+    began = time.monotonic()
     while not client.is_up():
-        if time.monotonic() - started > timeout_s:
+        if time.monotonic() - began > timeout_s:
             raise StackError(
                 f"the answerer did not come up at {settings.answerer_url} within "
                 f"{timeout_s:.0f} s; its run says why, see the UI at "
                 f"http://127.0.0.1:{settings.ui_port}"
             )
         time.sleep(0.3)
-    tell(f"answerer at {settings.answerer_url} after {_since(started)}")
+    tell(f"answerer at {settings.answerer_url} after {time.monotonic() - began:.0f} s")
 
 
 def stop_answerer(settings: Settings) -> list[str]:
@@ -336,13 +330,3 @@ def hot_load(settings: Settings, tell: Tell) -> None:
     done = client.reload()
     if done["swapped"]:
         tell(f"answerer hot-loaded {done['generation_id']} in {done['ms']:.0f} ms")
-
-
-def _since(started: float) -> str:
-    return f"{time.monotonic() - started:.0f} s"
-
-
-def _tail(settings: Settings, name: str) -> str:
-    log = log_path(settings, name)
-    lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else []
-    return f"The end of {log}:\n" + "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rag_assets.orchestration.job_run import JobRun
     from rag_assets.pipeline.plan import RefreshPlan
     from rag_assets.pipeline.stage import Stage
+    from rag_assets.sources.declaration import Source
 
 
 @contextmanager
@@ -48,31 +49,25 @@ def evaluate(
     show: Callable[[str, Mapping[str, str]], None],
     definitions: "Callable[[], Definitions] | None" = None,
 ) -> None:
-    """Run suites as one Dagster run.
+    """Run suites, each configured alike, as one Dagster run.
 
-    Args:
-        settings: places.
-        suites: names.
-        config: of each suite.
-        tell: told lines of progress.
-        show: called with the name and the Markdown of each suite that came to its end.
-        definitions: that hold the suites; None: those that ``RAG_DEFINITIONS`` names.
+    ``show`` is called with the name and the Markdown of each that came to its end. Without
+    ``definitions`` they are of those that ``RAG_DEFINITIONS`` names.
 
     Raises:
         CommandError: a suite failed; what the models said until then is kept.
     """
-    from rag_assets.orchestration.in_process import evaluate_suites
+    from rag_assets.orchestration.in_process import evaluate_suites, named_definitions
     from rag_assets.orchestration.instance import open_instance
 
+    given = (definitions or named_definitions)()  # before engines are started for them
     with borrowed_engines(settings, tell), open_instance() as instance:
-        given = None if definitions is None else definitions()
         run = evaluate_suites(instance, suites, config, tell, given)
     for suite in suites:
         if f"{suite}_results" in run.texts:
             show(suite, run.texts[f"{suite}_results"])
     if not run.succeeded:
-        said = "\n  ".join(run.errors) or "see its log"
-        raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {said}")
+        raise CommandError(f"run {run.run_id} of {run.what} failed:\n  {run.said}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +81,9 @@ class Planned:
 
 
 def plan_of(
-    settings: Settings, partitions: Sequence[str], *, accept_deletions: bool = False
+    settings: Settings, sources: "Sequence[Source]", *, accept_deletions: bool = False
 ) -> Planned:
-    """What a refresh of these partitions would do. It writes no row and asks no engine.
+    """What a refresh of these sources would do. It writes no row and asks no engine.
 
     Raises:
         NotPulledError: the embedder's tokenizer is not in the cache.
@@ -97,51 +92,16 @@ def plan_of(
     from rag_assets.lake.store import LakeStore
     from rag_assets.models.clients.roles import Models
     from rag_assets.pipeline.planning import plan_refresh
-    from rag_assets.pipeline.run import ProfileFacts
+    from rag_assets.pipeline.run import ModelFacts
     from rag_assets.sources import buckets
-    from rag_assets.sources.catalog import catalog, source_name
 
     began = time.monotonic()
     store = LakeStore(settings.lake_uri)
-    known = catalog(settings.sources_file, store)
-    sources = [known[name] for name in dict.fromkeys(map(source_name, partitions))]
     for source in sources:  # before anything is started or registered for them
         buckets.check(store, source)
-    facts, stages = ProfileFacts(Models(settings=settings)), stages_in_force(settings)
-    plan = plan_refresh(
-        store, sources, facts, stages, partitions=partitions, accept_deletions=accept_deletions
-    )
+    facts, stages = ModelFacts(Models(settings=settings)), stages_in_force(settings)
+    plan = plan_refresh(store, sources, facts, stages, accept_deletions=accept_deletions)
     return Planned(plan, store, stages, time.monotonic() - began)
-
-
-def _planned(
-    settings: Settings, partitions: Sequence[str], tell: Tell, accept_deletions: bool
-) -> Planned | None:
-    try:
-        planned = plan_of(settings, partitions, accept_deletions=accept_deletions)
-    except NotPulledError:
-        return None  # the stage that needs the weights says so
-    tell(planned.plan.sentence())
-    return planned
-
-
-def _with_work(plan: "RefreshPlan") -> set[str]:
-    """Those of the partitions that a refresh has to run."""
-    return {one.partition for one in plan.partitions if one.needs_run}
-
-
-def _record(planned: Planned, runs: Sequence["JobRun"], engines_s: float, total_s: float) -> None:
-    from rag_assets.pipeline.history import record_refresh
-
-    record_refresh(
-        planned.store,
-        planned.plan,
-        planned.stages,
-        runs,
-        engines_s=engines_s,
-        plan_s=planned.seconds,
-        total_s=total_s,
-    )
 
 
 def stages_in_force(settings: Settings) -> "Sequence[Stage]":
@@ -155,31 +115,21 @@ def stages_in_force(settings: Settings) -> "Sequence[Stage]":
     return named_stages()
 
 
-def refresh_roles(settings: Settings, partitions: Sequence[str]) -> list[Role]:
+def refresh_roles(sources: "Sequence[Source]") -> list[Role]:
     """The engines that a refresh asks: the embedder, and the small model if a source is enriched.
 
     The large model it never asks, and loading that takes longest.
     """
-    from rag_assets.lake.store import LakeStore
-    from rag_assets.sources.catalog import catalog, source_name
-
-    known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
-    enriched = any(known[source_name(partition)].enrich != "none" for partition in partitions)
+    enriched = any(source.enrich != "none" for source in sources)
     return ["embedder", "slm"] if enriched else ["embedder"]
 
 
 def refresh_and_load(
-    settings: Settings, partitions: Sequence[str], tell: Tell, *, accept_deletions: bool = False
+    settings: Settings, sources: "Sequence[Source]", tell: Tell, *, accept_deletions: bool = False
 ) -> None:
-    """Refresh partitions and hot-load what came of it; engines are started only if needed.
+    """Refresh sources and hot-load what came of it; engines are started only if needed.
 
     Where the plan and every stage find all up to date, nothing is run.
-
-    Args:
-        settings: places.
-        partitions: keys, ``<source>.<bucket>``.
-        tell: told lines of progress.
-        accept_deletions: also where a source lists far less than it held.
 
     Raises:
         CommandError: a run failed. If it was a source's that could not be read, the index of the
@@ -189,62 +139,70 @@ def refresh_and_load(
     from rag_assets.pipeline.planning import up_to_date
     from rag_assets.pipeline.stages import DOCUMENTS
 
-    planned = _planned(settings, partitions, tell, accept_deletions)
-    if planned is not None:
+    planned, n_files = None, 0
+    with suppress(NotPulledError):  # the stage that needs the weights says so
+        planned = plan_of(settings, sources, accept_deletions=accept_deletions)
+        tell(planned.plan.sentence())
         stands = up_to_date(planned.store, planned.plan)
         if stands is not None:
             held = f"{stands.counts['documents']:,} documents, {stands.counts['chunks']:,} chunks"
             tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
             stack.hot_load(settings, tell)
             return
-    n_files = 0
-    if planned is not None and settings.run_launcher == "default":  # else they are read elsewhere
-        plans = planned.plan.totals
-        n_files = sum(one.to_compute for one in plans if one.stage == DOCUMENTS.name)
+        if settings.run_launcher == "default":  # else they are read elsewhere
+            plans = planned.plan.totals
+            n_files = sum(one.to_compute for one in plans if one.stage == DOCUMENTS.name)
     with started_ahead(n_files):  # beside the import of Dagster
-        _run_and_load(settings, partitions, tell, planned, accept_deletions)
+        runs = _run(settings, sources, tell, planned, accept_deletions)
+    is_published = runs[-1].succeeded
+    if is_published:
+        stack.hot_load(settings, tell)
+    outcome = "the other sources are up to date" if is_published else "the live index is as it was"
+    failed = [run for run in runs if not run.succeeded]
+    if failed:
+        said = (
+            f"run {run.run_id} of {run.what} failed, {outcome}:\n  {run.said}" for run in failed
+        )
+        raise CommandError("\n".join(said))
 
 
-def _run_and_load(
+def _run(
     settings: Settings,
-    partitions: Sequence[str],
+    sources: "Sequence[Source]",
     tell: Tell,
     planned: Planned | None,
     accept_deletions: bool,
-) -> None:
+) -> "list[JobRun]":
+    """Run what was planned, with engines if it may ask one, and record how it went."""
     # Dagster is imported here, so that what needs no run does not wait for it.
     with uncollected():
         from rag_assets.lake.generations import live
         from rag_assets.orchestration.in_process import run_refresh_job
         from rag_assets.orchestration.instance import open_instance
         from rag_assets.orchestration.places import is_clustered
+        from rag_assets.pipeline.history import record_refresh
 
-    needed = planned is None or planned.plan.needs_engines or live(planned.store) is None
-    needed = needed and not is_clustered()  # runs ask the engines of the node that they are on
-    roles = refresh_roles(settings, partitions)
-    engines = borrowed_engines(settings, tell, roles) if needed else nullcontext()
+    asks = planned is None or planned.plan.needs_engines or live(planned.store) is None
+    asks = asks and not is_clustered()  # runs ask the engines of the node that they are on
+    engines = borrowed_engines(settings, tell, refresh_roles(sources)) if asks else nullcontext()
     began = time.monotonic()
     with engines, open_instance() as instance:
-        engines_s = time.monotonic() - began if needed else 0.0
+        engines_s = time.monotonic() - began if asks else 0.0
         runs = run_refresh_job(
             instance,
-            partitions,
+            [key for source in sources for key in source.partitions],
             tell,
             accept_deletions=accept_deletions,
-            needed=None if planned is None else _with_work(planned.plan),
+            needed=None if planned is None else planned.plan.needed,
         )
         if planned is not None:
-            _record(planned, runs, engines_s, time.monotonic() - began)
-    failed = [run for run in runs if not run.succeeded]
-    if runs[-1].succeeded:
-        stack.hot_load(settings, tell)
-        outcome = "the other sources are up to date"
-    else:
-        outcome = "the live index is as it was"
-    if failed:
-        said = "\n".join(
-            f"run {run.run_id} of {run.what} failed, {outcome}:\n  "
-            + ("\n  ".join(run.errors) or "see its log")
-            for run in failed
-        )
-        raise CommandError(said)
+            record_refresh(
+                planned.store,
+                planned.plan,
+                planned.stages,
+                runs,
+                engines_s=engines_s,
+                plan_s=planned.seconds,
+                total_s=time.monotonic() - began,
+            )
+    return runs

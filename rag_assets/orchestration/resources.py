@@ -12,7 +12,7 @@ from rag_assets.models.clients.roles import Models
 from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatModel, Embedder
-from rag_assets.pipeline.run import ProfileFacts
+from rag_assets.pipeline.run import ModelFacts
 from rag_assets.settings import load_settings
 from rag_assets.sources.catalog import added, catalog, from_record
 from rag_assets.sources.declaration import Source
@@ -62,9 +62,9 @@ class ModelsResource(dg.ConfigurableResource):
         return self.models.profile
 
     @cached_property
-    def facts(self) -> ProfileFacts:
+    def facts(self) -> ModelFacts:
         """What is known of the models without asking them."""
-        return ProfileFacts(self.models)
+        return ModelFacts(self.models)
 
     @property
     def window(self) -> EmbedderWindow:

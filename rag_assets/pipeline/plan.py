@@ -83,6 +83,11 @@ class RefreshPlan:
         return unknown or any(stage.has_work for stage in self.totals)
 
     @property
+    def needed(self) -> set[str]:
+        """Partitions that a refresh has to run."""
+        return {one.partition for one in self.partitions if one.needs_run}
+
+    @property
     def is_empty(self) -> bool:
         """Whether no stage has work, as far as listings and the lake tell."""
         return not self.needs_engines and not any(one.problem for one in self.partitions)

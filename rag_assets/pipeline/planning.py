@@ -20,7 +20,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.pipeline.history import ENGINES, FINGERPRINTS, load_costs
 from rag_assets.pipeline.plan import DELTA, FIGURES, PartitionPlan, RefreshPlan, StagePlan, totals
 from rag_assets.pipeline.run import ModelFacts
-from rag_assets.pipeline.stage import Stage
+from rag_assets.pipeline.stage import Stage, checked
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.sources import stage as source_files
 from rag_assets.sources.declaration import Source
@@ -41,14 +41,15 @@ def plan_refresh(
     facts: ModelFacts,
     stages: Sequence[Stage] = STAGES,
     *,
-    partitions: Sequence[str] | None = None,
     accept_deletions: bool = False,
 ) -> RefreshPlan:
-    """What a refresh of these sources, or of these partitions of theirs, would do now."""
-    planner, found = _Planner(store, facts, stages), list[PartitionPlan]()
-    for source in sources:
-        wanted = [key for key in source.partitions if partitions is None or key in partitions]
-        found += planner.source(source, wanted, accept_deletions)
+    """What a refresh of these sources would do now.
+
+    Raises:
+        StageError: the stages make no list that can be run.
+    """
+    planner = _Planner(store, facts, checked(stages))
+    found = [plan for one in sources for plan in planner.source(one, accept_deletions)]
     where = {name: cost.where for name, cost in planner.costs.items()}
     return RefreshPlan(found, planner.whole(found), where, planner.parts)
 
@@ -84,13 +85,11 @@ class _Planner:
         names = {table.name for stage in self._chain for table in stage.tables}
         self._held = {name: frozenset(store.partitions(name)) for name in names}
 
-    def source(
-        self, source: Source, partitions: Sequence[str], accept_deletions: bool
-    ) -> list[PartitionPlan]:
-        """Plans of these partitions; the listing is read once, and no file. No site is asked."""
+    def source(self, source: Source, accept_deletions: bool) -> list[PartitionPlan]:
+        """Plans of its partitions; the listing is read once, and no file. No site is asked."""
         if source.kind == "web":
             note = "which pages changed cannot be known without asking; the last crawl held"
-            held = {key: source_files.stored_files(self._store, key) for key in partitions}
+            held = {key: source_files.stored_files(self._store, key) for key in source.partitions}
             return [
                 self._planned(source, key, files, f"{note} {len(files):,} pages")
                 for key, files in held.items()
@@ -101,10 +100,10 @@ class _Planner:
             n_stood = 0 if accept_deletions else source_files.n_stored(self._store, source)
             source_files.refuse_shrunk(source, n_stood, source_files.count_readable(found))
         except (RagError, OSError) as error:
-            return [PartitionPlan(key, [], problem=str(error)) for key in partitions]
-        mine: dict[str, dict[str, FoundFile]] = {key: {} for key in partitions}
+            return [PartitionPlan(key, [], problem=str(error)) for key in source.partitions]
+        mine: dict[str, dict[str, FoundFile]] = {key: {} for key in source.partitions}
         for file in found:
-            mine.get(source.partition_of(file.uri), {})[file.uri] = file
+            mine[source.partition_of(file.uri)][file.uri] = file
         return [self._planned(source, key, files) for key, files in mine.items()]
 
     def _planned(

@@ -5,22 +5,20 @@ at the same time. What this leaves out is Dagster's record of runs, and a cluste
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
 from rag_assets.documents.readers.registry import Reader
 from rag_assets.documents.stage import REJECTED
 from rag_assets.errors import RagError
-from rag_assets.lake.delta import Report
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.protocols import ChatModel, Embedder
-from rag_assets.pipeline.run import ProfileFacts, Run
-from rag_assets.pipeline.stage import Stage, refresh_stage
+from rag_assets.pipeline.run import ModelFacts, Run
+from rag_assets.pipeline.stage import Stage, counted, refresh_stage
 from rag_assets.pipeline.stages import STAGES, with_readers
 from rag_assets.sources.catalog import add_folder, added, by_name, declared
 from rag_assets.sources.declaration import Source, SourceError
@@ -116,10 +114,10 @@ class Pipeline:
             RefreshError: a check failed, or no source could be read.
             EngineUnavailableError: something is new, and a model does not answer.
         """
-        facts = ProfileFacts(self._models)
+        facts = ModelFacts(self._models)
         # Golden questions of all sources judge the index, which holds all of them.
         known = {**added(self.store), **{one.name: one for one in self.sources}}
-        refresh = _Refresh(self.stages, progress or _unheard)
+        refresh = _Refresh(self.stages, progress or (lambda _stage, _done, _total: None))
         with Run(
             self.store,
             facts,
@@ -139,7 +137,7 @@ class Pipeline:
         pointer = live(self.store)
         return Refreshed(
             "" if pointer is None else pointer.generation_id,
-            {name: Counts(**counts) for name, counts in refresh.counts.items()},
+            refresh.counts,
             tuple(_rejects(self.store, self.sources)),
             refresh.failed,
             notices,
@@ -152,7 +150,7 @@ class _Refresh:
 
     stages: Sequence[Stage]
     progress: Progress
-    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
     def source(self, run: Run, source: Source) -> None:
@@ -168,7 +166,11 @@ class _Refresh:
                     raise
                 self.failed[source.name] = str(error)  # nothing of it has changed
                 return
-            self._count(stage, reports)
+            moved = counted(reports)
+            so_far = self.counts.get(stage.name, Counts())
+            self.counts[stage.name] = Counts(
+                **{name: moved[name] + value for name, value in asdict(so_far).items()}
+            )
             _check(run, stage, source.partitions)
 
     def corpus(self, run: Run) -> None:
@@ -178,19 +180,6 @@ class _Refresh:
                 stage.whole(run, stage, partial(self.progress, stage.name))
                 table = stage.main.name if stage.tables else stage.name
                 _check(run, stage, run.store.partitions(table))
-
-    def _count(self, stage: Stage, reports: Iterable[Report]) -> None:
-        counts = self.counts.setdefault(stage.name, Counter())
-        for report in reports:
-            delta = report.delta
-            counts["new"] += len(delta.new)
-            counts["changed"] += len(delta.changed)
-            counts["gone"] += len(delta.gone)
-            counts["unchanged"] += delta.unchanged
-
-
-def _unheard(_stage: str, _done: int, _total: int) -> None:
-    """Progress that nobody asked for."""
 
 
 def _check(run: Run, stage: Stage, partitions: Sequence[str]) -> None:

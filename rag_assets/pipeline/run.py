@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.store import LakeStore
@@ -16,47 +15,25 @@ from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.stage import Ingest
 
 
-class ModelFacts(Protocol):
-    """What must be known of the models to tell what a stage would do; no engine is asked."""
+class ModelFacts:
+    """What must be known of the models to tell what a stage would do; no engine is asked.
 
-    @property
-    def tokenizer_id(self) -> str:
-        """Of the embedder: model and revision."""
-
-    @property
-    def max_tokens(self) -> int:
-        """Of a chunk."""
-
-    @property
-    def embedder(self) -> tuple[str, str]:
-        """Model id and revision."""
-
-    @property
-    def dimension(self) -> int:
-        """Floats in a vector."""
-
-    @property
-    def slm(self) -> tuple[str, str]:
-        """Model id and revision."""
-
-    @property
-    def identities(self) -> Mapping[str, Mapping[str, str]]:
-        """Model id and revision by role, as a generation's manifest names them."""
-
-
-class ProfileFacts:
-    """The facts of the models; weights are looked at when something asks for them."""
+    Attributes:
+        embedder: model id and revision.
+        tokenizer_id: of the embedder: both in one text.
+        dimension: floats in a vector.
+        slm: model id and revision.
+        identities: model id and revision by role, as a generation's manifest names them.
+    """
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        embedder = models.own_embedder
-        spec = models.profile.spec("embedder")
-        made_by = spec if embedder is None else embedder
+        made_by = models.own_embedder or models.profile.spec("embedder")
+        slm = models.own_chat("slm") or models.profile.spec("slm")
+        llm = models.own_chat("llm") or models.profile.spec("llm")
         self.embedder = (made_by.model_id, made_by.revision)
         self.tokenizer_id = f"{made_by.model_id}@{made_by.revision}"
         self.dimension = made_by.dimension or 0
-        slm = models.own_chat("slm") or models.profile.spec("slm")
-        llm = models.own_chat("llm") or models.profile.spec("llm")
         self.slm = (slm.model_id, slm.revision)
         self.identities = {
             role: {"model_id": one.model_id, "revision": one.revision}
@@ -65,7 +42,7 @@ class ProfileFacts:
 
     @property
     def max_tokens(self) -> int:
-        """Of a chunk.
+        """Of a chunk; weights are looked at when this is asked for.
 
         Raises:
             NotPulledError: the weights are not in the cache.
@@ -89,8 +66,8 @@ class Clients(Protocol):
         """The small model."""
 
 
-class Run:
-    """What stages work with in one run; a context manager, as it holds workers and listings open.
+class Run(ExitStack):
+    """What stages work with in one run; leaving it closes the workers and listings it opened.
 
     Attributes:
         store: the lake.
@@ -111,6 +88,7 @@ class Run:
         partitions: Sequence[str] = (),
         accept_deletions: bool = False,
     ) -> None:
+        super().__init__()
         self.store = store
         self.facts = facts
         self.sources = sources
@@ -120,18 +98,6 @@ class Run:
         self._partitions = partitions
         self._accept_deletions = accept_deletions
         self._source_of = {key: one for one in sources.values() for key in one.partitions}
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
 
     def source_of(self, partition: str) -> Source:
         """The source that a partition belongs to.
@@ -151,12 +117,12 @@ class Run:
         """The run's look at its sources."""
         source_of = {key: self.source_of(key) for key in self._partitions}
         ingest = Ingest(self.store, source_of, accept_deletions=self._accept_deletions)
-        return self._open.enter_context(ingest)
+        return self.enter_context(ingest)
 
     @cached_property
     def pool(self) -> ParsingPool:
         """Workers that read files; each starts when there is work for it."""
-        return self._open.enter_context(ParsingPool())
+        return self.enter_context(ParsingPool())
 
     @cached_property
     def window(self) -> EmbedderWindow:

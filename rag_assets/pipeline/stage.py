@@ -3,7 +3,7 @@
 Assets, plans, the index, upkeep and tests derive from such values; ``stages.py`` lists them.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,8 +15,13 @@ from rag_assets.lake.delta import Cache, Progress, Report, Scope, StageTable, up
 from rag_assets.lake.figures import Finding, Outcome, Value
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
+from rag_assets.pipeline.plan import DELTA
 from rag_assets.pipeline.run import ModelFacts, Run
 from rag_assets.sources.declaration import Source
+
+
+class StageError(RagError):
+    """Stages do not make a list that can be run; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +72,6 @@ class Cost:
         return units * self.seconds / self.units
 
 
-def _no_parts(_facts: ModelFacts, _source: Source | None) -> Mapping[str, Any]:
-    return {}
-
-
-def _always(_source: Source) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One stage.
@@ -121,13 +118,13 @@ class Stage:
     kinds: frozenset[str] = frozenset({"lancedb"})
     counts: str = "inputs"
     schema: Callable[[ModelFacts], pa.Schema] | None = None
-    parts: Callable[[ModelFacts, Source | None], Mapping[str, Any]] = _no_parts
+    parts: Callable[[ModelFacts, Source | None], Mapping[str, Any]] = lambda _facts, _source: {}
     is_hashed: bool = False
     compute: Compute | None = None
     inputs: Callable[[Run, "Stage", str], Mapping[str, str]] | None = None
     recorded: Callable[[LakeStore, str], Mapping[str, str]] | None = None
     retry: Callable[[Run, str], Set[str]] | None = None
-    wanted: Callable[[Source], bool] = _always
+    wanted: Callable[[Source], bool] = lambda _source: True
     may_be_missing: bool = False
     batch: int = 256
     one_row_an_input: bool = False
@@ -155,9 +152,19 @@ class Stage:
         Args:
             facts: of the models.
             source: that the rows are of; None stands for one that configures nothing.
+
+        Raises:
+            StageError: ``parts`` gives what no fingerprint can be made of.
         """
-        made_of = [self.name, self.version, *self.parts(facts, source).values()]
-        return value_hash(made_of) if self.is_hashed else "/".join(made_of)
+        parts = self.parts(facts, source)
+        try:
+            made_of = [self.name, self.version, *parts.values()]
+            return value_hash(made_of) if self.is_hashed else "/".join(made_of)
+        except (AttributeError, TypeError) as error:
+            raise StageError(
+                f"stage {self.name}: expected `parts` to give a text by name, got {parts!r}; write "
+                "str() around what is none"
+            ) from error
 
     def tables_for(self, facts: ModelFacts) -> list[StageTable]:
         """Its tables with the schemas that these models give."""
@@ -172,34 +179,27 @@ class Stage:
         return upstream_hashes(store, self.upstream[0].main, partition)
 
 
-class StageError(RagError):
-    """Stages do not make a list that can be run; the message says which and why."""
-
-
 def checked(stages: Sequence[Stage]) -> Sequence[Stage]:
     """The stages, if they can be run in this order.
 
     Raises:
-        StageError: two have one name or table, one takes rows of a stage that does not stand before
-            it, or has nothing to compute with.
+        StageError: one is no stage or has nothing to compute with, two have one name, table or
+            check, or one takes rows of a stage that does not stand before it.
     """
     names, owner = set[str](), dict[str, str]()
     for stage in stages:
-        if not isinstance(stage, Stage):
-            raise StageError(f"expected stages, got {stage!r}; pass rag_assets.Stage objects")
+        if wrong := _wrong(stage):
+            raise StageError(wrong)
         if stage.name in names:
             raise StageError(f"two stages are called {stage.name}; give one another name")
-        if stage.compute is None and stage.whole is None:
-            raise StageError(f"stage {stage.name} has neither `compute` nor `whole`; give it one")
-        if stage.compute is not None and not stage.tables:
-            raise StageError(f"stage {stage.name} has `compute` and no table; name one in `tables`")
-        for table in stage.tables:
-            if table.name in owner:
+        # A stage over the corpus has an asset of its own name instead of tables.
+        for table in [one.name for one in stage.tables] or [stage.name]:
+            if table in owner:
                 raise StageError(
-                    f"stages {owner[table.name]} and {stage.name} both write the table "
-                    f"{table.name}; give one of the tables another name"
+                    f"stages {owner[table]} and {stage.name} both write the table {table}; give "
+                    "one of the tables another name"
                 )
-            owner[table.name] = stage.name
+            owner[table] = stage.name
         for one in stage.upstream:
             if one.name not in names:
                 raise StageError(
@@ -208,6 +208,45 @@ def checked(stages: Sequence[Stage]) -> Sequence[Stage]:
                 )
         names.add(stage.name)
     return stages
+
+
+def _wrong(stage: Stage) -> str:
+    """What keeps this stage from being run, whatever others there are; "" if nothing."""
+    if not isinstance(stage, Stage):
+        return f"expected stages, got {stage!r}; pass rag_assets.Stage objects"
+    for field_name in ("name", "version"):
+        value = getattr(stage, field_name)
+        if not isinstance(value, str) or not value:
+            return f"stage {stage.name!r}: expected a text as `{field_name}`, got {value!r}"
+    for field_name, kind in (("upstream", Stage), ("tables", StageTable)):
+        given = getattr(stage, field_name)
+        if not isinstance(given, Sequence) or not all(isinstance(one, kind) for one in given):
+            return (
+                f"stage {stage.name}: expected a tuple of {kind.__name__} objects as "
+                f"`{field_name}`, got {given!r:.200}"
+            )
+    if (stage.compute is None) == (stage.whole is None):
+        has = "neither `compute` nor" if stage.compute is None else "both `compute` and"
+        return f"stage {stage.name} has {has} `whole`; give it one of them"
+    if stage.compute is not None and not stage.tables:
+        return f"stage {stage.name} has `compute` and no table; name one in `tables`"
+    if stage.compute is not None and not stage.upstream and stage.inputs is None:
+        return f"stage {stage.name} has neither `upstream` nor `inputs`; give it one of them"
+    checks = [check.__name__ for check in stage.checks]
+    if twice := [name for name in checks if checks.count(name) > 1]:
+        return f"stage {stage.name} has two checks called {twice[0]}; give one another name"
+    return ""
+
+
+def counted(reports: Iterable[Report]) -> dict[str, int]:
+    """What stages did with their inputs, and how many rows they wrote, summed."""
+    counts = dict.fromkeys((*DELTA, "unchanged", "rows_written"), 0)
+    for report in reports:
+        for name in DELTA:
+            counts[name] += len(getattr(report.delta, name))
+        counts["unchanged"] += report.delta.unchanged
+        counts["rows_written"] += report.n_written
+    return counts
 
 
 def changed(stages: Sequence[Stage], name: str, **fields: Any) -> tuple[Stage, ...]:  # noqa: ANN401
@@ -244,13 +283,13 @@ def refresh_stage(
         progress: called with (inputs done, inputs to do).
 
     Raises:
+        StageError: ``compute`` gave something else than the rows of the stage's tables.
         LakeError: the stage lost an input, repeated a key, or put an input into two tables.
         SourceError: the partition belongs to no source, or its source cannot be listed.
     """
-    source, compute, retry = run.source_of(partition), stage.compute, stage.retry
+    source, retry = run.source_of(partition), stage.retry
     fingerprint = stage.fingerprint(run.facts, source)
-    if compute is None:
-        raise ValueError(f"{stage.name} works on the corpus at once; call its `whole`")
+    tables = stage.tables_for(run.facts)
 
     def upstream() -> Mapping[str, str]:
         if not stage.wanted(source):
@@ -261,13 +300,39 @@ def refresh_stage(
 
     return delta.refresh(
         run.store,
-        stage.tables_for(run.facts),
+        tables,
         partition,
         upstream=upstream,
-        compute=lambda ids: compute(run, Batch(source, partition, ids, fingerprint, stage.version)),
+        compute=lambda ids: _rows_of(
+            stage, run, tables, Batch(source, partition, ids, fingerprint, stage.version)
+        ),
         fingerprint=fingerprint,
         run_id=run.run_id,
         batch_inputs=stage.batch,
         progress=progress,
         retry=frozenset if retry is None else lambda: retry(run, partition),
     )
+
+
+def _rows_of(
+    stage: Stage, run: Run, tables: Sequence[StageTable], batch: Batch
+) -> Mapping[str, pa.Table]:
+    """What ``compute`` gives, if it is what the lake takes."""
+    if stage.compute is None:
+        raise StageError(f"stage {stage.name} works on the corpus at once; call its `whole`")
+    made = stage.compute(run, batch)
+    columns = {t.name: {*t.content, *t.unhashed, "input_id", "input_hash"} for t in tables}
+    if not isinstance(made, Mapping) or not made.keys() <= columns.keys():
+        got = list(made) if isinstance(made, Mapping) else type(made).__name__
+        raise StageError(
+            f"`compute` of stage {stage.name} gave {got}; expected a mapping from its tables "
+            f"({', '.join(columns)}) to rows, each a pyarrow.Table"
+        )
+    for name, rows in made.items():
+        has = set(rows.column_names) if isinstance(rows, pa.Table) else set()
+        if lacking := columns[name] - has:
+            raise StageError(
+                f"`compute` of stage {stage.name} gave {type(rows).__name__} as {name}; expected "
+                f"a pyarrow.Table that also has the columns {', '.join(sorted(lacking))}"
+            )
+    return made

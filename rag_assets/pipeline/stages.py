@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-import pyarrow as pa
-
 from rag_assets import plugins
 from rag_assets.chunks import checks as chunk_checks
 from rag_assets.chunks import stage as chunks
@@ -25,11 +23,11 @@ from rag_assets.index import checks as index_checks
 from rag_assets.index import gate, promotion
 from rag_assets.index import stage as index
 from rag_assets.lake.delta import Progress
-from rag_assets.lake.figures import Finding, Outcome, Value
+from rag_assets.lake.figures import Finding, Markdown, Outcome, Value
 from rag_assets.lake.generations import INDEX
-from rag_assets.lake.store import LakeStore
+from rag_assets.markup import markdown_cell
 from rag_assets.pipeline.run import Run
-from rag_assets.pipeline.stage import Batch, Check, Cost, Stage, changed, checked
+from rag_assets.pipeline.stage import Check, Cost, Stage, changed, checked
 from rag_assets.plugins import PluginError
 from rag_assets.sections import stage as sections
 from rag_assets.sources import stage as source_files
@@ -37,6 +35,7 @@ from rag_assets.sources.golden import load_cases
 
 _PAGES = "194 HTML pages, 2-core AMD EPYC without AVX-512, 2026-11-22"
 _SAMPLE = "first refresh of the sample, 2-core AMD EPYC with AVX-512, 2026-11-22"
+MAX_NOTICES = 50  # of files that could not be read, in the UI
 _ENGINE = "bf16 MiniLM, chunks of 200 tokens, 2-core Xeon with AMX, 2026-11-22"
 
 
@@ -50,39 +49,24 @@ def _read_by(readers: Sequence[Reader]) -> dict[str, Any]:
     }
 
 
-def _of_store(check: Callable[[LakeStore, Sequence[str]], Finding]) -> Check:
-    """A check that needs the lake alone."""
+def _check(check: Callable[..., Finding], *needs: str) -> Check:
+    """A check of a room, given the lake, the partitions, and what else it needs of the run."""
 
     @wraps(check)
     def checked(run: Run, partitions: Sequence[str]) -> Finding:
-        return check(run.store, partitions)
+        return check(run.store, partitions, *(getattr(run, name) for name in needs))
 
     return checked
 
 
-@wraps(chunk_checks.chunks_fit_the_embedder)
-def _chunks_fit(run: Run, partitions: Sequence[str]) -> Finding:
-    return chunk_checks.chunks_fit_the_embedder(run.store, partitions, run.window)
-
-
-@wraps(enrichment_checks.labels_are_in_the_set)
-def _labels_in_the_set(run: Run, partitions: Sequence[str]) -> Finding:
-    return enrichment_checks.labels_are_in_the_set(run.store, partitions, run.sources)
+def _kept_unread(run: Run, _partitions: Sequence[str]) -> Mapping[str, Value]:
+    notices = run.files.notices
+    shown = "\n".join(f"- {markdown_cell(text)}" for text in notices[:MAX_NOTICES]) or "none"
+    return {"n_kept_unread": len(notices), "kept_unread": Markdown(shown)}
 
 
 def _chunk_summary(run: Run, partitions: Sequence[str]) -> Mapping[str, Value]:
     return {"window": run.facts.max_tokens, **chunks.summary(run.store, partitions)}
-
-
-def _vectors_of(run: Run, batch: Batch) -> Mapping[str, pa.Table]:
-    return embeddings.embed(
-        run.store,
-        batch.partition,
-        batch.ids,
-        run.embedder,
-        batch.fingerprint,
-        run.count_embedded,
-    )
 
 
 def _evaluated(run: Run, _stage: Stage, _progress: Progress) -> Outcome:
@@ -99,6 +83,7 @@ SOURCE_FILES = Stage(
     inputs=lambda run, _stage, partition: run.files.inputs(partition),
     compute=lambda run, batch: run.files.rows(batch.ids),
     retry=lambda run, partition: run.files.unread(partition),
+    summaries={source_files.TABLE.name: _kept_unread},
     batch=source_files.BATCH_FILES,
     one_row_an_input=True,
     group="ingest",
@@ -115,7 +100,7 @@ DOCUMENTS = Stage(
     tables=(documents.REJECTED, documents.TABLE),
     **_read_by(()),
     batch=documents.BATCH_FILES,
-    checks=(_of_store(document_checks.every_file_accounted_for),),
+    checks=(_check(document_checks.every_file_accounted_for),),
     summaries={
         documents.TABLE.name: lambda run, keys: documents.summary(run.store, keys),
         documents.REJECTED.name: lambda run, keys: documents.rejects_summary(run.store, keys),
@@ -169,7 +154,10 @@ CHUNKS = Stage(
         run.store, batch.partition, batch.ids, run.window.tokenizer, run.facts.max_tokens
     ),
     batch=512,
-    checks=(_chunks_fit, _of_store(chunk_checks.chunk_ids_unique)),
+    checks=(
+        _check(chunk_checks.chunks_fit_the_embedder, "window"),
+        _check(chunk_checks.chunk_ids_unique),
+    ),
     summaries={chunks.TABLE.name: _chunk_summary},
     group="chunk",
     kinds=frozenset({"lancedb", "python"}),
@@ -189,7 +177,9 @@ EMBEDDINGS = Stage(
         "model revision": facts.embedder[1],
     },
     is_hashed=True,
-    compute=_vectors_of,
+    compute=lambda run, batch: embeddings.embed(
+        run.store, batch.partition, batch.ids, run.embedder, batch.fingerprint, run.count_embedded
+    ),
     batch=512,
     one_row_an_input=True,
     asks="embedder",
@@ -218,7 +208,7 @@ ENRICHMENTS = Stage(
     one_row_an_input=True,
     asks="slm",
     cache=enrichments.CACHE,
-    checks=(_labels_in_the_set,),
+    checks=(_check(enrichment_checks.labels_are_in_the_set, "sources"),),
     summaries={enrichments.TABLE.name: lambda run, keys: enrichments.summary(run.store, keys)},
     group="enrich",
     kinds=frozenset({"lancedb", "vllm"}),
@@ -248,7 +238,7 @@ CHUNK_INDEX = Stage(
         progress=progress,
     ),
     is_current=lambda store, stage, facts: index.is_current(store, stage, facts.identities),
-    checks=(_of_store(index_checks.index_covers_all_rows),),
+    checks=(_check(index_checks.index_covers_all_rows),),
     group="index",
     cost=Cost(338, 0.37, where="the sample, 2-core AMD EPYC without AVX-512, 2026-11-22"),
 )
@@ -259,7 +249,7 @@ INDEX_EVALUATION = Stage(
     version=gate.VERSION,
     upstream=(CHUNK_INDEX,),
     whole=_evaluated,
-    checks=(_of_store(gate.candidate_may_go_live),),
+    checks=(_check(gate.candidate_may_go_live),),
     group="index",
     cost=Cost(1, 2.0, where="assumed"),
 )

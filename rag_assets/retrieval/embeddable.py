@@ -1,6 +1,7 @@
 """What of a question the embedder reads."""
 
 import re
+from bisect import bisect_left
 
 from rag_assets.models.protocols import Embedder
 from rag_assets.retrieval.terms import sentences
@@ -12,25 +13,15 @@ def embeddable(question: str, embedder: Embedder) -> str:
     People give context first and ask last, so the end of a long question is kept. A last sentence
     that is itself too long keeps its last words; a single word too long, its last characters.
     """
-    if embedder.count(question) <= embedder.max_tokens:
+
+    def fits(start: int) -> bool:
+        return embedder.count(question[start:]) <= embedder.max_tokens
+
+    if fits(0):
         return question
-    starts = [start for start, _ in sentences(question)]
-    kept = _first_fitting(question, starts, embedder)
-    if kept is None:
-        words = [match.start() for match in re.finditer(r"\S+", question)]
-        kept = _first_fitting(question, words, embedder)
-    if kept is None:
-        kept = _first_fitting(question, list(range(len(question))), embedder)
-    return question if kept is None else question[kept:]
-
-
-def _first_fitting(text: str, starts: list[int], embedder: Embedder) -> int | None:
-    """The first of the ascending ``starts`` whose tail fits the window; None if none does."""
-    low, high = 0, len(starts)
-    while low < high:
-        middle = (low + high) // 2
-        if embedder.count(text[starts[middle] :]) <= embedder.max_tokens:
-            high = middle
-        else:
-            low = middle + 1
-    return starts[low] if low < len(starts) else None
+    words = [match.start() for match in re.finditer(r"\S+", question)]
+    for starts in ([start for start, _ in sentences(question)], words, range(len(question))):
+        first = bisect_left(starts, True, key=fits)
+        if first < len(starts):
+            return question[starts[first] :]
+    return question

@@ -32,7 +32,7 @@ def focused(
         kept = _window(kept, units, own, limit, count)
     if len(kept) == len(units):
         return passage
-    return passage.with_pieces(_joined(units, kept))
+    return passage.with_units(kept)
 
 
 def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[int]:
@@ -85,17 +85,3 @@ def _window(
     while head > 0 and units[lines[head]].is_row and units[lines[head - 1]].is_row:
         head -= 1  # a table cut from above keeps its first row: it names the columns
     return [*([lines[head]] if head < low else []), *lines[low:high]]
-
-
-def _joined(units: Sequence[Piece], kept: Sequence[int]) -> tuple[Piece, ...]:
-    """The kept units as pieces: those that follow each other in one chunk are one piece."""
-    pieces: list[Piece] = []
-    before = -2
-    for index in kept:
-        unit = units[index]
-        if index == before + 1 and pieces[-1].chunk.chunk_id == unit.chunk.chunk_id:
-            pieces[-1] = Piece(unit.chunk, pieces[-1].start, unit.end)
-        else:
-            pieces.append(unit)
-        before = index
-    return tuple(pieces)

@@ -106,8 +106,7 @@ class Passage:
 
     def with_pieces(self, pieces: tuple[Piece, ...]) -> "Passage":
         """The same section with fewer pieces."""
-        whole = self.whole and pieces == self.pieces
-        return Passage(pieces, self.core, self.score, self.similarity, whole)
+        return replace(self, pieces=pieces, whole=self.whole and pieces == self.pieces)
 
     def without_headings(self) -> "Passage":
         """Without the leading lines that only repeat its title; a bare heading stays."""
@@ -122,10 +121,6 @@ class Passage:
         kept = [piece for piece in self.pieces if piece.char_end > first.char_start]
         return self.with_pieces((Piece(first.chunk, first.start, kept[0].end), *kept[1:]))
 
-    def with_score(self, score: float) -> "Passage":
-        """The same text under another score."""
-        return replace(self, score=score)
-
     def units(self) -> list[Piece]:
         """Its sentences and lines, in order."""
         return [
@@ -134,14 +129,20 @@ class Passage:
             for start, end in sentences(piece.text)
         ]
 
-    def cut_to_units(self, n_units: int) -> "Passage":
-        """Its first ``n_units`` sentences or lines."""
-        kept: list[Piece] = []
-        for unit in self.units()[:n_units]:
-            if kept and kept[-1].chunk.chunk_id == unit.chunk.chunk_id:
-                unit = Piece(unit.chunk, kept.pop().start, unit.end)
-            kept.append(unit)
-        return self.with_pieces(tuple(kept))
+    def with_units(self, kept: Sequence[int]) -> "Passage":
+        """Some of its sentences or lines, by ascending index.
+
+        Those that follow each other in one chunk are one piece.
+        """
+        units, before = self.units(), -2
+        pieces: list[Piece] = []
+        for index in kept:
+            unit = units[index]
+            if index == before + 1 and pieces[-1].chunk.chunk_id == unit.chunk.chunk_id:
+                unit = Piece(unit.chunk, pieces.pop().start, unit.end)
+            pieces.append(unit)
+            before = index
+        return self.with_pieces(tuple(pieces))
 
 
 def cells_of(line: str) -> list[str]:

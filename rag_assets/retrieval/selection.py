@@ -10,7 +10,9 @@ the best three passages, focused to 150 tokens, those of 24.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rag_assets.index.search import Hit, IndexedChunk, IndexReader
 from rag_assets.retrieval.focus import focused
@@ -84,12 +86,12 @@ def _rarity(wanted: frozenset[str], held: Sequence[frozenset[str]]) -> Mapping[s
 
 
 def _decayed(passages: Sequence[Passage], decay: float) -> list[Passage]:
-    seen: dict[str, int] = {}
+    better: Counter[str] = Counter()
     lowered: list[Passage] = []
     for passage in passages:
-        better = seen.get(passage.head.document_id, 0)
-        seen[passage.head.document_id] = better + 1
-        lowered.append(passage.with_score(passage.score * decay**better))
+        factor = decay ** better[passage.head.document_id]
+        better[passage.head.document_id] += 1
+        lowered.append(replace(passage, score=passage.score * factor))
     return sorted(lowered, key=lambda p: (-p.score, p.head.chunk_id))
 
 
@@ -100,22 +102,19 @@ def _widened(
     limit: int,
     count: Callable[[str], int],
 ) -> list[IndexedChunk]:
-    """The chunk with its neighbours, alternately the next and the one before, while all fit."""
+    """The chunk with the next and the one before, or its whole section, as far as that fits."""
 
     def fits(chunks: Sequence[IndexedChunk]) -> bool:
         text = "\n".join(piece.text for piece in pieces_of(chunks))
         return count(text) <= limit
 
-    if not taken & {chunk.chunk_id for chunk in section} and fits(section):
+    free = [chunk.chunk_id not in taken for chunk in section]
+    if all(free) and fits(section):
         return list(section)
     at = next(i for i, chunk in enumerate(section) if chunk.chunk_id == found.chunk_id)
     low, high = at, at + 1
-    if (
-        high < len(section)
-        and section[high].chunk_id not in taken
-        and fits(section[low : high + 1])
-    ):
+    if high < len(section) and free[high] and fits(section[low : high + 1]):
         high += 1
-    if low > 0 and section[low - 1].chunk_id not in taken and fits(section[low - 1 : high]):
+    if low > 0 and free[low - 1] and fits(section[low - 1 : high]):
         low -= 1
     return list(section[low:high])

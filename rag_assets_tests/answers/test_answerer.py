@@ -1,12 +1,14 @@
 """The whole pipeline on a real index with scripted models."""
 
 import json
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rag_assets.answers.answer import ABSTENTION, NO_GENERATION
@@ -15,7 +17,8 @@ from rag_assets.answers.policy import AnswerPolicy, Budget
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
-from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import (
     Call,
     Reply,
@@ -288,3 +291,129 @@ def test_citations_quote_the_documents(ferries: IndexReader) -> None:
         for citation in got.citations:
             span = texts[citation.document_id][citation.char_start : citation.char_end]
             assert span == citation.quote
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "nonsense ==", "nope = 3", "uri", "uri = 3", "", "title = '\ud800'",
+        "cast(uri as int) = 3", 5, b"uri = 'a'", ["uri"],
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_filter_that_is_none_is_refused_with_what_was_expected(
+    ferries: IndexReader, where: object
+) -> None:
+    with pytest.raises(QuestionError, match="where must be an SQL condition") as refused:
+        answerer(ferries).answer(BUILT, where=where)  # type: ignore[arg-type]
+    assert repr(where) in str(refused.value)
+    assert ".rs" not in str(refused.value)
+
+
+def test_what_else_fails_in_a_filtered_search_is_not_put_down_to_the_filter(
+    ferries: IndexReader,
+) -> None:
+    class Broken(WordEmbedder):
+        def embed(self, texts: object) -> np.ndarray:
+            raise ValueError("the embedder is broken")
+
+    asked = replace(answerer(ferries), embedder=Broken())
+    with pytest.raises(ValueError, match="the embedder is broken"):
+        asked.answer(BUILT, where="uri = 'fleet:tern.html'")
+
+
+@pytest.mark.parametrize("question", [None, 5, b"When?"])
+def test_a_question_is_text(ferries: IndexReader, question: object) -> None:
+    with pytest.raises(QuestionError, match="must be text"):
+        answerer(ferries).answer(question)  # type: ignore[arg-type]
+
+
+# Models that return junk
+
+
+class Junk(ScriptedChat):
+    """A client that returns whatever a test wants, Completion or not."""
+
+    def complete(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - junk is anything
+        self.calls.append(Call(args[0], options["max_tokens"], options.get("prefix", "")))
+        reply: Any = self.reply(self.calls[-1])
+        return reply
+
+
+GOOD = said("MV Tern was built in 2003 [1].")
+JUNK: dict[str, object] = {
+    "nothing": None,
+    "text alone": "in 2003",
+    "the engine's own answer": {"choices": []},
+    "no text": replace(GOOD, text=None),  # type: ignore[arg-type]
+    "parts instead of text": replace(GOOD, text=[{"type": "text", "text": "2003"}]),  # type: ignore[arg-type]
+    "no finish reason": replace(GOOD, finish_reason=None),  # type: ignore[arg-type]
+    "no token counts": replace(GOOD, completion_tokens=None),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("mode", ["auto", "fact", "deep"])
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
+def test_what_is_no_completion_is_an_error_that_names_the_model(
+    ferries: IndexReader, junk: object, mode: str
+) -> None:
+    models = [Junk(name, lambda _: junk) for name in ("slm", "llm")]  # type: ignore[arg-type,return-value]
+    asked = replace(answerer(ferries), slm=models[0], llm=models[1])
+    with pytest.raises(ModelRequestError, match=r"the model fake/chat \(role (slm|llm)\) must "):
+        asked.answer(f"{BUILT} And MV Alder?", mode=mode)
+
+
+@pytest.mark.parametrize(
+    "error", [IndexError("no choices"), KeyError("choices"), TypeError("x"), AttributeError("get")]
+)
+def test_a_client_that_stumbles_over_an_answer_is_an_error_too(
+    ferries: IndexReader, error: Exception
+) -> None:
+    def stumble(_: Call) -> str:
+        raise error
+
+    with pytest.raises(ModelRequestError, match=r"fake/chat .* failed to answer") as failed:
+        answerer(ferries, stumble, stumble).answer(BUILT)
+    assert failed.value.__cause__ is error
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "length", ""])
+@pytest.mark.parametrize("text", ["", "  \n", "[1]", "\x00", "...", "\ufeff"], ids=ascii)
+@pytest.mark.parametrize("mode", ["auto", "deep"])
+def test_an_empty_reply_is_an_abstention(
+    ferries: IndexReader, text: str, finish_reason: str, mode: str
+) -> None:
+    def empty(_: Call) -> Completion:
+        return said(text, finish_reason=finish_reason, mean_logprob=None)
+
+    got = answerer(ferries, empty, empty).answer(BUILT, mode=mode)
+    assert got.abstained
+    assert got.answer.startswith(ABSTENTION)
+    json.dumps(got.to_record(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("mean", "confidence"),
+    [
+        (None, None), (math.nan, None), (math.inf, None), (-math.inf, None), (3.0, None),
+        ([-0.1, -0.2], None), ("-0.1", None), (1e-6, 1.0), (0, 1.0), (-1000.0, 0.0),
+    ],
+)  # fmt: skip
+def test_a_log_probability_that_cannot_be_one_is_unknown(
+    ferries: IndexReader,
+    mean: object,
+    confidence: float | None,
+) -> None:
+    def sure(_: Call) -> Completion:
+        return replace(GOOD, mean_logprob=mean)  # type: ignore[arg-type]
+
+    got = answerer(ferries, sure, sure).answer(BUILT)
+    assert not got.abstained
+    assert got.confidence == confidence
+    json.dumps(got.to_record(), allow_nan=False)
+
+
+def test_half_a_character_of_a_model_is_written_as_a_question_mark(ferries: IndexReader) -> None:
+    got = answerer(ferries, always("MV Tern was b\ud83duilt in 2003 [1].")).answer(BUILT)
+    assert got.answer == "MV Tern was b?uilt in 2003 [1]."
+    json.dumps(got.to_record(), ensure_ascii=False).encode()

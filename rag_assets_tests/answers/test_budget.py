@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.answers.budget import BudgetError, Packed, pack, text_counter
+from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.fakes import ScriptedChat, always, n_words
@@ -32,9 +33,7 @@ def packed(
         ScriptedChat("slm", always(""), max_model_len=window),
         partial(answer_messages, "slm", question),
         evidence,
-        evidence_tokens=evidence_tokens,
-        answer_tokens=answer,
-        reserve_tokens=reserve,
+        Budget(evidence_tokens, answer, reserve, sections=99),
     )
 
 
@@ -62,7 +61,7 @@ def test_never_overflows(
     model = ScriptedChat("slm", always(""), max_model_len=window)
     assert got.prompt_tokens == model.count_chat(got.messages)
     assert got.prompt_tokens + answer + reserve <= window
-    assert got.evidence_tokens <= evidence_tokens
+    assert got.prompt_tokens - BARE <= evidence_tokens
     for before, after in zip(passages(*parts, max_words=max_words), got.passages, strict=False):
         assert after.head.document_id == before.head.document_id  # by rank, none skipped
         for piece in after.pieces:
@@ -75,13 +74,20 @@ def test_everything_is_kept_where_there_is_room() -> None:
     assert list(got.passages) == evidence
 
 
+def test_no_more_sections_than_the_budget_says() -> None:
+    evidence = passages("One.", "Two.", "Three.")
+    model = ScriptedChat("slm", always(""))
+    got = pack(model, partial(answer_messages, "slm", QUESTION), evidence, Budget(900, 96, 0, 2))
+    assert list(got.passages) == evidence[:2]
+
+
 def test_the_last_passage_is_cut_at_a_sentence() -> None:
     sentences = " ".join(f"Sentence number {n} is here." for n in range(40))
     got = packed(passages("First passage.", sentences, max_words=400), evidence_tokens=120)
     assert len(got.passages) == 2
     assert got.passages[1].text.endswith("is here.")
     assert not got.passages[1].whole
-    assert got.evidence_tokens > 100
+    assert got.prompt_tokens - BARE > 100
 
 
 def test_cutting_keeps_the_chunk_that_was_found() -> None:

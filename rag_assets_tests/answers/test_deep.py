@@ -1,9 +1,13 @@
 """Deep mode: map over documents, reduce to an answer."""
 
-from rag_assets.answers.deep import Synthesis, marked_passages, synthesise
+from rag_assets.answers.answer import Answer
+from rag_assets.answers.answerer import NOTHING_MARKED, Answerer
+from rag_assets.answers.deep import marked_passages, read_documents
 from rag_assets.answers.policy import DeepBudget
+from rag_assets.index.search import IndexReader
+from rag_assets.models.protocols import Completion
 from rag_assets.retrieval.passages import Passage, pieces_of
-from rag_assets_tests.answers.fakes import Call, ScriptedChat, always
+from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, WordEmbedder, always
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 
 
@@ -38,40 +42,48 @@ def reads(call: Call) -> str:
 
 def run(
     docs: tuple[Doc, ...], slm: ScriptedChat, budget: DeepBudget | None = None
-) -> tuple[Synthesis, ScriptedChat]:
-    llm = ScriptedChat("llm", always("MV Alder was built in 1994 [1]."))
-    made = synthesise(
-        "When were the ships built?", passages_of(*docs), slm, llm, budget or DeepBudget(),
-        timeout_s=5,
-    )  # fmt: skip
-    return made, llm
+) -> tuple[list[Passage], list[Completion]]:
+    asked = "When were the ships built?"
+    return read_documents(asked, passages_of(*docs), slm, budget or DeepBudget(), timeout_s=5)
 
 
-def test_the_llm_reads_what_the_slm_marked() -> None:
+def test_the_slm_marks_sentences_of_each_document() -> None:
     slm = ScriptedChat("slm", reads)
-    made, llm = run(FERRIES, slm)
-    assert len(slm.calls) == 3
-    assert [p.head.uri for p in made.packed.passages] == ["fleet:alder.html", "fleet:tern.html"]
-    assert "Passengers" not in llm.calls[0].evidence
-    assert "2003" in llm.calls[0].evidence
-    assert len(made.map_calls) == 3
-    assert made.notes == ()
-
-
-def test_nothing_marked_falls_back_to_the_best_sections() -> None:
-    made, llm = run(FERRIES, ScriptedChat("slm", always("NONE")))
-    assert "Passengers 320" in llm.calls[0].evidence
-    assert "marked nothing" in made.notes[0]
+    marked, calls = run(FERRIES, slm)
+    assert len(slm.calls) == len(calls) == 3
+    assert [p.head.uri for p in marked] == ["fleet:alder.html", "fleet:tern.html"]
+    assert "Passengers" not in "".join(p.text for p in marked)
+    assert "2003" in marked[1].text
 
 
 def test_one_document_needs_no_map() -> None:
     slm = ScriptedChat("slm", reads)
-    made, _ = run(FERRIES[:1], slm)
+    assert run(FERRIES[:1], slm) == ([], [])
     assert slm.calls == []
-    assert made.map_calls == ()
 
 
 def test_no_more_documents_than_the_budget_says() -> None:
     slm = ScriptedChat("slm", reads)
     run(FERRIES, slm, DeepBudget(documents=2))
     assert len(slm.calls) == 2
+
+
+def deep(reader: IndexReader, slm: Reply) -> tuple[Answer, ScriptedChat]:
+    llm = ScriptedChat("llm", always("MV Alder was built in 1994 [1]."))
+    asked = Answerer(reader, ScriptedChat("slm", slm), llm, WordEmbedder())
+    return asked.answer("When were MV Alder and MV Tern built?", mode="deep"), llm
+
+
+def test_the_llm_reads_what_the_slm_marked(ferries: IndexReader) -> None:
+    got, llm = deep(ferries, reads)
+    assert "Passengers" not in llm.calls[0].evidence
+    assert "2003" in llm.calls[0].evidence
+    assert list(got.usage) == ["slm", "llm"]
+    assert NOTHING_MARKED not in got.repairs
+    assert llm.calls[0].max_tokens == DeepBudget().reduce.answer
+
+
+def test_nothing_marked_falls_back_to_the_best_sections(ferries: IndexReader) -> None:
+    got, llm = deep(ferries, always("NONE"))
+    assert "Passengers" in llm.calls[0].evidence
+    assert got.repairs[0] == NOTHING_MARKED

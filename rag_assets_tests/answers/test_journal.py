@@ -8,7 +8,7 @@ import pytest
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.journal import find_answer, record_answer, record_answers
+from rag_assets.answers.journal import find_answer, record_answer
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
@@ -37,14 +37,9 @@ def test_unknown_answers_are_named(store: LakeStore) -> None:
 
 
 def test_quotes_in_an_id_are_not_sql(store: LakeStore, ferries: IndexReader) -> None:
-    record_answers(store, some_answers(ferries, 1))
+    record_answer(store, *some_answers(ferries, 1))
     with pytest.raises(LakeError):
         find_answer(store, "x' OR '1'='1")
-
-
-def test_nothing_to_record_makes_no_table(store: LakeStore) -> None:
-    record_answers(store, [])
-    assert store.table("answers") is None
 
 
 def test_threads_lose_no_row(store: LakeStore, ferries: IndexReader) -> None:

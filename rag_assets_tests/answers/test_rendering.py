@@ -38,9 +38,8 @@ def test_everything_a_reader_asks_for_is_there(ferries: IndexReader) -> None:
 
 def test_escalation_and_repairs_are_shown(ferries: IndexReader) -> None:
     answer = ask(ferries)
-    shown = replace(
-        answer, repairs=("continued",), route=answer.route.with_escalation("The SLM was unsure.")
-    )
+    escalated = replace(answer.route, model="llm", escalated=True)
+    shown = replace(answer, repairs=("continued",), route=escalated)
     text = markdown(shown)
     assert "llm, escalated from the SLM. A look-up" in text
     assert "- repair: continued" in text

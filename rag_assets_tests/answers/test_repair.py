@@ -1,23 +1,26 @@
 """A cut answer is continued once, and says what it is."""
 
+from dataclasses import replace
 from functools import partial
 
 from rag_assets.answers.budget import Packed, pack
+from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.repair import Generated, generate
 from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, said
 
 
-def packed(model: ScriptedChat, answer: int = 10) -> Packed:
+def packed(model: ScriptedChat, answer: int = 10, repair: int = 0) -> Packed:
     build = partial(answer_messages, "slm", "When?")
-    return pack(model, build, [], evidence_tokens=100, answer_tokens=answer)
+    return pack(model, build, [], Budget(100, answer, repair, 3))
 
 
 def run(*replies: Completion, window: int = 4096, repair: int = 20) -> tuple[Generated, list[Call]]:
     queue = list(replies)
     model = ScriptedChat("slm", lambda call: queue.pop(0), max_model_len=window)
-    return generate(model, packed(model), repair_tokens=repair, timeout_s=5), model.calls
+    fitting = replace(packed(model), budget=Budget(100, 10, repair, 3))  # may exceed the window
+    return generate(model, fitting, timeout_s=5), model.calls
 
 
 def test_a_whole_answer_is_left_alone() -> None:

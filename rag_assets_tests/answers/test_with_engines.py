@@ -39,7 +39,7 @@ def test_the_budget_counts_what_the_engine_counts(asked: Answerer) -> None:
     for model in (asked.slm, asked.llm):
         packed = pack(
             model, lambda chosen: answer_messages("slm", "Why?", chosen), [],
-            evidence_tokens=100, answer_tokens=4,
+            Budget(100, 4, 0, 3),
         )  # fmt: skip
         done = model.complete(packed.messages, max_tokens=4)
         assert done.prompt_tokens == packed.prompt_tokens

@@ -10,6 +10,7 @@ from rag_assets.cli.main import run
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import findings
+from rag_assets_tests.evaluation_data import evaluation_data
 
 app = typer.Typer(
     help="What stages, refreshes and indexes cost, beside other libraries.",
@@ -39,7 +40,7 @@ def bench_documents(
             f"expected parts out of {', '.join(documents.PARTS)}; got {', '.join(unknown)}", code=2
         )
 
-    chosen, data = part or list(documents.PARTS), load_settings().eval_data
+    chosen, data = part or list(documents.PARTS), evaluation_data()
     documents.run(chosen, data, teller(as_json), lambda measured: show_part(measured, as_json))
 
 

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -45,7 +45,7 @@ from rag_assets.models.profile_files import active_profile
 from rag_assets.models.protocols import ChatModel
 from rag_assets.models.weights.pulling import model_dir, require_pulled
 from rag_assets.orchestration.partitions import PARTITIONS_PER_RUN
-from rag_assets.pipeline.run import Run
+from rag_assets.pipeline.run import ModelFacts, Run
 from rag_assets.pipeline.stage import refresh_stage
 from rag_assets.pipeline.stages import DUPLICATES, STAGES
 from rag_assets.sources.declaration import Source
@@ -186,7 +186,7 @@ def _work(job: Job, store: LakeStore) -> int:
     """Run the stage; rows that were written (of upkeep: tables that were merged)."""
     if job.stage == UPKEEP:
         return len(tend(store, STAGES, budget_s=math.inf).tables)
-    facts = _Facts(job.window.identity, job.window.max_tokens)
+    facts = cast(ModelFacts, _Facts(job.window.identity, job.window.max_tokens))
     sources = {job.source.name: job.source}
     name = INDEX if job.stage == "index" else job.stage
     stage = next(one for one in STAGES if one.name == name)

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import html
 from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.evaluation_data import evaluation_data
 
-DATA = load_settings().eval_data
+DATA = evaluation_data()
 
 
 def test_shingle_counts_by_hand() -> None:

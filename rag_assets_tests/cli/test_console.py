@@ -2,9 +2,9 @@
 
 import io
 import json
+import re
 
 import pytest
-from rich.console import Console
 from rich.table import Table
 
 from rag_assets.cli import console
@@ -15,15 +15,14 @@ UGLY = "[/b] <name> __x__ [red]no[/red] :date:"
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     file = io.StringIO()
-    narrow = Console(file=file, soft_wrap=True, highlight=False, emoji=False, width=40)
-    monkeypatch.setattr(console, "out", narrow)
+    monkeypatch.setattr(console, "out", console.VisibleConsole(file=file, width=40))
     return file
 
 
 def test_a_cell_wider_than_the_terminal_is_folded(printed: io.StringIO) -> None:
     table = Table("what", "found")
     table.add_column("fixed", no_wrap=True)
-    table.add_row(*console.plain("q" * 60, UGLY, "z" * 50))
+    table.add_row("q" * 60, UGLY, "z" * 50)
     console.show_table(table)
     text = printed.getvalue()
     assert "…" not in text
@@ -57,6 +56,35 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_word_between_colons_becomes_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
     for one in (console.out, console.err):
-        one.print(":date: :warning:", markup=False)
+        one.print(":date: :warning:")
     said = capsys.readouterr()
     assert (said.out + said.err).count(":date: :warning:") == 2
+
+
+HOSTILE = "a\x1b[31m\x9b2J\u202eb\x07\u200b\U000e0041\rend"
+SHOWN = r"a\x1b[31m\x9b2J\u202eb\x07\u200b\U000e0041\rend"
+
+
+def test_no_text_commands_the_terminal(printed: io.StringIO) -> None:
+    table = Table("found", title=HOSTILE)
+    table.add_row(HOSTILE)
+    console.show_table(table)
+    console.out.print(HOSTILE)
+    console.say(HOSTILE)
+    text = printed.getvalue()
+    assert re.sub(r"[│\s]", "", text).count(SHOWN) == 4
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+
+
+def test_words_of_joined_letters_stay(printed: io.StringIO) -> None:
+    console.out.print("क्\u200cष 👨\u200d👩 soft\u00adly")
+    assert printed.getvalue() == "क्\u200cष 👨\u200d👩 softly\n"
+
+
+def test_json_is_exact_and_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {HOSTILE: ["Grüße", "soft\u00adly", "क्\u200cष", "\udcff"]}
+    console.show_json(value)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == value
+    assert "Grüße" in printed
+    assert all(sign.isprintable() or sign in "\n\u200c" for sign in printed)

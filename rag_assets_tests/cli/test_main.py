@@ -11,9 +11,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
+import click
+import dagster as dg
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from rag_assets.cli.main import main
+from rag_assets.cli.main import app, main
 
 Run = subprocess.CompletedProcess[str]
 
@@ -68,6 +72,41 @@ def test_help_lists_the_commands() -> None:
     for command in ("demo", "up", "down", "refresh", "ask", "generations", "rollback", "trace",
                     "evaluate", "models", "doctor", "engines", "init"):  # fmt: skip
         assert command in done.stdout
+
+
+def commands_below(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands_below(below, *path, name)
+
+
+@pytest.mark.parametrize("path", [*commands_below(typer.main.get_command(app))], ids="-".join)
+def test_help_is_whole_at_80_columns(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"})
+    assert shown.exit_code == 0
+    assert "…" not in shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+
+
+def no_definitions() -> dg.Definitions:
+    raise KeyError("no such\nstage")
+
+
+@pytest.mark.parametrize(
+    ("place", "got"),
+    [
+        ("boom:x", "ModuleNotFoundError: No module named 'boom'"),
+        ("os:nothing", "AttributeError"),
+        ("os:getcwd", "there"),
+        ("os:sep", "'/' there"),
+        (f"{__name__}:no_definitions", "KeyError"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan refresh", "refresh", "upkeep", "evaluate"])
+def test_definitions_that_are_none(home: Path, command: str, place: str, got: str) -> None:
+    done = rag(home, *command.split(), env={"RAG_DEFINITIONS": place})
+    refused(done, 1, "expected RAG_DEFINITIONS to name dagster.Definitions", f"'{place}' gave", got)
+    assert done.stderr.count("\n") == 1
 
 
 def test_ask_without_answerer(home: Path) -> None:

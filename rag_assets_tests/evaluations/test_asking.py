@@ -7,7 +7,6 @@ import pytest
 from rag_assets.answers.answerer import Answerer
 from rag_assets.evaluations.asking import (
     CLOSED_BOOK_TOKENS,
-    Instruments,
     Place,
     Said,
     ask,
@@ -16,7 +15,9 @@ from rag_assets.evaluations.asking import (
     scores,
 )
 from rag_assets.evaluations.figures import figures
+from rag_assets.evaluations.replay import Call as ModelCall
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
+from rag_assets.evaluations.results import ModelUse
 from rag_assets.evaluations.tasks import Task
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
@@ -129,29 +130,25 @@ def test_a_label_is_not_looked_for_in_the_evidence() -> None:
 
 
 @pytest.fixture
-def instruments(tmp_path: Path) -> Iterator[Instruments]:
+def meter(tmp_path: Path) -> Iterator[Meter]:
     cache = CompletionCache(tmp_path / "completions.sqlite")
-    yield Instruments(Meter(), cache)
+    yield Meter(cache)
     cache.close()
 
 
-def answerer(
-    folder: Path, instruments: Instruments, slm: Reply = copies, llm: Reply = copies
-) -> Answerer:
+def answerer(folder: Path, meter: Meter, slm: Reply = copies, llm: Reply = copies) -> Answerer:
     embedder = WordEmbedder()
     reader = reader_of(LakeStore(str(folder / "lake")), FERRIES, embedder)
     models = [
-        ReplayedChat(
-            ScriptedChat(name, reply), name, instruments.cache, instruments.meter, CoreClock(None)
-        )
+        ReplayedChat(ScriptedChat(name, reply), name, meter, CoreClock(None))
         for name, reply in (("slm", slm), ("llm", llm))
     ]
     return Answerer(reader, *models, embedder)
 
 
-def test_an_answer_with_all_that_is_known_of_it(tmp_path: Path, instruments: Instruments) -> None:
-    product = answerer(tmp_path, instruments)
-    result = ask(product, TASK, PLACE, instruments)
+def test_an_answer_with_all_that_is_known_of_it(tmp_path: Path, meter: Meter) -> None:
+    product = answerer(tmp_path, meter)
+    result = ask(product, TASK, PLACE, meter)
     assert (result.suite, result.dataset, result.variant) == ("answers", "fleet", "product")
     assert (result.case_id, result.question, result.slices) == ("t", TASK.question, TASK.slices)
     assert "2003" in result.answer
@@ -160,41 +157,37 @@ def test_an_answer_with_all_that_is_known_of_it(tmp_path: Path, instruments: Ins
     assert result.confidence == pytest.approx(0.905, abs=0.001)
     assert result.use["slm"].calls == 1
     assert result.seconds > 0
-    again = ask(product, TASK, PLACE, instruments)
+    again = ask(product, TASK, PLACE, meter)
     assert again == replace(result, replayed=True)
 
 
-def test_other_words_and_a_filter(tmp_path: Path, instruments: Instruments) -> None:
-    product = answerer(tmp_path, instruments)
-    elsewhere = ask(product, TASK, PLACE, instruments, where="uri = 'fleet:alder.html'")
+def test_other_words_and_a_filter(tmp_path: Path, meter: Meter) -> None:
+    product = answerer(tmp_path, meter)
+    elsewhere = ask(product, TASK, PLACE, meter, where="uri = 'fleet:alder.html'")
     assert elsewhere.scores["evidence recall"] == 0
-    reworded = ask(product, TASK, PLACE, instruments, question="Tell me: when was MV Tern built?")
+    reworded = ask(product, TASK, PLACE, meter, question="Tell me: when was MV Tern built?")
     assert (reworded.case_id, reworded.question[:8]) == ("t", "Tell me:")
 
 
-def test_an_abstention_has_no_confidence(tmp_path: Path, instruments: Instruments) -> None:
-    product = answerer(tmp_path, instruments, always("NOT FOUND"), always("NOT FOUND"))
-    result = ask(product, UNANSWERABLE, PLACE, instruments)
+def test_an_abstention_has_no_confidence(tmp_path: Path, meter: Meter) -> None:
+    product = answerer(tmp_path, meter, always("NOT FOUND"), always("NOT FOUND"))
+    result = ask(product, UNANSWERABLE, PLACE, meter)
     assert (result.abstained, result.confidence, result.scores["correct"]) == (True, None, 1)
 
 
-def test_an_unanswerable_question_that_is_answered(
-    tmp_path: Path, instruments: Instruments
-) -> None:
+def test_an_unanswerable_question_that_is_answered(tmp_path: Path, meter: Meter) -> None:
     """SQuAD's have no answers to compare with; that ended a whole suite."""
-    result = ask(answerer(tmp_path, instruments), UNANSWERABLE, PLACE, instruments)
+    result = ask(answerer(tmp_path, meter), UNANSWERABLE, PLACE, meter)
     assert result.scores == {"correct": 0, "abstained": 0}
 
 
 @pytest.mark.parametrize("task", [TASK, UNANSWERABLE], ids=["answerable", "unanswerable"])
-def test_a_failed_question_is_counted_as_wrong(
-    tmp_path: Path, instruments: Instruments, task: Task
-) -> None:
+def test_a_failed_question_is_counted_as_wrong(tmp_path: Path, meter: Meter, task: Task) -> None:
     def refuse(_: Call) -> str:
         raise ModelRequestError("the engine refused")
 
-    product = answerer(tmp_path, instruments, refuse, refuse)
-    result = ask(product, task, PLACE, instruments)
+    product = answerer(tmp_path, meter, refuse, refuse)
+    result = ask(product, task, PLACE, meter)
     assert result.error == "the engine refused"
     assert result.scores["correct"] == 0
     assert (result.answer, result.abstained, result.model) == ("", False, "none")
@@ -202,34 +195,26 @@ def test_a_failed_question_is_counted_as_wrong(
     assert (correct.value, correct.n, correct.n_failed) == (0, 1, 1)
 
 
-def test_a_question_that_cannot_be_asked_fails(tmp_path: Path, instruments: Instruments) -> None:
-    result = ask(answerer(tmp_path, instruments), TASK, PLACE, instruments, question=" ")
+def test_a_question_that_cannot_be_asked_fails(tmp_path: Path, meter: Meter) -> None:
+    result = ask(answerer(tmp_path, meter), TASK, PLACE, meter, question=" ")
     assert "question" in result.error.lower()
 
 
-def test_what_failed_before_is_not_counted_for_the_next(
-    tmp_path: Path, instruments: Instruments
-) -> None:
-    product = answerer(tmp_path, instruments)
-    instruments.meter.add("llm", "left over", _completion(), 9.0, replayed=False)
-    assert set(ask(product, TASK, PLACE, instruments).use) == {"slm"}
-
-
-def _completion():  # noqa: ANN202 - a fake's
-    from rag_assets_tests.answers.fakes import said as completed
-
-    return completed("x")
+def test_what_failed_before_is_not_counted_for_the_next(tmp_path: Path, meter: Meter) -> None:
+    product = answerer(tmp_path, meter)
+    meter.calls.append(ModelCall("llm", "left over", ModelUse(1), replayed=False))
+    assert set(ask(product, TASK, PLACE, meter).use) == {"slm"}
 
 
 def gone(_: Call) -> str:
     raise EngineUnavailableError("nobody answers")
 
 
-def test_an_engine_that_is_gone_ends_the_run(tmp_path: Path, instruments: Instruments) -> None:
+def test_an_engine_that_is_gone_ends_the_run(tmp_path: Path, meter: Meter) -> None:
     with pytest.raises(EngineUnavailableError):
-        ask(answerer(tmp_path, instruments, gone, gone), TASK, PLACE, instruments)
+        ask(answerer(tmp_path, meter, gone, gone), TASK, PLACE, meter)
     with pytest.raises(EngineUnavailableError):
-        ask_closed_book(ScriptedChat("slm", gone), TASK, PLACE, instruments)  # type: ignore[arg-type]
+        ask_closed_book(ScriptedChat("slm", gone), TASK, PLACE, meter)  # type: ignore[arg-type]
 
 
 # Closed book
@@ -244,9 +229,9 @@ def test_an_engine_that_is_gone_ends_the_run(tmp_path: Path, instruments: Instru
         ("not sure", False, 0),
     ],
 )
-def test_closed_book(instruments: Instruments, text: str, abstained: bool, correct: int) -> None:
+def test_closed_book(meter: Meter, text: str, abstained: bool, correct: int) -> None:
     model = ScriptedChat("llm", always(text))
-    result = ask_closed_book(model, TASK, PLACE, instruments)  # type: ignore[arg-type]
+    result = ask_closed_book(model, TASK, PLACE, meter)  # type: ignore[arg-type]
     assert (result.abstained, result.scores["correct"]) == (abstained, correct)
     assert set(result.scores) == {"correct", "f1", "abstained"}
     assert (result.answer, result.model) == (text.strip(), "llm")
@@ -265,9 +250,20 @@ def test_declining_is_read_as_the_product_reads_it(text: str, declined: bool) ->
     assert declines(text) is declined
 
 
-def test_closed_book_failure(instruments: Instruments) -> None:
+def test_closed_book_failure(meter: Meter) -> None:
     def refuse(_: Call) -> str:
         raise ModelRequestError("refused")
 
-    result = ask_closed_book(ScriptedChat("slm", refuse), TASK, PLACE, instruments)  # type: ignore[arg-type]
+    result = ask_closed_book(ScriptedChat("slm", refuse), TASK, PLACE, meter)  # type: ignore[arg-type]
     assert (result.error, result.scores) == ("refused", {"correct": 0, "f1": 0, "abstained": 0})
+
+
+@pytest.mark.parametrize("junk", [None, "2003", {"choices": []}])
+def test_a_closed_book_model_that_returns_junk_has_failed(meter: Meter, junk: object) -> None:
+    class Junk(ScriptedChat):
+        def complete(self, *_: object, **__: object) -> object:  # type: ignore[override]
+            return junk
+
+    result = ask_closed_book(Junk("slm", always("")), TASK, PLACE, meter)  # type: ignore[arg-type]
+    assert "must return a Completion" in result.error
+    assert result.scores["correct"] == 0

@@ -1,4 +1,4 @@
-"""Abstention, risk against coverage, calibration error: by hand, and against slow definitions."""
+"""Risk against coverage, calibration error: by hand, and against slow definitions."""
 
 import itertools
 from collections.abc import Callable
@@ -9,18 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.evaluations.calibration import (
-    abstention_precision,
-    abstention_recall,
     aurc,
-    aurc_statistic,
     calibration_error,
-    calibration_error_statistic,
-    overconfidence,
     risk_coverage,
 )
+from rag_assets.evaluations.statistics import Statistic, point
 
 Cases = list[tuple[float, float]]
-Statistic = Callable[[np.ndarray], np.ndarray]
 
 coarse = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])  # so that there are ties
 truths = st.sampled_from([0.0, 1.0])
@@ -34,29 +29,19 @@ def columns(cases: Cases) -> tuple[list[float], list[float]]:
     return [c for c, _ in cases], [r for _, r in cases]
 
 
-def test_abstentions_by_hand() -> None:
-    abstained = [True, True, True, False, False]
-    answerable = [False, False, True, False, True]
-    assert abstention_precision(abstained, answerable) == pytest.approx(2 / 3)
-    assert abstention_recall(abstained, answerable) == pytest.approx(2 / 3)
-    assert abstention_recall([True, False], [False, False]) == 0.5
-    assert abstention_precision([True, False], [False, False]) == 1.0
+def error_of(confidence: list[float], correct: list[float], n_bins: int = 10) -> float:
+    return point(calibration_error(confidence, correct, n_bins=n_bins), len(confidence))
 
 
-def test_undefined_abstention_figures_are_refused() -> None:
-    with pytest.raises(ValueError, match="no abstention"):
-        abstention_precision([False], [False])
-    with pytest.raises(ValueError, match="all are answerable"):
-        abstention_recall([True], [True])
-    with pytest.raises(ValueError, match="two equal lists"):
-        abstention_recall([True], [True, False])
+def area(confidence: list[float], correct: list[float]) -> float:
+    return point(aurc(confidence, correct), len(confidence))
 
 
 def test_risk_coverage_by_hand() -> None:
     coverage, risk = risk_coverage([0.2, 0.9, 0.6], [1, 1, 0])
     assert coverage.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
-    assert aurc([0.2, 0.9, 0.6], [1, 1, 0]) == pytest.approx(5 / 18)
+    assert area([0.2, 0.9, 0.6], [1, 1, 0]) == pytest.approx(5 / 18)
 
 
 @given(tied)
@@ -72,25 +57,20 @@ def test_ties_count_as_a_random_order_would_on_average(cases: Cases) -> None:
 @given(st.one_of(tied, untied))
 def test_aurc_is_the_mean_risk(cases: Cases) -> None:
     _, risk = risk_coverage(*columns(cases))
-    assert aurc(*columns(cases)) == pytest.approx(risk.mean())
+    assert area(*columns(cases)) == pytest.approx(risk.mean())
 
 
 def test_useless_confidence_has_the_error_rate_and_a_perfect_order_less() -> None:
     right = [1, 1, 0, 0]
-    assert aurc([0.5] * 4, right) == pytest.approx(0.5)
-    assert aurc([0.4, 0.3, 0.2, 0.1], right) == pytest.approx((1 / 3 + 1 / 2) / 4)
-    assert aurc([0.1, 0.2, 0.3, 0.4], right) == pytest.approx((1 + 1 + 2 / 3 + 1 / 2) / 4)
-
-
-def test_overconfidence_by_hand() -> None:
-    assert overconfidence([0.9, 0.8], [1, 0]) == pytest.approx(0.35)
-    assert overconfidence([0.1, 0.2], [1, 0]) == pytest.approx(-0.35)
+    assert area([0.5] * 4, right) == pytest.approx(0.5)
+    assert area([0.4, 0.3, 0.2, 0.1], right) == pytest.approx((1 / 3 + 1 / 2) / 4)
+    assert area([0.1, 0.2, 0.3, 0.4], right) == pytest.approx((1 + 1 + 2 / 3 + 1 / 2) / 4)
 
 
 def test_calibration_error_by_hand() -> None:
     # Bins (0.9, 0.8) and (0.4, 0.1): |0.85 - 0.5| and |0.25 - 0.5|.
-    assert calibration_error([0.1, 0.9, 0.4, 0.8], [0, 1, 1, 0], n_bins=2) == pytest.approx(0.3)
-    assert calibration_error([0.5] * 4, [1, 1, 0, 0]) == pytest.approx(0)
+    assert error_of([0.1, 0.9, 0.4, 0.8], [0, 1, 1, 0], n_bins=2) == pytest.approx(0.3)
+    assert error_of([0.5] * 4, [1, 1, 0, 0]) == pytest.approx(0)
 
 
 @given(untied, st.integers(1, 8))
@@ -98,36 +78,30 @@ def test_calibration_error_is_that_of_equal_bins(cases: Cases, n_bins: int) -> N
     cases = sorted(cases)[: max(n_bins, len(cases) // n_bins * n_bins)]  # bins that share no case
     bins = np.array_split(np.array(sorted(cases, reverse=True)), min(n_bins, len(cases)))
     expected = sum(abs(b[:, 0].mean() - b[:, 1].mean()) * len(b) for b in bins) / len(cases)
-    assert calibration_error(*columns(cases), n_bins=n_bins) == pytest.approx(expected, abs=1e-12)
+    assert error_of(*columns(cases), n_bins=n_bins) == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.one_of(tied, untied), st.randoms(use_true_random=False))
 def test_order_of_the_cases_is_moot(cases: Cases, random: object) -> None:
     mixed = random.sample(cases, len(cases))
-    assert aurc(*columns(mixed)) == pytest.approx(aurc(*columns(cases)))
-    error = calibration_error(*columns(cases), n_bins=3)
-    assert calibration_error(*columns(mixed), n_bins=3) == pytest.approx(error, abs=1e-12)
+    assert area(*columns(mixed)) == pytest.approx(area(*columns(cases)))
+    error = error_of(*columns(cases), n_bins=3)
+    assert error_of(*columns(mixed), n_bins=3) == pytest.approx(error, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("figure", "statistic"),
-    [(aurc, aurc_statistic), (calibration_error, calibration_error_statistic)],
-)
+@pytest.mark.parametrize("figure", [aurc, calibration_error])
 @given(cases=st.one_of(tied, untied), data=st.data())
 def test_counts_stand_for_repeated_cases(
-    figure: Callable[..., float],
-    statistic: Callable[..., Statistic],
-    cases: Cases,
-    data: st.DataObject,
+    figure: Callable[..., Statistic], cases: Cases, data: st.DataObject
 ) -> None:
     n = len(cases)
     drawn = data.draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
     counts = np.bincount(drawn, minlength=n)[None, :].astype(float)
-    repeated = figure(*columns([cases[index] for index in drawn]))
-    assert statistic(*columns(cases))(counts)[0] == pytest.approx(repeated, abs=1e-12)
+    repeated = point(figure(*columns([cases[index] for index in drawn])), n)
+    assert figure(*columns(cases))(counts)[0] == pytest.approx(repeated, abs=1e-12)
 
 
-@pytest.mark.parametrize("figure", [aurc, overconfidence, calibration_error, risk_coverage])
+@pytest.mark.parametrize("figure", [aurc, calibration_error, risk_coverage])
 @pytest.mark.parametrize(
     ("confidence", "correct", "message"),
     [
@@ -147,4 +121,4 @@ def test_what_is_no_probability_is_refused(
 
 def test_there_is_a_bin_at_least() -> None:
     with pytest.raises(ValueError, match="n_bins must be positive, got 0"):
-        calibration_error([0.5], [1], n_bins=0)
+        error_of([0.5], [1], n_bins=0)

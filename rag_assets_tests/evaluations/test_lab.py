@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rag_assets.evaluations import lab as lab_module
-from rag_assets.evaluations.lab import Request, live_reader
+from rag_assets.evaluations.lab import Request
 from rag_assets.lake import generations
 from rag_assets.lake.leases import leased
 from rag_assets.lake.store import LakeError
@@ -13,6 +13,7 @@ from rag_assets.models.profiles import in_format
 from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, n_calls
+from rag_assets_tests.suites.corpora import live_reader
 
 ASK = [{"role": "user", "content": "Question: When?\nAnswer:"}]
 

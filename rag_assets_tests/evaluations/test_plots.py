@@ -162,8 +162,8 @@ def test_intervals_says_how_many_failed() -> None:
     assert "0.500 (n 40, 3 failed)" in texts
 
 
-def test_intervals_of_a_slice() -> None:
-    assert len(drawn(intervals(LADDER, "correct", part="language=de"), "dot")) == len(DATASETS)
+def test_intervals_are_of_all_cases_not_of_slices() -> None:
+    assert len(drawn(intervals([*GRID, *LADDER], "correct"), "dot")) == len(GRID)
 
 
 def places(plot: Plot, kind: str) -> list[tuple[str, ...]]:
@@ -209,11 +209,17 @@ def test_latencies_names_the_percentiles_of_each_model() -> None:
     assert "seconds (1 failed, not drawn)" in texts
 
 
-def test_latencies_by_variant_alone() -> None:
-    mixed = [*CASES, case(3.0, variant="other")]
-    assert len(drawn(latencies(mixed), "curve")) == 3
-    names = [t.split(":")[0] for t in words(latencies(mixed, by=["variant"])) if ": p50" in t]
-    assert names == ["product", "other"]
+@pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ([], ["slm", "llm"]),
+        ([case(3.0, variant="other")], ["product · slm", "product · llm", "other · slm"]),
+    ],
+)
+def test_latencies_are_named_by_what_differs(others: list[CaseResult], names: list[str]) -> None:
+    texts = words(latencies([*CASES, *others]))
+    assert [t.split(":")[0] for t in texts if ": p50" in t] == names
+    assert [t for t in words(latencies(CASES[::2])) if t.startswith("product: p50")]
 
 
 def test_latencies_far_apart_are_drawn_by_powers_in_plain_numbers() -> None:
@@ -224,8 +230,8 @@ def test_latencies_far_apart_are_drawn_by_powers_in_plain_numbers() -> None:
 NOTHING: dict[str, tuple[Callable[[], Plot], str]] = {
     "intervals": (lambda: intervals([], "correct"), "no figure of 'correct'"),
     "intervals, metric": (lambda: intervals(GRID, "f1"), r"metrics there: \['correct'\]"),
-    "intervals, slice": (lambda: intervals(GRID, "correct", part="a=b"), "for slice 'a=b'"),
-    "intervals, twice": (lambda: intervals(GRID * 2, "correct"), "two figures for"),
+    "intervals, slices": (lambda: intervals(LADDER, "correct"), r"metrics there: \[\]"),
+    "intervals, twice": (lambda: intervals(GRID * 2, "correct"), "two figures of"),
     "risk_coverage": (lambda: risk_coverage({}), "no curve given"),
     "risk_coverage, point": (lambda: risk_coverage({"a": []}), "curve 'a' needs points"),
     "risk_coverage, range": (lambda: risk_coverage({"a": [(2.0, 0.1)]}), "curve 'a' needs"),
@@ -242,7 +248,7 @@ def test_what_cannot_be_drawn_is_said(draw: Callable[[], Plot], message: str) ->
 
 def test_hostile_names_are_text() -> None:
     plots = [
-        intervals([figure(dataset=HOSTILE, variant=HOSTILE)], "correct", title=HOSTILE),
+        intervals([figure(dataset=HOSTILE, variant=HOSTILE)], "correct"),
         risk_coverage({HOSTILE: [(1.0, 0.0)], "_": [(1.0, 0.5)]}),
         latencies([case(1.0, variant=HOSTILE), case(2.0, variant="_x", model="漢字 😀")]),
     ]

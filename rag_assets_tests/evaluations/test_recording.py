@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rag_assets.evaluations.lab import live_reader
 from rag_assets.evaluations.presentation import Presented, View, present
 from rag_assets.evaluations.recording import (
     CASES,
@@ -21,6 +20,7 @@ from rag_assets.evaluations.recording import (
 from rag_assets.evaluations.results import CaseResult, ModelUse
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.evaluations.lab import Bench
+from rag_assets_tests.suites.corpora import live_reader
 
 ORIGIN = Origin("run-1", datetime(2026, 11, 22, 8, 30, 15, 250_000, UTC))
 

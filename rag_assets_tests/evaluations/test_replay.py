@@ -10,10 +10,9 @@ import psutil
 import pytest
 
 from rag_assets.evaluations import replay
-from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
+from rag_assets.evaluations.replay import Call, CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.results import ModelUse
 from rag_assets.models.errors import EngineUnavailableError
-from rag_assets.models.protocols import Completion
 from rag_assets_tests.fakes import FakeChat
 
 ASK = [{"role": "user", "content": "When? \ud800"}]  # strangers' text may hold half a pair
@@ -29,7 +28,7 @@ def cache(tmp_path: Path) -> Iterator[CompletionCache]:
 def chat(
     cache: CompletionCache, model: FakeChat, meter: Meter | None = None, identity: str = "m-int8 1"
 ) -> ReplayedChat:
-    return ReplayedChat(model, identity, cache, meter or Meter(), CoreClock(None))
+    return ReplayedChat(model, identity, meter or Meter(cache), CoreClock(None))
 
 
 def test_a_call_is_made_once_and_replayed_as_it_was(cache: CompletionCache) -> None:
@@ -78,13 +77,13 @@ def test_a_call_with_a_temperature_is_made_each_time(cache: CompletionCache) -> 
 
 
 def test_a_failed_call_is_not_kept_nor_counted(cache: CompletionCache) -> None:
-    meter = Meter()
+    meter = Meter(cache)
     model = FakeChat([EngineUnavailableError("gone"), "1994"])
     asked = chat(cache, model, meter)
     with pytest.raises(EngineUnavailableError):
         asked.complete(ASK, max_tokens=8)
     assert asked.complete(ASK, max_tokens=8).text == "1994"
-    assert (meter.made, len(meter.keys)) == (1, 1)
+    assert [call.replayed for call in meter.take()] == [False]
 
 
 def test_it_is_the_model_that_it_stands_for(cache: CompletionCache) -> None:
@@ -136,7 +135,7 @@ def test_processes_share_the_file_and_a_killed_one_loses_nothing(tmp_path: Path)
 
 
 def test_threads_share_a_cache_and_a_meter(cache: CompletionCache) -> None:
-    meter = Meter()
+    meter = Meter(cache)
     asked = chat(cache, FakeChat(["yes"]), meter)
 
     def ask(number: int) -> str:
@@ -144,51 +143,53 @@ def test_threads_share_a_cache_and_a_meter(cache: CompletionCache) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, [*range(30), *range(30)])) == ["yes"] * 60
-    assert meter.use["slm"].calls == len(meter.keys) == 60
-    assert 30 <= meter.made <= 60
+    calls = meter.take()
+    assert len(calls) == 60
+    assert 30 <= sum(not call.replayed for call in calls) <= 60
 
 
 # The meter
 
 
-def done(seconds: float, reason: str = "stop", tokens: int = 5) -> Completion:
-    return Completion("x", reason, 100, 64, tokens, seconds, -0.1)
+def test_a_call_counts_with_what_it_took_and_the_meter_begins_anew(cache: CompletionCache) -> None:
+    meter = Meter(cache)
+    asked = chat(cache, FakeChat(["1994"]), meter)
+    done = asked.complete(ASK, max_tokens=8)
+    asked.complete(ASK, max_tokens=8)
+    made, replayed = taken = meter.take()
+    assert (made.role, made.replayed, replayed.replayed) == ("slm", False, True)
+    assert made.use == ModelUse(
+        1, done.prompt_tokens, done.cached_prompt_tokens, done.completion_tokens, done.seconds,
+        0.0, {done.finish_reason: 1},
+    )  # fmt: skip
+    assert (replayed.key, replayed.use) == (made.key, made.use)
+    assert meter.take() == []
+    assert len(taken) == 2, "what was taken stays"
 
 
-def test_meter_adds_up_and_begins_anew() -> None:
-    meter = Meter()
-    meter.add("slm", "a", done(2.0), 3.0, replayed=False)
-    meter.add("slm", "b", done(1.0, "length"), 0.5, replayed=True)
-    meter.add("llm", "c", done(4.0), 8.0, replayed=True)
-    taken = meter.take()
-    assert taken.use == {
-        "slm": ModelUse(2, 200, 128, 10, 3.0, 3.5, {"stop": 1, "length": 1}),
-        "llm": ModelUse(1, 100, 64, 5, 4.0, 8.0, {"stop": 1}),
-    }
-    assert (taken.keys, taken.made, taken.replayed_seconds) == (["a", "b", "c"], 1, 5.0)
-    assert meter.take().keys == []
-    assert taken.keys == ["a", "b", "c"], "what was taken stays"
+def test_uses_add_up() -> None:
+    one = ModelUse(1, 100, 64, 5, 2.0, 3.0, {"stop": 1})
+    other = ModelUse(1, 100, 64, 5, 1.0, 0.5, {"length": 1})
+    assert one.plus(other) == ModelUse(2, 200, 128, 10, 3.0, 3.5, {"stop": 1, "length": 1})
 
 
-def counted(*calls: tuple[str, bool]) -> Meter:
-    meter = Meter()
-    for key, replayed in calls:
-        meter.add("slm", key, done(2.0), 0.0, replayed=replayed)
-    return meter.take()
+def counted(*calls: tuple[str, bool]) -> list[Call]:
+    return [Call("slm", key, ModelUse(1, seconds=2.0), replayed) for key, replayed in calls]
 
 
 def test_seconds_of_a_question(cache: CompletionCache) -> None:
-    assert counted().seconds(cache, 0.3) == 0.3, "no model was asked"
+    meter = Meter(cache)
+    assert meter.seconds(counted(), 0.3) == 0.3, "no model was asked"
     # all calls made, two at a time: measured as it was
-    assert counted(("a", False), ("b", False)).seconds(cache, 2.5) == 2.5
+    assert meter.seconds(counted(("a", False), ("b", False)), 2.5) == 2.5
     # the same question replayed, whichever call came first
-    assert counted(("b", True), ("a", True)).seconds(cache, 0.01) == 2.5
+    assert meter.seconds(counted(("b", True), ("a", True)), 0.01) == 2.5
     # one call more than then: as if they came one after another
-    assert counted(("a", True), ("c", False)).seconds(cache, 1.5) == 3.5
+    assert meter.seconds(counted(("a", True), ("c", False)), 1.5) == 3.5
     # that sum was no measurement, so it was not kept as one
-    assert counted(("a", True), ("c", True)).seconds(cache, 0.01) == 4.01
+    assert meter.seconds(counted(("a", True), ("c", True)), 0.01) == 4.01
     # part of a question is not the question
-    assert counted(("a", True)).seconds(cache, 0.01) == 2.01
+    assert meter.seconds(counted(("a", True)), 0.01) == 2.01
 
 
 # The clock
@@ -232,7 +233,7 @@ def test_shares_add_up_to_what_was_used_during_calls(process: Process) -> None:
     process.used += 1000  # between calls
     with clock.call() as third:
         process.used += 2
-    assert (first(), second(), third()) == (4 + 3 + 1, 3, 2)
+    assert (first.seconds, second.seconds, third.seconds) == (4 + 3 + 1, 3, 2)
 
 
 def test_an_engine_that_dies_does_not_hide_why(process: Process) -> None:
@@ -242,7 +243,7 @@ def test_an_engine_that_dies_does_not_hide_why(process: Process) -> None:
         process.gone = True
         with pytest.raises(EngineUnavailableError, match="gone"):
             model.complete(ASK, max_tokens=8)
-    assert spent() == 0
+    assert spent.seconds == 0
 
 
 def test_what_was_used_before_the_first_reading_is_nobodys(process: Process) -> None:
@@ -252,7 +253,7 @@ def test_what_was_used_before_the_first_reading_is_nobodys(process: Process) -> 
         process.gone = False
         with clock.call():
             process.used += 2
-    assert spent() == 1
+    assert spent.seconds == 1
 
 
 def test_an_engine_of_yesterday_counts_nothing() -> None:
@@ -260,7 +261,7 @@ def test_an_engine_of_yesterday_counts_nothing() -> None:
     for pid in (None, 2**22 + 1):
         with CoreClock(pid).call() as spent:
             sum(range(100_000))
-        assert spent() == 0
+        assert spent.seconds == 0
 
 
 def test_core_seconds_of_a_replayed_call_are_those_it_took(
@@ -270,10 +271,11 @@ def test_core_seconds_of_a_replayed_call_are_those_it_took(
         process.used += 3
         return "1994"
 
-    meters = [Meter(), Meter()]
-    for meter in meters:
-        model = FakeChat([work])
-        ReplayedChat(model, "m", cache, meter, CoreClock(os.getpid())).complete(ASK, max_tokens=4)
-    assert [meter.use["slm"].core_seconds for meter in meters] == [3, 3]
-    assert [meter.made for meter in meters] == [1, 0]
-    assert meters[0].use == meters[1].use
+    meter = Meter(cache)
+    for _ in range(2):
+        asked = ReplayedChat(FakeChat([work]), "m", meter, CoreClock(os.getpid()))
+        asked.complete(ASK, max_tokens=4)
+    made, replayed = meter.take()
+    assert (made.replayed, replayed.replayed) == (False, True)
+    assert made.use == replayed.use
+    assert made.use.core_seconds == 3

@@ -14,15 +14,20 @@ from rag_assets.evaluations.statistics import (
     cohens_g,
     mcnemar_exact,
     mean_interval,
-    mean_intervals,
+    mean_of,
     paired_bootstrap_p,
-    percentile,
-    percentile_interval,
+    percentile_of,
+    point,
     resamples,
 )
 
 NAN = float("nan")
 SKEWED = np.random.default_rng(7).exponential(size=150)
+
+
+def percentile_interval(values: np.ndarray, percent: int, seed: int = 1) -> tuple[float, float]:
+    low, high = bootstrap(percentile_of(values, percent), len(values), seed=seed)
+    return low, high
 
 
 def test_resamples_draw_n_of_n() -> None:
@@ -63,7 +68,8 @@ def test_percentile_interval_is_scipys(percent: int) -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(11)
     samples = generator.normal(3, 2, size=(60, 300))  # 300 samples of 60 cases
-    n_mean = sum(low <= 3 <= high for low, high in mean_intervals(samples))
+    means = [mean_interval(sample) for sample in samples.T]
+    n_mean = sum(low <= 3 <= high for low, high in means)
     medians = [percentile_interval(sample, 50) for sample in samples.T]
     n_median = sum(low <= 3 <= high for low, high in medians)
     assert 0.90 <= n_mean / 300 <= 0.98
@@ -78,8 +84,9 @@ def test_same_seed_same_interval() -> None:
 
 def test_columns_have_the_intervals_that_they_have_alone() -> None:
     table = np.stack([SKEWED, -2 * SKEWED, SKEWED > 1], axis=1)
-    for column, together in zip(table.T, mean_intervals(table), strict=True):
-        assert together == pytest.approx(mean_interval(column))
+    ends = bootstrap(lambda counts: counts @ table / len(table), len(table))
+    for column, together in zip(table.T, ends.T, strict=True):
+        assert together.tolist() == pytest.approx(mean_interval(column))
 
 
 def test_bootstrap_of_any_statistic() -> None:
@@ -89,14 +96,14 @@ def test_bootstrap_of_any_statistic() -> None:
 
 def test_one_case_has_no_spread() -> None:
     assert mean_interval([0.25]) == (0.25, 0.25)
-    assert percentile_interval([0.25], 95) == (0.25, 0.25)
+    assert percentile_interval(np.array([0.25]), 95) == (0.25, 0.25)
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.integers(1, 100))
 def test_percentile_is_the_smallest_value_that_covers_its_share(
     values: list[int], percent: int
 ) -> None:
-    found = percentile(values, percent)
+    found = point(percentile_of(values, percent), len(values))
     assert found in values
     assert 100 * sum(v <= found for v in values) >= percent * len(values)
     assert 100 * sum(v < found for v in values) < percent * len(values)
@@ -123,6 +130,17 @@ def test_mcnemar_is_twice_the_smaller_tail(n_better: int, n_worse: int) -> None:
     tail = stats.binom.cdf(min(n_better, n_worse), n, 0.5)
     assert mcnemar_exact(n_better, n_worse) == pytest.approx(min(1.0, 2 * tail))
     assert mcnemar_exact(n_better, n_worse) == mcnemar_exact(n_worse, n_better)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=20), st.integers(1, 100), st.data())
+def test_percentile_of_counts_is_that_of_repeated_cases(
+    values: list[int], percent: int, data: st.DataObject
+) -> None:
+    n = len(values)
+    drawn = data.draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
+    counts = np.bincount(drawn, minlength=n)[None, :].astype(float)
+    repeated = point(percentile_of([values[index] for index in drawn], percent), n)
+    assert percentile_of(values, percent)(counts)[0] == repeated
 
 
 def test_mcnemar_wants_counts() -> None:
@@ -186,7 +204,7 @@ def test_cohens_dz() -> None:
     assert cohens_dz([0.0, 0.0]) == 0
 
 
-@pytest.mark.parametrize("function", [mean_interval, paired_bootstrap_p, cohens_dz])
+@pytest.mark.parametrize("function", [mean_of, mean_interval, paired_bootstrap_p, cohens_dz])
 @pytest.mark.parametrize("values", [[], [1.0, NAN], [float("inf")], [[1.0]]])
 def test_no_values_or_none_finite_are_refused(function: object, values: list[float]) -> None:
     with pytest.raises(ValueError, match="expected"):
@@ -195,7 +213,7 @@ def test_no_values_or_none_finite_are_refused(function: object, values: list[flo
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="percent must be in"):
-        percentile([1.0], 0)
+        percentile_of([1.0], 0)
     with pytest.raises(ValueError, match="expected cases"):
         next(resamples(0))
     with (

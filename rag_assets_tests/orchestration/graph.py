@@ -7,6 +7,8 @@ from typing import Any
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
+from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import Source, catalog
 from rag_assets_tests.fakes import FakeChat
 from rag_assets_tests.world import CountingEmbedder, Facts, WordCounter, facts_of, say_labels
 
@@ -31,6 +33,13 @@ class FakeModels(ModelsResource):
     @property
     def window(self) -> EmbedderWindow:
         return EmbedderWindow(WordCounter(), "words", self.max_tokens)
+
+
+def sources_of(*names: str) -> list[Source]:
+    """The sources of the environment's home by name; without a name, all."""
+    settings = load_settings()
+    known = catalog(settings.sources_file, LakeStore(settings.lake_uri))
+    return [known[name] for name in names or known]
 
 
 def resources_of(store: LakeStore, declared: Path, max_tokens: int = 60) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from rag_assets.pipeline.stages import SOURCE_FILES
 from rag_assets.settings import load_settings
 from rag_assets.sources.buckets import BucketsError
 from rag_assets.sources.declaration import Source
-from rag_assets_tests.orchestration.graph import resources_of
+from rag_assets_tests.orchestration.graph import resources_of, sources_of
 from rag_assets_tests.sources import site as sites
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.sources.test_buckets import contents
@@ -117,11 +117,11 @@ def test_no_engine_is_started_for_a_refresh_that_will_stop(
     refresh(world)
     world.refresh()
     settings = load_settings()
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
-    assert not operations.plan_of(settings, ["docs.0"]).plan.needs_engines
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
+    assert not operations.plan_of(settings, sources_of("docs")).plan.needs_engines
     leave(world, 1)
-    assert not operations.plan_of(settings, ["docs.0"]).plan.needs_engines
-    accepted = operations.plan_of(settings, ["docs.0"], accept_deletions=True)
+    assert not operations.plan_of(settings, sources_of("docs")).plan.needs_engines
+    accepted = operations.plan_of(settings, sources_of("docs"), accept_deletions=True)
     assert accepted.plan.needs_engines
 
 
@@ -137,7 +137,7 @@ def test_command_says_what_the_check_says_and_passes_the_answer_on(
     loaded: list[object] = []
     monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
     with pytest.raises(CommandError, match="--accept-deletions") as said:
-        operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+        operations.refresh_and_load(load_settings(), sources_of("docs"), told.append)
     assert said.value.exit_code == 1
     assert loaded == []
     assert f"  check {HELD}: FAILED" in told
@@ -252,7 +252,7 @@ def test_the_command_publishes_the_others_and_fails(
     monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     with pytest.raises(CommandError, match=r"(?s)docs\.0 failed, the other sources are up .*none"):
-        operations.refresh_and_load(load_settings(), ["a.0", "docs.0"], lambda text: None)
+        operations.refresh_and_load(load_settings(), sources_of("a", "docs"), lambda text: None)
     assert small_line == ["a.0", "index"]
     assert loaded == [1]
 
@@ -260,10 +260,10 @@ def test_the_command_publishes_the_others_and_fails(
 def test_an_unreachable_source_does_not_hide_the_work_of_the_others(
     world: World, small_line: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     world.root.rmdir()
-    assert not operations.plan_of(load_settings(), ["docs.0"]).plan.needs_engines
-    assert operations.plan_of(load_settings(), ["docs.0", "a.0"]).plan.needs_engines
+    assert not operations.plan_of(load_settings(), sources_of("docs")).plan.needs_engines
+    assert operations.plan_of(load_settings(), sources_of("docs", "a")).plan.needs_engines
 
 
 def test_another_number_of_buckets_changes_nothing(world: World, declared: Path) -> None:

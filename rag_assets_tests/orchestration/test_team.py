@@ -13,6 +13,7 @@ from rag_assets.orchestration.refreshing import plan_of, stages_in_force
 from rag_assets.orchestration.resources import SourcesResource
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.settings import load_settings
+from rag_assets_tests.orchestration.graph import sources_of
 from rag_assets_tests.pipeline.test_toy_stage import LISTED, TABLE
 from rag_assets_tests.test_plugins import CARD, CARDS
 from rag_assets_tests.world import in_process, store
@@ -49,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_refresh_runs_what_a_team_brings(home: Path, in_process: None) -> None:
     settings = load_settings()
     assert [one.name for one in stages_in_force(settings)] == [one.name for one in LISTED]
-    assert not plan_of(settings, ["docs.0"]).plan.is_empty
+    assert not plan_of(settings, sources_of("docs")).plan.is_empty
     with dg.instance_for_test() as instance:
         runs = run_refresh_job(instance, ["docs.0"], lambda _line: None)
     assert [run.errors for run in runs] == [[]]
@@ -60,7 +61,7 @@ def test_a_refresh_runs_what_a_team_brings(home: Path, in_process: None) -> None
     assert document["title"] == "Ferries"
     assert document["fingerprint"].endswith("test_plugins.Cards/1")
     assert live(lake) is not None
-    assert plan_of(settings, ["docs.0"]).plan.is_empty
+    assert plan_of(settings, sources_of("docs")).plan.is_empty
 
 
 def test_without_a_teams_definitions_the_stages_are_ours(

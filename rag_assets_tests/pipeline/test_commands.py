@@ -19,7 +19,7 @@ from rag_assets.pipeline import run, stages
 from rag_assets.pipeline.history import history
 from rag_assets.settings import load_settings
 from rag_assets.sources.buckets import BucketsError
-from rag_assets_tests.orchestration.graph import resources_of
+from rag_assets_tests.orchestration.graph import resources_of, sources_of
 from rag_assets_tests.pipeline.test_planning import given_pages
 from rag_assets_tests.world import World
 
@@ -47,7 +47,7 @@ def installation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(running, "repository_of", lambda: line().get_repository_def())
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     monkeypatch.setattr(operations.stack, "hot_load", lambda *_: None)
-    monkeypatch.setattr(run, "ProfileFacts", lambda *_: world.facts)
+    monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     return world
 
 
@@ -60,7 +60,7 @@ def rag(*arguments: str) -> str:
 def test_a_refresh_is_recorded_beside_its_plan(installation: World) -> None:
     given_pages(installation)
     told: list[str] = []
-    operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+    operations.refresh_and_load(load_settings(), sources_of("docs"), told.append)
     assert told[0].startswith("planned: 3 files to read")
     (first,) = history(installation.store)
     for stage in ("source_files", "documents"):
@@ -91,7 +91,7 @@ def test_a_refresh_that_would_do_nothing_is_not_run(
 
     def refreshed() -> str:
         told: list[str] = []
-        operations.refresh_and_load(load_settings(), ["docs.0"], told.append)
+        operations.refresh_and_load(load_settings(), sources_of("docs"), told.append)
         return told[-1]
 
     def is_left_alone() -> bool:
@@ -135,7 +135,7 @@ def test_only_partitions_with_work_are_run(installation: World, tmp_path: Path) 
         installation.write(f"{n}.md", f"# Page {n}\n\nFerry {n} calls at pier {n}.")
 
     def ran() -> list[str]:
-        operations.refresh_and_load(load_settings(), partitions, lambda _: None)
+        operations.refresh_and_load(load_settings(), sources_of(), lambda _: None)
         ran: list[str] = history(installation.store)[-1]["ran"]
         return ran
 
@@ -145,7 +145,7 @@ def test_only_partitions_with_work_are_run(installation: World, tmp_path: Path) 
     installation.write("1.md", "# Page 1\n\nFerry 1 calls no more.")
     (partition,) = ran()
     assert partition.startswith("docs.")
-    planned = operations.plan_of(load_settings(), partitions).plan
+    planned = operations.plan_of(load_settings(), sources_of()).plan
     assert planned.is_empty
     assert planned.seconds == 0
 
@@ -164,7 +164,7 @@ def test_models_are_started_for_a_new_embedder(
 
     monkeypatch.setattr(running, "run_refresh_job", stop)
     with pytest.raises(CommandError, match="far enough"):
-        operations.refresh_and_load(load_settings(), ["docs.0"], lambda _: None)
+        operations.refresh_and_load(load_settings(), sources_of("docs"), lambda _: None)
     assert started == [1]
 
 

@@ -60,7 +60,8 @@ words = st.lists(
 def test_cut_passages_quote_the_document(parts: list[str], max_words: int, n_units: int) -> None:
     doc = Doc("s:u", "T", (("H", "x " + " ".join(parts) + " y"),))
     passage = passage_of(doc, max_words=max_words)
-    for cut in (passage, passage.cut_to_core(), passage.cut_to_units(n_units)):
+    first = passage.with_units(range(min(n_units, len(passage.units()))))
+    for cut in (passage, passage.cut_to_core(), first):
         for piece in cut.pieces:
             assert doc.text[piece.char_start : piece.char_end] == piece.text
-    assert len(passage.cut_to_units(n_units).units()) <= n_units
+    assert len(first.units()) <= n_units

@@ -9,6 +9,7 @@ from rag_assets.cli.evaluate import show_suite, slices_of
 from rag_assets.cli.main import run
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
+from rag_assets_tests.evaluation_data import evaluation_data
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,10 +36,9 @@ def suites(
 
     settings, slices = load_settings(), slices_of(part or [])
     chosen = _chosen(name or [], slices.get("dataset"))
-    if not settings.eval_data.is_dir() and chosen != ["ablation"]:  # which has golden questions
-        raise CommandError(
-            f"there is no public data at {settings.eval_data}; RAG_EVAL_DATA names its folder"
-        )
+    data = evaluation_data(settings)
+    if not data.is_dir() and chosen != ["ablation"]:  # which has golden questions
+        raise CommandError(f"there is no public data at {data}; RAG_EVAL_DATA names its folder")
     config = {"limit": limit, "slices": slices, "seed": seed}
     set_ones = {key: value for key, value in config.items() if value is not None}
     evaluate(settings, chosen, set_ones, say, show_suite, definitions=defs)

@@ -17,15 +17,15 @@ from rag_assets.answers.policy import AnswerPolicy, Budget
 from rag_assets.answers.routing import route
 from rag_assets.evaluations.asking import Place, ask
 from rag_assets.evaluations.golden import closed_book, golden_tasks, picked
-from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.labels import classified
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task, chosen
 from rag_assets.index.search import IndexReader
-from rag_assets.lake.generations import live_generation
-from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.lake.store import LakeStore
 from rag_assets.retrieval.searching import retrieve
 from rag_assets.retrieval.selection import select
+from rag_assets_tests.evaluation_data import evaluation_data
 from rag_assets_tests.suites import mixed
 from rag_assets_tests.suites.baselines import (
     all_to_llm,
@@ -35,7 +35,7 @@ from rag_assets_tests.suites.baselines import (
     unchecked,
 )
 from rag_assets_tests.suites.conventional import VARIANTS, build_variant
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.suites.corpora import ingested, live_reader
 from rag_assets_tests.suites.public import Ranked, task_ranks, wanted
 
 FIRST_LOOK_GOLDEN = 28
@@ -123,8 +123,10 @@ def ablation(lab: Lab) -> list[CaseResult]:
         golden = [replace(task, copies=_copies(lab.store)) for task in golden]
         some = picked(lab, golden, FIRST_LOOK_GOLDEN, by="kind")
         results += [*_on(lab, "golden", lab.store, some, golden), *classified(lab, "ablation")]
-    if mixed.NAME in sets and results and not lab.settings.eval_data.is_dir():
-        lab.tell(f"{mixed.NAME} skipped: there is no public data at {lab.settings.eval_data}")
+    if mixed.NAME in sets and results and not evaluation_data(lab.settings).is_dir():
+        lab.tell(
+            f"{mixed.NAME} skipped: there is no public data at {evaluation_data(lab.settings)}"
+        )
     elif mixed.NAME in sets:
         store = ingested(lab, mixed.NAME, mixed.documents(lab), enriched=True)
         some = mixed.tasks(lab, FIRST_LOOK_MIXED)
@@ -142,7 +144,7 @@ def _on(
     results = list(closed_book(lab, "ablation", dataset, tasks))
     for task in lab.each(tasks, f"{dataset} questions through {len(answerers)} pipelines"):
         for name, answerer in answerers.items():
-            results.append(ask(answerer, task, Place("ablation", dataset, name), lab.instruments))
+            results.append(ask(answerer, task, Place("ablation", dataset, name), lab.meter))
     return [*results, *rankings]  # first the answers: their order of steps is that of the report
 
 
@@ -166,9 +168,6 @@ def _rankings(
 
 def indexes(lab: Lab, dataset: str, store: LakeStore) -> dict[str, IndexReader]:
     """The index of every step, by name."""
-    generation = live_generation(store)
-    if generation is None:
-        raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
     folder = lab.settings.evaluations / "variants" / dataset
     readers = {"enriched": live_reader(store)}
     for variant in VARIANTS:

@@ -17,9 +17,10 @@ from rag_assets.enrichments import stage as enrichments
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.lab import Lab, Tell
+from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.identity import data_version, value_hash
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.settings import Settings
 from rag_assets_tests.suites.datasets import Document, write_corpus
@@ -66,6 +67,18 @@ def ingested(
             f"{generation.id}, {counts['documents']:,} documents, {counts['chunks']:,} chunks"
         )
     return store
+
+
+def live_reader(store: LakeStore) -> IndexReader:
+    """The live generation of a lake.
+
+    Raises:
+        LakeError: nothing is live in it.
+    """
+    generation = live_generation(store)
+    if generation is None:
+        raise LakeError(f"no generation is live in {store.uri}; run `rag refresh`")
+    return IndexReader(store, generation)
 
 
 def _refresh(home: Path, settings: Settings, tell: Tell) -> None:

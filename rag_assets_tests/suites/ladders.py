@@ -27,8 +27,8 @@ from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import pack
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.answers.prompts import Message, answer_messages
-from rag_assets.evaluations.asking import Instruments, Place, ask, ask_model, failed
-from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.asking import Place, Said, ask, ask_model, result_of
+from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.replay import Meter
 from rag_assets.evaluations.results import CaseResult, ModelUse
 from rag_assets.evaluations.tasks import Task
@@ -42,7 +42,7 @@ from rag_assets.models.weights.pulling import pull
 from rag_assets.retrieval.passages import Passage
 from rag_assets_tests.suites import mixed
 from rag_assets_tests.suites.baselines import all_to_llm
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.suites.corpora import ingested, live_reader
 from rag_assets_tests.suites.dataset_tasks import document_uri
 from rag_assets_tests.suites.datasets import Document
 from rag_assets_tests.suites.engine_alone import serving
@@ -108,7 +108,7 @@ def routing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
         "all to llm": (replace(product, route=all_to_llm), "auto"),
     }
     return [
-        ask(answerer, task, Place(SUITE, "routing", name), lab.instruments, mode=mode)
+        ask(answerer, task, Place(SUITE, "routing", name), lab.meter, mode=mode)
         for task in lab.each(mixed.tasks(lab, 5), "routing")
         for name, (answerer, mode) in variants.items()
     ]
@@ -176,7 +176,7 @@ def phrasing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
         if acceptable(task.question, said):
             wordings["paraphrase by slm"] = said
         results = [
-            ask(answerer, task, Place(SUITE, "phrasing", rule), lab.instruments, question=wording)
+            ask(answerer, task, Place(SUITE, "phrasing", rule), lab.meter, question=wording)
             for rule, wording in wordings.items()
         ]
         share = sum(result.scores["correct"] for result in results) / len(results)
@@ -205,7 +205,7 @@ def question_noise(lab: Lab, reader: IndexReader) -> list[CaseResult]:
         for rate in (0.0, *TYPO_RATES):
             place = Place(SUITE, "question-noise", f"typos in {rate:.0%} of words")
             asked = typos(task.question, rate, lab.request.seed)
-            found.append(ask(answerer, task, place, lab.instruments, question=asked))
+            found.append(ask(answerer, task, place, lab.meter, question=asked))
     return found
 
 
@@ -236,7 +236,7 @@ def corpus_noise(lab: Lab, _: IndexReader) -> list[CaseResult]:
                     for copy, original in copied.originals.items()
                 },
             )
-            found.append(ask(answerer, here, place, lab.instruments))
+            found.append(ask(answerer, here, place, lab.meter))
     return found
 
 
@@ -275,7 +275,7 @@ def batching(lab: Lab, reader: IndexReader) -> list[CaseResult]:
     answerer = Answerer(reader, slm, llm, lab.embedder)
     found: list[CaseResult] = []
     for task in lab.each(tasks, "batching, one at a time"):
-        result = ask(answerer, task, Place(SUITE, "batching", "one at a time"), lab.instruments)
+        result = ask(answerer, task, Place(SUITE, "batching", "one at a time"), lab.meter)
         wall = {"wall seconds an answer": result.seconds}
         found.append(replace(result, scores={**result.scores, **wall}))
     groups = [tasks[i : i + AT_ONCE] for i in range(0, len(tasks), AT_ONCE)]
@@ -301,13 +301,13 @@ def _asked_at_once(
     lab: Lab, reader: IndexReader, group: Sequence[Task], apart: str
 ) -> list[CaseResult]:
     def answer(task: Task) -> CaseResult:
-        meter = Meter()  # of this thread's question alone
+        meter = Meter(lab.cache)  # of this thread's question alone
         slm, llm = (
             lab.metered(lab.chat(r), lab.profile.spec(r), meter=meter, apart=apart) for r in ROLES
         )
         answerer = Answerer(reader, slm, llm, lab.embedder)
         place = Place(SUITE, "batching", f"{AT_ONCE} at once")
-        return ask(answerer, task, place, Instruments(meter, lab.cache))
+        return ask(answerer, task, place, meter)
 
     with ThreadPoolExecutor(len(group)) as pool:
         return list(pool.map(answer, group))
@@ -331,15 +331,13 @@ LADDERS: Mapping[str, Callable[[Lab, IndexReader], list[CaseResult]]] = {
 def prompts(lab: Lab, reader: IndexReader, tasks: Sequence[Task]) -> list[Prompt]:
     """The prompt that the LLM would get from the product for each task."""
     answerer = lab.answerer(reader)
-    budget = answerer.policy.llm
     found = []
     for task in tasks:
         packed = pack(
             lab.llm,
             partial(answer_messages, "llm", task.question),
-            answerer.evidence(task.question)[: budget.sections],
-            evidence_tokens=budget.evidence,
-            answer_tokens=budget.answer,
+            answerer.evidence(task.question),
+            replace(answerer.policy.llm, repair=0),
         )
         found.append(Prompt(task, packed.messages, packed.passages))
     return found
@@ -352,7 +350,7 @@ def complete(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseRe
         prompt.messages,
         prompt.task,
         place,
-        lab.instruments,
+        lab.meter,
         max_tokens=AnswerPolicy().llm.answer,
         passages=prompt.passages,
     )
@@ -364,11 +362,14 @@ def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResul
     The first call writes one token, so its time is that of reading; the second finds the prompt in
     the prefix cache, so its time is that of writing.
     """
+    lab.meter.take()
     try:
         read = model.complete(prompt.messages, max_tokens=1)
     except ModelRequestError as error:
-        return failed(prompt.task, place, prompt.task.question, str(error), lab.instruments)
-    use_of_read = lab.meter.take().use[model.name]
+        return result_of(
+            partial(_refuse, error), prompt.task, place, lab.meter, prompt.task.question
+        )
+    (call,) = lab.meter.take()
     fresh = read.prompt_tokens - read.cached_prompt_tokens
     result = complete(lab, model, prompt, place)
     use = result.use.get(model.name)
@@ -377,6 +378,10 @@ def timed(lab: Lab, model: ChatModel, prompt: Prompt, place: Place) -> CaseResul
     if use is not None and warm and use.completion_tokens > 1:
         speeds["tokens written per second"] = use.completion_tokens / use.seconds
     # what an answer takes is both calls
-    whole: dict[str, ModelUse] = {} if use is None else {model.name: use_of_read.plus(use)}
+    whole: dict[str, ModelUse] = {} if use is None else {model.name: call.use.plus(use)}
     seconds = result.seconds + read.seconds
     return replace(result, scores={**result.scores, **speeds}, use=whole, seconds=seconds)
+
+
+def _refuse(error: ModelRequestError) -> Said:
+    raise error

@@ -10,6 +10,7 @@ from dataclasses import replace
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.sampling import sample
 from rag_assets.evaluations.tasks import Task, chosen
+from rag_assets_tests.evaluation_data import evaluation_data
 from rag_assets_tests.suites.dataset_tasks import dataset_tasks, document_uri
 from rag_assets_tests.suites.datasets import Document, load
 
@@ -44,7 +45,7 @@ def documents(lab: Lab) -> list[Document]:
 def _documents_of(lab: Lab, name: str) -> Iterator[Document]:
     needed = {uri for task in _pool(lab, name) for uri in task.uris}
     others: list[Document] = []
-    for document in load(name, lab.settings.eval_data).documents():
+    for document in load(name, evaluation_data(lab.settings)).documents():
         named = replace(document, id=f"{name}/{document.id}")
         if document_uri(NAME, named.id) in needed:
             yield named
@@ -54,7 +55,7 @@ def _documents_of(lab: Lab, name: str) -> Iterator[Document]:
 
 
 def _pool(lab: Lab, name: str) -> Sequence[Task]:
-    dataset = load(name, lab.settings.eval_data)
+    dataset = load(name, evaluation_data(lab.settings))
     gold = {q.id: q.gold for q in dataset.questions}
     answerable = [task for task in dataset_tasks(dataset) if task.answerable]
     return [

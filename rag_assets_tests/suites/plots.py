@@ -1,30 +1,28 @@
 """Pictures of an ablation, step by step, and of one metric over two axes."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rag_assets.evaluations.drawing import (
     WIDTH,
     Plot,
-    cells_of,
-    figures_of,
     head,
     is_share,
+    legend,
     limits_of,
-    n_written,
-    sheet_of,
     shortened,
     style_of,
     styled,
     ticks,
-    unique,
     written,
 )
 from rag_assets.evaluations.results import ALL, Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
+H = TypeVar("H", bound=Hashable)
 Axis = Literal["suite", "dataset", "slice", "variant"]
 
 
@@ -88,10 +86,12 @@ def _step_panel(
     ax.grid(visible=False, axis="x")
     low, high = limits_of(drawn, panel[0])
     ax.set_ylim(low, high + 0.12 * (high - low))  # room for the numbers
-    ticks(ax.yaxis, panel[0])
+    ticks(ax.yaxis)
     several = len({dataset for dataset, _ in series}) > 1
     labels = [d if len(panel) == 1 else f"{d}, {m}" if several else m for d, m in series]
-    head(ax, f"{', '.join(panel)} ({n_written(drawn)})", labels if len(series) > 1 else [], "right")
+    if len(series) > 1:
+        legend(ax, labels, loc="upper left", bbox_to_anchor=(1.0, 1.05))
+    head(ax, f"{', '.join(panel)} ({n_written(drawn)})", [])
 
 
 def heat(
@@ -170,3 +170,59 @@ def _heat_names(
             ax.tick_params(axis="x", labelrotation=38)
             for label in ax.get_xticklabels():
                 label.set(ha="right", rotation_mode="anchor")
+
+
+# What both draw with
+
+
+def figures_of(
+    figures: Sequence[Figure], metrics: Collection[str], part: str | None
+) -> list[Figure]:
+    """The figures of these metrics and of one slice (None: of all); there must be some of each."""
+    for metric in metrics:
+        if not any(f.metric == metric and part in (None, f.slice) for f in figures):
+            there = sorted({f.metric for f in figures if part in (None, f.slice)})
+            where = "" if part is None else f" for slice {part!r}"
+            raise ValueError(f"no figure of {metric!r}{where} to draw; metrics there: {there}")
+    return [f for f in figures if f.metric in metrics and part in (None, f.slice)]
+
+
+def cells_of(figures: Sequence[Figure], key: Callable[[Figure], H]) -> dict[H, Figure]:
+    """Figures by their place, which no two may share."""
+    cells: dict[H, Figure] = {}
+    for figure in figures:
+        place = key(figure)
+        if place in cells:
+            raise ValueError(f"two figures for {place}: pass those of one only")
+        cells[place] = figure
+    return cells
+
+
+def unique(items: Iterator[H]) -> list[H]:
+    """Each once, in the order of its first."""
+    return list(dict.fromkeys(items))
+
+
+def n_written(figures: Sequence[Figure]) -> str:
+    """How many questions they are of, and how many of these failed."""
+    low, high = min(f.n for f in figures), max(f.n for f in figures)
+    failed = max(f.n_failed for f in figures)
+    return f"n {low if low == high else f'{low}-{high}'}" + (f", {failed} failed" if failed else "")
+
+
+def sheet_of(
+    heights: Sequence[float], *, gap: float = 0.0, width: float = WIDTH
+) -> tuple["Sheet", list["Axes"]]:
+    """Panels of fixed inches, one over another; saving cuts the sheet to what is drawn on it."""
+    from matplotlib.figure import Figure as Sheet
+
+    margin, tall = 1.0, sum(heights) + gap * (len(heights) - 1) + 2.0
+    sheet = Sheet(figsize=(width + 2 * margin, tall))
+    axes, top = [], tall - margin
+    for height in heights:
+        box = (margin, top - height, width, height)
+        wide = (width + 2 * margin, tall) * 2
+        x, y, w, h = (part / whole for part, whole in zip(box, wide, strict=True))
+        axes.append(sheet.add_axes((x, y, w, h)))
+        top -= height + gap
+    return sheet, axes

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from rag_assets.evaluations.asking import Place, ask
 from rag_assets.evaluations.golden import PRODUCT, answered, closed_book, picked
-from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.sampling import sample
 from rag_assets.evaluations.tasks import Task, chosen, has_slices
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.lake.store import quoted
 from rag_assets.retrieval.embeddable import embeddable
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.evaluation_data import evaluation_data
+from rag_assets_tests.suites.corpora import ingested, live_reader
 from rag_assets_tests.suites.dataset_tasks import dataset_tasks, document_uri
 from rag_assets_tests.suites.datasets import Judged, load
 from rag_assets_tests.suites.ranking import ranking_scores
@@ -55,7 +56,7 @@ def retrieval(lab: Lab) -> list[CaseResult]:
     """Rankings of documents for judged queries."""
     results: list[CaseResult] = []
     for name in wanted(lab, RETRIEVAL):
-        dataset = load(name, lab.settings.eval_data)
+        dataset = load(name, evaluation_data(lab.settings))
         reader = live_reader(ingested(lab, name, dataset.documents()))
         queries = [q for q in dataset.queries if has_slices(q.slices, lab.request.slices)]
         queries = sample_of(lab, queries, FIRST_LOOK[name])
@@ -70,7 +71,7 @@ def answers(lab: Lab) -> list[CaseResult]:
     """Public questions on the whole of each set's documents, and without any document."""
     results: list[CaseResult] = []
     for name in wanted(lab, ANSWERS):
-        dataset = load(name, lab.settings.eval_data)
+        dataset = load(name, evaluation_data(lab.settings))
         reader = live_reader(ingested(lab, name, dataset.documents()))
         tasks = [
             replace(task, slices={**task.slices, "domain": DOMAINS[name]})
@@ -90,7 +91,7 @@ def languages(lab: Lab) -> list[CaseResult]:
     """The same questions in twelve languages, each on the documents of all."""
     if not wanted(lab, ("xquad",)):
         return []
-    dataset = load("xquad", lab.settings.eval_data)
+    dataset = load("xquad", evaluation_data(lab.settings))
     reader = live_reader(ingested(lab, "xquad", dataset.documents()))
     place = Place("languages", "xquad", PRODUCT)
     tasks = chosen(dataset_tasks(dataset), lab.request.slices)
@@ -103,7 +104,7 @@ def conflicts(lab: Lab) -> list[CaseResult]:
     """Questions whose documents contradict each other: is the false one followed?"""
     if not wanted(lab, ("rgb",)):
         return []
-    dataset = load("rgb", lab.settings.eval_data)
+    dataset = load("rgb", evaluation_data(lab.settings))
     reader = live_reader(ingested(lab, "rgb", dataset.documents()))
     tasks = chosen(dataset_tasks(dataset), lab.request.slices)
     tasks = picked(lab, tasks, FIRST_LOOK["rgb"], by="language")
@@ -136,7 +137,7 @@ def given(
     """As ``answered``, of an index that holds nothing but the documents that the task needs."""
     answerer = lab.answerer(reader)
     for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
-        yield ask(answerer, task, place, lab.instruments, where=_only(task.uris))
+        yield ask(answerer, task, place, lab.meter, where=_only(task.uris))
 
 
 def _only(uris: Sequence[str]) -> str:
@@ -237,12 +238,6 @@ def _ranked(
         expected=tuple(uri for uri, gain in gains.items() if gain > 0),
         slices=query.slices,
         scores=ranking_scores(ranking[:N_RANKED], gains),
-        answerable=True,
-        abstained=False,
-        confidence=None,
-        model="none",
-        use={},
-        seconds=0.0,
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.evaluations.golden import CLOSED_BOOKS
-from rag_assets.evaluations.lab import live_reader
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.lake.store import LakeError
 from rag_assets_tests.evaluations.lab import Bench, n_calls
@@ -22,7 +21,7 @@ from rag_assets_tests.suites.baselines import (
 )
 from rag_assets_tests.suites.bench import shared, write_ships
 from rag_assets_tests.suites.conventional import VARIANTS
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.suites.corpora import ingested, live_reader
 
 NAMES = [
     "conventional", "+ normalise, dedupe", "+ sections", "+ chunk discipline",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag_assets.documents.cleaning import clean_text
 from rag_assets.documents.reading import read_document
-from rag_assets.settings import CHECKOUT
+from rag_assets_tests.evaluation_data import evaluation_data
 from rag_assets_tests.suites.datasets import (
     DATASETS,
     DataError,
@@ -317,7 +317,7 @@ def test_two_documents_with_one_id(tmp_path: Path) -> None:
 
 # --- the data itself
 
-DATA = Path(os.environ.get("RAG_EVAL_DATA") or CHECKOUT.parent / "shared" / "data")
+DATA = evaluation_data()
 COUNTS = {  # documents, questions, unanswerable, labels, queries, judgements: data/README.md
     "squad2": (1216, 3551, 1853, 0, 0, 0),
     "hotpotqa": (2960, 176, 0, 16, 0, 0),

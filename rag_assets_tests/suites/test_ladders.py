@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.evaluations.lab import Lab, live_reader
+from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.index.search import IndexReader
 from rag_assets.models.errors import ModelRequestError
@@ -16,7 +16,7 @@ from rag_assets_tests.answers.fakes import Call, ScriptedChat, said
 from rag_assets_tests.evaluations.lab import Bench, chats, model, n_calls
 from rag_assets_tests.suites import ladders, mixed
 from rag_assets_tests.suites.bench import shared, write_ships
-from rag_assets_tests.suites.corpora import ingested
+from rag_assets_tests.suites.corpora import ingested, live_reader
 
 
 @pytest.fixture(scope="module")

@@ -144,4 +144,4 @@ def test_a_ladder_is_not_compared_with_another() -> None:
 def test_languages_are_drawn_by_language() -> None:
     made = shown("languages", results_of("languages"))
     (slices,) = [s for s in made.sections if s.title == "Slices"]
-    assert [p.caption for p in slices.plots] == ["ndcg@10 by language.", "correct by language."]
+    assert list(slices.plots) == ["ndcg@10 by language.", "correct by language."]

@@ -14,7 +14,6 @@ from rag_assets.evaluations.presentation import (
     document_types_apart,
     whole,
 )
-from rag_assets.evaluations.report import Picture
 from rag_assets.evaluations.results import CaseResult, Figure
 from rag_assets_tests.suites import plots
 
@@ -67,17 +66,14 @@ def step_by_step(found: Sequence[Figure], results: Sequence[CaseResult], main: s
     return plots.steps(shown, [*panels, times] if times else panels)
 
 
-def heat_by_language(found: Sequence[Figure]) -> list[Picture]:
+def heat_by_language(found: Sequence[Figure]) -> dict[str, Plot]:
     """A row for each language."""
     of_language = [f for f in found if f.slice.startswith("language=")]
-    return [
-        Picture(
-            plots.heat(of_language, metric, "slice", "variant", of="language").svg(),
-            f"{metric} by language.",
-        )
+    return {
+        f"{metric} by language.": plots.heat(of_language, metric, "slice", "variant", of="language")
         for metric in ("ndcg@10", "correct")
         if any(f.metric == metric for f in of_language)
-    ]
+    }
 
 
 RANKED = View(
@@ -111,8 +107,8 @@ ABLATION = View(
     has_latencies=False,
 )
 LADDERS = View(
-    own=(
-        "tokens read per second", "tokens written per second", "wall seconds an answer",
+    qualities=(
+        *QUALITY, "tokens read per second", "tokens written per second", "wall seconds an answer",
         "variance of correctness", "flips",
     ),
     pairs=rungs_apart,

@@ -10,7 +10,7 @@ from lxml.html import document_fromstring
 from rag_assets.documents.readers.blocks import Block, RejectedError
 from rag_assets.documents.readers.html.page import read_html
 from rag_assets.documents.readers.html.tree import blocks_of
-from rag_assets.settings import load_settings
+from rag_assets_tests.evaluation_data import evaluation_data
 
 PARAGRAPH = (
     "The ferry leaves the harbour at seven in the morning and reaches the island an hour later, "
@@ -199,7 +199,7 @@ def test_random_bytes_are_read_or_rejected(data: bytes) -> None:
         assert read_html(b"<p>" + data).blocks
 
 
-DATA = load_settings().eval_data
+DATA = evaluation_data()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no evaluation data at {DATA}; see RAG_EVAL_DATA")

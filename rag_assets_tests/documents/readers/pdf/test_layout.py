@@ -12,9 +12,9 @@ from rag_assets.documents.readers.pdf.drawings import edge
 from rag_assets.documents.readers.pdf.joining import joined_text, words_of
 from rag_assets.documents.readers.pdf.page import Frame, face
 from rag_assets.documents.readers.pdf.reader import read_pdf
-from rag_assets.settings import load_settings
 from rag_assets_tests.documents import pdfs
 from rag_assets_tests.documents.pdfs import BODY
+from rag_assets_tests.evaluation_data import evaluation_data
 
 OTHER = BODY.replace("ferry", "tram").replace("harbour", "depot").replace("island", "hospital")
 
@@ -187,7 +187,7 @@ def test_damaged_file_is_read_or_rejected(seed: int) -> None:
 
 
 def test_every_varied_file_is_read_or_rejected_with_its_reason() -> None:
-    folder = load_settings().eval_data / "pdf-varied" / "files"
+    folder = evaluation_data() / "pdf-varied" / "files"
     if not folder.is_dir():
         pytest.skip(f"no evaluation data at {folder}")
     reasons = {}
