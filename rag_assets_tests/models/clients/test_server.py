@@ -126,13 +126,14 @@ def test_a_server_that_always_fails_is_unavailable(world: World, fault: str) -> 
     assert len(world.seen) == 4
 
 
-@pytest.mark.parametrize("stated", ["0.6", formatdate(time.time() + 3600, usegmt=True)])
-def test_retry_after_is_honoured_within_the_deadline(world: World, stated: str) -> None:
+@pytest.mark.parametrize("soon", [True, False])
+def test_retry_after_is_honoured_within_the_deadline(world: World, soon: bool) -> None:
+    stated = "0.6" if soon else formatdate(time.time() + 3600, usegmt=True)
     world.act = lambda h, n: (
         h.reply(429, {}, retry_after=stated) if n == 1 else h.reply(200, {"n": n})
     )
     started = time.monotonic()
-    if stated == "0.6":
+    if soon:
         assert client(world).post("/x", {}, 20) == {"n": 2}
         assert time.monotonic() - started >= 0.6
     else:  # an hour is more than the caller has: it is told at once
