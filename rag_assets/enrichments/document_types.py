@@ -2,7 +2,8 @@
 
 A sentence counts twice: by what it means, to the embedder, and by the words that no other label
 has. So it names what such documents have in common with one another (headings, set phrases), not
-what they are about. Each was written or dropped by what it did on the half of the labelled
+what they are about. The last two of each label are its other names and its usual parts, from
+general knowledge. The rest were written or dropped by what they did on the half of the labelled
 documents that is there for choosing (``rag_assets_tests/benchmarks/document_types``).
 """
 
