@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_assets.chunks.headers import HEADER_SHARE, Header, column_names, table_body
-from rag_assets.chunks.sizes import CALL_CHARS, CHARS_A_TOKEN, WHITE_SPACE, Sizes, measure
+from rag_assets.chunks.sizes import CHARS_A_TOKEN, WHITE_SPACE, Sizes, in_calls, measure
 from rag_assets.models.protocols import Counter
 
 # About a sentence: less than that (the last word of a list, one row of numbers) matches questions
@@ -83,12 +83,8 @@ def chunk_sections(
 ) -> Iterator[list[Chunk]]:
     """Chunks of each section, in order; between them lies white space only.
 
-    What the caller does with some of them is done while the next are tokenised.
-
-    Args:
-        sections: any number; they are tokenised in groups.
-        counter: the embedder's tokenizer.
-        max_tokens: of header and text, special tokens not counted.
+    Sections are tokenised in groups; what the caller does with one is done while the next is
+    tokenised. ``max_tokens`` are those of header and text, special tokens not counted.
 
     Raises:
         ValueError: a header leaves less than half of the window.
@@ -110,31 +106,17 @@ def _measured(
                 f"leaves {min(rooms)}"
             )
         texts = [section.text for section in group]
-        sizes = measure(texts, rooms, counter, CHARS_A_TOKEN * max_tokens)
+        sizes = measure(texts, counter)
         return [_Cutter(*of, max_tokens) for of in zip(group, sizes, rooms, strict=True)]
 
     with ThreadPoolExecutor(1) as thread:
         ahead: Future[list[_Cutter]] | None = None
-        for group in _groups(sections):
+        for group in in_calls(sections, lambda section: len(section.text)):
             before, ahead = ahead, thread.submit(measured, group)
             if before is not None:
                 yield before.result()
         if ahead is not None:
             yield ahead.result()
-
-
-def _groups(sections: Sequence[Section]) -> Iterator[list[Section]]:
-    """As many as one call of the tokenizer takes (``measure`` cuts longer ones into several)."""
-    group: list[Section] = []
-    n_chars = 0
-    for section in sections:
-        group.append(section)
-        n_chars += len(section.text)
-        if n_chars >= CALL_CHARS:
-            yield group
-            group, n_chars = [], 0
-    if group:
-        yield group
 
 
 class _Cutter:
@@ -147,16 +129,12 @@ class _Cutter:
         self._room = room
         self._max_tokens = max_tokens
         self._max_chars = CHARS_A_TOKEN * max_tokens
-        self._is_whole = sizes.n_tokens <= room and len(self._text) <= self._max_chars
-        self._block_starts: list[int] = []
-        if not self._is_whole:
-            self._block_starts = [block["start"] - section.start for block in section.blocks]
-        self._columns_of: dict[int, Slice] = {}
+        starts: list[int] = [block["start"] - section.start for block in section.blocks]
+        self._block_starts = starts
+        self._columns_of: dict[int, Slice] = {}  # where a table's names end, its rows begin
 
     def slices(self) -> list[Slice]:
         """Places of the chunks."""
-        if self._is_whole:
-            return [(0, len(self._text))] if self._section.blocks else []
         slices, start = [], 0
         while start < len(self._text):
             place = self._end_of(start)
@@ -174,9 +152,7 @@ class _Cutter:
         if names:
             header = embedded_text(header, names)
         if n_tokens is None:
-            sizes = self._sizes
-            n_text = sizes.n_tokens if self._is_whole else sizes.between(start, end)
-            n_tokens = self._max_tokens - self._room_at(start) + n_text
+            n_tokens = self._max_tokens - self._room_at(start) + self._sizes.between(start, end)
         return Chunk(start, end, header, n_tokens)
 
     def embedded(self, chunk: Chunk) -> str:
@@ -224,16 +200,13 @@ class _Cutter:
         number = self._block_at(start)
         if number < 0 or self._section.blocks[number]["kind"] != "table":
             return 0, 0
+        table, end = self._block(number)
         if number not in self._columns_of:
-            self._columns_of[number] = self._columns(*self._block(number))
+            limit = int(self._max_tokens * HEADER_SHARE)
+            names_end = column_names(self._text, table, end, self._sizes, limit)
+            self._columns_of[number] = names_end, table_body(self._text, names_end, end)
         names_end, body = self._columns_of[number]
-        return (self._block_starts[number], names_end) if start >= body else (0, 0)
-
-    def _columns(self, start: int, end: int) -> Slice:
-        """Where a table's column names end, and where the rows below them begin."""
-        limit = int(self._max_tokens * HEADER_SHARE)
-        names_end = column_names(self._text, start, end, self._sizes, limit)
-        return names_end, table_body(self._text, names_end, end)
+        return (table, names_end) if start >= body else (0, 0)
 
     def _block_at(self, place: int) -> int:
         return bisect_right(self._block_starts, place) - 1
@@ -269,7 +242,10 @@ class _Cutter:
             low = self._last_place(pattern, low, over)
             if low > start and self._is_short(pattern, low, over, high):
                 return low
-        return over if over > start else self._next_token(start)
+        if over > start:
+            return over
+        following = self._sizes.place_after(start + 1, 0)
+        return len(self._text) if following is None else following
 
     def _last_place(self, pattern: re.Pattern[str], low: int, over: int) -> int:
         """The last place to cut that is not behind ``over``; ``low`` if there is none."""
@@ -290,15 +266,6 @@ class _Cutter:
         match = pattern.search(self._text, over, limit + 1)
         return match is not None and match.end() <= limit
 
-    def _next_token(self, start: int) -> int:
-        places = self._token_places(start, len(self._text))
-        return places[0] if places else len(self._text)
-
-    def _token_places(self, start: int, end: int) -> list[int]:
-        """Where tokens begin behind ``start`` and before ``end``."""
-        first, last = self._sizes.index(start + 1), self._sizes.index(end)
-        return sorted({self._sizes.starts[n] for n in range(first, last)})
-
     def _without_crumbs(self, slices: list[Slice]) -> list[Slice]:
         """The same with what is too small made larger by the slice before it, or behind."""
         for number, (start, end) in enumerate(slices):
@@ -317,29 +284,25 @@ class _Cutter:
         Returns:
             Start of the second; None if there is no such place.
         """
-        floor, room = floor_of(self._max_tokens), self._room_at(start)
+        floor, room = max(1, floor_of(self._max_tokens)), self._room_at(start)
         n_tokens = self._sizes.between(start, end)
         for places in self._places(start, end):
-            best, distance = None, n_tokens / 2
-            for place in places:
-                n_left = self._sizes.between(start, place)
-                are_no_crumbs = n_left >= floor and n_tokens - n_left >= floor
-                off = abs(n_left - n_tokens / 2)
+            sized = [(self._sizes.between(start, place), place) for place in places]
+            for n_left, place in sorted(sized, key=lambda of: abs(2 * of[0] - n_tokens)):
+                are_no_crumbs = floor <= n_left <= n_tokens - floor
                 if (
                     are_no_crumbs
-                    and off < distance
                     and self._fits(start, place, room)
                     and self._fits(place, end, self._room_at(place))
                 ):
-                    best, distance = place, off
-            if best is not None:
-                return best
+                    return place
         return None
 
     def _places(self, start: int, end: int) -> Iterator[list[int]]:
         for pattern in _CUTS:
             yield [match.end() for match in pattern.finditer(self._text, start, end)]
-        yield self._token_places(start, end)
+        tokens = range(self._sizes.index(start + 1), self._sizes.index(end))
+        yield sorted({self._sizes.start_of(n) for n in tokens})
 
 
 def _exact(cutters: Sequence[_Cutter], counter: Counter, max_tokens: int) -> list[list[Chunk]]:

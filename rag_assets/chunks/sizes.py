@@ -8,9 +8,11 @@ once. Of a text in segments only the offsets at which tokens begin are kept, 4 b
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from rag_assets.models.protocols import Counter, Encoding
 
@@ -19,40 +21,23 @@ SEGMENT_CHARS = 50_000  # many segments a call, so that no core waits for one lo
 CHARS_A_TOKEN = 16  # at most; English prose has 4 to 5, tables drawn with blanks 10
 WHITE_SPACE = " \n\t"  # of the signs that part words, those that every tokenizer takes as such
 _GAP = re.compile(f"[{WHITE_SPACE}]")
-
-
-class Starts(Sequence[int]):
-    """Where the tokens of an encoding begin, asked one by one: a chunk needs few of them."""
-
-    def __init__(self, encoding: Encoding) -> None:
-        self._place_of = encoding.token_to_chars
-        self._n = len(encoding)
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, n: Any) -> Any:  # noqa: ANN401 - of a sequence; slices are not used
-        return self._place_of(n)[0]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Tokens of a text.
-
-    Attributes:
-        n_tokens: of all of it.
-        starts: where each begins; empty for a text that fits as a whole.
-    """
+    """Tokens of a text: how many, and where the n-th begins."""
 
     n_tokens: int
-    starts: Sequence[int]
+    start_of: Callable[[int], int]
     _known: dict[int, int] = field(default_factory=dict)  # the same few places are asked for
 
     def index(self, place: int) -> int:
         """Tokens that begin before this offset."""
         n = self._known.get(place)
         if n is None:
-            n = self._known[place] = bisect_left(self.starts, place)
+            n = bisect_left(range(self.n_tokens), place, key=self.start_of)
+            self._known[place] = n
         return n
 
     def between(self, start: int, end: int) -> int:
@@ -66,38 +51,42 @@ class Sizes:
     def place_after(self, start: int, n_tokens: int) -> int | None:
         """Where the token begins that comes after ``n_tokens`` from ``start`` on, if any."""
         n = self.index(start) + n_tokens
-        return self.starts[n] if n < self.n_tokens else None
+        return self.start_of(n) if n < self.n_tokens else None
 
 
-def measure(
-    texts: Sequence[str], rooms: Sequence[int], counter: Counter, max_chars: int
-) -> list[Sizes]:
-    """Sizes of many texts; no ``starts`` for those of at most ``rooms`` tokens, and characters."""
+def measure(texts: Sequence[str], counter: Counter) -> list[Sizes]:
+    """Sizes of many texts."""
     n_tokens = [0] * len(texts)
-    starts: list[Sequence[int]] = [()] * len(texts)
-    for call in _calls(texts):
+    starts: list[Callable[[int], int]] = [int] * len(texts)
+    long_ones: dict[int, array[int]] = defaultdict(lambda: array("i"))
+    parts = ((n, *span) for n, text in enumerate(texts) for span in segments(text, SEGMENT_CHARS))
+    for call in in_calls(parts, lambda part: part[2] - part[1]):
         encodings = counter.encode([texts[n][start:end] for n, start, end in call])
         for (n, start, end), encoding in zip(call, encodings, strict=True):
             n_tokens[n] += len(encoding)
-            if end - start < len(texts[n]):
-                places = array("i", [start + begin for begin, _ in encoding.offsets])
-                starts[n] = array("i", starts[n]) + places if start else places
-            elif n_tokens[n] > rooms[n] or end > max_chars:
-                starts[n] = Starts(encoding)
+            if end - start == len(texts[n]):
+                starts[n] = partial(_start_of, encoding)
+            else:
+                long_ones[n].extend(start + begin for begin, _ in encoding.offsets)
+                starts[n] = long_ones[n].__getitem__
     return [Sizes(*of) for of in zip(n_tokens, starts, strict=True)]
 
 
-def _calls(texts: Sequence[str]) -> Iterator[list[tuple[int, int, int]]]:
-    """(position, start, end) of the segments, as many as one call takes."""
-    call: list[tuple[int, int, int]] = []
-    n_chars = 0
-    for n, text in enumerate(texts):
-        for start, end in segments(text, SEGMENT_CHARS):
-            call.append((n, start, end))
-            n_chars += end - start
-            if n_chars >= CALL_CHARS:
-                yield call
-                call, n_chars = [], 0
+def _start_of(encoding: Encoding, token: int) -> int:
+    """Asked one by one: a chunk needs few of them."""
+    return encoding.token_to_chars(token)[0]
+
+
+def in_calls(items: Iterable[T], n_chars: Callable[[T], int]) -> Iterator[list[T]]:
+    """As many of the items together as one call of the tokenizer takes."""
+    call: list[T] = []
+    total = 0
+    for item in items:
+        call.append(item)
+        total += n_chars(item)
+        if total >= CALL_CHARS:
+            yield call
+            call, total = [], 0
     if call:
         yield call
 

@@ -40,14 +40,9 @@ TABLE = StageTable("chunks", CHUNKS, "chunk_id", passes="embedded_hash")
 def cut(
     store: LakeStore, partition: str, ids: Sequence[str], counter: Counter, max_tokens: int
 ) -> Mapping[str, pa.Table]:
-    """Cut sections into chunks.
+    """Cut sections into chunks of at most ``max_tokens`` with their headers.
 
-    Args:
-        store: the lake.
-        partition: its key.
-        ids: of sections.
-        counter: the embedder's tokenizer.
-        max_tokens: of a chunk with its header, special tokens not counted.
+    Tokens are the embedder's, special ones not counted.
     """
     found = store.rows(sections.TABLE.name, partition, where=f"section_id IN ({quoted(ids)})")
     return {TABLE.name: stage_rows(CHUNKS, list(chunk_rows(found, counter, max_tokens)))}
@@ -75,7 +70,7 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
     for ordinal, chunk in enumerate(chunks):
         piece = text[chunk.start : chunk.end]
         nth = occurrences[piece] = occurrences.get(piece, 0) + 1
-        start = origin + chunk.start
+        start, end = origin + chunk.start, origin + chunk.end
         yield {
             "input_id": section["section_id"],
             "input_hash": section[sections.TABLE.passes],
@@ -86,27 +81,22 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
             "ordinal": ordinal,
             "page": blocks[bisect_right(block_starts, start) - 1]["page"],
             "start": start,
-            "end": origin + chunk.end,
+            "end": end,
             "text": piece,
-            "blocks": list(_within(blocks, start, origin + chunk.end)),
+            "blocks": [
+                {
+                    "kind": block["kind"],
+                    "start": max(block["start"], start),
+                    "end": min(block["end"], end),
+                }
+                for block in blocks
+                if block["start"] < end and start < block["end"]
+            ],
             "heading_path": section["heading_path"],
             "header": chunk.header,
             "n_tokens": chunk.n_tokens,
             "embedded_hash": text_hash(embedded_text(chunk.header, piece)),
         }
-
-
-def _within(
-    blocks: Sequence[Mapping[str, Any]], start: int, end: int
-) -> Iterator[dict[str, str | int]]:
-    """The parts of a section's blocks that stand between these places of the document."""
-    for block in blocks:
-        if block["start"] < end and start < block["end"]:
-            yield {
-                "kind": block["kind"],
-                "start": max(block["start"], start),
-                "end": min(block["end"], end),
-            }
 
 
 def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:

@@ -13,9 +13,10 @@ def every_file_accounted_for(store: LakeStore, partitions: Sequence[str]) -> Fin
     wrong: list[str] = []
     n_files = 0
     for partition in partitions:
-        files = _uris(store, source_files.TABLE.name, partition)
-        read = _uris(store, documents.TABLE.name, partition)
-        rejected = _uris(store, documents.REJECTED.name, partition)
+        files, read, rejected = (
+            {row["uri"] for row in store.rows(table.name, partition, columns=["uri"])}
+            for table in (source_files.TABLE, documents.TABLE, documents.REJECTED)
+        )
         n_files += len(files)
         wrong += sorted(files ^ (read | rejected))
         wrong += sorted(read & rejected)
@@ -24,7 +25,3 @@ def every_file_accounted_for(store: LakeStore, partitions: Sequence[str]) -> Fin
         f"{len(wrong)} of {n_files} files are in neither table, or in both",
         {"n_files": n_files, "n_wrong": len(wrong), "first": wrong[:10]},
     )
-
-
-def _uris(store: LakeStore, table: str, partition: str) -> set[str]:
-    return {row["uri"] for row in store.rows(table, partition, columns=["uri"])}

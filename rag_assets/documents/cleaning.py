@@ -48,27 +48,25 @@ def clean_blocks(blocks: Iterable[Block]) -> Cleaned:
     parts: list[str] = []
     spans: list[Span] = []
     edits: list[Edit] = []
-    position, dropped = 0, ""  # raw text of empty blocks since the last one kept
+    position, gap = 0, ""  # raw text since the last block kept, that of empty blocks included
     for number, block in enumerate(blocks):
-        before = SEPARATOR if number else ""
+        gap += SEPARATOR if number else ""
         text, block_edits = clean_text(block.text, keep_layout=block.kind == "code")
         if not text:
-            dropped += before + block.text
+            gap += block.text
             continue
-        if parts:
-            if dropped:
-                edits.append(Edit(position, position, dropped))
-            parts.append(SEPARATOR)
-            position += len(SEPARATOR)
-        elif dropped or before:
-            edits.append(Edit(0, 0, dropped + before))
-        dropped = ""
+        before = SEPARATOR if parts else ""
+        if gap != before:
+            edits.append(Edit(position, position, gap.removesuffix(before)))
+        parts.append(before)
+        position += len(before)
+        gap = ""
         spans.append(Span(block.kind, block.level, position, position + len(text), block.page))
         edits += [replace(e, start=e.start + position, end=e.end + position) for e in block_edits]
         parts.append(text)
         position += len(text)
-    if dropped:
-        edits.append(Edit(position, position, dropped))
+    if gap:
+        edits.append(Edit(position, position, gap))
     return Cleaned("".join(parts), spans, edits)
 
 

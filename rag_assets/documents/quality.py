@@ -107,11 +107,8 @@ def quality_flags(text: str, blocks: Sequence[Span], link_share: float) -> list[
         repetitive: the same few words over and over.
         placeholder: only says that a page is missing, or asks for cookies or JavaScript.
 
-    Args:
-        text: the document's.
-        blocks: of the text.
-        link_share: of the text's characters, those that are link texts; [0, 1], 0 where the
-            format does not tell.
+    ``link_share`` is that of link texts among the characters, in [0, 1]; 0 where the format does
+    not tell.
     """
     head = text[:PREFIX]
     data = head.encode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -40,11 +41,8 @@ class Document:
 def read_document(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Document:
     """Read a file's bytes.
 
-    Args:
-        data: the file's bytes.
-        name: its path; the last part names an untitled document, and its ending tells Markdown
-            from plain text, which no content does.
-        readers: further ones, asked first.
+    The last part of its path ``name`` is the title of an untitled document; ``readers`` are asked
+    before the package's own.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
@@ -54,19 +52,16 @@ def read_document(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Doc
     text = cleaned.text
     if len(list(islice(filter(str.isalnum, text), MIN_LETTERS))) < MIN_LETTERS:
         raise RejectedError("no text", "no letters or digits were left after extraction")
-    title = clean_text(extracted.title)[0].replace("\n", " ")[:300] or _last_part(name)
+    title = clean_text(extracted.title)[0].replace("\n", " ")[:300]
+    title = title or name.rstrip("/").rpartition("/")[2]  # a page's address may end in a slash
     is_long = len(text) >= IDENTIFIABLE_CHARS
-    language = (None if is_long else extracted.language) or identify_language(text)
+    language = (None if is_long else extracted.language) or _identified(text)
     hashes = shingles(text)
+    stated = ("media_type", "encoding", "author", "created", "modified", "licence")
     return Document(
-        media_type=extracted.media_type,
-        encoding=extracted.encoding,
+        **{name: getattr(extracted, name) for name in stated},
         title=title,
         language=language,
-        author=extracted.author,
-        created=extracted.created,
-        modified=extracted.modified,
-        licence=extracted.licence,
         text=text,
         blocks=cleaned.blocks,
         edits=cleaned.edits,
@@ -78,17 +73,13 @@ def read_document(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Doc
 
 def _well_formed(extracted: Extracted) -> Extracted:
     """All that the reader said, offsets not yet counted, in a form that can be stored."""
-    said = {field.name: getattr(extracted, field.name) for field in fields(extracted)}
-    texts = {name: well_formed(text) for name, text in said.items() if isinstance(text, str)}
+    said = ((field.name, getattr(extracted, field.name)) for field in fields(extracted))
+    texts: dict[str, Any] = {n: well_formed(text) for n, text in said if isinstance(text, str)}
     blocks = [replace(block, text=well_formed(block.text)) for block in extracted.blocks]
-    return Extracted(**{**said, **texts, "blocks": blocks})
+    return replace(extracted, blocks=blocks, **texts)
 
 
-def _last_part(name: str) -> str:
-    return name.rstrip("/").rpartition("/")[2]  # a page's address may end in a slash
-
-
-def identify_language(text: str) -> str:
+def _identified(text: str) -> str:
     """ISO 639-1 code of the text's language, by its first 4,000 characters."""
     import py3langid  # loads its model when first asked
 

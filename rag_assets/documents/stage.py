@@ -91,15 +91,7 @@ def read(
     pool: ParsingPool,
     readers: Sequence[Reader] = (),
 ) -> Mapping[str, pa.Table]:
-    """Read files, in workers that a bad one may crash; each ends in exactly one of two tables.
-
-    Args:
-        store: the lake.
-        partition: that the files are in.
-        uris: of the files.
-        pool: of workers.
-        readers: further ones, asked before the package's own.
-    """
+    """Read files, in workers that a bad one may crash; each ends in exactly one of two tables."""
     files = store.rows(
         source_files.TABLE.name,
         partition,
@@ -107,26 +99,23 @@ def read(
         where=f"uri IN ({quoted(uris)})",
     )
     readable = [file for file in files if file["problem"] is None]
-    read = pool.read_all(
-        [
-            (partial(store.get_blob, file["raw_hash"]), file["uri"].partition(":")[2])
-            for file in readable
-        ],
-        readers,
-    )
-    unreadable = [
-        (file, RejectedError("unreadable", file["problem"])) for file in files if file["problem"]
+    waiting = [
+        (partial(store.get_blob, file["raw_hash"]), file["uri"].partition(":")[2])
+        for file in readable
     ]
-    return rows_of([*zip(readable, read, strict=True), *unreadable])
+    read = zip(readable, pool.read_all(waiting, readers), strict=True)
+    rejected = (
+        (file, RejectedError("unreadable", file["problem"])) for file in files if file["problem"]
+    )
+    return rows_of([*read, *rejected])
 
 
 def rows_of(
     results: Iterable[tuple[Mapping[str, Any], Document | RejectedError]],
 ) -> Mapping[str, pa.Table]:
-    """Rows by table name; a document that Arrow does not take is a rejected one.
+    """Rows by table name, of files and what became of them.
 
-    Args:
-        results: each file, with its uri, hashes and size, and what became of it.
+    A document that Arrow does not take is a rejected one.
     """
     read, rejected = [], []
     for file, result in results:
@@ -183,19 +172,16 @@ def _origin(file: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:
     """What the documents are, and which are kept out of the index."""
-    languages: Counter[str] = Counter()
-    media_types: Counter[str] = Counter()
-    flagged: list[tuple[str, str]] = []
     columns = ["uri", "language", "media_type", "flags"]
-    for partition in partitions:
-        for row in store.rows(TABLE.name, partition, columns=columns):
-            languages[row["language"]] += 1
-            media_types[row["media_type"]] += 1
-            if row["flags"]:
-                flagged.append((row["uri"], "; ".join(row["flags"])))
+    rows = [
+        row
+        for partition in partitions
+        for row in store.rows(TABLE.name, partition, columns=columns)
+    ]
+    flagged = [(row["uri"], "; ".join(row["flags"])) for row in rows if row["flags"]]
     return {
-        "languages": counted(languages),
-        "media_types": counted(media_types),
+        "languages": counted(Counter(row["language"] for row in rows)),
+        "media_types": counted(Counter(row["media_type"] for row in rows)),
         "n_flagged": len(flagged),
         "kept_out_of_the_index": Table(("uri", "flags"), sorted(flagged)),
     }

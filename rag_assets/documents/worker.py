@@ -18,15 +18,15 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Self
+
+import psutil
 
 from rag_assets.documents.readers import ocr
 from rag_assets.documents.readers.blocks import RejectedError
@@ -71,27 +71,17 @@ class ParsingWorker:
         self._limits = limits or Limits()
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
-        self._n_read = 0  # by the process that runs now
+        self._is_used = False  # whether the process that runs now has read anything
         self._is_stopped = False
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def read(self, data: bytes, name: str, readers: bytes = NO_READERS) -> Document:
-        """Like ``read_document``, and as bad as the bytes may be, this process lives on.
-
-        Args:
-            data: the file's bytes.
-            name: its path.
-            readers: further ones, pickled.
+        """Like ``read_document``, but the readers are pickled, and whatever happens is survived.
 
         Raises:
             RejectedError: also ``timeout``, ``memory``, ``too large`` and ``crash`` for what
@@ -100,7 +90,7 @@ class ParsingWorker:
         """
         if self._is_stopped:
             raise RejectedError("crash", "the reader was stopped")
-        used_before = self._n_read > 0
+        used_before = self._is_used
         try:
             return self._read_once(data, name, readers)
         except RejectedError as error:
@@ -111,7 +101,7 @@ class ParsingWorker:
 
     def _read_once(self, data: bytes, name: str, readers: bytes) -> Document:
         pipe = self._started()
-        self._n_read += 1
+        self._is_used = True
         try:
             pipe.send((data, name, readers))
             if not pipe.poll(self._limits.timeout_s):
@@ -139,19 +129,6 @@ class ParsingWorker:
             raise RejectedError(*answer)
         return answer
 
-    def reset_peak(self) -> None:
-        """Start again to measure the highest memory of the process that runs now."""
-        self._started()
-        if self._process is not None:
-            Path(f"/proc/{self._process.pid}/clear_refs").write_text("5", encoding="ascii")
-
-    def peak_bytes(self) -> int:
-        """Highest resident size since ``reset_peak``; 0 if the process is gone."""
-        if self._process is None:
-            return 0
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
     def stop(self) -> None:
         """Give up what is being read, asked by another thread; then ``read`` is of no use."""
         self._is_stopped = True
@@ -161,7 +138,7 @@ class ParsingWorker:
 
     def close(self) -> int | None:
         """Stop the worker; returns its exit code if it ran."""
-        self._n_read = 0
+        self._is_used = False
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
@@ -185,11 +162,11 @@ class ParsingWorker:
 
     def _wait_until_ready(self, pipe: Connection, n_answers: int) -> None:
         try:
-            while n_answers and pipe.poll(START_S):
+            while pipe.poll(START_S):
                 pipe.recv()
                 n_answers -= 1
-            if not n_answers:
-                return
+                if not n_answers:
+                    return
             why = f"did not start in {START_S:.0f} s"
         except (EOFError, OSError):
             why = f"ended before it began ({_death(self.close())})"
@@ -211,13 +188,8 @@ class ParsingPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:  # an interrupt does not wait for what is being read
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # an interrupt does not wait for what is being read
             for worker in self._workers:
                 worker.stop()
         self._threads.shutdown(cancel_futures=True)
@@ -229,9 +201,7 @@ class ParsingPool:
     ) -> Iterator[Document | RejectedError]:
         """Read files at the same time; what became of each, in their order.
 
-        Args:
-            files: what gives a file's bytes, asked when its turn has come, and its name.
-            readers: further ones, asked before the package's own.
+        A file is what gives its bytes, asked when its turn has come, and its name.
         """
         try:
             pickled = pickle.dumps(tuple(readers))
@@ -282,14 +252,12 @@ def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
 def _taken(limits: Limits) -> tuple[BaseProcess, Connection] | None:
     """A worker that was started ahead and lives; None if there is none (any more)."""
     waiting = _ahead.get(limits, deque())
-    while waiting:
-        try:
+    with suppress(IndexError):  # it is empty, or another thread took the last one
+        while True:
             process, pipe = waiting.popleft()
-        except IndexError:  # another thread took the last one
-            break
-        if process.is_alive():
-            return process, pipe
-        pipe.close()
+            if process.is_alive():
+                return process, pipe
+            pipe.close()
     return None
 
 
@@ -374,5 +342,4 @@ def _memory(limits: Limits) -> tuple[str, str]:
 
 
 def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize()
+    return psutil.Process().memory_info().rss

@@ -1,9 +1,9 @@
 """Which type a document is of: the nearest label, and what the small model says of close ones.
 
-A label has one sentence or more that describe such a document. Title, headings and beginning of a
-document are compared with all of them: by the embedder, and by words that they share. Where the two
-nearest labels are close, the small model says which of the two it is, once in either order, as it
-leans towards what it reads first.
+A label has one sentence or more that describe such a document. Of a document its place (folder and
+file name), title, headings and beginning are compared with all of them: by the embedder, and by
+words that they share. Where the two nearest labels are close, the small model says which of the two
+it is, once in either order, as it leans towards what it reads first.
 """
 
 import json
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -26,17 +27,21 @@ Types = Mapping[str, Sequence[str]]  # label -> sentences, each describes such a
 EXCERPT_CHARS: Final = 1000  # of a document, for the words that it shares with a label
 READ_CHARS: Final = 400  # of those, for the models: with more they see its subject, not its type
 PART_CHARS: Final = 200  # of these at most for the title, and as many for the headings
-WORDS_WEIGHT: Final = 0.3  # of shared words beside a similarity of vectors
+WORDS_WEIGHT: Final = 0.2  # of shared words beside a similarity of vectors
+NAME_WEIGHT: Final = 0.6  # of those in title and place: they name the type more often than a text
 MARGIN: Final = 0.025  # two labels are close that are less than this apart
 SHARPNESS: Final = 15.0  # of scores as chances: with it certainty is as high as types are right
 N_PARALLEL: Final = 8  # requests in flight: batching triples a small model's tokens per second
 MAX_ANSWER_TOKENS: Final = 24
 SYSTEM: Final = "You say of what type a document is."
 QUESTION: Final = "Which type is it?"
-SETTINGS: Final = (EXCERPT_CHARS, READ_CHARS, PART_CHARS, WORDS_WEIGHT, MARGIN, SYSTEM, QUESTION)
+SETTINGS: Final = (
+    EXCERPT_CHARS, READ_CHARS, PART_CHARS, WORDS_WEIGHT, NAME_WEIGHT, MARGIN, SYSTEM, QUESTION,
+)  # fmt: skip
 
 EMBEDDER, SLM = "embedder", "slm"
 _WORD = re.compile(r"[^\W\d_]{2,}|\?")  # a question mark tells much
+_PLACE_WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,32 @@ class DocumentType:
     outcome: str = "ok"
 
 
-def excerpt_of(title: str, headings: Sequence[str], text: str) -> str:
-    """Title, headings and beginning of a document, at most ``EXCERPT_CHARS`` characters."""
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What is read of a document.
+
+    Attributes:
+        place: words of its folder and of its file's name.
+        title: at most ``PART_CHARS`` characters of it.
+        text: title, headings and beginning, at most ``EXCERPT_CHARS`` characters.
+    """
+
+    place: str
+    title: str
+    text: str
+
+
+def excerpt_of(uri: str, title: str, headings: Sequence[str], text: str) -> Excerpt:
+    """The excerpt of the document at ``uri``."""
+    title = title[:PART_CHARS]
     outline = "; ".join(one for one in dict.fromkeys(headings) if one != title)
-    front = [part for part in (title[:PART_CHARS], outline[:PART_CHARS]) if part]
-    return "\n".join([*front, text])[:EXCERPT_CHARS]
+    front = [part for part in (title, outline[:PART_CHARS]) if part]
+    return Excerpt(_place_of(uri), title, "\n".join([*front, text])[:EXCERPT_CHARS])
+
+
+def _place_of(uri: str) -> str:
+    path = PurePosixPath(uri.replace(":", "/"))
+    return " ".join(_PLACE_WORD.findall(f"{path.parent.name} {path.stem}"))[:PART_CHARS]
 
 
 @dataclass(frozen=True)
@@ -71,7 +97,7 @@ class Classifier:
     embedder: Embedder
     slm: ChatModel
 
-    def classify(self, excerpts: Sequence[str]) -> list[DocumentType]:
+    def classify(self, excerpts: Sequence[Excerpt]) -> list[DocumentType]:
         """The type of each excerpt, in order.
 
         Raises:
@@ -82,29 +108,39 @@ class Classifier:
         with ThreadPoolExecutor(N_PARALLEL) as pool:
             return list(pool.map(self._decide, excerpts, self.scores(excerpts)))
 
-    def scores(self, excerpts: Sequence[str]) -> NDArray[np.float32]:
+    def scores(self, excerpts: Sequence[Excerpt]) -> NDArray[np.float32]:
         """How near each excerpt is to each label, (n excerpts, n labels)."""
+        near_texts = self._nearest([one.text[:READ_CHARS] for one in excerpts])
+        near_places = self._nearest([one.place or one.text[:READ_CHARS] for one in excerpts])
+        said = self._shared([f"{one.place}\n{one.text}" for one in excerpts])
+        named = self._shared([f"{one.place}\n{one.title}" for one in excerpts])
+        near = (near_texts + near_places) / 2 + WORDS_WEIGHT * said + NAME_WEIGHT * named
+        # Rounded: what a vector's last digits are, which hang on its batch, must decide nothing.
+        found: NDArray[np.float32] = np.round(near, decimals=4)
+        return found
+
+    def _nearest(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """By vectors, how near each text is to the nearest sentence of each label."""
         sentences = self._sentences
-        vectors = self.embedder.embed([self._fitting(text[:READ_CHARS]) for text in excerpts])
+        vectors = self.embedder.embed([self._fitting(text) for text in texts])
         # A sentence that is near to all other sentences is near to every document, too.
         near = vectors @ sentences.T - (sentences @ sentences.T).mean(axis=0)
         ends = np.cumsum([len(sentences) for sentences in self.types.values()])[:-1]
-        nearest = [part.max(axis=1) for part in np.split(near, ends, axis=1)]
-        shared = np.array([self._shared(text) for text in excerpts], dtype=np.float32)
-        # Rounded: what a vector's last digits are, which hang on its batch, must decide nothing.
-        found: NDArray[np.float32] = np.round(
-            np.stack(nearest, axis=1) + WORDS_WEIGHT * shared, decimals=4
-        )
-        return found
+        return np.stack([part.max(axis=1) for part in np.split(near, ends, axis=1)], axis=1)
 
-    def _shared(self, excerpt: str) -> list[float]:
-        """For each label: the words that it shares, each by how few labels have it."""
-        said = _words(excerpt)
-        return [
-            sum(self._rarity[word] for word in words & said)
-            / math.sqrt(sum(self._rarity[word] for word in words) or 1)  # of signs alone: none
-            for words in self._words
-        ]
+    def _shared(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The words that each text shares with each label, each by how few labels have it."""
+        owed = [math.sqrt(sum(self._rarity[word] for word in words) or 1) for words in self._words]
+        return np.array(
+            [
+                [
+                    sum(self._rarity[word] for word in words & said) / all_of
+                    for words, all_of in zip(self._words, owed, strict=True)
+                ]
+                for said in map(_words, texts)
+            ],
+            dtype=np.float32,
+        )
 
     @cached_property
     def _words(self) -> list[frozenset[str]]:
@@ -127,14 +163,14 @@ class Classifier:
             text = text[: max(len(text) * self.embedder.max_tokens // n_tokens - 1, 1)]
         return text
 
-    def _decide(self, excerpt: str, near: NDArray[np.float32]) -> DocumentType:
+    def _decide(self, excerpt: Excerpt, near: NDArray[np.float32]) -> DocumentType:
         labels = list(self.types)
         first, second = (int(at) for at in np.argsort(-near, kind="stable")[:2])
         chances = np.exp(SHARPNESS * (near - near[first]))
         by_embedder = DocumentType(labels[first], _certain(1 / chances.sum()), EMBEDDER)
         if near[first] - near[second] >= MARGIN:
             return by_embedder
-        return self._ask(excerpt, labels[first], labels[second], by_embedder)
+        return self._ask(excerpt.text, labels[first], labels[second], by_embedder)
 
     def _ask(self, excerpt: str, one: str, other: str, otherwise: DocumentType) -> DocumentType:
         """The small model's choice of two, over both orders in which they can be named."""

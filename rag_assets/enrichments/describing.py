@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from rag_assets.models.protocols import ChatModel
 
+VERSION: Final = "2"  # of this code; what is in the cache under another is described again
 MAX_ANSWER_TOKENS: Final = 110
 SYSTEM: Final = (
     "You describe documents for a search index. Reply with one JSON object. "

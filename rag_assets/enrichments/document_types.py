@@ -2,7 +2,8 @@
 
 A sentence counts twice: by what it means, to the embedder, and by the words that no other label
 has. So it names what such documents have in common with one another (headings, set phrases), not
-what they are about. Each was written or dropped by what it did on the half of the labelled
+what they are about. The last two of each label are its other names and its usual parts, from
+general knowledge. The rest were written or dropped by what they did on the half of the labelled
 documents that is there for choosing (``rag_assets_tests/benchmarks/document_types``).
 """
 
@@ -20,6 +21,10 @@ DOCUMENT_TYPES: Final[Types] = {
         "Tips, hints, guidelines and advice on what you should do and avoid.",
         "A handbook or guide for passengers, visitors or new members of staff.",
         "If you want to do this, you need to; let us see what happens then.",
+        "Also called a tutorial, howto, cookbook, primer, walkthrough, lesson, "
+        "introduction or user guide.",
+        "Installing, configuring, building, using, writing, creating and testing it: an "
+        "example, prerequisites, first steps, troubleshooting and tips.",
     ),
     "reference": (
         "Reference documentation that describes a command, function or object.",
@@ -33,6 +38,10 @@ DOCUMENT_TYPES: Final[Types] = {
         "A module and its directives: description, status, syntax, default and context of each.",
         "A register or list of commands, options, terms or items with their data, to "
         "look things up in.",
+        "Also called a manual page, API or library reference, glossary, catalogue, "
+        "register or list of commands.",
+        "For each entry its name, syntax, parameters, arguments, default, return value, "
+        "type and errors.",
     ),
     "specification": (
         "A specification that defines technical properties and data.",
@@ -42,11 +51,16 @@ DOCUMENT_TYPES: Final[Types] = {
         "A standard that establishes a machine-readable format; the keywords it defines "
         "and their values.",
         "Technical data of a vessel or machine: built, length, draught, capacity, engines, speed.",
+        "Also called a standard, grammar, syntax, file format, protocol, data sheet or RFC.",
+        "Scope, normative requirements, conformance, definitions, fields, values, "
+        "encoding and limits.",
     ),
     "timetable or price list": (
         "A timetable or a list of fares and prices.",
         "Timetable: departures and arrivals, Monday to Friday, Saturdays, Sundays.",
         "Fares: adult, child, car, single, return, monthly pass.",
+        "Also called a schedule, tariff, fares table or rate card.",
+        "Departures, arrivals, days, prices per adult and child, valid from.",
     ),
     "policy or procedure": (
         "A policy or procedure that states rules, duties and rights.",
@@ -57,28 +71,43 @@ DOCUMENT_TYPES: Final[Types] = {
         "Procedures for crew and staff: who decides, approved by, must be reported.",
         "The process by which changes are proposed, decided and accepted.",
         "Duties and responsibilities of members and maintainers; quality management plan.",
+        "Also called rules, regulations, code of conduct, charter, constitution, terms "
+        "and conditions or licence.",
+        "Purpose, scope, responsibilities, requirements, exceptions: what must, should or"
+        " may not be done.",
     ),
     "report": (
         "A report on what happened in a year or an incident, with findings.",
         "Annual report: results, revenue, passengers carried, outlook.",
         "Incident report: summary, sequence of events, cause, injuries, findings, recommendations.",
+        "Also called a review, audit, investigation, results or annual report.",
+        "Summary, findings, causes, figures, conclusions and recommendations of a year, "
+        "project or incident.",
     ),
     "minutes": (
         "Minutes of a meeting with attendees, items discussed and decisions.",
         "Present, apologies, chair, agenda, matters arising, next meeting.",
+        "Also called a meeting record or notes of a meeting.",
+        "Present, apologies, agenda, decisions, action items, next meeting.",
     ),
     "log": (
         "A log with dated entries of work done.",
         "Maintenance log: entries by date, work carried out, hours, by whom.",
+        "Also called a journal, logbook or diary.",
+        "Each entry has a date, what was done, and by whom.",
     ),
     "notice": (
         "A notice that announces a temporary change or disruption.",
         "Notice to customers: closed, cancelled or out of service from until; replacement.",
+        "Also called an announcement, alert, advisory, bulletin or circular.",
+        "What is closed, cancelled or changed, from when until when, and whom to contact.",
     ),
     "press release": (
         "A press release that announces news to the public.",
         "Press release for immediate publication: the company announces, said the "
         "director, press contact.",
+        "Also called a media release, news release or statement to the press.",
+        "For immediate release: a company announces, a quotation, press contact.",
     ),
     "release notes": (
         "Release notes that list what changed in a new version.",
@@ -86,12 +115,17 @@ DOCUMENT_TYPES: Final[Types] = {
         "What's New: new features in this release; deprecated, removed, improved.",
         "Fix a bug that; add support for; enhancements; bug fixes in version 3.5.4.",
         "Changelog: urgency, upload, unstable, closes.",
+        "Also called a changelog, what's new, news, changes or upgrade notes.",
+        "New features, improvements, bug fixes, deprecated and removed in each version, "
+        "how to migrate.",
     ),
     "questions and answers": (
         "Frequently asked questions with their answers.",
         "FAQ: What is it? Why is it? Can I? How do I? Is there? Does it? Where?",
         "Answers to general questions about a project: which one is right for me, where "
         "can I get help?",
+        "Also called an FAQ, frequently asked questions, Q&A or help page.",
+        "What is it? Why does it? How do I? Can I? Where can I get help?",
     ),
     "article": (
         "An article that tells a story or explains the background of a subject.",
@@ -102,6 +136,10 @@ DOCUMENT_TYPES: Final[Types] = {
         "A distribution, product or company described in a few paragraphs: "
         "derived from, aimed at, popular.",
         "A programme or project of the future: plans, promises, money, emissions.",
+        "Also called an essay, background, overview, story, blog post, preface, foreword "
+        "or white paper.",
+        "Introduction, background, history, motivation, reasons, comparison, design, "
+        "conclusion: why it is as it is and how it works inside.",
     ),
     "table of contents": (
         "A table of contents or an index that links to other pages.",
@@ -109,5 +147,7 @@ DOCUMENT_TYPES: Final[Types] = {
         "Table of Contents: Chapter 1, 1.1, 1.2, Chapter 2, Chapter 3; prev, up, next, home.",
         "Navigation: previous topic, next topic, show source, search page.",
         "Contents of this manual: list of its documents, parts and chapters.",
+        "Also called an index, contents, list of pages, start page, home page or site map.",
+        "Chapters, sections and pages in order or by letter, with links: next, previous, up, home.",
     ),
 }

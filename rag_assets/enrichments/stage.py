@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,13 @@ import pyarrow as pa
 
 from rag_assets.documents.stage import TABLE as DOCUMENTS
 from rag_assets.enrichments import classification, describing
-from rag_assets.enrichments.classification import Classifier, DocumentType, Types, excerpt_of
+from rag_assets.enrichments.classification import (
+    Classifier,
+    DocumentType,
+    Excerpt,
+    Types,
+    excerpt_of,
+)
 from rag_assets.enrichments.describing import NOTHING, Description, describe
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.lake import cache
@@ -27,7 +33,7 @@ from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.sources.declaration import Source
 
-VERSION = "2"
+VERSION = "3"
 CACHE = Cache("enrichment_cache")
 BATCH = 64
 ENRICHMENTS: Final = stage_schema(
@@ -107,7 +113,7 @@ def enrich(
         source: that they are of.
         embedder: finds the nearest labels.
         slm: the small model; decides between close ones and writes descriptions.
-        version: of the stage's code, part of the cache's keys.
+        version: of the stage's code, part of the cache's keys of types.
 
     Raises:
         EngineUnavailableError: documents are new and a model does not answer.
@@ -117,15 +123,20 @@ def enrich(
     models = embedder.model_id, embedder.revision, *small
     # the fingerprints of what is kept in the cache
     of_type = value_hash(["type", version, configuration(Wanted(wanted.types)), *models])
-    of_description = value_hash(["description", version, _of_description(), *small])
+    of_description = value_hash(["description", describing.VERSION, _of_description(), *small])
     documents = _read(store, partition, ids)
-    excerpts = list(dict.fromkeys(document.excerpt for document in documents))
+    excerpts = {document.key: document.excerpt for document in documents}
     classifier = Classifier(wanted.types, embedder, slm)
-    types = _cached(store, excerpts, of_type, DocumentType, classifier.classify)
+
+    def classify(keys: Sequence[str]) -> list[DocumentType]:
+        return classifier.classify([excerpts[key] for key in keys])
+
+    types = _cached(store, list(excerpts), of_type, DocumentType, classify)
     words: Mapping[str, Description] = {}
     if wanted.is_described:
-        words = _cached(store, excerpts, of_description, Description, partial(_described, slm))
-    rows = [_row(d, types[d.excerpt], words.get(d.excerpt, NOTHING)) for d in documents]
+        texts = list(dict.fromkeys(document.excerpt.text for document in documents))
+        words = _cached(store, texts, of_description, Description, partial(_described, slm))
+    rows = [_row(d, types[d.key], words.get(d.excerpt.text, NOTHING)) for d in documents]
     return {TABLE.name: stage_rows(ENRICHMENTS, rows)}
 
 
@@ -162,21 +173,26 @@ class _Document:
 
     document_id: str
     digest: str
-    excerpt: str
+    excerpt: Excerpt
+
+    @property
+    def key(self) -> str:
+        """What its type hangs on."""
+        return "\n".join(astuple(self.excerpt))
 
 
 def _read(store: LakeStore, partition: str, ids: Sequence[str]) -> list[_Document]:
     documents = store.rows(
         DOCUMENTS.name,
         partition,
-        columns=["document_id", "title", "text", "blocks", DOCUMENTS.passes],
+        columns=["document_id", "uri", "title", "text", "blocks", DOCUMENTS.passes],
         where=f"document_id IN ({quoted(ids)})",
     )
     return [
         _Document(
             d["document_id"],
             d[DOCUMENTS.passes],
-            excerpt_of(d["title"], _headings(d["text"], d["blocks"]), d["text"]),
+            excerpt_of(d["uri"], d["title"], _headings(d["text"], d["blocks"]), d["text"]),
         )
         for d in documents
     ]

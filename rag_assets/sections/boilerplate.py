@@ -79,9 +79,8 @@ def find_boilerplate(pages: Iterable[Page]) -> list[Boilerplate]:
     for page in pages:
         for digest, position in {d: n for n, d in block_hashes(page.text, page.blocks)}.items():
             holders[digest].append(len(bands))
-            if digest not in shown:
-                block = page.blocks[position]
-                shown[digest] = page.text[block["start"] : block["end"]][:SHOWN]
+            block = page.blocks[position]
+            shown.setdefault(digest, page.text[block["start"] : block["end"]][:SHOWN])
         bands.append(page.bands)
     n_sampled = len(bands)
     frequent = {d: on for d, on in holders.items() if _is_frequent(len(on), n_sampled)}
@@ -122,19 +121,8 @@ def _originals(bands: np.ndarray) -> list[int]:
     return originals
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """What is needed of a document to tell which of its blocks to leave out."""
-
-    document_id: str
-    uri: str
-    flags: Sequence[str]
-    text: str
-    blocks: Sequence[Mapping[str, Any]]
-
-
 def repeated_blocks(
-    documents: Iterable[Holder], boilerplate: Collection[str]
+    documents: Iterable[Mapping[str, Any]], boilerplate: Collection[str]
 ) -> dict[str, frozenset[str]]:
     """Document id -> hashes of the blocks to leave out of it; documents without any are absent.
 
@@ -142,28 +130,22 @@ def repeated_blocks(
     the one that duplicates prefer, so that it is no alias that the index leaves out. A document
     that would be left without a text block keeps all.
 
-    Args:
-        documents: all of a partition.
-        boilerplate: block hashes.
+    Documents are rows of all of a partition, boilerplate is hashes of blocks.
     """
     holders: list[tuple[str, frozenset[str]]] = []
-    uris: list[str] = []
-    flags: list[Sequence[str]] = []
+    ranked_by: list[dict[str, Any]] = []
     for document in documents:
-        held = dict(block_hashes(document.text, document.blocks))
+        held = dict(block_hashes(document["text"], document["blocks"]))
         found = frozenset(held.values()) & frozenset(boilerplate)
-        n_texts = sum(block["kind"] != "heading" for block in document.blocks)
-        if not found or n_texts == sum(digest in found for digest in held.values()):
-            continue
-        holders.append((document.document_id, found))
-        uris.append(document.uri)
-        flags.append(document.flags)
-    ranked = preference(
-        pa.table({"uri": pa.array(uris, pa.string()), "flags": pa.array(flags, TEXTS)})
-    )
+        n_texts = sum(block["kind"] != "heading" for block in document["blocks"])
+        if found and n_texts > sum(digest in found for digest in held.values()):
+            holders.append((document["document_id"], found))
+            ranked_by.append({"uri": document["uri"], "flags": document["flags"]})
+    schema = pa.schema([("uri", pa.string()), ("flags", TEXTS)])
     kept: frozenset[str] = frozenset()
     repeated: dict[str, frozenset[str]] = {}
-    for document_id, found in (holders[at] for at in ranked.to_pylist()):
+    for at in preference(pa.Table.from_pylist(ranked_by, schema)).to_pylist():
+        document_id, found = holders[at]
         if found & kept:
             repeated[document_id] = found & kept
         kept |= found

@@ -17,7 +17,6 @@ from rag_assets.sections.boilerplate import (
     MIN_PAGES,
     SAMPLE,
     Boilerplate,
-    Holder,
     Page,
     block_hashes,
     find_boilerplate,
@@ -80,7 +79,11 @@ def _find_boilerplate(
         return
     found = find_boilerplate(_sample(store, partition, sorted(hashes)[:SAMPLE]))
     digests = [b.block_hash for b in found]
-    repeated = repeated_blocks(_holders(store, partition), digests) if found else {}
+    repeated: Mapping[str, Set[str]] = {}
+    if found and table is not None:
+        columns = ["document_id", "uri", "flags", "text", "blocks"]
+        read = batches(table, columns=columns, batch_size=256)
+        repeated = repeated_blocks((row for b in read for row in b.to_pylist()), digests)
     kept = {
         "made_from": made_from,
         "found": [asdict(b) for b in found],
@@ -111,16 +114,6 @@ def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Pa
         rows = store.rows(documents.TABLE.name, partition, columns=columns, where=where)
         for row in sorted(rows, key=lambda row: row["document_id"]):
             yield Page(row["text"], row["blocks"], np.array(row["bands"], dtype=np.uint32))
-
-
-def _holders(store: LakeStore, partition: str) -> Iterator[Holder]:
-    table = store.table(documents.TABLE.name, partition)
-    if table is None:
-        return
-    columns = ["document_id", "uri", "flags", "text", "blocks"]
-    for batch in batches(table, columns=columns, batch_size=256):
-        for row in batch.to_pylist():
-            yield Holder(**row)
 
 
 def cut(store: LakeStore, partition: str, ids: Sequence[str]) -> Mapping[str, pa.Table]:

@@ -33,15 +33,10 @@ def cut_sections(
     before the next one opens no section of its own: it begins the section that follows, so that
     no section is a bare title.
 
-    A skipped block is in no section: if it is in the middle of one, the section ends and
-    what follows it is another under the same headings. A heading that has only skipped blocks under
-    it goes with them; it is still in the heading path of what is below it.
-
-    Args:
-        document_id: enters the ids.
-        text: the document's text.
-        blocks: ``documents.blocks``, in reading order.
-        skipped: positions in ``blocks`` of those to leave out; none of them a heading.
+    A block whose position is ``skipped``, never a heading, is in no section: if it is in the middle
+    of one, the section ends and what follows it is another under the same headings. A heading that
+    has only skipped blocks under it goes with them; it is still in the heading path of what is
+    below it.
     """
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
@@ -76,15 +71,13 @@ def _groups(
     """Runs of blocks, each with whether it is a section or only headings that lost their text."""
     group: list[dict[str, Any]] = []
     for position, block in enumerate(blocks):
-        if position in skipped:
-            if group:
-                yield group, not _is_bare(group)
+        is_skipped = position in skipped
+        has_text = not _is_bare(group)
+        if group and (is_skipped or (has_text and block["kind"] == "heading")):
+            yield group, has_text
             group = []
-            continue
-        if block["kind"] == "heading" and group and not _is_bare(group):
-            yield group, True
-            group = []
-        group.append(block)
+        if not is_skipped:
+            group.append(block)
     if group:
         yield group, True
 

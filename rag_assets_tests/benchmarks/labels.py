@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from rag_assets.documents.reading import Document, read_document
-from rag_assets.enrichments.classification import SLM, Classifier, DocumentType, excerpt_of
+from rag_assets.enrichments.classification import SLM, Classifier, DocumentType, Excerpt, excerpt_of
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.errors import CommandError
 from rag_assets.evaluations.statistics import mean_interval
@@ -36,6 +36,7 @@ Say = Callable[[str], None]
 
 DEBIAN = Path(__file__).parent / "document_types" / "debian.jsonl"
 SAMPLE = CHECKOUT / "data" / "sample"
+UNREAD = Excerpt("", "", "")
 BATCH = 64  # documents, as the stage commits them
 
 
@@ -45,7 +46,7 @@ class Labelled:
 
     name: str
     types: tuple[str, ...]
-    excerpt: str = ""
+    excerpt: Excerpt = UNREAD
 
     @property
     def half(self) -> Half:
@@ -98,7 +99,7 @@ def documents(cache: Path, half: Half, say: Say) -> list[Labelled]:
     return [replace(one, excerpt=_excerpt(one.name, folders)) for one in [*ours, *theirs]]
 
 
-def _excerpt(name: str, folders: dict[str, Path]) -> str:
+def _excerpt(name: str, folders: dict[str, Path]) -> Excerpt:
     package, _, path = name.partition("/")
     file = folders[package] / path
     if not file.is_file():
@@ -110,7 +111,7 @@ def _excerpt(name: str, folders: dict[str, Path]) -> str:
     if file.suffix == ".gz":
         data, called = gzip.decompress(data), file.stem
     document = read_document(data, called if Path(called).suffix else f"{called}.txt")
-    return excerpt_of(document.title, list(_headings(document)), document.text)
+    return excerpt_of(name, document.title, list(_headings(document)), document.text)
 
 
 def _headings(document: Document) -> Iterator[str]:

@@ -69,7 +69,7 @@ def measure(data: Path, say: Say) -> Part:
 
 def read(worker: ParsingWorker, name: str, content: bytes) -> Outcome:
     """Read one file in the worker and take its time and memory."""
-    worker.reset_peak()
+    _proc_of(worker, "clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
     began = time.perf_counter()
     media_type = reason = detail = ""
     try:
@@ -77,7 +77,18 @@ def read(worker: ParsingWorker, name: str, content: bytes) -> Outcome:
     except RejectedError as error:
         reason, detail = error.reason, error.detail
     seconds = time.perf_counter() - began
-    return Outcome(name, len(content), media_type, reason, detail, seconds, worker.peak_bytes())
+    peak = 0
+    if worker._process is not None:  # it has not been ended with the file
+        status = _proc_of(worker, "status").read_text(encoding="ascii")
+        peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return Outcome(name, len(content), media_type, reason, detail, seconds, peak)
+
+
+def _proc_of(worker: ParsingWorker, name: str) -> Path:
+    """What the kernel tells of the process that runs now."""
+    worker._started()
+    assert worker._process is not None
+    return Path(f"/proc/{worker._process.pid}/{name}")
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:

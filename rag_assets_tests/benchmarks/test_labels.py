@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_assets.enrichments.classification import Classifier
+from rag_assets.enrichments.classification import Classifier, Excerpt
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
 from rag_assets.errors import CommandError
 from rag_assets_tests.benchmarks.labels import DEBIAN, SAMPLE, Labelled, labelled, measure, unpacked
@@ -21,8 +21,8 @@ def test_labels_are_of_the_default_set_and_fall_into_two_halves() -> None:
 def test_a_figure() -> None:
     types = {"log": ("engine oil changed",), "minutes": ("the board met and agreed",)}
     found = [
-        Labelled("a", ("log",), "engine oil was changed"),
-        Labelled("b", ("log",), "the board agreed"),
+        Labelled("a", ("log",), Excerpt("", "", "engine oil was changed")),
+        Labelled("b", ("log",), Excerpt("", "", "the board agreed")),
     ]
     chat = FakeChat([AssertionError("clear cases are not the small model's")])
     figure = measure(found, Classifier(types, FakeEmbedder(), chat))

@@ -46,7 +46,7 @@ def test_header_takes_a_quarter_of_the_window(paths: list[tuple[str, list[str]]]
 )  # fmt: skip
 def test_rows_that_name_columns(names: str, limit: int, repeated: str | None) -> None:
     table = f"{names}\nMay | 1 | 2 | 3 | 4\nJune | 5 | 6 | 7 | 8"
-    (sizes,) = measure([table], [0], WordCounter(), 0)
+    (sizes,) = measure([table], WordCounter())
     names_end = column_names(table, 0, len(table), sizes, limit)
     assert table[:names_end].endswith(repeated or names)
     assert table[table_body(table, names_end, len(table)) :].startswith("May")

@@ -23,12 +23,11 @@ def test_sizes_of_slices_are_those_of_the_whole(given_texts: list[str], a: int, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sizes, "CALL_CHARS", 30)
         patch.setattr(sizes, "SEGMENT_CHARS", 7)
-        found = measure(given_texts, [3] * len(given_texts), WordCounter(), 10**6)
+        found = measure(given_texts, WordCounter())
     for text, of in zip(given_texts, found, strict=True):
         assert of.n_tokens == WordCounter().count(text)
-        if of.n_tokens > 3:
-            starts = [start for start, _ in WordCounter().encode([text])[0]]
-            assert list(of.starts) == starts
-            assert of.between(min(a, b), max(a, b)) == sum(
-                min(a, b) <= start < max(a, b) for start in starts
-            )
+        starts = [start for start, _ in WordCounter().encode([text])[0]]
+        assert [of.start_of(n) for n in range(of.n_tokens)] == starts
+        assert of.between(min(a, b), max(a, b)) == sum(
+            min(a, b) <= start < max(a, b) for start in starts
+        )

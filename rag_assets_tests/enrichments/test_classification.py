@@ -13,6 +13,7 @@ from rag_assets.enrichments.classification import (
     SLM,
     Classifier,
     DocumentType,
+    Excerpt,
     excerpt_of,
 )
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
@@ -24,6 +25,10 @@ APART = {"log": ("engine oil changed",), "minutes": ("the board met and agreed",
 ALIKE = {"log": ("any text",), "minutes": ("any text",), "report": ("any text",)}
 
 
+def read(text: str, place: str = "", title: str = "") -> Excerpt:
+    return Excerpt(place, title, text)
+
+
 def said(label: str, chance: float) -> Completion:
     return Completion(json.dumps(label), "stop", 10, 0, 2, 0.01, math.log(chance) / 2)
 
@@ -32,7 +37,7 @@ def decided(
     types: Mapping[str, Sequence[str]], excerpt: str, *answers: Answer
 ) -> tuple[DocumentType, FakeChat]:
     chat = FakeChat(answers or [AssertionError("the small model is not to be asked")])
-    (found,) = Classifier(types, FakeEmbedder(), chat).classify([excerpt])
+    (found,) = Classifier(types, FakeEmbedder(), chat).classify([read(excerpt)])
     return found, chat
 
 
@@ -85,7 +90,7 @@ def test_model_that_does_not_answer() -> None:
 def test_order_is_kept_and_nothing_is_asked_for_nothing() -> None:
     chat = FakeChat([AssertionError("not to be asked")])
     classifier = Classifier(APART, FakeEmbedder(), chat)
-    found = classifier.classify(["board agreed", "engine oil", "the board met"])
+    found = classifier.classify([read("board agreed"), read("engine oil"), read("the board met")])
     assert [one.document_type for one in found] == ["minutes", "log", "minutes"]
     assert classifier.classify([]) == []
 
@@ -93,7 +98,7 @@ def test_order_is_kept_and_nothing_is_asked_for_nothing() -> None:
 def test_shared_words_count_by_how_few_labels_have_them() -> None:
     types = {"log": ("the oil, the deck",), "minutes": ("the board, the chair",)}
     classifier = Classifier(types, FakeEmbedder(), FakeChat())
-    (with_word,), (common,) = (classifier.scores([text]) for text in ("chair", "the"))
+    (with_word,), (common,) = (classifier.scores([read(text)]) for text in ("chair", "the"))
     assert with_word[1] - with_word[0] > abs(common[1] - common[0])
 
 
@@ -106,15 +111,44 @@ def test_what_does_not_fit_the_embedder_is_cut() -> None:
 def test_excerpt_is_bounded_and_keeps_some_of_each(
     title: str, headings: list[str], text: str
 ) -> None:
-    excerpt = excerpt_of(title, headings, text)
-    assert len(excerpt) <= EXCERPT_CHARS
-    assert excerpt.startswith(title[:200])
-    assert text[:500] in excerpt
+    excerpt = excerpt_of("docs:a.md", title, headings, text)
+    assert len(excerpt.text) <= EXCERPT_CHARS
+    assert excerpt.title == title[:200]
+    assert excerpt.text.startswith(excerpt.title)
+    assert text[:500] in excerpt.text
 
 
 def test_excerpt() -> None:
-    assert excerpt_of("Tern", ["Tern", "Crew", "Tern"], "A ship.") == "Tern\nCrew\nA ship."
-    assert excerpt_of("", [], "A ship.") == "A ship."
+    found = excerpt_of("docs:fleet/tern.html", "Tern", ["Tern", "Crew", "Tern"], "A ship.")
+    assert found == Excerpt("fleet tern", "Tern", "Tern\nCrew\nA ship.")
+    assert excerpt_of("docs:a.md", "", [], "A ship.").text == "A ship."
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("docs:a/b/press/2024-05-new_ferry.html", "press 2024 05 new ferry"),
+        ("policies:leave.md", "policies leave"),
+        ("web:https://example.org/faq/", "example org faq"),
+        ("docs:---", "docs"),
+        ("", ""),
+    ],
+)
+def test_place_is_the_words_of_folder_and_file(uri: str, place: str) -> None:
+    assert excerpt_of(uri, "", [], "").place == place
+
+
+def test_a_document_without_other_signs_is_what_its_place_says() -> None:
+    found = Classifier(APART, FakeEmbedder(), FakeChat([said("minutes", 0.9)])).classify(
+        [read("any words", place="minutes 2024"), read("any words", place="log 2024")]
+    )
+    assert [one.document_type for one in found] == ["minutes", "log"]
+
+
+def test_words_of_a_title_count_more_than_words_of_the_text() -> None:
+    classifier = Classifier(APART, FakeEmbedder(), FakeChat())
+    titled, told = classifier.scores([read("board", title="board"), read("board")])
+    assert titled[1] - titled[0] > told[1] - told[0]
 
 
 def test_every_label_has_sentences() -> None:

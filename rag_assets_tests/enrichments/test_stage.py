@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
-from rag_assets.enrichments.stage import CACHE, Wanted, wanted_of
+from rag_assets.enrichments.stage import CACHE, Wanted, enrich, wanted_of
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets.models.protocols import Completion
 from rag_assets.pipeline.stages import ENRICHMENTS
@@ -45,7 +45,7 @@ def test_only_labels(world: World) -> None:
 def test_same_excerpt_is_read_once(world: World) -> None:
     path = world.write("a.md", "# A\n\nfirst")
     world.write("copy.md", "# A\n\nfirst")
-    assert made(world) == 2
+    assert made(world) == 3, "a type for either name, one description"
     path.unlink()
     assert made(world) == 0
     world.write("a.md", "# A\n\nfirst")
@@ -70,6 +70,20 @@ def test_another_embedder_or_other_labels_make_new_types_and_no_new_descriptions
     world.source = replace(world.source, document_types={"x": ("One.",), "y": ("One.",)})
     assert made(world) == 1
     assert [row["document_type"] for row in rows(world)] == ["x"]
+
+
+def test_another_version_of_the_stage_makes_new_types_and_no_new_descriptions(
+    world: World,
+) -> None:
+    world.write("a.md", "# A\n\nfirst")
+    world.stages()
+    (row,) = rows(world)
+    before = len(world.store.rows(CACHE.name))
+    ids = [str(row["document_id"])]
+    enrich(
+        world.store, world.partition, ids, world.source, world.embedder, world.chat, version="next"
+    )
+    assert len(world.store.rows(CACHE.name)) == before + 1
 
 
 def test_a_source_that_wants_more_keeps_its_types(world: World) -> None:

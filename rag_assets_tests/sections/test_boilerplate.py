@@ -11,7 +11,6 @@ from rag_assets.documents.readers.blocks import Block
 from rag_assets.documents.signatures import bands, shingles
 from rag_assets.sections.boilerplate import (
     MIN_PAGES,
-    Holder,
     Page,
     block_hashes,
     find_boilerplate,
@@ -102,9 +101,10 @@ def test_a_long_footer_does_not_make_copies_of_a_sites_pages() -> None:
     assert found([page(body(100 + n, 30), footer) for n in range(60)]) == [footer.text[:80]]
 
 
-def held(number: int, uri: str, *blocks: Block, flags: Sequence[str] = ()) -> Holder:
+def held(number: int, uri: str, *blocks: Block, flags: Sequence[str] = ()) -> dict[str, Any]:
     text, rows = blocks_of(blocks)
-    return Holder(f"doc_{number}", uri, flags, text, rows)
+    document = {"document_id": f"doc_{number}", "uri": uri, "flags": flags}
+    return {**document, "text": text, "blocks": rows}
 
 
 def digests(*blocks: Block) -> set[str]:

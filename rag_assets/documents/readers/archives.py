@@ -5,16 +5,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lxml import etree
 from lxml.etree import _Element
 
 from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.html.tree import tag_of
+from rag_assets.documents.readers.metadata import facts, or_none
 
 MAX_UNPACKED_BYTES = 500 * 2**20  # of all entries; more is a bomb, or nothing to read in one go
 MAX_RATIO = 200  # unpacked to packed; deflate ends at 1032, where bombs are
 MAX_SMALL_BYTES = 20 * 2**20  # up to here the ratio does not matter
 MAX_ENTRIES = 20_000
+_PROPERTIES = ("docProps/core.xml", "meta.xml")  # of Office, of OpenDocument
 
 
 class Archive:
@@ -56,13 +60,25 @@ class Archive:
         """The root of an entry's XML."""
         return parse_xml(self.read(name))
 
+    def properties(self) -> dict[str, Any]:
+        """Title, author, dates, language of an Office or OpenDocument file; what it states."""
+        path = next((path for path in _PROPERTIES if path in self), None)
+        if path is None:
+            return {}
+        stated = {tag_of(element): or_none(element.text) for element in self.xml(path).iter()}
+        return facts(
+            title=stated.get("title"),
+            author=stated.get("initial-creator") or stated.get("creator"),
+            created=stated.get("created") or stated.get("creation-date"),
+            modified=stated.get("modified") or stated.get("date"),
+            language=stated.get("language"),
+        )
+
 
 def parse_xml(data: bytes, *, recover: bool = False) -> _Element:
     """Root of an XML file; entities are left alone, nothing is fetched.
 
-    Args:
-        data: the file's bytes.
-        recover: whether to repair what is not well-formed; None where nothing can be repaired.
+    With ``recover`` what is not well-formed is repaired; None where nothing can be repaired.
 
     Raises:
         RejectedError: ``corrupt``, also for trees deeper than libxml2's limit of 256.
@@ -76,11 +92,7 @@ def parse_xml(data: bytes, *, recover: bool = False) -> _Element:
 
 @contextmanager
 def parsing(what: str) -> Iterator[None]:
-    """Turn whatever a parser raises inside into ``corrupt``.
-
-    Raises:
-        RejectedError: ``corrupt``, naming ``what`` and the parser's words.
-    """
+    """Turn whatever a parser raises inside into ``corrupt``, naming ``what`` and its words."""
     try:
         yield
     except (RejectedError, MemoryError):

@@ -1,6 +1,7 @@
 """What every reader returns: a title and blocks of text in reading order."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +55,11 @@ class Span:
     start: int
     end: int
     page: int | None
+
+
+def first_heading(blocks: Iterable[Block]) -> str:
+    """The text of the first heading; empty if there is none."""
+    return next((block.text for block in blocks if block.kind == "heading"), "")
 
 
 def well_formed(text: str) -> str:

@@ -44,18 +44,17 @@ def decode(data: bytes) -> tuple[str, str]:
         return data.decode(found), found
     if data.isascii():
         return _ascii(data)
-    try:
-        return data.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        pass
+    whole = _decoded(data, "utf-8")
+    if whole is not None:
+        return whole, "utf-8"
     text = data.decode("utf-8", "replace")
     if _is_damaged_utf8(text):
         return text, "utf-8"
     declared = declared_encoding(data)
     if declared is not None and not _is_another_script(data, declared):
-        decoded = _decoded(data, declared)
-        if decoded is not None:
-            return decoded, declared
+        whole = _decoded(data, declared)
+        if whole is not None:
+            return whole, declared
     return _by_statistics(data, declared)
 
 

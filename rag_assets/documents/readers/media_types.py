@@ -76,6 +76,10 @@ _BOM = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _CONTROL = bytes({*range(0x08), *range(0x10, 0x1B), *range(0x1C, 0x20), 0x7F})
 _HTML_TAG = re.compile(r"<!doctype\s+html|<(?:html|body|head)[\s>]", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<[a-z!/][^<>]{0,500}>", re.IGNORECASE)
+_PROLOG = re.compile(  # comments, instructions, declarations; the last may be open
+    r"(?:\s++|<!(?=--).*?(?:-->|\Z)|<(?=\?).*?(?:\?>|\Z)|<![^\[>]*+(?:>|\[.*?(?:\]>|\Z)|\Z))*+",
+    re.DOTALL,
+)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^<>]{0,5000})")
 _HEADERS = re.compile(r"(?:[A-Za-z][\w-]*:[^\n]*\n(?:[ \t][^\n]*\n)*+)++(?=\r?\n)")
 _HEADER = re.compile(r"^([\w-]+):", re.MULTILINE)
@@ -95,12 +99,7 @@ _TEXT_NAMES = (".rst", ".tex", ".adoc", ".org", ".srt", ".vtt", ".log")
 
 
 def media_type(data: bytes, name: str) -> str:
-    """The media type of a file; of every file, also of one that no reader reads.
-
-    Args:
-        data: the file's bytes.
-        name: its path; only the ending matters.
-    """
+    """The media type of a file, also of one that no reader reads; of ``name`` the ending counts."""
     name = name.lower()
     if _is_pdf(data):
         return PDF
@@ -212,7 +211,8 @@ def _head(data: bytes) -> bytes:
 
 def _markup_type(text: str, name: str) -> str | None:
     """HTML, XML or SVG, by how it begins; None for a text that begins with a tag."""
-    start = _root_start(text)
+    prolog = _PROLOG.match(text)
+    start = prolog.end() if prolog else 0
     root = _ROOT.match(text, start)
     tag = root[1].lower() if root else ""
     if tag in ("html", "head", "body") or _HTML_TAG.search(text[:start]):
@@ -227,26 +227,6 @@ def _markup_type(text: str, name: str) -> str | None:
     # A page may begin with a script or a style; a fragment of one with a paragraph.
     is_fragment = tag in _BLOCK_TAGS and text.rstrip().endswith(">") and not is_markdown(text)
     return HTML if is_fragment or _HTML_TAG.search(text[:4096]) else None
-
-
-def _root_start(text: str) -> int:
-    """Where the first element begins, behind declarations, instructions and comments."""
-    position = 0
-    while True:
-        position += len(text[position:]) - len(text[position:].lstrip())
-        if text.startswith("<!--", position):
-            closing = "-->"
-        elif text.startswith("<?", position):
-            closing = "?>"
-        elif text.startswith("<!", position):
-            inner = text.find("[", position, text.find(">", position))
-            closing = ">" if inner < 0 else "]>"
-        else:
-            return position
-        end = text.find(closing, position)
-        if end < 0:
-            return len(text)
-        position = end + len(closing)
 
 
 def _holds(data: bytes, test: Callable[[str], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from typing import Any
 
 _DATE = re.compile(r"\s*(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2})(?:[-_].*)?\s*", re.DOTALL)
@@ -35,6 +36,15 @@ def licence_line(text: str) -> str | None:
     return match[1] if match else None
 
 
+def facts(**stated: str | None) -> dict[str, Any]:
+    """Fields of ``Extracted`` by what a file states, in the tables' form; those it does state."""
+    found = {name: _FORMS.get(name, or_none)(text) for name, text in stated.items()}
+    return {name: text for name, text in found.items() if text}
+
+
 def or_none(stated: str | None) -> str | None:
     """The text with its white space folded; None if nothing is left."""
     return " ".join((stated or "").split()) or None
+
+
+_FORMS = {"created": iso_date, "modified": iso_date, "language": language_code}

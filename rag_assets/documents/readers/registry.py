@@ -1,11 +1,12 @@
 """Which reader reads a file: its content decides, and its name where the content cannot."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
 from rag_assets.documents.readers import media_types as types
-from rag_assets.documents.readers.blocks import Extracted, RejectedError
+from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
 
 
 class Reader(Protocol):
@@ -26,9 +27,8 @@ class Reader(Protocol):
     def recognise(self, data: bytes, name: str) -> str | None:
         """Which of its media types these bytes are of; None: of none, or ours tells.
 
-        Args:
-            data: the file's bytes.
-            name: its path, of which only the ending means anything.
+        If it raises anything, that is a warning, and the file is left to the other readers.
+        Of ``name``, a path, only the ending means anything.
         """
 
     def read(self, data: bytes) -> Extracted:
@@ -74,29 +74,26 @@ _ADVICE = {
 def extract(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Extracted:
     """Title, structure and text of a file.
 
-    Args:
-        data: the file's bytes.
-        name: its path; its ending tells Markdown and source code from text where content does not.
-        readers: asked before those of this room, in this order.
+    The ending of its path ``name`` tells Markdown and source code from text where content does
+    not; ``readers`` are asked before those of this room, in this order.
 
     Raises:
         RejectedError: with the reason why there is no document in these bytes.
     """
     if not data.strip():
         raise RejectedError("empty", f"expected content, got {len(data)} bytes of nothing")
-    told = (reader.recognise(data, name) for reader in readers)
+    told = (_told_by(reader, data, name) for reader in readers)
     kind = next((kind for kind in told if kind), None) or types.media_type(data, name)
     for reader in readers:
         if kind in reader.media_types:
-            return reader.read(data)
+            return _read_by(reader, data)
     if kind == types.ENCRYPTED_OFFICE:
         raise RejectedError("encrypted", "an Office document with a password; save it without one")
     if kind not in _READERS:
-        raise RejectedError(
-            "unsupported",
-            f"expected a document, got {_ADVICE.get(kind, kind)}",
-        )
-    return _function(kind)(data)
+        raise RejectedError("unsupported", f"expected a document, got {_ADVICE.get(kind, kind)}")
+    module, function = _READERS[kind]
+    found: Extracted = getattr(import_module(f"{__package__}.{module}"), function)(data)
+    return found
 
 
 def identity(reader: Reader) -> str:
@@ -105,9 +102,39 @@ def identity(reader: Reader) -> str:
     return f"{kind.__module__}.{kind.__qualname__}/{reader.version}"
 
 
-def _function(kind: str) -> Callable[[bytes], Extracted]:
-    module, name = _READERS[kind]
-    found: Callable[[bytes], Extracted] = getattr(
-        import_module(f"rag_assets.documents.readers.{module}"), name
+def _told_by(reader: Reader, data: bytes, name: str) -> str | None:
+    """What a reader takes a file for; one that fails at telling leaves the file to the others."""
+    try:
+        kind = reader.recognise(data, name)
+        if kind is None or isinstance(kind, str):
+            return kind
+        why = f"returned a {type(kind).__name__}"
+    except (MemoryError, ImportError):
+        raise
+    # What somebody else's code raises on strange bytes is anything.
+    except Exception as error:  # noqa: BLE001
+        why = f"raised {type(error).__name__}"
+    # Python shows the same words once in a process.
+    warnings.warn(
+        f"recognise() of the reader {type(reader).__qualname__} {why} where a media type or None "
+        "was expected; such files are left to other readers. Test it with "
+        "rag_assets.contracts.check_reader",
+        stacklevel=1,
     )
-    return found
+    return None
+
+
+def _read_by(reader: Reader, data: bytes) -> Extracted:
+    found: object = reader.read(data)
+    if (
+        isinstance(found, Extracted)
+        and isinstance(found.title, str)
+        and isinstance(found.blocks, (list, tuple))
+        and all(isinstance(block, Block) and isinstance(block.text, str) for block in found.blocks)
+    ):
+        return found
+    raise RejectedError(
+        "corrupt",
+        f"expected an Extracted with a title and blocks from read() of the reader "
+        f"{type(reader).__qualname__}, got {found!r:.200}; the reader has to be mended",
+    )

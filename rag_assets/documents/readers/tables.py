@@ -81,6 +81,14 @@ def names_below(groups: Row, names: Row) -> list[str]:
     return joined
 
 
+def trimmed(row: list[str]) -> list[str]:
+    """The row without the empty cells behind the last one."""
+    end = len(row)
+    while end and not row[end - 1]:
+        end -= 1
+    return row[:end]
+
+
 def _split(rows: Sequence[Row]) -> tuple[Row, Sequence[Row]]:
     if len(rows) == 1:
         return rows[0], []

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rag_assets.documents.readers.ocr import DPI, is_available, read_pages
+from rag_assets.documents.readers.ocr import DPI, is_available, page_text
 
 
 @pytest.mark.skipif(not is_available(), reason="the extra `ocr` is not installed")
@@ -17,4 +17,4 @@ def test_a_rendered_page_is_read() -> None:
         pdf.cell(0, 7, line, new_x="LMARGIN", new_y="NEXT")
     page = pypdfium2.PdfDocument(bytes(pdf.output()))[0].render(scale=DPI / 72).to_numpy()
     blank = np.full_like(page, 255)
-    assert list(read_pages([page[:, :, ::-1], blank])) == ["\n".join(lines), ""]
+    assert [page_text(page[:, :, ::-1]), page_text(blank)] == ["\n".join(lines), ""]

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import parsedate
+from typing import Any
 
 from htmldate import find_date
 from lxml.etree import XPath, _Element
 
 from rag_assets.documents.readers.html.tree import text_of
-from rag_assets.documents.readers.metadata import iso_date, language_code, or_none
+from rag_assets.documents.readers.metadata import facts, iso_date, language_code, or_none
 
 MAX_JSON = 500_000  # characters of one JSON-LD script; longer ones hold data, not statements
 LATEST = "2100-01-01"  # for htmldate, whose own limit is the day on which it runs
@@ -47,28 +48,17 @@ _DOCUMENT = re.compile(r"(?:Article|Posting|WebPage|Report|CreativeWork|Recipe|B
 _CC = re.compile(
     r"creativecommons\.org/(?:licen[sc]es/([a-z-]+)/([\d.]+)(?:/([a-z]{2})\b)?|(publicdomain)/zero)"
 )
-_DIGITS = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:\D|\d{4,6}\b|$)")
-_SLASHED = re.compile(r"\s*(\d{4})[/.](\d{1,2})[/.](\d{1,2})\b")
-_DAY_FIRST = re.compile(r"\s*(\d{1,2})\.\s?(\d{1,2})\.(\d{4})\b")
+_DATES = (  # beside ISO's own form
+    re.compile(r"\s*(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:\D|\d{4,6}\b|$)"),
+    re.compile(r"\s*(?P<y>\d{4})[/.](?P<m>\d{1,2})[/.](?P<d>\d{1,2})\b"),
+    re.compile(r"\s*(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.(?P<y>\d{4})\b"),
+)
 _BY = re.compile(r"(?:written )?(?:by|von|par|por)[:\s]\s*", re.IGNORECASE)
-
 
 _STATING = XPath(
     "//meta | //script[@type='application/ld+json'] | //title | //h1 | //time | //*[@itemprop]"
     " | //*[@rel] | //a[contains(@href, 'creativecommons.org')]"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """Statements found; dates are YYYY-MM-DD, the language is ISO 639-1."""
-
-    title: str | None
-    author: str | None
-    created: str | None
-    modified: str | None
-    language: str | None
-    licence: str | None
 
 
 @dataclass(slots=True)
@@ -87,8 +77,8 @@ class _Found:
         return next((self.meta[name] for name in names if self.meta.get(name)), None)
 
 
-def metadata_of(tree: _Element) -> Stated:
-    """Title, author, dates, language and licence of a parsed page; what is not stated is None.
+def metadata_of(tree: _Element) -> dict[str, Any]:
+    """Title, author, dates, language and licence of a parsed page, those that are stated.
 
     What JSON-LD says comes before ``meta`` elements, these before microdata and the page itself
     (its only ``h1``, then ``title``).
@@ -103,8 +93,8 @@ def metadata_of(tree: _Element) -> Stated:
     rights = found.first(*_RIGHTS)
     licence = linked.get("license") or found.licence or found.first(*_LICENCES) or rights
     created = _date(linked.get("datePublished"), found.first(*_CREATED, "itemprop:created"))
-    return Stated(
-        title=or_none(title),
+    return facts(
+        title=title,
         author=_author(linked.get("author")) or _author(found.first(*_AUTHORS, "itemprop:author")),
         created=created or _found_date(tree),
         modified=_date(linked.get("dateModified"), found.first(*_MODIFIED, "itemprop:modified")),
@@ -215,23 +205,17 @@ def _author(stated: str | None) -> str | None:
 
 
 def _date(*stated: str | None) -> str | None:
-    for text in stated:
-        if text is None:
-            continue
-        found = iso_date(text)
-        for pattern in (_DIGITS, _SLASHED, _DAY_FIRST):
-            match = pattern.match(text) if found is None else None
-            if match is not None:
-                year, month, day = (
-                    match.groups() if pattern is not _DAY_FIRST else match.groups()[::-1]
-                )
-                found = iso_date(f"{year}-{month:0>2}-{day:0>2}")
-        written = parsedate(text) if found is None else None
-        if written is not None:
-            found = iso_date(f"{written[0]:04}-{written[1]:02}-{written[2]:02}")
-        if found is not None:
-            return found
-    return None
+    return next((day for text in filter(None, stated) for day in _readings(text) if day), None)
+
+
+def _readings(text: str) -> Iterator[str | None]:
+    """The date in each of the forms that a text may give it in."""
+    yield iso_date(text)
+    for pattern in _DATES:
+        if match := pattern.match(text):
+            yield iso_date("{:0>4}-{:0>2}-{:0>2}".format(*match.group("y", "m", "d")))
+    if written := parsedate(text):
+        yield iso_date("{:04}-{:02}-{:02}".format(*written))
 
 
 def _licence(stated: str | None) -> str | None:

@@ -21,7 +21,7 @@ from lxml.etree import ParserError, XPath, _Element, strip_tags
 from lxml.html import HTMLParser, document_fromstring
 from trafilatura.settings import Document
 
-from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
+from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError, first_heading
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.documents.readers.html.metadata import metadata_of
 from rag_assets.documents.readers.html.tree import INVISIBLE, SKIPPED, blocks_of
@@ -62,19 +62,9 @@ def read_html(data: bytes) -> Extracted:
     blocks = blocks or blocks_of(_body(tree), skip=_AROUND) or blocks_of(tree, skip=INVISIBLE)
     if not blocks:
         raise RejectedError("no text", "expected a page with text, found no text in it")
-    stated = metadata_of(tree)
-    return Extracted(
-        "text/html",
-        blocks,
-        title=stated.title or next((b.text for b in blocks if b.kind == "heading"), ""),
-        encoding=encoding,
-        language=stated.language,
-        author=stated.author,
-        created=stated.created,
-        modified=stated.modified,
-        licence=stated.licence,
-        link_share=_link_share(blocks, links),
-    )
+    stated = {"title": first_heading(blocks), **metadata_of(tree)}
+    share = _link_share(blocks, links)
+    return Extracted("text/html", blocks, encoding=encoding, link_share=share, **stated)
 
 
 def _parsed(text: str) -> _Element:

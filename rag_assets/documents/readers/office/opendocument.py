@@ -3,16 +3,15 @@
 The one library for it, odfpy, has had no release since 2020; the format is one XML file.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lxml.etree import _Element, iterwalk
 
 from rag_assets.documents.readers.archives import Archive
-from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
+from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError, first_heading
 from rag_assets.documents.readers.html.tree import tag_of
 from rag_assets.documents.readers.media_types import ODP, ODT
-from rag_assets.documents.readers.metadata import iso_date, language_code, or_none
+from rag_assets.documents.readers.tables import trimmed
 
 _MANIFEST = "META-INF/manifest.xml"
 _SKIPPED = frozenset((
@@ -41,23 +40,7 @@ def read_odf(data: bytes) -> Extracted:
         raise RejectedError("corrupt", "expected a body in content.xml")
     kind = ODP if tag_of(body[0]) == "presentation" else ODT
     blocks = list(_blocks(body))
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
-    return Extracted(kind, blocks, **{"title": title, **metadata(archive)})
-
-
-def metadata(archive: Archive) -> Mapping[str, Any]:
-    """Title, author, created, modified, language of an OpenDocument file; only what it states."""
-    if "meta.xml" not in archive:
-        return {}
-    stated = {tag_of(e): or_none(e.text) for e in archive.xml("meta.xml").iter()}
-    found = {
-        "title": stated.get("title"),
-        "author": stated.get("initial-creator") or stated.get("creator"),
-        "created": iso_date(stated.get("creation-date")),
-        "modified": iso_date(stated.get("date")),
-        "language": language_code(stated.get("language")),
-    }
-    return {key: value for key, value in found.items() if value}
+    return Extracted(kind, blocks, **{"title": first_heading(blocks), **archive.properties()})
 
 
 def _blocks(body: _Element) -> Iterator[Block]:
@@ -102,11 +85,10 @@ def _taken(lines: list[str], page: int | None) -> Iterator[Block]:
 def _text_blocks(element: _Element, tag: str, page: int | None) -> Iterator[Block]:
     text = _text(element)
     if tag == "h" or _class(element) == "title":
-        yield Block("heading", text, _level(element), page)
-    elif _class(element) == "notes":
-        yield Block("paragraph", f"Notes: {text}" if text else "", page=page)
+        yield Block("heading", text, max(1, _number(element, "outline-level", 2, 6)), page)
     else:
-        yield Block("paragraph", text, page=page)
+        mark = "Notes: " if text and _class(element) == "notes" else ""
+        yield Block("paragraph", f"{mark}{text}", page=page)
     for note in _notes(element):
         yield Block("paragraph", note, page=page)
 
@@ -127,13 +109,6 @@ def _class(element: _Element) -> str:
     return ""
 
 
-def _level(element: _Element) -> int:
-    for key, value in element.attrib.items():
-        if key.endswith("}outline-level") and value.isdigit():
-            return max(1, min(int(value), 6))
-    return 2
-
-
 def _rows(table: _Element) -> Iterator[str]:
     for row in table.iterdescendants():
         if tag_of(row) != "table-row":
@@ -141,18 +116,18 @@ def _rows(table: _Element) -> Iterator[str]:
         cells: list[str] = []
         for cell in row:
             if tag_of(cell) in ("table-cell", "covered-table-cell"):
-                cells += [" ".join(_text(cell).split())] * _repeats(cell)
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
+                n_columns = _number(cell, "number-columns-repeated", 1, MAX_REPEATS)
+                cells += [" ".join(_text(cell).split())] * n_columns
+        if cells := trimmed(cells):
             yield " | ".join(cells)
 
 
-def _repeats(cell: _Element) -> int:
-    for key, value in cell.attrib.items():
-        if key.endswith("}number-columns-repeated") and value.isdigit():
-            return min(int(value), MAX_REPEATS)
-    return 1
+def _number(element: _Element, attribute: str, default: int, most: int) -> int:
+    """The value of an attribute in whatever namespace."""
+    for key, value in element.attrib.items():
+        if key.endswith(f"}}{attribute}") and value.isdigit():
+            return min(int(value), most)
+    return default
 
 
 def _text(element: _Element) -> str:

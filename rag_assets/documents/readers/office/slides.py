@@ -12,9 +12,8 @@ from pptx.shapes.group import GroupShape
 from pptx.slide import Slide
 
 from rag_assets.documents.readers.archives import Archive, parsing
-from rag_assets.documents.readers.blocks import Block, Extracted
+from rag_assets.documents.readers.blocks import Block, Extracted, first_heading
 from rag_assets.documents.readers.media_types import PPTX
-from rag_assets.documents.readers.office.word import core_properties
 
 _BODIES = (PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT, PP_PLACEHOLDER.VERTICAL_BODY)
 _FURNITURE = (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.SLIDE_NUMBER)
@@ -34,8 +33,7 @@ def read_pptx(data: bytes) -> Extracted:
         for page, slide in enumerate(Presentation(io.BytesIO(data)).slides, start=1):
             if slide.element.get("show") not in ("0", "false"):
                 blocks += _slide_blocks(slide, page)
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
-    return Extracted(PPTX, blocks, **{"title": title, **core_properties(archive)})
+    return Extracted(PPTX, blocks, **{"title": first_heading(blocks), **archive.properties()})
 
 
 def _slide_blocks(slide: Slide, page: int) -> Iterator[Block]:
@@ -45,8 +43,7 @@ def _slide_blocks(slide: Slide, page: int) -> Iterator[Block]:
         level = 1 if kind == PP_PLACEHOLDER.CENTER_TITLE else 2
         yield Block("heading", " ".join(title.text_frame.text.split()), level, page)
     for shape in _flattened(slide.shapes):
-        is_title = title is not None and shape.shape_id == title.shape_id
-        if not is_title:
+        if title is None or shape.shape_id != title.shape_id:
             yield from _shape_blocks(shape, page)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         notes = slide.notes_slide.notes_text_frame.text.strip()
@@ -56,11 +53,9 @@ def _slide_blocks(slide: Slide, page: int) -> Iterator[Block]:
 
 def _flattened(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
     """All shapes, those in groups one by one."""
-    waiting = list(shapes)[::-1]
-    while waiting:
-        shape = waiting.pop()
+    for shape in shapes:
         if isinstance(shape, GroupShape):
-            waiting += list(shape.shapes)[::-1]
+            yield from _flattened(shape.shapes)
         else:
             yield shape
 

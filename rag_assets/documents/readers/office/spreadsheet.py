@@ -21,9 +21,7 @@ from python_calamine import (
 from rag_assets.documents.readers.archives import Archive
 from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
 from rag_assets.documents.readers.media_types import ODS, XLS, XLSX
-from rag_assets.documents.readers.office.opendocument import metadata
-from rag_assets.documents.readers.office.word import core_properties
-from rag_assets.documents.readers.tables import table_blocks
+from rag_assets.documents.readers.tables import table_blocks, trimmed
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 
@@ -53,9 +51,7 @@ def read_spreadsheet(data: bytes) -> Extracted:
                 blocks += _sheet_blocks(sheet.name, [list(map(_text, row)) for row in rows])
     if archive is None:
         return Extracted(XLS, blocks)
-    if "content.xml" in archive:
-        return Extracted(ODS, blocks, **metadata(archive))
-    return Extracted(XLSX, blocks, **core_properties(archive))
+    return Extracted(ODS if "content.xml" in archive else XLSX, blocks, **archive.properties())
 
 
 def _check_extent(sheet: bytes) -> None:
@@ -78,8 +74,7 @@ def _check_extent(sheet: bytes) -> None:
 
 
 def _sheet_blocks(name: str, rows: Sequence[list[str]]) -> list[Block]:
-    rows = [_trimmed(row) for row in rows]
-    rows = [row for row in rows if row]
+    rows = [filled for row in rows if (filled := trimmed(row))]
     if not rows:
         return []
     n_above = 0
@@ -88,14 +83,6 @@ def _sheet_blocks(name: str, rows: Sequence[list[str]]) -> list[Block]:
         n_above = next((n for n, count in enumerate(counts) if count > 1), 0)
     above = [Block("paragraph", "".join(row)) for row in rows[:n_above]]
     return [Block("heading", name, 2), *above, *table_blocks(rows[n_above:])]
-
-
-def _trimmed(row: list[str]) -> list[str]:
-    """The row without the empty cells behind the last one."""
-    end = len(row)
-    while end and not row[end - 1]:
-        end -= 1
-    return row[:end]
 
 
 def _text(cell: Cell) -> str:

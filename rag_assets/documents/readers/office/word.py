@@ -1,4 +1,4 @@
-"""Word's formats to blocks, and what all Office files state about themselves.
+"""Word's formats to blocks.
 
 mammoth reads .docx: it turns styles, numbering, merged cells, footnotes and tracked changes into
 HTML of the same structure, which python-docx leaves to its user.
@@ -6,22 +6,18 @@ HTML of the same structure, which python-docx leaves to its user.
 
 import io
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import mammoth
 from lxml import html
-from lxml.etree import _Element
 from striprtf.striprtf import rtf_to_text
 
 from rag_assets.documents.readers.archives import Archive, parsing
-from rag_assets.documents.readers.blocks import Extracted, well_formed
-from rag_assets.documents.readers.html.tree import blocks_of, tag_of
+from rag_assets.documents.readers.blocks import Extracted, first_heading, well_formed
+from rag_assets.documents.readers.html.tree import blocks_of
 from rag_assets.documents.readers.media_types import DOCX
-from rag_assets.documents.readers.metadata import iso_date, language_code, or_none
+from rag_assets.documents.readers.metadata import or_none
 from rag_assets.documents.readers.text.plaintext import first_title, text_blocks
 
-_CORE = "docProps/core.xml"
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 _RTF_INFO = re.compile(r"\{\\(title|author) ([^{}\\]{1,300})\}")
 _RTF_ROW = re.compile(r"^(.*\|.*)\|$", re.MULTILINE)  # by striprtf: a bar behind each cell
@@ -38,15 +34,13 @@ def read_docx(data: bytes) -> Extracted:
     archive = Archive(data)
     with parsing("Word document"):
         converted = mammoth.convert_to_html(
-            io.BytesIO(data), style_map=_STYLES, convert_image=_no_image
+            io.BytesIO(data), style_map=_STYLES, convert_image=lambda _: []
         )
         root = html.fragment_fromstring(converted.value, create_parent="div")
     for link in [e for e in root.iter("a") if e.text == _BACK_LINK]:
         link.drop_tree()
     blocks = blocks_of(root)
-    properties = core_properties(archive)
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
-    return Extracted(DOCX, blocks, **{"title": title, **properties})
+    return Extracted(DOCX, blocks, **{"title": first_heading(blocks), **archive.properties()})
 
 
 def read_rtf(data: bytes) -> Extracted:
@@ -69,24 +63,5 @@ def read_rtf(data: bytes) -> Extracted:
     )
 
 
-def core_properties(archive: Archive) -> Mapping[str, Any]:
-    """Title, author, created, modified, language of an Office file; only what it states."""
-    if _CORE not in archive:
-        return {}
-    stated = {tag_of(e): or_none(e.text) for e in archive.xml(_CORE).iter()}
-    found = {
-        "title": stated.get("title"),
-        "author": stated.get("creator"),
-        "created": iso_date(stated.get("created")),
-        "modified": iso_date(stated.get("modified")),
-        "language": language_code(stated.get("language")),
-    }
-    return {key: value for key, value in found.items() if value}
-
-
 def _row(match: re.Match[str]) -> str:
     return " | ".join(" ".join(cell.split()) for cell in match[1].split("|"))
-
-
-def _no_image(image: Any) -> list[_Element]:  # noqa: ANN401 - mammoth has no types
-    return []

@@ -59,12 +59,7 @@ class _Style:
 
 
 def blocks_of(pages: Sequence[PageLines], outline: Mapping[str, int]) -> list[Block]:
-    """A document's blocks.
-
-    Args:
-        pages: in order.
-        outline: level, from 1, of each bookmark by its title as ``outline_key`` writes it.
-    """
+    """A document's blocks; ``outline`` has the level, from 1, of each bookmark by its key."""
     running = _running_lines(pages)
     kept = [
         [line for line in page.lines if line not in running] if running else page.lines
@@ -104,43 +99,35 @@ def _running_lines(pages: Sequence[PageLines]) -> set[Line]:
 
 
 def _margin_lines(page: PageLines) -> Iterator[Line]:
-    if not page.lines:
-        return
-    lowest = max(line.base for line in page.lines)
+    margin = MARGIN * page.height
+    lowest = max((line.base for line in page.lines), default=0.0)
     for line in page.lines:
-        in_margin = (
-            line.base - line.size < MARGIN * page.height or line.base > (1 - MARGIN) * page.height
-        )
-        if line.is_table:
-            continue
-        if in_margin or (line.base == lowest and _PAGE_NUMBER.fullmatch(line.text)):
+        in_margin = line.base - line.size < margin or line.base > (1 - MARGIN) * page.height
+        is_last = line.base == lowest and _PAGE_NUMBER.fullmatch(line.text)
+        if (in_margin or is_last) and not line.is_table:
             yield line
 
 
 def _style(lines: Sequence[Line], outline: Mapping[str, int]) -> _Style:
-    sizes, bold, mono = Counter[float](), Counter[bool](), Counter[bool]()
-    pitches = Counter[float]()
+    sizes, pitches = Counter[float](), Counter[float]()
     for line in lines:
         sizes[line.size] += len(line.text)
-        bold[line.bold] += len(line.text)
-        mono[line.mono] += len(line.text)
+    n_bold = sum(len(line.text) for line in lines if line.bold)
+    n_mono = sum(len(line.text) for line in lines if line.mono)
     body = sizes.most_common(1)[0][0] if sizes else 0.0
     for before, line in pairwise(lines):
         drop = line.base - before.base
-        if (
-            before.column == line.column
-            and line.size == before.size == body
-            and 0 < drop < 3 * body
-        ):
+        is_body = before.column == line.column and line.size == before.size == body
+        if is_body and 0 < drop < 3 * body:
             pitches[round(drop / body, 1)] += 1
     return _Style(
         body,
-        bold[True] > bold[False],
+        2 * n_bold > sizes.total(),
         _levels(size for size in sizes if size >= body * HEADING_RATIO),
         pitches.most_common(1)[0][0] if pitches.total() > 2 else USUAL_PITCH,
         outline,
         words_of([line.text for line in lines]),
-        mono[True] > mono[False],
+        2 * n_mono > sizes.total(),
     )
 
 
@@ -174,15 +161,13 @@ def _groups(lines: Sequence[Line], style: _Style) -> list[list[Line]]:
         lefts[line.column] = min(lefts.get(line.column, line.x0), line.x0)
     groups: list[list[Line]] = []
     for line in lines:
-        group = groups[-1] if groups else []
-        if group and line.column != group[-1].column:
-            joined = _runs_on(group[-1], line)
-        else:
-            width = rights[line.column] - lefts[line.column]
-            full = lefts[line.column] + SHORT_LINE * width
-            joined = bool(group) and _is_continued(group, line, full, style)
-        if joined:
-            group.append(line)
+        left, right = lefts[line.column], rights[line.column]
+        if groups and (
+            _runs_on(groups[-1][-1], line)
+            if line.column != groups[-1][-1].column
+            else _is_continued(groups[-1], line, left + SHORT_LINE * (right - left), style)
+        ):
+            groups[-1].append(line)
         else:
             groups.append([line])
     return groups

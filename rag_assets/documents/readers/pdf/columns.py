@@ -8,7 +8,7 @@ millisecond here, and a hundred in pdfplumber.
 import re
 from bisect import bisect
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -46,13 +46,8 @@ class Line(NamedTuple):
 def lines_in_order(page: PageText, runs: Sequence[Run], number: int) -> list[Line]:
     """The page's runs as lines, in the order in which a person reads them.
 
-    Args:
-        page: what the runs were taken from, still open.
-        runs: the text to put in order.
-        number: of the page, counted from 1.
-
-    Returns:
-        lines along the page first, those set sideways (margin notes, stamps) after them.
+    Lines along the page come first, those set sideways (margin notes, stamps) after them. The page,
+    counted from 1, is still open.
     """
     turns = page.frame.turns
     upright = [run for run in runs if run.turns == turns and run.size > 0 and not run.table]
@@ -60,16 +55,13 @@ def lines_in_order(page: PageText, runs: Sequence[Run], number: int) -> list[Lin
     for cut in cuts:
         upright = [part for run in upright for part in page.split(run, cut)]
     upright += [run for run in runs if run.table]
-    lines: list[Line] = []
-    for column, part in enumerate(_columns(upright, cuts)):
-        rows = (_line(row, page.text, number, column) for row in _rows(part))
-        lines += [line for line in rows if line is not None]
-    last = lines[-1].column + 1 if lines else 0
-    sideways = [run for run in runs if not run.table and (run.turns != turns or run.size <= 0)]
-    for column, run in enumerate(sideways, start=last):
-        line = _line([run], page.text, number, column)
-        lines += [line] if line is not None else []
-    return lines
+    sideways = ([run] for run in runs if not run.table and (run.turns != turns or run.size <= 0))
+    lines = (
+        _line(row, page.text, number, column)
+        for column, part in enumerate(chain(_columns(upright, cuts), sideways))
+        for row in _rows(part)
+    )
+    return [line for line in lines if line is not None]
 
 
 def gutters(runs: Sequence[Run]) -> list[float]:
@@ -83,11 +75,11 @@ def gutters(runs: Sequence[Run]) -> list[float]:
         for x0, x1 in _pieces(run, size)
         if x1 - x0 >= MIN_PIECE * size
     ]
-    found: list[float] = []
-    for start, end in _white(pieces):
-        if end - start >= MIN_GUTTER * size and _parts_prose(pieces, (start + end) / 2, size):
-            found.append((start + end) / 2)
-    return found
+    return [
+        (start + end) / 2
+        for start, end in _white(pieces)
+        if end - start >= MIN_GUTTER * size and _parts_prose(pieces, (start + end) / 2, size)
+    ]
 
 
 def _pieces(run: Run, size: float) -> Iterator[tuple[float, float]]:
@@ -131,15 +123,13 @@ def _white(pieces: Sequence[tuple[float, float, float]]) -> Iterator[tuple[float
 
 
 def _parts_prose(pieces: Sequence[tuple[float, float, float]], x: float, size: float) -> bool:
-    left = [piece for piece in pieces if piece[1] <= x]
-    right = [piece for piece in pieces if piece[0] >= x]
-    for side in (left, right):
-        if not _is_prose(side, size):
-            return False
-    top = max(min(piece[2] for piece in side) for side in (left, right))
-    bottom = min(max(piece[2] for piece in side) for side in (left, right))
-    heights = [max(p[2] for p in side) - min(p[2] for p in side) for side in (left, right)]
-    return bottom - top >= 0.5 * min(heights) > 0  # beside each other, not one below the other
+    sides = [p for p in pieces if p[1] <= x], [p for p in pieces if p[0] >= x]
+    if not all(_is_prose(side, size) for side in sides):
+        return False
+    tops, bottoms = ([edge(p[2] for p in side) for side in sides] for edge in (min, max))
+    height = min(bottom - top for top, bottom in zip(tops, bottoms, strict=True))
+    # Beside each other, not one below the other.
+    return min(bottoms) - max(tops) >= 0.5 * height > 0
 
 
 def _is_prose(pieces: Sequence[tuple[float, float, float]], size: float) -> bool:
@@ -151,28 +141,27 @@ def _is_prose(pieces: Sequence[tuple[float, float, float]], size: float) -> bool
 
 
 def _columns(runs: Sequence[Run], cuts: Sequence[float]) -> Iterator[list[Run]]:
-    """Runs in reading order, column by column; what crosses a gutter parts what is above it."""
+    """Runs in reading order, column by column; what crosses a gutter parts what is above it.
+
+    Some of them are empty.
+    """
     if not cuts:
-        yield from _filled([list(runs)])
+        yield list(runs)
         return
     columns: list[list[Run]] = [[] for _ in range(len(cuts) + 1)]
     across: list[Run] = []
     for row in _rows(runs):
         if any(run.x0 < cut - 1 and run.x1 > cut + 1 for run in row for cut in cuts):
             if any(columns):
-                yield from _filled([across])
-                yield from _filled(columns)
+                yield across
+                yield from columns
                 columns, across = [[] for _ in columns], []
             across += row
         else:
             for run in row:
                 columns[bisect(cuts, (run.x0 + run.x1) / 2)].append(run)
-    yield from _filled([across])
-    yield from _filled(columns)
-
-
-def _filled(columns: Sequence[list[Run]]) -> Iterator[list[Run]]:
-    return (column for column in columns if column)
+    yield across
+    yield from columns
 
 
 def _rows(runs: Sequence[Run]) -> Iterator[list[Run]]:

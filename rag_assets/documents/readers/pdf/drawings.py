@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pypdfium2.raw as pdfium
+from pypdfium2 import PdfMatrix
 
 from rag_assets.documents.readers.pdf import calls
 from rag_assets.documents.readers.pdf.page import Frame, Handle
@@ -17,8 +18,6 @@ MAX_DEPTH = 4  # of forms within forms
 STRAIGHT = 0.5  # points by which an upright or level line may lean, by rounding
 
 Edge = dict[str, Any]
-_Matrix = tuple[float, float, float, float, float, float]
-_IDENTITY: _Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 def edges_of(page: Handle, frame: Frame) -> list[Edge]:
@@ -31,7 +30,7 @@ def edges_of(page: Handle, frame: Frame) -> list[Edge]:
     return found
 
 
-def _path_edges(path: Handle, matrix: _Matrix, frame: Frame) -> list[Edge]:
+def _path_edges(path: Handle, matrix: PdfMatrix, frame: Frame) -> list[Edge]:
     edges: list[Edge] = []
     for number, start, end in _strokes(path, matrix):
         if number >= SAMPLE and len(edges) * MIN_SHARE < number:
@@ -47,11 +46,11 @@ def _path_edges(path: Handle, matrix: _Matrix, frame: Frame) -> list[Edge]:
     return edges
 
 
-def _paths(page: Handle) -> Iterator[tuple[Handle, _Matrix]]:
+def _paths(page: Handle) -> Iterator[tuple[Handle, PdfMatrix]]:
     """Paths that are painted, with what leads from their coordinates to the page's."""
     seen = 0
-    waiting: list[tuple[Callable[..., int], Handle, int, _Matrix]] = [
-        (calls.count_page_objects, page, 0, _IDENTITY)
+    waiting: list[tuple[Callable[..., int], Handle, int, PdfMatrix]] = [
+        (calls.count_page_objects, page, 0, PdfMatrix())
     ]
     while waiting:
         count, holder, depth, outer = waiting.pop()
@@ -64,10 +63,9 @@ def _paths(page: Handle) -> Iterator[tuple[Handle, _Matrix]]:
             item = get(holder, number)
             kind = calls.get_object_type(item)
             if kind == pdfium.FPDF_PAGEOBJ_PATH and _is_painted(item):
-                yield item, _times(_matrix(item), outer)
+                yield item, _matrix(item, outer)
             elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAX_DEPTH:
-                inner = _times(_matrix(item), outer)
-                waiting.append((calls.count_form_objects, item, depth + 1, inner))
+                waiting.append((calls.count_form_objects, item, depth + 1, _matrix(item, outer)))
 
 
 def _is_painted(path: Handle) -> bool:
@@ -77,10 +75,10 @@ def _is_painted(path: Handle) -> bool:
 
 
 def _strokes(
-    path: Handle, matrix: _Matrix
+    path: Handle, matrix: PdfMatrix
 ) -> Iterator[tuple[int, tuple[float, float], tuple[float, float]]]:
     """Number, start and end of each straight segment, in the page's coordinates."""
-    a, b, c, d, e, f = matrix
+    a, b, c, d, e, f = matrix.get()
     x, y = ctypes.c_float(), ctypes.c_float()
     to_x, to_y = ctypes.byref(x), ctypes.byref(y)
     first = last = (0.0, 0.0)
@@ -102,21 +100,11 @@ def _strokes(
         last = point
 
 
-def _matrix(item: Handle) -> _Matrix:
+def _matrix(item: Handle, outer: PdfMatrix) -> PdfMatrix:
+    """First the item's own, then the outer one."""
     found = pdfium.FS_MATRIX()
-    if not calls.get_object_matrix(item, ctypes.byref(found)):
-        return _IDENTITY
-    return found.a, found.b, found.c, found.d, found.e, found.f
-
-
-def _times(inner: _Matrix, outer: _Matrix) -> _Matrix:
-    """First the inner, then the outer."""
-    a, b, c, d, e, f = inner
-    p, q, r, s, t, u = outer
-    return (
-        a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s,
-        e * p + f * r + t, e * q + f * s + u,
-    )  # fmt: skip
+    known = calls.get_object_matrix(item, ctypes.byref(found))
+    return PdfMatrix.from_raw(found).multiply(outer) if known else outer
 
 
 def edge(x0: float, x1: float, top: float, bottom: float) -> Edge:

@@ -3,12 +3,13 @@
 import ctypes
 import html
 import re
-from datetime import date
 from itertools import islice
+from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from rag_assets.documents.readers.metadata import facts
 from rag_assets.documents.readers.pdf.blocks import outline_key
 
 MAX_BOOKMARKS = 20_000
@@ -32,49 +33,40 @@ _LICENCES = (  # XMP's rights schema and Creative Commons' own first: they name 
 )
 
 
-def title_of(pdf: pypdfium2.PdfDocument) -> str:
-    """The stated title, or nothing where a file name or a program's own words stand instead."""
-    title = " ".join(_fact(pdf, "Title").split())
-    return "" if _NO_TITLE.fullmatch(title) else title
+def facts_of(pdf: pypdfium2.PdfDocument, data: bytes) -> dict[str, Any]:
+    """Title, author, dates, language and licence of an opened file, those that are stated."""
+    title, author = (" ".join(_stated(pdf, key).split()) for key in ("Title", "Author"))
+    days = [_DATE.match(_stated(pdf, key)) for key in ("CreationDate", "ModDate")]
+    created, modified = ("-".join(day.groups()) if day else "" for day in days)
+    return facts(
+        title="" if _NO_TITLE.fullmatch(title) else title,
+        author="" if _NO_AUTHOR.fullmatch(author) else author,
+        created=created,
+        modified=modified,
+        language=_language(pdf),
+        licence=_licence(data),
+    )
 
 
-def author_of(pdf: pypdfium2.PdfDocument) -> str | None:
-    """The stated author."""
-    author = " ".join(_fact(pdf, "Author").split())
-    return author if author and not _NO_AUTHOR.fullmatch(author) else None
+def _stated(pdf: pypdfium2.PdfDocument, key: str) -> str:
+    return str(pdf.get_metadata_value(key))
 
 
-def date_of(pdf: pypdfium2.PdfDocument, key: str) -> str | None:
-    """The day of ``CreationDate`` or ``ModDate`` as YYYY-MM-DD; None for what is no day."""
-    found = _DATE.match(_fact(pdf, key))
-    if found is None:
-        return None
-    try:
-        return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
-    except ValueError:
-        return None
-
-
-def language_of(pdf: pypdfium2.PdfDocument) -> str | None:
-    """ISO 639-1 code of the catalogue's language, if it has one."""
+def _language(pdf: pypdfium2.PdfDocument) -> str:
     length = pdfium.FPDFCatalog_GetLanguage(pdf, None, 0)
     if not 0 < length <= 200:
-        return None
+        return ""
     buffer = (ctypes.c_ushort * (length // 2 + 1))()
     pdfium.FPDFCatalog_GetLanguage(pdf, buffer, length)
-    language = bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00").strip().lower()
-    return language[:2] if re.fullmatch(r"[a-z]{2}([-_].*)?", language) else None
+    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00")
 
 
-def licence_of(data: bytes) -> str | None:
-    """The licence in the file's XMP metadata, its address if there is one; None if compressed."""
+def _licence(data: bytes) -> str:
+    """The licence in the file's XMP metadata, its address if there is one; none if compressed."""
     found = _XMP.search(data)
-    if found is None:
-        return None
-    text = found[0].decode("utf-8", "replace")
+    text = found[0].decode("utf-8", "replace") if found else ""
     stated = (match[1] for pattern in _LICENCES if (match := pattern.search(text)))
-    licence = html.unescape(next(stated, "")).strip()
-    return " ".join(licence.split())[:MAX_LICENCE_CHARS] or None
+    return " ".join(html.unescape(next(stated, "")).split())[:MAX_LICENCE_CHARS]
 
 
 def outline_of(pdf: pypdfium2.PdfDocument) -> dict[str, int]:
@@ -84,7 +76,3 @@ def outline_of(pdf: pypdfium2.PdfDocument) -> dict[str, int]:
         levels.setdefault(outline_key(bookmark.get_title()), bookmark.level + 1)
     levels.pop("", None)
     return levels
-
-
-def _fact(pdf: pypdfium2.PdfDocument, key: str) -> str:
-    return str(pdf.get_metadata_value(key))

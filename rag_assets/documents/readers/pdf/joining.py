@@ -29,9 +29,7 @@ def words_of(texts: Sequence[str]) -> set[str]:
 def joined_text(lines: Iterable[str], words: Container[str] = frozenset()) -> str:
     """Lines to running text; the module's docstring says what becomes of hyphens.
 
-    Args:
-        lines: each without white space at its ends; U+FFFE is a hyphen that parts a word.
-        words: the document's, as ``words_of`` gives them.
+    Lines have no white space at their ends, and U+FFFE for a hyphen that parts a word.
     """
     text = ""
     for line in lines:

@@ -13,8 +13,9 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from statistics import median_low
 from typing import NamedTuple
 
@@ -29,10 +30,7 @@ _MONO = re.compile(r"mono|courier|consol|menlo|typewriter|CMTT|CMSLTT|SFTT|t1xtt
 _FIXED_PITCH = 1  # bit of a font's flags, PDF 32000-1 table 123
 SHORT_RUN = 24  # characters
 DIRECTION_SAMPLES = 16  # lines of a page that are asked which way they run
-_NAME_BYTES = ctypes.c_ulong(
-    128
-)  # of a font's name; longer ones are cut, which costs only the face
-
+_NAME_BYTES = ctypes.c_ulong(128)  # of a font's name; of a longer one the face is not known
 _TEXTLESS = {0, 2, *range(0x93, 0x9B)}  # what PDFium leaves out of a page's text; and U+0003
 
 Handle = object  # one of PDFium's opaque pointers
@@ -133,8 +131,7 @@ class PageText:
         for start, end in spans[:: len(spans) // DIRECTION_SAMPLES + 1]:
             turns[self._size_and_turns(self._at((start + end) // 2))[1]] += end - start
         if turns:
-            page_box = (bounds.left, bounds.bottom, bounds.right, bounds.top)
-            self.frame = Frame(*page_box, turns.most_common(1)[0][0])
+            self.frame = replace(self.frame, turns=turns.most_common(1)[0][0])
         self._line_spans = spans
 
     def _make_room(self) -> None:
@@ -153,11 +150,9 @@ class PageText:
         return [run for span in self._line_spans if (run := self._run(*span)) is not None]
 
     def visible(self, runs: Sequence[Run], hidden: bytearray) -> list[Run]:
-        """The runs without some characters; a run that is interrupted by such becomes several.
+        """The page's runs without the characters that are ``hidden``, a flag for each of its text.
 
-        Args:
-            runs: of this page.
-            hidden: for each character of the text, whether to leave it out.
+        A run that is interrupted by such becomes several.
         """
         shown: list[Run] = []
         for run in runs:
@@ -205,13 +200,10 @@ class PageText:
         return self.frame.point(x.value, y.value)
 
     def _visible(self, start: int, end: int, hidden: bytearray) -> Iterator[tuple[int, int]]:
-        while start < end:
-            stop = start
-            while stop < end and hidden[stop] == hidden[start]:
-                stop += 1
-            if not hidden[start]:
-                yield from _spans(self.text, start, stop)
-            start = stop
+        for is_hidden, group in groupby(range(start, end), hidden.__getitem__):
+            if not is_hidden:
+                first, *others = group
+                yield from _spans(self.text, first, first + len(others) + 1)
 
     def _run(self, start: int, end: int) -> Run | None:
         while start < end and self.text[start].isspace():
@@ -258,9 +250,8 @@ class PageText:
         return round(abs(size * d) if c == 0 else abs(size) * math.hypot(c, d), 1), turns
 
     def _face(self, index: int) -> tuple[bool, bool]:
-        length = calls.get_font_info(
-            self._textpage, index, self._to_name, _NAME_BYTES, self._to_flags
-        )
+        room = self._to_name, _NAME_BYTES, self._to_flags
+        length = calls.get_font_info(self._textpage, index, *room)
         name = self._name.value if 0 < length <= _NAME_BYTES.value else b""
         return face(name, self._flags.value)
 

@@ -1,10 +1,8 @@
 """PDF to blocks by PDFium, page by page; pdfplumber's table finder where rules form a grid.
 
 PDFium gives a page's text in two milliseconds where pdfplumber takes a hundred or more. So PDFium
-reads every page, columns are told by its boxes (``pdf_columns``), and pdfplumber's algorithm is
-asked about PDFium's drawings where there are rules enough for a table (``pdf_tables``). Lines
-become blocks in ``pdf_blocks``, which also leaves out running headers and footers. A document
-without any text is read from pictures of its pages, if the extra for it is installed (``ocr``).
+reads every page, and pdfplumber's algorithm is asked about PDFium's drawings where there are rules
+enough for a table. A document without any text is read from pictures of its pages (``ocr``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,12 +12,11 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from rag_assets.documents.readers import ocr
-from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
-from rag_assets.documents.readers.pdf import facts as pdf_facts
+from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError, first_heading
 from rag_assets.documents.readers.pdf.blocks import PageLines, blocks_of
 from rag_assets.documents.readers.pdf.columns import lines_in_order
-from rag_assets.documents.readers.pdf.page import Box, Handle, PageText, Run
-from rag_assets.documents.readers.pdf.scans import scanned_blocks
+from rag_assets.documents.readers.pdf.facts import facts_of, outline_of
+from rag_assets.documents.readers.pdf.page import Handle, PageText, Run
 from rag_assets.documents.readers.pdf.tables import Table, characters_in, find_tables, table_text
 
 MAX_PAGES = 20_000  # of a document; at 5 ms each they just fit into a reader's time
@@ -34,21 +31,12 @@ def read_pdf(data: bytes) -> Extracted:
     """
     with closing(_opened(data)) as pdf:
         pages, n_pages = _pages(pdf), len(pdf)
-        blocks = blocks_of(pages, pdf_facts.outline_of(pdf))
+        blocks = blocks_of(pages, outline_of(pdf))
         if not pages:
             raise RejectedError("corrupt", f"none of the PDF's {n_pages} pages could be read")
         blocks = blocks or _scanned(pdf)
-        title = pdf_facts.title_of(pdf)
-        return Extracted(
-            "application/pdf",
-            blocks,
-            title=title or next((b.text for b in blocks if b.kind == "heading"), ""),
-            language=pdf_facts.language_of(pdf),
-            author=pdf_facts.author_of(pdf),
-            created=pdf_facts.date_of(pdf, "CreationDate"),
-            modified=pdf_facts.date_of(pdf, "ModDate"),
-            licence=pdf_facts.licence_of(data),
-        )
+        facts = {"title": first_heading(blocks), **facts_of(pdf, data)}
+        return Extracted("application/pdf", blocks, **facts)
 
 
 def _scanned(pdf: pypdfium2.PdfDocument) -> list[Block]:
@@ -59,7 +47,7 @@ def _scanned(pdf: pypdfium2.PdfDocument) -> list[Block]:
             f"none of the PDF's {len(pdf)} pages holds text; if they are scans, "
             "the extra rag-assets[ocr] reads them",
         )
-    blocks = scanned_blocks(pdf)
+    blocks = ocr.scanned_blocks(pdf)
     if not blocks:
         raise RejectedError("no text", f"OCR found no text on the PDF's {len(pdf)} pages, either")
     return blocks
@@ -124,9 +112,7 @@ def _with_tables(text: PageText, runs: list[Run], found: Sequence[Table]) -> lis
             continue
         for place in places:
             hidden[place] = True
-        tables.append(_standing_for(table.box, shown, text.frame.turns))
+        x0, top, x1, _ = table.box
+        stands = (-1, -1, x0, x1, (table.box,), top, 0.0, text.frame.turns)
+        tables.append(Run(*stands, table=shown))
     return [*text.visible(runs, hidden), *tables] if tables else runs
-
-
-def _standing_for(box: Box, table: str, turns: int) -> Run:
-    return Run(-1, -1, box[0], box[2], (box,), base=box[1], size=0.0, turns=turns, table=table)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from math import inf
 from typing import Any
 
 from rag_assets.documents.readers.pdf.drawings import MAX_SEGMENTS, Edge, edge, edges_of
@@ -30,30 +31,24 @@ class Table:
 
 
 def find_tables(page: Handle, frame: Frame) -> list[Table]:
-    """Grids of at least two rows and two columns; a frame around text is none.
+    """Grids of at least two rows and two columns, in the frame's coordinates.
 
-    Args:
-        page: PDFium's handle.
-        frame: in whose coordinates the tables are given.
+    A frame around text is none.
     """
     edges = edges_of(page, frame)
     n_upright = sum(line["orientation"] == "v" for line in edges)
     if len(edges) > MAX_SEGMENTS or n_upright < 1 or len(edges) < n_upright + 2:
         return []
-    return [table for table in _grids(edges) if _is_grid(table)]
+    return [
+        found for found in _grids(edges) if min(len(found.rows), max(map(len, found.rows))) >= 2
+    ]
 
 
 def table_text(table: Table, text: str, inside: Sequence[tuple[int, Box]]) -> tuple[str, list[int]]:
     """The table's rows, one a line, their cells parted by bars; nothing if it holds no table.
 
-    Args:
-        table: as found.
-        text: the page's.
-        inside: place in the text and box of the characters that stand in the table.
-
-    Returns:
-        the rows, and the places of the characters in them. A row with a cell of prose is left out
-        of both: there, the rules frame a page or a figure.
+    Also the places in the page's text of the characters in them, out of those ``inside`` the table.
+    A row with a cell of prose is left out of both: there, the rules frame a page or a figure.
     """
     rows: list[list[list[str]]] = []
     places: list[int] = []
@@ -98,26 +93,19 @@ def _beside(row: Sequence[Box | None], inside: Sequence[tuple[int, Box]]) -> lis
     """Those of a table's characters that one of a row's cells may hold."""
     cells = [cell for cell in row if cell is not None]
     top, bottom = min(cell[1] for cell in cells), max(cell[3] for cell in cells)
-    return [item for item in inside if top <= (item[1][1] + item[1][3]) / 2 < bottom]
+    return characters_in((-inf, top, inf, bottom), inside)
 
 
 def _cell_lines(cell: Box, text: str, inside: Sequence[tuple[int, Box]]) -> list[str]:
     """A cell's lines in PDFium's order."""
-    x0, top, x1, bottom = cell
     parts: list[str] = []
     last, level = -1, 0.0
-    for place, (a, b, c, d) in inside:
-        if not (x0 <= (a + c) / 2 < x1 and top <= (b + d) / 2 < bottom):
-            continue
+    for place, (_, b, _, d) in characters_in(cell, inside):
         if last >= 0 and place != last + 1:  # white space or another cell's text lies between
             parts.append("\n" if abs((b + d) / 2 - level) > (d - b) / 2 else " ")
         parts.append("-" if text[place] == "\ufffe" else text[place])
         last, level = place, (b + d) / 2
     return [" ".join(line.split()) for line in "".join(parts).split("\n") if line.strip()]
-
-
-def _is_grid(table: Table) -> bool:
-    return len(table.rows) >= 2 and max(len(row) for row in table.rows) >= 2
 
 
 def _grids(edges: list[Edge]) -> Iterator[Table]:

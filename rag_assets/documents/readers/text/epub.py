@@ -17,7 +17,7 @@ from rag_assets.documents.readers.archives import Archive, parsing
 from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.documents.readers.html.tree import blocks_of, tag_of
-from rag_assets.documents.readers.metadata import iso_date, language_code, or_none
+from rag_assets.documents.readers.metadata import facts
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
@@ -38,17 +38,14 @@ def read_epub(data: bytes) -> Extracted:
     package_path = _package_path(archive)
     package = archive.xml(package_path)
     chapters = list(_chapters(package, posixpath.dirname(package_path)))
-    locked = _locked(archive)
-    if locked.intersection(chapters):
+    if not _locked(archive).isdisjoint(chapters):
         raise RejectedError("encrypted", "a book under DRM; only the bookseller's programs open it")
-    blocks: list[Block] = []
     readable = [path for path in chapters if path in archive]
     if not readable:
         raise RejectedError(
             "corrupt", f"none of the book's {len(chapters)} chapters is in the file"
         )
-    for path in readable:
-        blocks += blocks_of(parse_xhtml(archive.read(path)))
+    blocks = [block for path in readable for block in blocks_of(parse_xhtml(archive.read(path)))]
     return _with_metadata(package, blocks)
 
 
@@ -101,15 +98,12 @@ def _locked(archive: Archive) -> set[str]:
     if _ENCRYPTION not in archive:
         return set()
     locked = set()
-    for entry in archive.xml(_ENCRYPTION).iter():
-        if tag_of(entry) != "encrypteddata":
-            continue
+    for entry in archive.xml(_ENCRYPTION).iter("{*}EncryptedData"):
         inside = {tag_of(element): element for element in entry.iter()}
-        algorithm = (
-            inside["encryptionmethod"].get("Algorithm") if "encryptionmethod" in inside else ""
-        )
-        if algorithm not in _FONT_ALGORITHMS and "cipherreference" in inside:
-            locked.add(unquote(inside["cipherreference"].get("URI") or ""))
+        method, reference = inside.get("encryptionmethod"), inside.get("cipherreference")
+        is_font = method is not None and method.get("Algorithm") in _FONT_ALGORITHMS
+        if reference is not None and not is_font:
+            locked.add(unquote(reference.get("URI") or ""))
     return locked
 
 
@@ -120,14 +114,13 @@ def _with_metadata(package: _Element, blocks: list[Block]) -> Extracted:
         if str(element.tag).startswith("{http://purl.org/dc/elements/1.1/}"):
             stated.setdefault(tag_of(element), []).append("".join(element.itertext()))
         elif tag_of(element) == "meta" and element.get("property") == "dcterms:modified":
-            modified = iso_date(element.text)
-    return Extracted(
-        "application/epub+zip",
-        blocks,
-        title=or_none(next(iter(stated.get("title", [])), None)) or "",
-        language=language_code(next(iter(stated.get("language", [])), None)),
-        author=or_none(", ".join(stated.get("creator", []))),
-        created=iso_date(next(iter(stated.get("date", [])), None)),
+            modified = element.text
+    found = facts(
+        title=stated.get("title", [""])[0],
+        author=", ".join(stated.get("creator", [])),
+        created=stated.get("date", [""])[0],
         modified=modified,
-        licence=or_none(", ".join(stated.get("rights", []))),
+        language=stated.get("language", [""])[0],
+        licence=", ".join(stated.get("rights", [])),
     )
+    return Extracted("application/epub+zip", blocks, **found)

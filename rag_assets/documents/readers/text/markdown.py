@@ -8,9 +8,9 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rag_assets.documents.readers.blocks import Block, BlockKind, Extracted
+from rag_assets.documents.readers.blocks import Block, BlockKind, Extracted, first_heading
 from rag_assets.documents.readers.decoding import decode
-from rag_assets.documents.readers.metadata import iso_date, language_code, licence_line, or_none
+from rag_assets.documents.readers.metadata import facts, licence_line, or_none
 
 MAX_FRONT_MATTER_CHARS = 10_000  # a longer one is no front matter
 MIN_SIGNS = 2  # different kinds of mark-up by which a text shows that it is Markdown
@@ -36,6 +36,14 @@ _CODE_LINE = re.compile(
 # What stands inside paragraphs is kept as it is, and parsing it takes half of the time or more.
 _PARSER = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE_PARSER = MarkdownIt("commonmark")
+_KEYS = {
+    "title": ("title",),
+    "author": ("author", "authors"),
+    "created": ("date", "created", "published"),
+    "modified": ("modified", "updated", "lastmod", "last_updated"),
+    "language": ("lang", "language"),
+    "licence": ("license", "licence", "rights"),
+}
 _CONTAINERS: dict[str, BlockKind] = {
     "bullet_list_open": "list",
     "ordered_list_open": "list",
@@ -59,18 +67,9 @@ def read_markdown(data: bytes) -> Extracted:
     licence = licence_line(text)
     stated, text = split_front_matter(text)
     blocks = markdown_blocks(text)
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
-    return Extracted(
-        "text/markdown",
-        blocks,
-        title=_stated(stated, "title") or title,
-        encoding=encoding,
-        language=language_code(_stated(stated, "lang", "language")),
-        author=_stated(stated, "author", "authors"),
-        created=iso_date(_stated(stated, "date", "created", "published")),
-        modified=iso_date(_stated(stated, "modified", "updated", "lastmod", "last_updated")),
-        licence=_stated(stated, "license", "licence", "rights") or licence,
-    )
+    found = facts(**{name: _stated(stated, *keys) for name, keys in _KEYS.items()})
+    found = {"title": first_heading(blocks), "licence": licence, **found}
+    return Extracted("text/markdown", blocks, encoding=encoding, **found)
 
 
 def markdown_blocks(text: str) -> list[Block]:

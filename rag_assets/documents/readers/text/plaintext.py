@@ -6,7 +6,7 @@ Source code is text, too, but keeps its layout and has no headings.
 import re
 from collections.abc import Sequence
 
-from rag_assets.documents.readers.blocks import Block, Extracted
+from rag_assets.documents.readers.blocks import Block, Extracted, first_heading
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.documents.readers.metadata import licence_line
 
@@ -20,13 +20,8 @@ def read_text(data: bytes) -> Extracted:
     """Blocks of a text file; line breaks inside a paragraph are kept."""
     text, encoding = decode(data)
     blocks = text_blocks(text)
-    return Extracted(
-        "text/plain",
-        blocks,
-        title=first_title(blocks),
-        encoding=encoding,
-        licence=licence_line(text),
-    )
+    licence = licence_line(text)
+    return Extracted("text/plain", blocks, first_title(blocks), encoding, licence=licence)
 
 
 def read_source(data: bytes) -> Extracted:
@@ -57,7 +52,7 @@ def text_blocks(text: str) -> list[Block]:
 
 def first_title(blocks: Sequence[Block]) -> str:
     """The first heading, else the first line, cut at 80 characters."""
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
+    title = first_heading(blocks)
     if not title and blocks:
         title = blocks[0].text.split("\n")[0][:MAX_HEADING_CHARS].strip()
     return title

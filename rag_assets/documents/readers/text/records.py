@@ -39,7 +39,9 @@ def read_csv(data: bytes) -> Extracted:
     """One table; lines above it that have no columns are paragraphs."""
     text, encoding = decode(data)
     dialect = sniff(text, is_named=True) or Dialect(",", 1)
-    rows = list(_rows(_without_sep_line(text), dialect))
+    if text[:4].lower() == _SEP_LINE:
+        text = text.partition("\n")[2]
+    rows = list(_rows(text, dialect))
     n_before = next((n for n, row in enumerate(rows) if len(row) > 1), 0)
     above = ["".join(row).strip() for row in rows[:n_before]]
     blocks = [Block("paragraph", line) for line in above if line]
@@ -182,22 +184,13 @@ def _rows(text: str, dialect: Dialect) -> Iterator[list[str]]:
     """All records; after the first quote that does not close the rest is read line by line."""
     lines = io.StringIO(text, newline="")
     start = 0
-    reader = _reader(lines, dialect.delimiter, quoted=dialect.quoted)
-    while True:
-        start = lines.tell()
-        try:
-            row = next(reader, None)
-        except csv.Error:
-            break
-        if row is None:
-            return
-        yield row
-    rest = io.StringIO(text[start:], newline="")
-    yield from _reader(rest, dialect.delimiter, quoted=False)
-
-
-def _without_sep_line(text: str) -> str:
-    return text.partition("\n")[2] if text[:4].lower() == _SEP_LINE else text
+    try:
+        for row in _reader(lines, dialect.delimiter, quoted=dialect.quoted):
+            yield row
+            start = lines.tell()
+    except csv.Error:
+        rest = io.StringIO(text[start:], newline="")
+        yield from _reader(rest, dialect.delimiter, quoted=False)
 
 
 def _blocks(value: Any) -> Iterator[Block]:  # noqa: ANN401 - JSON may be anything

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from lxml.etree import _Element, iterwalk
 
 from rag_assets.documents.readers.archives import parse_xml
-from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError
+from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError, first_heading
 from rag_assets.documents.readers.decoding import decode
 from rag_assets.documents.readers.html.tree import tag_of
 
@@ -37,10 +37,9 @@ def read_xml(data: bytes) -> Extracted:
     tags = {tag_of(element) for element in root.iter()}
     found = _prose(root) if tags & _PARAGRAPHS else _records(root)
     blocks = [block for block in found if block.text]
-    title = next((b.text for b in blocks if b.kind == "heading"), "")
     if not blocks:
         raise RejectedError("no text", "expected text between the tags of this XML, found none")
-    return Extracted("application/xml", blocks, title=title, encoding=encoding)
+    return Extracted("application/xml", blocks, first_heading(blocks), encoding)
 
 
 def _root(text: str) -> _Element:

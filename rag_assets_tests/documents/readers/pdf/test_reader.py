@@ -1,12 +1,9 @@
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 import pypdfium2
 import pytest
 
 from rag_assets.documents.readers import ocr
 from rag_assets.documents.readers.blocks import Block, RejectedError
-from rag_assets.documents.readers.pdf import scans as pdf_scans
 from rag_assets.documents.readers.pdf.reader import read_pdf
 from rag_assets_tests.documents import pdfs
 from rag_assets_tests.documents.pdfs import BODY
@@ -82,13 +79,12 @@ def test_what_gives_no_text_says_why(data: bytes, reason: str) -> None:
 def test_scan_is_read_from_pictures_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def read_pages(images: Iterable[np.ndarray]) -> Iterator[str]:
-        for image in images:
-            seen.append(image)
-            yield "The ferry leaves the har-\nbour at seven.\n\nNo dogs are taken along here."
+    def page_text(image: np.ndarray) -> str:
+        seen.append(image)
+        return "The ferry leaves the har-\nbour at seven.\n\nNo dogs are taken along here."
 
     monkeypatch.setattr(ocr, "is_available", lambda: True)
-    monkeypatch.setattr(ocr, "read_pages", read_pages)
+    monkeypatch.setattr(ocr, "page_text", page_text)
     blocks = read_pdf(pdfs.write_scan()).blocks
     assert blocks == [
         Block("paragraph", "The ferry leaves the harbour at seven.", page=1),
@@ -108,16 +104,16 @@ def test_scan_without_text_is_rejected(
     monkeypatch: pytest.MonkeyPatch, installed: bool, said: str
 ) -> None:
     monkeypatch.setattr(ocr, "is_available", lambda: installed)
-    monkeypatch.setattr(ocr, "read_pages", lambda images: ("" for _ in images))
+    monkeypatch.setattr(ocr, "page_text", lambda image: "")
     with pytest.raises(RejectedError, match=said) as caught:
         read_pdf(pdfs.write_scan())
     assert caught.value.reason == "no text"
 
 
 def test_large_sheet_is_rendered_more_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf_scans, "MAX_PIXELS", 10_000)
+    monkeypatch.setattr(ocr, "MAX_PIXELS", 10_000)
     with pypdfium2.PdfDocument(pdfs.write_scan()) as pdf:
-        (image,) = pdf_scans._images(pdf, [])
+        ((_, image),) = ocr._images(pdf)
     assert image.shape[0] * image.shape[1] < 11_000
 
 
