@@ -5,12 +5,14 @@
     RagError
     ├── CommandError                  here: a command cannot do what was asked
     ├── SettingsError                 settings: a variable has a value that means nothing
+    ├── YamlFileError                 yaml_files: a file is no YAML, or a field means nothing
     ├── PluginError                   plugins: what another package brings cannot be imported
     ├── StackError                    orchestration.processes: a process did not start
     ├── InstallError                  installation.engines: engines cannot be installed
     ├── LakeError                     lake.errors: the lake cannot be read or written as asked
     ├── ModelsError                   models.errors: anything that models and engines refuse
     │   ├── ProfileError              a profile is unknown or its file is malformed
+    │   ├── WrongModelError           what was given as a model lacks what its role needs
     │   ├── WeightsError              weights cannot be had
     │   │   ├── WeightsCorruptError   bytes differ from the recorded sha256
     │   │   └── NotPulledError        an engine needs weights that are not in the cache
@@ -19,6 +21,7 @@
     │   │   └── PortTakenError        its port, or the answerer's, already belongs to somebody
     │   ├── EngineUnavailableError    nobody answers for a role
     │   └── ModelRequestError         an engine answers, but refuses or garbles this request
+    │       └── ContextExceededError  the request is longer than the model's context
     ├── SourceError                   sources.declaration: declared wrongly, or cannot be listed
     │   ├── SourceShrunkError         it lists far less than it held: a person decides
     │   └── BucketsError              sources.buckets: its number of buckets was another before

@@ -1,6 +1,6 @@
 """YAML files that people write: every error names the file, the line and the field."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,22 @@ class YamlFileError(RagError):
     """A file is not YAML, names a field twice, or a field has a value that means nothing."""
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice; YAML's own loader silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping, or the error that names the key and its line."""
+        seen = set[str]()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused by what follows
+            if key.value in seen:
+                twice = f"{key.value!r} stands twice; remove or rename one"
+                raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_mapping(path: Path) -> tuple[dict[str, Any], "Lines"]:
     """The mapping that a file holds, and where each of its fields is.
 
@@ -29,13 +45,11 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], "Lines"]:
         raise YamlFileError(f"{path} cannot be read as text: {error}") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        data = yaml.load(text, UniqueKeys)
     except yaml.YAMLError as error:
         raise YamlFileError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode):
         raise YamlFileError(f"{path}: expected a mapping of fields, got {_short(data)}")
-    for twice, key in _repeated(node):
-        raise YamlFileError(f"{path}, line {_line(twice)}: the field {key!r} is given twice")
     return data, Lines(node)
 
 
@@ -98,17 +112,3 @@ def _short(value: object) -> str:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def _repeated(node: yaml.Node) -> Iterator[tuple[yaml.Node, str]]:
-    """Keys that their mapping has had before."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key, key.value
-            seen.add(str(key.value))
-            yield from _repeated(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _repeated(value)

@@ -13,7 +13,7 @@ from rag_assets.errors import CommandError
 from rag_assets.settings import find_home, load_settings
 
 if TYPE_CHECKING:
-    from rag_assets.models.planning import ServingPlan
+    from rag_assets.models.engines.planning import ServingPlan
     from rag_assets.models.profile_files import ProfileFile
 
 GIB = 1 << 30
@@ -111,7 +111,7 @@ def plan_serving(
 
 
 def _plan(profile: str, gpu_gb: float | None, host_gb: float | None) -> "ServingPlan":
-    from rag_assets.models import planning
+    from rag_assets.models.engines import planning
     from rag_assets.models.profile_files import active_profile, load_profile
     from rag_assets.models.weights.pulling import cache_root
 
@@ -122,7 +122,7 @@ def _plan(profile: str, gpu_gb: float | None, host_gb: float | None) -> "Serving
 
 
 def _show_plan(plan: "ServingPlan") -> None:
-    from rag_assets.models.planning import gib
+    from rag_assets.models.engines.planning import gib
 
     table = Table(
         "engine", "weights", "cache", "working", "in all", "share", "KV tokens", "requests"

@@ -26,8 +26,8 @@ from rag_assets.installation.home import file_of
 from rag_assets.lake.generations import live
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.command import engine_python, has_vllm
+from rag_assets.models.engines.planning import card_memory, plan_serving
 from rag_assets.models.engines.state import is_same_process, running_engines
-from rag_assets.models.planning import card_memory, plan_serving
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, pull
 from rag_assets.progress import Tell

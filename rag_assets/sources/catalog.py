@@ -52,7 +52,7 @@ nothing is deleted.
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ import yaml
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source, SourceError, WebOptions
+from rag_assets.yaml_files import UniqueKeys
 
 __all__ = ["Source", "SourceError", "WebOptions", "add_folder", "catalog", "declared"]
 
@@ -71,21 +72,6 @@ ADDED = "sources"  # folder of the lake's records that holds sources added ad ho
 def source_name(partition: str) -> str:
     """The source's name in a partition key."""
     return partition.rpartition(".")[0]
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice; YAML's own loader silently takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set[str]()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue  # refused by what follows
-            if key.value in seen:
-                twice = f"{key.value!r} stands twice; remove or rename one"
-                raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def declared(path: Path) -> dict[str, Source]:
@@ -99,7 +85,7 @@ def declared(path: Path) -> dict[str, Source]:
     expected = f"expected a list called 'sources' in {path}, each entry with name, kind and where"
     try:
         with path.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, _Loader)
+            content = yaml.load(stream, UniqueKeys)
     # ValueError: a date that there is none of, or no UTF-8
     except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         raise SourceError(f"{expected}; got: {type(error).__name__}: {error}") from error

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rag_assets.models.engines.planning import ServingPlan, card_bytes, plan_serving
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.memory import GIB
-from rag_assets.models.planning import ServingPlan, card_bytes, plan_serving
 from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import Profile
 from rag_assets.models.weights.pulling import model_dir
@@ -20,8 +20,6 @@ def with_flag(profile: Profile, role: str, flag: str, value: str) -> Profile:
     spec = profile.spec(role)  # type: ignore[arg-type] # a role by its name
     at = spec.flags.index(flag) + 1
     changed = replace(spec, flags=(*spec.flags[:at], value, *spec.flags[at + 1 :]))
-    if flag == "--max-model-len":
-        changed = replace(changed, max_model_len=int(value))
     return replace(profile, roles={**profile.roles, role: changed})  # type: ignore[dict-item]
 
 

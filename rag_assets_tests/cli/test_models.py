@@ -1,0 +1,62 @@
+"""``rag profiles`` and ``rag plan serving``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rag_assets_tests.cli.test_main import rag
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "sources.yaml").write_text("sources: []\n")
+    return tmp_path
+
+
+def test_profiles_say_models_origin_fit_and_whether_they_ran(home: Path) -> None:
+    listed = {row["name"]: row for row in json.loads(rag(home, "profiles", "--json").stdout)}
+    assert "slm: Qwen/Qwen2.5-Coder-0.5B-Instruct" in listed["cpu"]["models"]
+    assert listed["cpu"]["run_on"].startswith("AMD EPYC")
+    assert listed["gpu-32gb"]["run_on"] == "never"
+    assert "no" in listed["gpu-32gb"]["fits"]
+    assert listed["remote"]["fits"] == "yes"
+    table = rag(home, "profiles").stdout
+    assert all(name in table for name in listed)
+
+
+def test_a_copy_is_listed_and_can_be_planned(home: Path) -> None:
+    done = rag(home, "profiles", "copy", "gpu-32gb", "mine")
+    assert done.returncode == 0
+    assert "RAG_PROFILE=mine" in done.stdout
+    listed = {row["name"]: row for row in json.loads(rag(home, "profiles", "--json").stdout)}
+    assert listed["mine"]["origin"] == "home"
+    plan = rag(home, "plan", "serving", "--gpu-memory", "32", env={"RAG_PROFILE": "mine"})
+    assert plan.returncode == 0
+    assert plan.stdout.endswith("it fits\n")
+    again = rag(home, "profiles", "copy", "cpu", "mine")
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+
+
+def test_a_broken_profile_is_listed_with_its_fault(home: Path) -> None:
+    (home / "profiles").mkdir()
+    (home / "profiles" / "bad.yaml").write_text("name: bad\nextends: cpu\ncolour: red\n")
+    listed = {row["name"]: row for row in json.loads(rag(home, "profiles", "--json").stdout)}
+    assert "bad.yaml, line 3, colour: there is no such field" in listed["bad"]["fits"]
+    assert listed["cpu"]["fits"]
+    failed = rag(home, "plan", "serving", "--profile", "bad")
+    assert failed.returncode == 1
+    assert "line 3, colour" in failed.stderr
+
+
+def test_what_does_not_fit_is_said_with_what_to_do(home: Path) -> None:
+    plan = rag(home, "plan", "serving", "--profile", "gpu-32gb", "--gpu-memory", "16")
+    assert plan.returncode == 1
+    assert "does not fit: llm: weights" in plan.stdout
+    assert "to do: " in plan.stdout
+    as_json = rag(home, "plan", "serving", "--profile", "cpu", "--memory", "2", "--json")
+    assert as_json.returncode == 1
+    record = json.loads(as_json.stdout)
+    assert not record["fits"]
+    assert {engine["role"] for engine in record["engines"]} == {"slm", "llm", "embedder"}

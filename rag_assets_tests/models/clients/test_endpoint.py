@@ -1,0 +1,114 @@
+"""Roles behind endpoints: on real engines, as somebody else's, and on a server that can little."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.window import window_of
+from rag_assets.models.errors import ModelRequestError, ProfileError
+from rag_assets.models.profiles import Endpoint
+from rag_assets_tests.conftest import Engines
+from rag_assets_tests.models.clients.test_server import Handler, World, world
+
+__all__ = ["world"]
+COLOUR = {"type": "string", "enum": ["violet", "pink"]}
+
+
+def little(handler: Handler, _: int) -> None:
+    """A server of bare chat: no list, no tokenizer, no schemas, no log-probabilities."""
+    if not handler.path.endswith("/chat/completions"):
+        handler.reply(404, {"error": {"message": "no such route"}})
+        return
+    seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+    body: dict[str, Any] = seen.seen[-1][1]
+    if "max_tokens" in body:
+        handler.reply(400, {"error": {"message": "use 'max_completion_tokens' instead"}})
+        return
+    if "response_format" in body or "logprobs" in body:
+        handler.reply(400, {"error": {"message": "unknown parameter"}})
+        return
+    said = body["messages"][-1]["content"]
+    text = 'Of course: "violet".' if "schema" in said else "Yes."
+    n_tokens = sum(len(m["content"].encode()) for m in body["messages"]) // 4
+    handler.reply(200, {
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": n_tokens, "completion_tokens": 1},
+    })  # fmt: skip
+
+
+def endpoint(world: World, **fields: Any) -> Endpoint:  # noqa: ANN401 - of an endpoint
+    known = {"role": "llm", "base_url": world.url, "model": "m", "retries": 0}
+    return Endpoint(**{**known, **fields})
+
+
+def test_a_server_that_can_little_is_used_without(world: World) -> None:
+    world.act = little
+    chat = EndpointChat(endpoint(world, max_model_len=2048), "llm")
+    can = chat.abilities
+    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (False, False, False, "")
+    assert can.length_field == "max_completion_tokens"
+    question = [{"role": "user", "content": "Is grass green?"}]
+    done = chat.complete(question, max_tokens=5)
+    assert (done.text, done.mean_logprob) == ("Yes.", None)
+    chosen = chat.complete(question, max_tokens=5, json_schema=COLOUR)
+    assert json.loads(chosen.text) == "violet"
+    long = [{"role": "user", "content": "The ferry leaves at seven. " * 40}]
+    assert chat.count_chat(long) > 40 * 27 / 4  # never below what the server counts
+    chat.complete(question, max_tokens=5, prefix="It is")
+    assert world.seen[-1][1]["messages"][-1]["role"] == "user"
+    with pytest.raises(ValueError, match="cannot be continued under a json_schema"):
+        chat.complete(question, max_tokens=5, prefix="It", json_schema=COLOUR)
+
+
+def test_a_context_that_nobody_states_is_asked_for(world: World) -> None:
+    world.act = little
+    with pytest.raises(ProfileError, match=r"state max_model_len of roles\.llm in the profile"):
+        _ = EndpointChat(endpoint(world), "llm").max_model_len
+
+
+def chat_of(engines: Engines, role: Any, model: str = "") -> EndpointChat:  # noqa: ANN401 - a role
+    spec = engines.profile.spec(role)
+    there = Endpoint(role=role, base_url=f"{spec.url}/v1", model=model or spec.served_name)
+    return EndpointChat(there, role)
+
+
+@pytest.mark.engines
+def test_a_foreign_vllm_does_all_that_our_own_engine_does(engines: Engines) -> None:
+    theirs, ours = chat_of(engines, "slm"), engines.chat("slm")
+    can = theirs.abilities
+    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (True, True, True, "vllm")
+    assert theirs.max_model_len == ours.max_model_len
+    question = [{"role": "user", "content": "Name the capital of France in one word."}]
+    assert theirs.count_chat(question) == ours.count_chat(question)
+    said, wanted = (model.complete(question, max_tokens=8) for model in (theirs, ours))
+    assert said.text == wanted.text
+    assert said.mean_logprob == pytest.approx(wanted.mean_logprob, abs=0.05)
+    prefix = "The capital of France is"
+    more = theirs.complete(question, max_tokens=4, prefix=prefix)
+    assert "Paris" in more.text
+    chosen = theirs.complete(question, max_tokens=8, json_schema=COLOUR)
+    assert json.loads(chosen.text) in COLOUR["enum"]
+
+
+@pytest.mark.engines
+def test_a_foreign_embedder_gives_the_same_vectors_and_window(engines: Engines) -> None:
+    spec = engines.profile.spec("embedder")
+    there = Endpoint("embedder", f"{spec.url}/v1", spec.served_name, revision="one")
+    theirs, ours = EndpointEmbedder(there), engines.embedder()
+    texts = [f"The ferry number {n} leaves at {n} o'clock." for n in range(70)]
+    vectors = theirs.embed(texts)
+    assert vectors.shape == (70, theirs.dimension) == (70, ours.dimension)
+    assert np.min(np.sum(vectors * ours.embed(texts), axis=1)) > 0.9999
+    assert theirs.max_tokens == ours.max_tokens
+    assert theirs.count(texts[0]) == ours.count(texts[0])
+    assert window_of(theirs).identity == f"{spec.served_name}@one"
+
+
+@pytest.mark.engines
+def test_an_unknown_model_is_named_with_those_that_there_are(engines: Engines) -> None:
+    name = engines.profile.spec("slm").served_name
+    with pytest.raises(ModelRequestError, match=rf"knows no model 'gpt-9'; it has {name}"):
+        _ = chat_of(engines, "slm", "gpt-9").abilities
