@@ -17,7 +17,7 @@ from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
 from rag_assets.answers.deep import read_documents
-from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
+from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role, policy_of
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import (
     QuestionTooLongError,
@@ -129,7 +129,7 @@ class Answerer:
             slm: in place of the engine of the profile (``RAG_PROFILE``), which has to run.
             llm: likewise.
             embedder: likewise; the model that the index was made with.
-            fields: further ones of this class, for example ``policy``.
+            fields: further ones of this class; without ``policy``, the profile's is taken.
 
         Raises:
             LakeError: no generation is live.
@@ -145,6 +145,7 @@ class Answerer:
         require_embedder_of(generation, models.embedder)
         with leasing(store, generation.id):
             reader = IndexReader(store, generation)
+            fields.setdefault("policy", policy_of(models))
             yield cls(reader, models.slm, models.llm, models.embedder, **fields)
 
     def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:

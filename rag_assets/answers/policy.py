@@ -9,12 +9,19 @@ SLM alone answered 13 from six passages and 16 from three; the LLM alone answere
 22 from four.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rag_assets.models.clients.roles import Models
+from rag_assets.models.errors import ProfileError
 
 Role = Literal["slm", "llm"]
 Mode = Literal["auto", "fact", "deep"]
 MODES: tuple[Mode, ...] = ("auto", "fact", "deep")
+_STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,8 @@ class Budget:
         repair: what may be added, once, when the answer was cut.
         sections: pieces of evidence at most.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     evidence: int
     answer: int
@@ -44,6 +53,8 @@ class DeepBudget:
         extract: tokens the SLM may write about one document.
         reduce: the LLM's budget.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     documents: int = 4
     document: int = 600
@@ -73,7 +84,10 @@ class AnswerPolicy:
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
         timeout_s: for one model call.
+        concurrency: questions answered at the same time; more would only wait in the engines.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     slm: Budget = field(default_factory=lambda: Budget(600, 64, 64, 3))
     llm: Budget = field(default_factory=lambda: Budget(950, 96, 96, 5))
@@ -88,7 +102,69 @@ class AnswerPolicy:
     passage_tokens: int = 180
     per_document_decay: float = 0.85
     timeout_s: float = 300.0
+    concurrency: int = 4
 
     def budget(self, role: Role) -> Budget:
         """The budget of a single-call answer by this model."""
         return self.slm if role == "slm" else self.llm
+
+
+def policy_of(models: Models) -> AnswerPolicy:
+    """The policy of the profile in force, on the contexts that its models have.
+
+    Raises:
+        ProfileError: its ``answering`` has a field that there is none of, or a wrong value.
+        ModelsError: an endpoint that has to say its context does not answer.
+    """
+    return policy_for(models.profile.answering, models.slm.max_model_len, models.llm.max_model_len)
+
+
+def policy_for(stated: Mapping[str, Any], slm_context: int, llm_context: int) -> AnswerPolicy:
+    """The policy that a profile states; what it leaves open follows from the models' contexts.
+
+    Args:
+        stated: ``answering`` of a profile: fields of AnswerPolicy.
+        slm_context: tokens of prompt and answer together.
+        llm_context: likewise.
+
+    Raises:
+        ProfileError: there is no such field, or a value is wrong.
+    """
+    derived = AnswerPolicy(
+        slm=_derived(slm_context),
+        llm=_derived(llm_context),
+        deep=DeepBudget(document=_derived(slm_context).evidence, reduce=_derived(llm_context, 3)),
+        passage_tokens=_PASSAGE if min(slm_context, llm_context) < _LONG else _LONG_PASSAGE,
+    )
+    try:
+        return _POLICY.validate_python(_over(asdict(derived), stated))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"answering.{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r:.80}"
+            for one in error.errors(include_url=False)
+        )
+        raise ProfileError(f"the profile cannot answer questions so: {wrong}") from error
+
+
+_PASSAGE, _LONG_PASSAGE = 180, 300  # tokens of a passage; what reads more gets more of each place
+_LONG = 8192  # tokens of context from which passages are long
+_MOST_EVIDENCE = 6000  # tokens; more takes seconds on any card, and models read it no better
+_POLICY = TypeAdapter(AnswerPolicy)
+
+
+def _derived(context: int, part: int = 4) -> Budget:
+    """Budgets from the context alone: a quarter (of a reduce, a third) of it is evidence."""
+    evidence = min(context // part, _MOST_EVIDENCE)
+    answer = max(64, min(context // 16, 512))
+    passage = _PASSAGE if context < _LONG else _LONG_PASSAGE
+    return Budget(evidence, answer, answer, max(3, evidence // passage))
+
+
+def _over(base: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with what is stated, field by field."""
+    nested = {
+        name: _over(base[name], value)
+        for name, value in stated.items()
+        if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
+    }
+    return {**base, **stated, **nested}

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TypeVar
 
 from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.policy import policy_for
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
@@ -17,7 +18,7 @@ from rag_assets.lake.identity import value_hash
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.engines.state import read_states
-from rag_assets.models.profiles import ModelSpec, Profile
+from rag_assets.models.profiles import Endpoint, ModelSpec, Profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import FORMAT_VERSIONS
 from rag_assets.settings import Settings
@@ -80,7 +81,8 @@ class Lab:
             [spec.served_name, FORMAT_VERSIONS[spec.format], list(spec.flags)]
             for spec in self.profile.roles.values()
         ]
-        by = value_hash([served, engine_version(self.profile)])[:12]
+        elsewhere = [[one.model, one.base_url] for one in self.profile.endpoints.values()]
+        by = value_hash([served, *elsewhere, engine_version(self.profile)])[:12]
         return CompletionCache(self.settings.evaluations / f"completions-{by}.sqlite")
 
     @cached_property
@@ -91,17 +93,17 @@ class Lab:
     @cached_property
     def slm(self) -> ChatModel:
         """The small model, metered."""
-        return self.metered(self.chat("slm"), self.profile.spec("slm"))
+        return self.metered(self.chat("slm"), self.profile.served_by("slm"))
 
     @cached_property
     def llm(self) -> ChatModel:
         """The large model, metered."""
-        return self.metered(self.chat("llm"), self.profile.spec("llm"))
+        return self.metered(self.chat("llm"), self.profile.served_by("llm"))
 
     def metered(
         self,
         model: ChatModel,
-        spec: ModelSpec,
+        spec: ModelSpec | Endpoint,
         pid: int | None = None,
         *,
         meter: Meter | None = None,
@@ -128,7 +130,9 @@ class Lab:
 
     def answerer(self, reader: IndexReader) -> Answerer:
         """The product's answerer on a generation, its models metered."""
-        return Answerer(reader, self.slm, self.llm, self.embedder)
+        contexts = self.slm.max_model_len, self.llm.max_model_len
+        policy = policy_for(self.profile.answering, *contexts)
+        return Answerer(reader, self.slm, self.llm, self.embedder, policy)
 
     @contextmanager
     def reader(self) -> Iterator[IndexReader]:

@@ -216,8 +216,6 @@ class RoleFields(_Fields):
     environment: dict[str, str] = Field(default_factory=dict)
     # Embedder.
     dimension: PositiveInt | None = Field(default=None, description="Length of a vector.")
-    query_prefix: str = Field(default="", description="Put before a question.")
-    document_prefix: str = Field(default="", description="Put before a text of a document.")
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -466,8 +464,6 @@ def _engine(
         dimension=entry.dimension,
         environment={**environment, **entry.environment},
         shape=None if entry.shape is None else entry.shape.shape(),
-        query_prefix=entry.query_prefix,
-        document_prefix=entry.document_prefix,
     )
 
 
@@ -475,11 +471,9 @@ def _endpoint(role: Role, entry: RoleFields, at: EndpointFields) -> Endpoint:
     return Endpoint(
         role=role,
         **at.model_dump(),
-        revision=entry.revision,
+        revision=entry.revision or "unstated",
         max_model_len=entry.max_model_len,
         dimension=entry.dimension,
-        query_prefix=entry.query_prefix,
-        document_prefix=entry.document_prefix,
     )
 
 

@@ -120,8 +120,6 @@ class ModelSpec:
     dimension: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     shape: Shape | None = None
-    query_prefix: str = ""
-    document_prefix: str = ""
 
     @property
     def max_model_len(self) -> int:
@@ -158,15 +156,18 @@ class Endpoint:
     concurrency: int = 4
     retries: int = 4
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    revision: str = ""
+    revision: str = "unstated"
     max_model_len: int | None = None
     dimension: int | None = None
-    query_prefix: str = ""
-    document_prefix: str = ""
 
     @property
     def model_id(self) -> str:
         """The model, as the server names it."""
+        return self.model
+
+    @property
+    def served_name(self) -> str:
+        """Likewise."""
         return self.model
 
 

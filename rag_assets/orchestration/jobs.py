@@ -8,6 +8,7 @@ from pydantic import Field
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.batch import Outcome, ask_all
 from rag_assets.answers.journal import record_answer
+from rag_assets.answers.policy import policy_of
 from rag_assets.answers.rendering import markdown, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.delta import LakeStage
@@ -58,7 +59,9 @@ def ask(
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
     with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
-        answerer = Answerer(reader, models.slm, models.llm, models.embedder)
+        answerer = Answerer(
+            reader, models.slm, models.llm, models.embedder, policy_of(models.models)
+        )
         context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
         outcomes = ask_all(
             answerer,

@@ -28,12 +28,12 @@ class ModelFacts:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        made_by = models.own_embedder or models.profile.spec("embedder")
-        slm = models.own_chat("slm") or models.profile.spec("slm")
-        llm = models.own_chat("llm") or models.profile.spec("llm")
+        made_by = models.own_embedder or models.profile.served_by("embedder")
+        slm = models.own_chat("slm") or models.profile.served_by("slm")
+        llm = models.own_chat("llm") or models.profile.served_by("llm")
         self.embedder = (made_by.model_id, made_by.revision)
         self.tokenizer_id = f"{made_by.model_id}@{made_by.revision}"
-        self.dimension = made_by.dimension or 0
+        self.dimension = made_by.dimension or models.embedder.dimension  # an endpoint is asked
         self.slm = (slm.model_id, slm.revision)
         self.identities = {
             role: {"model_id": one.model_id, "revision": one.revision}

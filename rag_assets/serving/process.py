@@ -19,6 +19,7 @@ from pathlib import Path
 import uvicorn
 
 from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.policy import AnswerPolicy, policy_of
 from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
@@ -38,7 +39,6 @@ from rag_assets.settings import Settings
 log = logging.getLogger("rag_assets.serving")
 HOST = "127.0.0.1"
 STATE_FILE = "answerer.json"
-N_RUNNING = 4  # the LLM's --max-num-seqs on the cpu profile: more would only queue in the engine
 N_WAITING = 16  # with the running ones below the 40 threads of the server, so that probes get one
 WAIT_S = 120.0
 GRACE_S = 120  # for answers in flight after SIGTERM
@@ -93,6 +93,7 @@ def build_service(
     llm: ChatModel,
     embedder: Embedder,
     *,
+    policy: AnswerPolicy = AnswerPolicy(),  # noqa: B008 - a frozen value
     engines_problem: Callable[[], str] = str,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
@@ -102,13 +103,14 @@ def build_service(
         slm: look-ups and extraction.
         llm: synthesis.
         embedder: of questions; the model that the index was made with.
+        policy: how questions are answered, and how many at once.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
     """
 
     def build(reader: IndexReader) -> Answerer:
-        return Answerer(reader, slm, llm, embedder)
+        return Answerer(reader, slm, llm, embedder, policy)
 
-    gate = Gate(N_RUNNING, N_WAITING, WAIT_S)
+    gate = Gate(policy.concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
     return Service(store, live, gate, Metrics(gate), engines_problem, started=time.monotonic())
 
@@ -156,6 +158,7 @@ def connected(settings: Settings) -> Service:
         models.slm,
         models.llm,
         models.embedder,
+        policy=policy_of(models),
         engines_problem=problem,
     )
 

@@ -73,7 +73,7 @@ class EndpointChat:
     def __init__(self, endpoint: Endpoint, role: ChatRole) -> None:
         self.name: ChatRole = role
         self.model_id = endpoint.model
-        self.revision = endpoint.revision or "unstated"
+        self.revision = endpoint.revision
         self._endpoint = endpoint
         self._server = server_of(endpoint)
 
@@ -195,7 +195,7 @@ class EndpointEmbedder:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.model_id = endpoint.model
-        self.revision = endpoint.revision or "unstated"
+        self.revision = endpoint.revision
         self._endpoint = endpoint
         self._server = server_of(endpoint)
 
