@@ -1,15 +1,20 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rag_assets.models.engines.planning import ServingPlan, card_bytes, plan_serving
+from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.memory import GIB
 from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import Profile
+from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.pulling import model_dir
+from rag_assets_tests.conftest import Engines
 
 
 def on_card(name: str, gb: float, cache: Path, host: float = 64 * GIB) -> ServingPlan:
@@ -117,3 +122,28 @@ def test_weights_that_are_here_are_measured(tmp_path: Path) -> None:
     (engine,) = plan_serving(alone, tmp_path, host=64 * GIB).engines
     in_16 = 24.0
     assert engine.weights == (in_16 if spec.flag("--dtype") == "bfloat16" else in_16 + 16)
+
+
+@pytest.mark.engines
+def test_cache_tokens_are_those_of_the_engines_logs(engines: Engines) -> None:
+    plan = plan_serving(engines.profile, engines.cache_dir, host=64 * GIB)
+    for engine in plan.engines:
+        log = (engines.state_dir / "logs" / f"{engine.role}.log").read_text(errors="replace")
+        logged = [int(n.replace(",", "")) for n in re.findall(r"KV cache size: ([\d,]+) tok", log)]
+        assert logged == ([engine.kv_tokens] if engine.kv_tokens else [])
+
+
+@pytest.mark.engines
+def test_memory_is_what_the_engines_hold_after_long_prompts(engines: Engines) -> None:
+    plan = plan_serving(engines.profile, engines.cache_dir, host=64 * GIB)
+    roles: tuple[ChatRole, ...] = ("slm", "llm")
+    for role in roles:
+        long = [{"role": "user", "content": "seven boats left the pier. " * 600}]
+        engines.chat(role).complete(long, max_tokens=2)
+    engines.embedder().embed(["seven boats left the old pier. " * 30] * 64)
+    states = read_states(engines.state_dir).values()
+    launcher = psutil.Process(next(iter(states)).pid).parent()
+    assert launcher is not None
+    tree = [launcher, *launcher.children(recursive=True)]
+    held = sum(process.memory_full_info().pss for process in tree)
+    assert plan.host_needed == pytest.approx(held, rel=0.1)

@@ -22,7 +22,9 @@ from rag_assets.models.errors import (
 from rag_assets.models.profile_files import load_profile as load
 from rag_assets.models.profiles import (
     Format,
+    LocalFolder,
     ModelSpec,
+    ObjectStore,
     Part,
     Profile,
     WheelFolder,
@@ -328,3 +330,41 @@ def test_cache_root_is_configurable(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert weights.cache_root() == tmp_path
     monkeypatch.delenv("RAG_CACHE")
     assert weights.cache_root() == Path.home() / ".cache" / "rag_assets"
+
+
+def from_source(profile: Profile, source: LocalFolder | ObjectStore) -> Profile:
+    return replace(profile, roles={"embedder": replace(profile.spec("embedder"), source=source)})
+
+
+def test_an_object_store_is_copied_and_compared(profile: Profile, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for name, data in FILES.items():
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_bytes(data)
+    files = {name: sha(data) for name, data in FILES.items()}
+    cache = tmp_path / "cache"
+    there = from_source(profile, ObjectStore(f"file://{store}", files, 100))
+    weights.pull(there, cache, progress=quiet)
+    folder = weights.require_pulled(there.spec("embedder"), cache)
+    assert {name: (folder / name).read_bytes() for name in FILES} == FILES
+    wrong = from_source(profile, ObjectStore(f"file://{store}", dict.fromkeys(files, "0" * 64), 1))
+    with pytest.raises(WeightsCorruptError, match="expected the sha256 000"):
+        weights.pull(wrong, cache, progress=quiet)
+    assert not weights.is_pulled(wrong.spec("embedder"), cache)
+    missing = from_source(profile, ObjectStore(f"file://{tmp_path}/no", files, 100))
+    with pytest.raises(WeightsError, match="could not be fetched"):
+        weights.pull(missing, tmp_path / "other", progress=quiet)
+
+
+def test_a_local_folder_is_served_where_it_is(profile: Profile, tmp_path: Path) -> None:
+    mine = from_source(profile, LocalFolder(tmp_path / "mine", "v1"))
+    with pytest.raises(NotPulledError, match=r"expected in .*mine, which has no config\.json"):
+        weights.pull(mine, tmp_path / "cache", progress=quiet)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    weights.pull(mine, tmp_path / "cache", progress=quiet)
+    spec = mine.spec("embedder")
+    assert weights.require_pulled(spec, tmp_path / "cache") == tmp_path / "mine"
+    assert spec.revision == "v1"
+    assert list(tmp_path.glob("cache/models/*")) == []
