@@ -16,14 +16,20 @@ from rag_assets.models.engines.state import read_states
 from rag_assets.settings import CHECKOUT
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.embedding_server import embedding_server
-from rag_assets_tests.installation.test_without_engines import (
-    BEGIN,
-    DEFINITIONS,
-    ENGINE_ELSEWHERE,
-    READERS,
-)
+from rag_assets_tests.installation.test_without_engines import DEFINITIONS, READERS
 from rag_assets_tests.models.engines.test_engine_set import free_port_base
 
+BEGIN = "import sys; from pathlib import Path\n"
+ENGINE_ELSEWHERE = """
+from tokenizers import Tokenizer as Rust, models, pre_tokenizers
+from rag_assets.models.clients.openai_http import HttpEmbedder
+from rag_assets.models.clients.tokens import Tokenizer
+from rag_assets.models.profile_files import load_profile
+rust = Rust(models.WordLevel({"[UNK]": 0, "bread": 1}, unk_token="[UNK]"))
+rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+spec = load_profile("cpu").spec("embedder")
+print(HttpEmbedder(spec, Tokenizer(rust, {}), sys.argv[1]).embed(["bread"]).shape)
+"""
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
