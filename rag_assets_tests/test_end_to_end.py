@@ -37,7 +37,7 @@ FILES = [
 ]  # fmt: skip
 # Of a sentence that no other document resembles: which of two the small model picks is measured by
 # `rag evaluate`, not asserted here.
-EDITED = "How many seats does the Half Deck cafe on MV Alder have?"
+LOOKUP = EDITED = "How many seats does the Half Deck cafe on MV Alder have?"
 STAGES = ["source_files", "documents", "rejected_documents", "sections", "chunks", "embeddings",
           "enrichments"]  # fmt: skip
 
@@ -167,9 +167,9 @@ def test_a_second_run_writes_nothing_and_says_so(
 
 
 def test_lookup_is_answered_with_a_true_citation(world: World, answerer: AnswererClient) -> None:
-    record = answerer.ask("How many cars can MV Alder carry?")
+    record = answerer.ask(LOOKUP)
     assert not record["abstained"]
-    assert "42" in record["answer"]
+    assert "58" in record["answer"]
     assert set(record["usage"]) <= {"slm", "llm"}
     citation = record["citations"][0]
     (document,) = [
@@ -204,7 +204,7 @@ def test_deep_mode_asks_both_models(answerer: AnswererClient) -> None:
 
 
 def test_ask_and_trace_on_the_command_line(world: World, answerer: AnswererClient) -> None:
-    asked = world.rag("ask", "--json", "How many cars can MV Alder carry?")
+    asked = world.rag("ask", "--json", LOOKUP)
     assert asked.returncode == 0, asked.stderr
     record = json.loads(asked.stdout)
     traced = world.rag("trace", record["answer_id"])
@@ -220,7 +220,7 @@ def test_python_snippets_that_ask_the_answerer_run(answerer: AnswererClient, sni
         [sys.executable, "-c", snippet], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "42" in done.stdout
+    assert "58" in done.stdout
 
 
 def test_a_question_of_20_000_words_is_refused(world: World, answerer: AnswererClient) -> None:
@@ -236,13 +236,13 @@ def test_ask_job_shows_answers_in_the_run(
     from rag_assets.definitions import defs
 
     job = defs().get_repository_def().get_job("ask_job")
-    questions = ["How many cars can MV Alder carry?", "Who wrote Hamlet's third sequel?"]
+    questions = [LOOKUP, "Who wrote Hamlet's third sequel?"]
     result = job.execute_in_process(
         run_config={"ops": {"ask": {"config": {"questions": questions}}}}, instance=instance
     )
     (output,) = [e for e in result.all_node_events if e.event_type_value == "STEP_OUTPUT"]
     metadata: dict[str, Any] = dict(output.step_output_data.metadata)
-    assert "42" in metadata["answer_001"].value
+    assert "58" in metadata["answer_001"].value
     assert "docs:vessels/alder.html" in metadata["answer_001"].value
     kept = world.store.rows("answers", where=f"run_id = '{result.run_id}'")
     assert [row["question"] for row in kept] == questions
