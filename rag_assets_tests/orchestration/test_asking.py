@@ -10,6 +10,7 @@ from rag_assets.answers.answer import Answer
 from rag_assets.lake.generations import live
 from rag_assets.lake.leases import leased
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.clients import roles
 from rag_assets.orchestration import jobs
 from rag_assets.orchestration.jobs import ask_job
 from rag_assets.orchestration.resources import LakeResource
@@ -23,6 +24,7 @@ class Models:
     slm = ScriptedChat("slm", copies)
     llm = ScriptedChat("llm", copies)
     embedder = WordEmbedder()
+    models = roles.Models("cpu", slm=slm, llm=llm, embedder=embedder)
 
 
 def run(store: LakeStore, questions: list[str]) -> dg.ExecuteInProcessResult:
