@@ -15,6 +15,7 @@ from rag_assets.settings import find_home, load_settings
 if TYPE_CHECKING:
     from rag_assets.models.engines.planning import ServingPlan
     from rag_assets.models.profile_files import ProfileFile
+    from rag_assets.models.profiles import Profile
 
 GIB = 1 << 30
 
@@ -48,21 +49,21 @@ def profiles(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
     from rag_assets.models.errors import ProfileError
-    from rag_assets.models.profile_files import load_profile, read_profile
+    from rag_assets.models.profile_files import profile_of, read_profile
     from rag_assets.models.profiles import ROLES
 
     row = {"name": file.name, "origin": file.origin}
     try:
-        run_on = read_profile(file, home).run_on
-        profile = load_profile(file.name, home=home)
-        plan = _plan(file.name, None, None)
+        fields = read_profile(file, home)
+        profile = profile_of(fields)
+        plan = _plan(profile, None, None)
     except ProfileError as error:
         return {**row, "models": "", "fits": f"no: {error}", "run_on": ""}
     return {
         **row,
         "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
         "fits": "yes" if plan.fits else "no: " + "; ".join(plan.problems),
-        "run_on": run_on or "never",
+        "run_on": fields.run_on or "never",
     }
 
 
@@ -101,7 +102,10 @@ def plan_serving(
     as_json: JsonFlag = False,
 ) -> None:
     """Say what memory the profile's engines need, and whether the machine has it."""
-    plan = _plan(profile, gpu_memory, memory)
+    from rag_assets.models.profile_files import active_profile, load_profile
+
+    chosen = load_profile(profile, home=find_home()) if profile else active_profile()
+    plan = _plan(chosen, gpu_memory, memory)
     if as_json:
         show_json(plan.to_record())
     else:
@@ -110,15 +114,13 @@ def plan_serving(
         raise typer.Exit(1)
 
 
-def _plan(profile: str, gpu_gb: float | None, host_gb: float | None) -> "ServingPlan":
+def _plan(profile: "Profile", gpu_gb: float | None, host_gb: float | None) -> "ServingPlan":
     from rag_assets.models.engines import planning
-    from rag_assets.models.profile_files import active_profile, load_profile
     from rag_assets.models.weights.pulling import cache_root
 
-    chosen = load_profile(profile, home=find_home()) if profile else active_profile()
     card = planning.card_memory() if gpu_gb is None else planning.card_bytes(gpu_gb)
     host = psutil.virtual_memory().total if host_gb is None else host_gb * GIB
-    return planning.plan_serving(chosen, cache_root(), host=host, card=card)
+    return planning.plan_serving(profile, cache_root(), host=host, card=card)
 
 
 def _show_plan(plan: "ServingPlan") -> None:

@@ -25,7 +25,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.openai_http import completion_of
+from rag_assets.models.clients.openai_http import completion_of, schema_form
 from rag_assets.models.clients.server import Server
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
@@ -133,8 +133,7 @@ class EndpointChat:
             else:
                 said.append({"role": "user", "content": _GO_ON})
         if schema is not None and can.json_schema:
-            named = {"name": "answer", "schema": dict(schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+            body["response_format"] = schema_form(schema)
         elif schema is not None:
             said[-1]["content"] += (
                 f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
@@ -181,8 +180,7 @@ class EndpointChat:
 
     def _keeps_schema(self, length: str) -> bool:
         """Whether a schema is obeyed that the model's own answer would break."""
-        schema = {"type": "string", "enum": ["violet"]}
-        form = {"type": "json_schema", "json_schema": {"name": "colour", "schema": schema}}
+        form = schema_form({"type": "string", "enum": ["violet"]})
         try:
             answer = self._say("What colour is grass?", {length: 8, "response_format": form})
             return bool(json.loads(answer["choices"][0]["message"]["content"]) == "violet")

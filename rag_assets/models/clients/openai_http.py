@@ -70,8 +70,7 @@ class HttpChatModel:
             body["messages"].append({"role": "assistant", "content": prefix})
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         if schema is not None:
-            named = {"name": "answer", "schema": dict(schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+            body["response_format"] = schema_form(schema)
         timeout_s = options.get("timeout_s", CHAT_TIMEOUT_S)
         started = time.perf_counter()
         answer = self._server.post("/chat/completions", body, timeout_s)
@@ -201,6 +200,11 @@ def unavailable(role: Role, where: str) -> EngineUnavailableError:
     return EngineUnavailableError(
         f"no engine answers for role {role} at {where}; start the engines with `rag up`"
     )
+
+
+def schema_form(schema: Mapping[str, object]) -> dict[str, object]:
+    """A JSON schema as ``response_format`` of a request."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
 
 def completion_of(answer: Mapping[str, Any], seconds: float) -> Completion:
