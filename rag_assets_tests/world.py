@@ -107,6 +107,10 @@ class Clients:
     max_tokens: int = 60
 
     @property
+    def question_embedder(self) -> Embedder:
+        return self.embedder
+
+    @property
     def window(self) -> EmbedderWindow:
         return EmbedderWindow(WordCounter(), "words", self.max_tokens)
 

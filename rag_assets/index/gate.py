@@ -45,6 +45,7 @@ N_CANARIES = 24
 CANARY_CHARS = 300
 MIN_CANARIES_FOUND = 0.9  # near-identical passages may crowd one another out of the first ten
 MIN_SIMILARITY = 0.95  # of a canary's vector with that of its text: 1 but for the engine's rounding
+Embed = Callable[[Sequence[str]], Sequence[np.ndarray]]
 TOLERANCE = 0.05  # of mean recall, against the live generation on the same questions
 
 
@@ -83,7 +84,9 @@ class Canary:
     embedded: str  # what its vector was made of
 
 
-def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Outcome:
+def evaluate(
+    store: LakeStore, cases: Sequence[Case], embedder: Embedder, question_embedder: Embedder
+) -> Outcome:
     """Ask the candidate and the live generation; the figures stand in the candidate's record.
 
     Raises:
@@ -98,7 +101,8 @@ def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Out
         notes.append(f"{candidate.id} was published before; its figures are kept")
         record = candidate.evaluation
     else:
-        record = evaluate_candidate(store, candidate, embedder, cases).to_record()
+        verdict = evaluate_candidate(store, candidate, embedder, question_embedder, cases)
+        record = verdict.to_record()
         with store.locked(INDEX):
             newest = generations.candidate(store)
             if newest is not None and newest.id == candidate.id:  # else it was built over meanwhile
@@ -118,17 +122,36 @@ def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Out
 
 
 def evaluate_candidate(
-    store: LakeStore, candidate: Generation, embedder: Embedder, cases: Sequence[Case]
+    store: LakeStore,
+    candidate: Generation,
+    embedder: Embedder,
+    question_embedder: Embedder,
+    cases: Sequence[Case],
 ) -> Verdict:
-    """Measure the candidate, and beside it the live generation on the same questions."""
+    """Measure the candidate, and beside it the live generation on the same questions.
+
+    Of one that another embedder made, what it reached when it was built is taken: that embedder
+    need not run.
+    """
     asked, canaries = applicable(store, cases), draw_canaries(store)
-    embed = partial(asked_vectors, store, embedder)
+    ask, embed = (partial(asked_vectors, store, one) for one in (question_embedder, embedder))
     live = generations.live_generation(store)
-    if live is not None and not generations.is_there(store, live):
-        live = None
-    measured = measure(IndexReader(store, candidate), embed, asked, canaries)
-    beside = None if live is None else measure(IndexReader(store, live), embed, asked, [])
+    beside = None
+    if live is not None and live.models.get("embedder") != candidate.models.get("embedder"):
+        beside = _recorded(live, asked)
+    elif live is not None and generations.is_there(store, live):
+        beside = measure(IndexReader(store, live), ask, embed, asked, [])
+    measured = measure(IndexReader(store, candidate), ask, embed, asked, canaries)
     return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
+
+
+def _recorded(generation: Generation, cases: Sequence[Case]) -> Measured | None:
+    """What a generation reached when it was built; None if these are not the same questions."""
+    record = generation.evaluation.get("candidate")
+    keys = [case_key(case) for case in cases]
+    if record is None or record["recall_by_case"].keys() != set(keys):
+        return None
+    return Measured(**record)
 
 
 def _changed(record: Mapping[str, Any], cases: Sequence[Case]) -> Table:
@@ -199,18 +222,20 @@ def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) ->
 
 def measure(
     reader: IndexReader,
-    embed: Callable[[Sequence[str]], Sequence[np.ndarray]],
+    ask: Embed,
+    embed: Embed,
     cases: Sequence[Case],
     canaries: Sequence[Canary],
 ) -> Measured:
-    """Ask an index the golden questions and the canaries."""
-    asked = embed([case.question for case in cases] + [canary.embedded for canary in canaries])
+    """Ask an index the golden questions and the canaries; ``embed`` is of what was indexed."""
     recalls: dict[str, float] = {}
-    for case, vector in zip(cases, asked, strict=False):
+    for case, vector in zip(cases, ask([case.question for case in cases]), strict=True):
         found = _documents(reader, case.question, vector)
         recalls[case_key(case)] = sum(uri in found for uri in case.uris) / len(case.uris)
     missed = []
-    for canary, vector in zip(canaries, asked[len(cases) :], strict=True):
+    for canary, vector in zip(
+        canaries, embed([canary.embedded for canary in canaries]), strict=True
+    ):
         hits = reader.search(canary.text, vector, limit=TOP_CHUNKS)
         if not any(_is_canary(hit, canary) for hit in hits):
             missed.append(canary.chunk_id)

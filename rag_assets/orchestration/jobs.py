@@ -59,9 +59,8 @@ def ask(
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
     with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
-        answerer = Answerer(
-            reader, models.slm, models.llm, models.embedder, policy_of(models.models)
-        )
+        embedder = models.models.embedder_for(generation.models.get("embedder", {}))
+        answerer = Answerer(reader, models.slm, models.llm, embedder, policy_of(models.models))
         context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
         outcomes = ask_all(
             answerer,

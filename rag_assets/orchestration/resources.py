@@ -83,5 +83,10 @@ class ModelsResource(dg.ConfigurableResource):
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder."""
+        """The embedder of documents."""
         return self.models.embedder
+
+    @property
+    def question_embedder(self) -> Embedder:
+        """The embedder of questions."""
+        return self.models.question_embedder

@@ -8,6 +8,7 @@ from typing import Protocol
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.metering import MeteredChat, MeteredEmbedder
+from rag_assets.models.clients.prefixed import prefixes_of, vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.protocols import ChatModel, Embedder
@@ -19,11 +20,12 @@ class ModelFacts:
     """What must be known of the models to tell what a stage would do; no engine is asked.
 
     Attributes:
-        embedder: model id and revision.
+        embedder: model id and revision, of vectors of documents.
         tokenizer_id: of the embedder: both in one text.
         dimension: floats in a vector.
         slm: model id and revision.
-        identities: model id and revision by role, as a generation's manifest names them.
+        identities: model id and revision by role, as a generation's manifest names them; of the
+            embedder its prefixes as well, if it has any.
     """
 
     def __init__(self, models: Models) -> None:
@@ -31,7 +33,9 @@ class ModelFacts:
         made_by = models.own_embedder or models.profile.served_by("embedder")
         slm = models.own_chat("slm") or models.profile.served_by("slm")
         llm = models.own_chat("llm") or models.profile.served_by("llm")
-        self.embedder = (made_by.model_id, made_by.revision)
+        prefixes = prefixes_of(made_by)
+        revision = vectors_revision(made_by.revision, prefixes.document)
+        self.embedder = (made_by.model_id, revision)
         self.tokenizer_id = f"{made_by.model_id}@{made_by.revision}"
         self.dimension = made_by.dimension or models.embedder.dimension  # an endpoint is asked
         self.slm = (slm.model_id, slm.revision)
@@ -39,6 +43,8 @@ class ModelFacts:
             role: {"model_id": one.model_id, "revision": one.revision}
             for role, one in (("slm", slm), ("llm", llm), ("embedder", made_by))
         }
+        named = {"query_prefix": prefixes.query, "document_prefix": prefixes.document}
+        self.identities["embedder"] |= {name: text for name, text in named.items() if text}
 
     @property
     def max_tokens(self) -> int:
@@ -59,7 +65,11 @@ class Clients(Protocol):
 
     @property
     def embedder(self) -> Embedder:
-        """Makes vectors."""
+        """Makes vectors of documents."""
+
+    @property
+    def question_embedder(self) -> Embedder:
+        """Makes vectors of questions."""
 
     @property
     def slm(self) -> ChatModel:
@@ -131,8 +141,13 @@ class Run(ExitStack):
 
     @cached_property
     def embedder(self) -> MeteredEmbedder:
-        """Makes vectors; counts what it is asked."""
+        """Makes vectors of documents; counts what it is asked."""
         return MeteredEmbedder(self._clients.embedder)
+
+    @cached_property
+    def question_embedder(self) -> Embedder:
+        """Makes vectors of questions."""
+        return self._clients.question_embedder
 
     @cached_property
     def labeller(self) -> Embedder:

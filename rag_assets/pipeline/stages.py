@@ -71,7 +71,7 @@ def _chunk_summary(run: Run, partitions: Sequence[str]) -> Mapping[str, Value]:
 
 def _evaluated(run: Run, _stage: Stage, _progress: Progress) -> Outcome:
     cases = [case for source in run.sources.values() for case in load_cases(source)]
-    return gate.evaluate(run.store, cases, run.embedder)
+    return gate.evaluate(run.store, cases, run.embedder, run.question_embedder)
 
 
 SOURCE_FILES = Stage(

@@ -146,6 +146,11 @@ class _Models:
         return StandIn()
 
     @property
+    def question_embedder(self) -> StandIn:
+        """Likewise, of questions."""
+        return StandIn()
+
+    @property
     def slm(self) -> ChatModel:
         """None: no document is described."""
         raise BenchmarkError("this benchmark has no small model; its source is not enriched")
