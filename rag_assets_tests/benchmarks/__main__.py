@@ -116,6 +116,33 @@ def bench_nearness(as_json: JsonFlag = False) -> None:
     show_part(nearness.measure(load_settings(), profile, teller(as_json)), as_json)
 
 
+@app.command("languages")
+def bench_languages(
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="One or several of its sets; default: all.")
+    ] = None,
+    documents: Annotated[
+        int | None, typer.Option(min=10, help="A sample of so many a language; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what the embedders of cpu and cpu-multilingual find, by language, and their speed.
+
+    Killed and run again, it goes on where it was.
+    """
+    from rag_assets_tests.benchmarks import languages
+
+    if unknown := set(sets or []) - set(languages.SETS):
+        raise CommandError(
+            f"expected sets out of {', '.join(languages.SETS)}; got {', '.join(sorted(unknown))}",
+            code=2,
+        )
+    folder, tell = _folder(None, "languages"), teller(as_json)
+    chosen = sets or languages.SETS
+    measured = languages.measure(load_settings(), folder, tell, sets=chosen, n_documents=documents)
+    show_part(measured, as_json)
+
+
 @app.command("refresh")
 def bench_refresh(
     pages: Annotated[
