@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import TypeVar
 
-from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.answerer import Answerer, require_embedder_of
 from rag_assets.answers.policy import policy_for
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
@@ -129,7 +129,12 @@ class Lab:
         return ReplayedChat(model, identity, meter or self.meter, clock, salt=apart.strip())
 
     def answerer(self, reader: IndexReader) -> Answerer:
-        """The product's answerer on a generation, its models metered."""
+        """The product's answerer on a generation, its models metered.
+
+        Raises:
+            LakeError: another embedder made the generation.
+        """
+        require_embedder_of(reader.generation, self.embedder)
         contexts = self.slm.max_model_len, self.llm.max_model_len
         policy = policy_for(self.profile.answering, *contexts)
         return Answerer(reader, self.slm, self.llm, self.embedder, policy)

@@ -28,7 +28,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.planning import card_memory, plan_serving
 from rag_assets.models.engines.state import EARLIER, is_same_process, running_engines
-from rag_assets.models.errors import ProfileError
+from rag_assets.models.errors import ModelsError
 from rag_assets.models.profile_files import profile_with_embedder
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, pull
@@ -183,7 +183,8 @@ def start_engines(
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
         pull_weights(settings, profile, tell, missing)
-    require_room(settings, profile, missing)
+    memory = psutil.virtual_memory()
+    require_room(settings, profile, missing, memory.available if earlier else memory.total)
     options = {
         "--profile": str(profile.path or profile.name),
         "--state-dir": str(state),
@@ -208,13 +209,13 @@ def start_earlier_embedder(settings: Settings, profile: Profile, tell: Tell) -> 
     made_with = earlier_embedder(LakeStore(settings.lake_uri), profile)
     if made_with is None or "embedder" in settings.models:
         return None
+    tell(f"a published generation was made with {made_with['model_id']}, which is started as well")
     try:
         other = profile_with_embedder(made_with, profile.port_base, settings.home)
-    except ProfileError as error:
-        tell(f"note: {error}")
+        return start_engines(settings, other, tell, ["embedder"], earlier=True)
+    except (ModelsError, StackError) as error:  # there may be no need: it may be for a rollback
+        tell(f"it is not started: {error}")
         return None
-    tell(f"a published generation was made with {made_with['model_id']}, which is started as well")
-    return start_engines(settings, other, tell, ["embedder"], earlier=True)
 
 
 def earlier_embedder(store: LakeStore, profile: Profile) -> Mapping[str, str] | None:
@@ -229,10 +230,11 @@ def earlier_embedder(store: LakeStore, profile: Profile) -> Mapping[str, str] | 
     return None
 
 
-def require_room(settings: Settings, profile: Profile, roles: Sequence[Role]) -> None:
-    """Raise StackError, with what to change, if the engines of ``roles`` do not fit here."""
+def require_room(
+    settings: Settings, profile: Profile, roles: Sequence[Role], memory: float
+) -> None:
+    """Raise StackError, with what to change, if the engines of ``roles`` do not fit into memory."""
     chosen = replace(profile, roles={role: profile.roles[role] for role in roles})
-    memory = psutil.virtual_memory().total
     plan = plan_serving(chosen, settings.cache, host=memory, card=card_memory())
     if not plan.fits:
         lines = [*plan.problems, *(f"to do: {text}" for text in plan.advice)]
