@@ -389,7 +389,7 @@ def rewritten(stage: Stage, table: StageTable, fingerprint: str) -> Report:
         with_columns(MAIN, without="text"),
         with_columns(MAIN, pa.field("added", pa.string(), nullable=False)),
         with_columns(MAIN, pa.field("added", pa.string()), without="text"),
-        with_columns(MAIN, pa.field("text", pa.binary(), nullable=False), without="text"),
+        with_columns(MAIN, pa.field("text", pa.large_string(), nullable=False), without="text"),
     ],
     ids=["a column is gone", "a required column is new", "both", "a column has another type"],
 )
