@@ -121,6 +121,9 @@ def bench_languages(
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="One or several of its sets; default: all.")
     ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="One or several, such as de; default: all.")
+    ] = None,
     documents: Annotated[
         int | None, typer.Option(min=10, help="A sample of so many a language; default: all.")
     ] = None,
@@ -139,7 +142,14 @@ def bench_languages(
         )
     folder, tell = _folder(None, "languages"), teller(as_json)
     chosen = sets or languages.SETS
-    measured = languages.measure(load_settings(), folder, tell, sets=chosen, n_documents=documents)
+    measured = languages.measure(
+        load_settings(),
+        folder,
+        tell,
+        sets=chosen,
+        languages=language or (),
+        n_documents=documents,
+    )
     show_part(measured, as_json)
 
 

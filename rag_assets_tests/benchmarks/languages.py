@@ -68,6 +68,7 @@ def measure(
     say: Say,
     *,
     sets: Sequence[str] = SETS,
+    languages: Sequence[str] = (),
     n_documents: int | None = None,
 ) -> Part:
     """Start the engines and ask.
@@ -77,6 +78,7 @@ def measure(
         folder: where figures are kept, and the engines' state.
         say: told lines of progress.
         sets: of ``SETS``.
+        languages: those alone; none named: all.
         n_documents: a sample of each language or set, and the questions that it answers; None: all.
 
     Raises:
@@ -84,7 +86,8 @@ def measure(
         NotPulledError: weights are missing.
         EngineError: an engine does not start.
     """
-    asked = [one for name in sets for one in slices(name, evaluation_data(settings), n_documents)]
+    data = evaluation_data(settings)
+    asked = [one for name in sets for one in slices(name, data, languages, n_documents)]
     kept = folder / "figures.json"
     known: dict[str, Figures] = json.loads(kept.read_text()) if kept.is_file() else {}
     profiles = [load_profile(name) for name in PROFILES]
@@ -125,7 +128,9 @@ def _started(stack: ExitStack, profile: Profile, settings: Settings, folder: Pat
     )
 
 
-def slices(name: str, data: Path, n_documents: int | None) -> Iterator[Slice]:
+def slices(
+    name: str, data: Path, languages: Sequence[str], n_documents: int | None
+) -> Iterator[Slice]:
     """A set, by language; the same documents and questions of each.
 
     A sample of documents is an easier corpus: it is for a look, and says so.
@@ -139,6 +144,8 @@ def slices(name: str, data: Path, n_documents: int | None) -> Iterator[Slice]:
         for q in dataset.questions
     ]
     for language, documents in sorted(by_language.items()):
+        if languages and language not in languages:
+            continue
         chosen = documents
         if n_documents is not None:
             chosen = sample(documents, n_documents, seed=SEED, key=lambda d: d.id[:-3])

@@ -71,7 +71,9 @@ def test_both_embedders_are_asked_once_and_what_is_kept_is_shown_again(
 
 
 def test_languages_are_asked_the_same(data: Path) -> None:
-    german, english = languages.slices("xquad", data, 5)
+    german, english = languages.slices("xquad", data, (), 5)
+    (alone,) = languages.slices("xquad", data, ("de",), 5)
+    assert alone == german
     assert len(german.documents) == len(german.queries) == 5
     assert [d.id[:-3] for d in german.documents] == [d.id[:-3] for d in english.documents]
     assert [q.id[:-3] for q in german.queries] == [q.id[:-3] for q in english.queries]
