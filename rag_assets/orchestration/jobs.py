@@ -1,6 +1,7 @@
 """Jobs: refresh, ask, evaluate, serve, hot-load, upkeep."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 from pydantic import Field
@@ -18,8 +19,13 @@ from rag_assets.lake.leases import leasing
 from rag_assets.lake.upkeep import BUDGET_S, tend
 from rag_assets.markup import markdown_cell, markdown_text
 from rag_assets.orchestration.assets import markdown_table
-from rag_assets.orchestration.partitions import partition_ranges, range_name, range_tags
-from rag_assets.orchestration.resources import LakeResource, ModelsResource
+from rag_assets.orchestration.partitions import (
+    forget_partitions,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
+from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.serving.child import run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
@@ -166,9 +172,18 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
     @dg.op(out=dg.Out(dg.Nothing))
     def upkeep(
-        context: dg.OpExecutionContext, config: UpkeepConfig, store: LakeResource
+        context: dg.OpExecutionContext,
+        config: UpkeepConfig,
+        store: LakeResource,
+        sources: SourcesResource,
     ) -> dg.Output[None]:
         """Tend the lake's tables until all are tended or the time is up."""
+        if not config.dry_run:
+            known = partial(sources.catalog, store.client)
+            for key in forget_partitions(context.instance, store.client, known):
+                context.log.info(
+                    f"{key} belongs to no source and holds nothing: taken off the list"
+                )
         done = tend(
             store.client,
             stages,
