@@ -1,7 +1,8 @@
 """Jobs: refresh, ask, evaluate, serve, hot-load, upkeep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -213,7 +214,10 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
 
 def refresh_requests(
-    instance: dg.DagsterInstance, source: Source, reason: str
+    instance: dg.DagsterInstance,
+    source: Source,
+    reason: str,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dg.RunRequest]:
     """Requests of ``refresh_job`` for all partitions of a source, a range of them a run.
 
@@ -223,7 +227,7 @@ def refresh_requests(
         dg.RunRequest(
             run_key=f"{range_name(keys)}/{reason}",
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags=range_tags(keys),
+            tags={**range_tags(keys), **tags},
         )
         for keys in partition_ranges(instance, source.partitions)
     ]
