@@ -146,6 +146,8 @@ def _why_empty(store: LakeStore, live: Generation | None) -> str:
     n_files = sum(table.count_rows() for table in tables if table is not None)
     if live is not None and n_files == 0:
         return ""
+    if n_files == 0:
+        return f"{EMPTY}: no file found in any source"
     rows = [row for key in store.partitions(rejected) for row in store.rows(rejected, key)]
     reasons = counted(Counter(row["reason"] for row in rows))
     return f"{EMPTY}: {n_files:,} files were found; rejected: {reasons}"
