@@ -73,7 +73,8 @@ def named_sources(
     settings: Settings, store: "LakeStore", names: list[str] | None = None
 ) -> tuple[list["Source"], list[str]]:
     """The sources of these names, or all of them; and a sentence for each that cannot be used."""
-    from rag_assets.sources.catalog import catalog
+    from rag_assets.sources import buckets
+    from rag_assets.sources.catalog import Source, SourceError, catalog
 
     declared_in = settings.sources_file
     known = catalog(declared_in, store)
@@ -93,8 +94,15 @@ def named_sources(
             f"{declared_in}"
         )
         raise CommandError("\n".join([said, *nameless]), code=2)
-    chosen = [known[name] for name in dict.fromkeys(names or known) if name in known]
-    return chosen, [one.problem for one in faults]
+    chosen, problems = list[Source](), [one.problem for one in faults]
+    for name in dict.fromkeys(names or known):
+        if name in known:
+            try:
+                buckets.check(store, known[name])
+                chosen.append(known[name])
+            except SourceError as error:
+                problems.append(str(error))
+    return chosen, problems
 
 
 @sources_app.callback(invoke_without_command=True)

@@ -22,9 +22,10 @@ from rag_assets.models.weights.pulling import is_pulled
 from rag_assets.orchestration.processes import is_listening
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
-from rag_assets.sources.catalog import Source, catalog
+from rag_assets.sources import buckets
+from rag_assets.sources.catalog import Source, SourceError, catalog
 from rag_assets.sources.golden import CaseError, load_cases
-from rag_assets.sources.listing import problem_of
+from rag_assets.sources.listing import no_file_found, problem_of
 from rag_assets.sources.removal import undeclared
 
 Level = Literal["ok", "note", "bad"]
@@ -124,8 +125,9 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         remedy = f"declare one in {settings.sources_file}, or run `rag refresh --path FOLDER`"
         yield Finding("note", "sources", "none declared", remedy)
     for name, source in known.items():
-        problem = _problem_of(source)
-        yield _either(not problem, f"source {name}", problem or source.where, "")
+        problem = _problem_of(store, source)
+        level: Level = "note" if problem == no_file_found(source) else "bad"
+        yield _either(not problem, f"source {name}", problem or source.where, "", level)
     named = {*known, *(fault.name for fault in known.faults)}
     for name, n_files in undeclared(store, named).items():
         found = f"declared nowhere, and still answered from ({n_files:,} files)"
@@ -134,10 +136,11 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _problem_of(source: Source) -> str:
+def _problem_of(store: LakeStore, source: Source) -> str:
     try:
         load_cases(source)
-    except CaseError as error:
+        buckets.check(store, source)
+    except (CaseError, SourceError) as error:
         return str(error)
     return problem_of(source)
 
