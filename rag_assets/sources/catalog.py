@@ -51,6 +51,7 @@ a person agrees (``rag refresh NAME --accept-deletions``). If a source cannot be
 nothing is deleted.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +109,7 @@ def declared(path: Path) -> Catalog:
     An entry with a fault stands aside, as do two of one name: one would delete what the other
     holds.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return Catalog()
     expected = f"expected a list called 'sources' in {path}, each entry with name, kind and where"
     try:

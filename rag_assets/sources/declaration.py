@@ -25,6 +25,7 @@ MAX_LABEL_CHARS = 40
 MAX_SENTENCE_CHARS = 300
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECRET = re.compile(r"secret|token|passw|credential|connection_string|sas|(^|_|-)key$", re.I)
+UNSTORABLE = re.compile("[\\0\ud800-\udfff]")  # in no path and no UTF-8
 PASSWORD = re.compile("://[^/?#]*:[^/?#]+@")  # in a URL
 
 
@@ -151,7 +152,7 @@ class Source:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+    return isinstance(value, str) and bool(value.strip()) and not UNSTORABLE.search(value)
 
 
 def _is_file(value: object) -> bool:

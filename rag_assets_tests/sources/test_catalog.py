@@ -150,6 +150,7 @@ def test_wrong_declarations_are_explained(tmp_path: Path, text: str, message: st
         ("where", "5", "a path or a URL"),
         ("where", "' '", "a path or a URL"),
         ("where", '"a\\0b"', "a path or a URL"),
+        ("where", '"a\\ud800b"', "a path or a URL"),
         ("where", "null", "a path or a URL"),
         ("include", "'*.md'", "a list of glob patterns"),
         ("include", "[5]", "a list of glob patterns"),
@@ -308,7 +309,7 @@ def test_parts_that_are_shared_are_no_keys_given_twice(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("sources: [{name: a, when: 2024-13-45}]", "source a: .*line 1: month must be in 1..12"),
-        ("sources: [&a {name: *a}]", "source 1: .*line 1: found unconstructable recursive node"),
+        ("sources: [&a {name: *a}]", "line 1: source .*'kind' is missing"),
         ("sources: [5]", "expected a list called 'sources' in .*; entry 1 is int"),
         ("sources: {a: b}", "expected a list called 'sources' in"),
         ("{[a]: b}", "expected a list called 'sources' in"),
@@ -377,6 +378,12 @@ def test_bytes_that_are_no_text_are_explained(tmp_path: Path) -> None:
     path = tmp_path / "sources.yaml"
     path.write_bytes(b"sources: [\xff]")
     assert "cannot be read as text: 'utf-8' codec" in fault_of(path)
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    assert "cannot be read as text" in fault_of(path)
+    path.unlink()
+    path.mkdir()
+    assert "Is a directory" in fault_of(path)
 
 
 def test_folder_added_ad_hoc(store: LakeStore, tmp_path: Path) -> None:
