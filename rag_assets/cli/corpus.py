@@ -64,6 +64,8 @@ def refresh(
         try:
             refresh_and_load(settings, chosen, say, accept_deletions=accept_deletions)
         except RagError as error:
+            if not failed:
+                raise
             failed.insert(0, str(error))
     if failed:
         raise CommandError("\n".join(failed))

@@ -1,11 +1,13 @@
 """What answering needs, whether it is there, and how to fix it."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
 import psutil
@@ -128,12 +130,23 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         problem = _problem_of(store, source)
         level: Level = "note" if problem == no_file_found(source) else "bad"
         yield _either(not problem, f"source {name}", problem or source.where, "", level)
+    yield from _overlaps([source for source in known.values() if source.kind == "folder"])
     named = {*known, *(fault.name for fault in known.faults)}
     for name, n_files in undeclared(store, named).items():
         found = f"declared nowhere, and still answered from ({n_files:,} files)"
         yield Finding(
             "note", f"source {name}", found, f"declare it, or `rag sources remove {name}`"
         )
+
+
+def _overlaps(folders: Sequence[Source]) -> Iterator[Finding]:
+    """Folders that lie in one another: each file of the inner one is read twice."""
+    roots = {source.name: os.path.realpath(source.where) for source in folders}
+    for (one, inner), (other, outer) in permutations(roots.items(), 2):
+        is_within = inner.startswith(f"{outer.rstrip('/')}/") or (inner == outer and one < other)
+        if is_within:
+            remedy = f"take one of the two out, or exclude these files from {other}"
+            yield Finding("note", f"source {one}", f"lies in source {other}", remedy)
 
 
 def _problem_of(store: LakeStore, source: Source) -> str:

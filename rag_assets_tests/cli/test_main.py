@@ -209,6 +209,20 @@ def test_another_number_of_buckets_stops_nobody(home: Path) -> None:
     assert [one["partition"] for one in json.loads(done.stdout)["partitions"]] == ["more.0"]
 
 
+def test_doctor_tells_sources_over_each_other(home: Path) -> None:
+    (home / "docs2").mkdir()
+    (home / "docs2" / "b.md").write_text("text")
+    folders = {"docs": "docs", "docs2": "docs2", "again": "docs", "all": "."}
+    entries = (f"  - {{name: {name}, kind: folder, where: {at}}}\n" for name, at in folders.items())
+    (home / "sources.yaml").write_text("sources:\n" + "".join(entries))
+    shown = json.loads(rag(home, "doctor", "--json", env=FAKE).stdout)
+    found = {(f["what"], f["found"]) for f in shown if "lies in" in f["found"]}
+    assert found == {
+        ("source again", "lies in source docs"),
+        *((f"source {name}", "lies in source all") for name in ("again", "docs", "docs2")),
+    }
+
+
 def test_only_what_stands_in_no_file_is_removed(home: Path) -> None:
     refused(rag(home, "sources", "remove", "docs"), 2, "declared in", "sources.yaml, line 2")
     refused(rag(home, "sources", "remove", "dox"), 1, "no source is called dox")
