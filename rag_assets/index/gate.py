@@ -16,6 +16,7 @@ under a key of the gate's own: it never reads a vector that the index was made o
 these, so a day later the embedder is asked anew.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,12 +31,13 @@ from rag_assets.embeddings.stage import vectors
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.index.stage import count_unindexed
 from rag_assets.lake import generations
-from rag_assets.lake.figures import Finding, Markdown, Outcome, Table, Value
+from rag_assets.lake.figures import Finding, Markdown, Outcome, Table, Value, counted
 from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.identity import text_hash, value_hash
 from rag_assets.lake.store import LakeError, LakeStore, quoted
 from rag_assets.markup import markdown_cell
 from rag_assets.models.protocols import Embedder
+from rag_assets.sources import stage as source_files
 from rag_assets.sources.golden import Case
 
 VERSION = "1"
@@ -45,8 +47,10 @@ N_CANARIES = 24
 CANARY_CHARS = 300
 MIN_CANARIES_FOUND = 0.9  # near-identical passages may crowd one another out of the first ten
 MIN_SIMILARITY = 0.95  # of a canary's vector with that of its text: 1 but for the engine's rounding
-Embed = Callable[[Sequence[str]], Sequence[np.ndarray]]
+EMPTY = "the index is empty; nothing could be answered from it"
 TOLERANCE = 0.05  # of mean recall, against the live generation on the same questions
+
+Embed = Callable[[Sequence[str]], Sequence[np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,26 @@ def evaluate_candidate(
     elif live is not None and generations.is_there(store, live):
         beside = measure(IndexReader(store, live), ask, embed, asked, [])
     measured = measure(IndexReader(store, candidate), ask, embed, asked, canaries)
-    return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
+    n_unindexed = count_unindexed(store, candidate)
+    empty = _why_empty(store, live) if measured.n_chunks == 0 else ""
+    return judge(measured, beside, n_unindexed=n_unindexed, empty=empty)
+
+
+def _why_empty(store: LakeStore, live: Generation | None) -> str:
+    """Why an empty index is refused; "" if all files are gone from the sources.
+
+    Then it has to go live, or what was deleted would be answered for ever.
+    """
+    name, rejected = source_files.TABLE.name, documents.REJECTED.name
+    tables = [store.table(name, partition) for partition in store.partitions(name)]
+    n_files = sum(table.count_rows() for table in tables if table is not None)
+    if live is not None and n_files == 0:
+        return ""
+    if n_files == 0:
+        return f"{EMPTY}: no file found in any source"
+    rows = [row for key in store.partitions(rejected) for row in store.rows(rejected, key)]
+    reasons = counted(Counter(row["reason"] for row in rows))
+    return f"{EMPTY}: {n_files:,} files were found; rejected: {reasons}"
 
 
 def _recorded(generation: Generation, cases: Sequence[Case]) -> Measured | None:
@@ -268,14 +291,17 @@ def _documents(reader: IndexReader, question: str, vector: np.ndarray) -> set[st
     return {uri for uris in first for uri in uris}
 
 
-def judge(candidate: Measured, live: Measured | None, *, n_unindexed: int) -> Verdict:
+def judge(
+    candidate: Measured, live: Measured | None, *, n_unindexed: int, empty: str = EMPTY
+) -> Verdict:
     """Compare a candidate with the stated minimum and with the live generation.
 
-    Both are measured on the same questions; ``n_unindexed`` rows are not in its text index.
+    Both are measured on the same questions; ``n_unindexed`` rows are not in its text index;
+    ``empty`` says why one without rows is refused ("": it is not).
     """
     against = []
-    if candidate.n_chunks == 0:
-        against.append("the index is empty; nothing could be answered from it")
+    if candidate.n_chunks == 0 and empty:
+        against.append(empty)
     if n_unindexed:
         against.append(f"the text index misses {n_unindexed} of {candidate.n_chunks} rows")
     if candidate.canaries_found < MIN_CANARIES_FOUND:

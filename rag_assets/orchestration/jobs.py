@@ -1,6 +1,8 @@
 """Jobs: refresh, ask, evaluate, serve, hot-load, upkeep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
@@ -18,8 +20,13 @@ from rag_assets.lake.leases import leasing
 from rag_assets.lake.upkeep import BUDGET_S, tend
 from rag_assets.markup import markdown_cell, markdown_text
 from rag_assets.orchestration.assets import markdown_table
-from rag_assets.orchestration.partitions import partition_ranges, range_name, range_tags
-from rag_assets.orchestration.resources import LakeResource, ModelsResource
+from rag_assets.orchestration.partitions import (
+    forget_partitions,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
+from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.serving.child import run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
@@ -165,9 +172,18 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
     @dg.op(out=dg.Out(dg.Nothing))
     def upkeep(
-        context: dg.OpExecutionContext, config: UpkeepConfig, store: LakeResource
+        context: dg.OpExecutionContext,
+        config: UpkeepConfig,
+        store: LakeResource,
+        sources: SourcesResource,
     ) -> dg.Output[None]:
         """Tend the lake's tables until all are tended or the time is up."""
+        if not config.dry_run:
+            known = partial(sources.catalog, store.client)
+            for key in forget_partitions(context.instance, store.client, known):
+                context.log.info(
+                    f"{key} belongs to no source and holds nothing: taken off the list"
+                )
         done = tend(
             store.client,
             stages,
@@ -197,7 +213,10 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
 
 def refresh_requests(
-    instance: dg.DagsterInstance, source: Source, reason: str
+    instance: dg.DagsterInstance,
+    source: Source,
+    reason: str,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dg.RunRequest]:
     """Requests of ``refresh_job`` for all partitions of a source, a range of them a run.
 
@@ -207,7 +226,7 @@ def refresh_requests(
         dg.RunRequest(
             run_key=f"{range_name(keys)}/{reason}",
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags=range_tags(keys),
+            tags={**range_tags(keys), **tags},
         )
         for keys in partition_ranges(instance, source.partitions)
     ]

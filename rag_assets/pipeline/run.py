@@ -1,6 +1,6 @@
 """A run over stages: what they work with, opened when first asked for and closed at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Protocol
@@ -12,8 +12,11 @@ from rag_assets.models.clients.prefixed import prefixes_of, vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.sources.catalog import Catalog, source_name
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.stage import Ingest
+
+MAX_NAMED = 20  # partitions in a message
 
 
 class ModelFacts:
@@ -82,7 +85,7 @@ class Run(ExitStack):
     Attributes:
         store: the lake.
         facts: of the models.
-        sources: all sources by name.
+        sources: all sources by name, and the faults of those that cannot be used.
         run_id: kept with each row that is written.
         tokens_embedded: of texts that no cache had.
     """
@@ -92,7 +95,7 @@ class Run(ExitStack):
         store: LakeStore,
         facts: ModelFacts,
         clients: Clients,
-        sources: Mapping[str, Source],
+        sources: Catalog,
         *,
         run_id: str,
         partitions: Sequence[str] = (),
@@ -116,16 +119,34 @@ class Run(ExitStack):
             SourceError: it is declared nowhere (any more), or not with that many buckets.
         """
         if partition not in self._source_of:
-            raise SourceError(
-                f"partition {partition} belongs to no declared source; known: "
-                f"{', '.join(self.sources) or 'none'}. Declare it in sources.yaml"
-            )
+            raise SourceError(self.undeclared([partition]))
         return self._source_of[partition]
+
+    def declared(self, partitions: Sequence[str]) -> list[str]:
+        """Those that belong to a source."""
+        return [key for key in partitions if key in self._source_of]
+
+    def undeclared(self, partitions: Sequence[str]) -> str:
+        """A sentence on those that belong to none; "" if all do."""
+        others = [key for key in partitions if key not in self._source_of]
+        if not others:
+            return ""
+        names = sorted({source_name(key) for key in others})
+        said = [one.problem for one in self.sources.faults if one.name in names]
+        more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+        return (
+            f"{', '.join(others[:MAX_NAMED])}{more} belong to no declared source and stay as they "
+            f"are; known: {', '.join(self.sources) or 'none'}. "
+            + (
+                "; ".join(said)
+                or f"Declare it, or delete what it holds: `rag sources remove {' '.join(names)}`"
+            )
+        )
 
     @cached_property
     def files(self) -> Ingest:
         """The run's look at its sources."""
-        source_of = {key: self.source_of(key) for key in self._partitions}
+        source_of = {key: self.source_of(key) for key in self.declared(self._partitions)}
         ingest = Ingest(self.store, source_of, accept_deletions=self._accept_deletions)
         return self.enter_context(ingest)
 

@@ -193,6 +193,14 @@ def test_lost_chunk_is_a_missed_canary(harbour: World) -> None:
 GOOD = Measured(0.9, {"a": 1.0, "b": 0.8}, 1.0, [], 10)
 
 
+def test_an_empty_index_goes_live_only_where_nothing_speaks_against_it() -> None:
+    empty = replace(GOOD, n_chunks=0, recall=None)
+    assert judge(empty, GOOD, n_unindexed=0, empty="").passed
+    assert judge(empty, GOOD, n_unindexed=0, empty="no file gave one").reasons == [
+        "no file gave one"
+    ]
+
+
 @pytest.mark.parametrize(
     ("candidate", "live", "n_unindexed", "reason"),
     [

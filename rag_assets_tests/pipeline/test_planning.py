@@ -391,8 +391,10 @@ def test_a_source_that_shrank_or_is_away_would_stop(world: World) -> None:
     assert agreed.stages[0].gone == 5
     (world.root / "0.md").unlink()
     world.root.rmdir()
-    (away,) = planned(accept_deletions=True).partitions
+    (away,) = planned().partitions
     assert "expected a folder" in away.problem
+    (emptied,) = planned(accept_deletions=True).partitions
+    assert emptied.stages[0].gone == 6
 
 
 def test_a_web_source_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
