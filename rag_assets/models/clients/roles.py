@@ -13,7 +13,7 @@ from rag_assets.models.profile_files import active_profile, load_profile
 from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import cache_root
-from rag_assets.settings import MODELS, Settings, load_settings, named_models
+from rag_assets.settings import MODELS, Settings, find_home, load_settings, named_models
 
 Model = TypeVar("Model")
 
@@ -116,6 +116,11 @@ class Models:
         if endpoint is not None:
             return EndpointChat(endpoint, role)
         return connect(self.profile, self._state, self._cache, role, started=self._started)
+
+    @property
+    def home(self) -> Path | None:
+        """The home that the models are used in; None if there is none."""
+        return find_home() if self._settings is None else self._settings.home
 
     @property
     def _state(self) -> Path:
