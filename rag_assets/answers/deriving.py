@@ -124,7 +124,8 @@ def policy_on(
     models: dict[Role, ChatModel] = {"slm": slm, "llm": llm}
     for role, model in models.items():
         if home is not None and _is_served(profile, role, model) and _is_open(profile, role):
-            with suppress(ModelRequestError):  # it cannot be measured: the context decides alone
+            # What cannot be measured, or kept (a read-only home), leaves the context to decide.
+            with suppress(ModelRequestError, OSError):
                 measured_speed(profile.served_by(role), model, home)
     return policy_for(profile, slm, llm, embedder, home).policy
 

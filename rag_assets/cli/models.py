@@ -45,8 +45,8 @@ def profiles(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(rows)
         return
-    columns = ("name", "origin", "models", "fits", "run_on", "thresholds")
-    table = Table("profile", "from", "models", "fits here", "run on", "thresholds")
+    columns = ("name", "origin", "models", "fits", "run_on", "calibrated")
+    table = Table("profile", "from", "models", "fits here", "run on", "calibrated")
     for row in rows:
         table.add_row(*(row[name] for name in columns))
     show_table(table)
@@ -64,14 +64,21 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
         profile = profile_of(fields)
         plan = _plan(profile, None, None)
     except ProfileError as error:
-        return {**row, "models": "", "fits": f"no: {error}", "run_on": "", "thresholds": ""}
+        return {**row, "models": "", "fits": f"no: {error}", "run_on": "", "calibrated": ""}
     return {
         **row,
         "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
         "fits": "yes" if plan.fits else "no: " + "; ".join(plan.problems),
         "run_on": fields.run_on or "never",
-        "thresholds": fitting_of(profile, home).standing,
+        "calibrated": _calibrated(fitting_of(profile, home).standing),
     }
+
+
+def _calibrated(standing: str) -> str:
+    """Short, for a narrow column: "no: min_logprob" for "uncalibrated: min_logprob"."""
+    from rag_assets.answers.policy import UNCALIBRATED
+
+    return standing.replace(UNCALIBRATED, "no") if standing.startswith(UNCALIBRATED) else "yes"
 
 
 @profiles_app.command("show")
@@ -100,7 +107,7 @@ def profiles_show(
     out.print(f"profile {profile.name}; thresholds: {made.policy.calibration}")
     table = Table("field of answering", "value", "from")
     for field, value, why in rows:
-        table.add_row(field, f"{value:,}", why)
+        table.add_row(field, f"{value:,}" if isinstance(value, int) else f"{value:g}", why)
     show_table(table)
     for remark in remarks:
         out.print(remark)

@@ -209,6 +209,15 @@ def test_a_speed_that_cannot_be_measured_leaves_the_context_to_decide(tmp_path: 
     assert kept_speed(profile.served_by("llm"), tmp_path) is not None
 
 
+def test_a_home_that_cannot_be_written_leaves_the_context_to_decide(tmp_path: Path) -> None:
+    (tmp_path / "speeds").write_text("no folder")
+    profile = remote()
+    made = policy_on(
+        profile, served(profile, "slm"), served(profile, "llm"), WordEmbedder(), tmp_path
+    )
+    assert made.llm == policy({}, 4096, 4096).llm
+
+
 def test_thresholds_of_unknown_models_are_uncalibrated() -> None:
     profile, chat = load_profile("cpu"), ScriptedChat("slm", always(""))
     made = policy_for(profile, chat, chat, WordEmbedder(), None)
