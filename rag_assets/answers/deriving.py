@@ -18,6 +18,7 @@ Budgets decide latency, and models read little evidence better: see the figures 
 ``models/profiles/cpu.yaml``, which states its own.
 """
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -42,6 +43,7 @@ from rag_assets.models.profiles import Endpoint, Profile
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.models.speed import Speed, kept_speed, measured_speed
 
+log = logging.getLogger(__name__)
 READ_S, WRITE_S = 2.0, 8.0  # of 5 to 7 s an answer; few answers are as long as they may be
 MOST_EVIDENCE = 6000  # tokens; models read more no better
 LEAST_EVIDENCE = 360  # two passages, however slow the model is
@@ -127,7 +129,10 @@ def policy_on(
             # What cannot be measured, or kept (a read-only home), leaves the context to decide.
             with suppress(ModelRequestError, OSError):
                 measured_speed(profile.served_by(role), model, home)
-    return policy_for(profile, slm, llm, embedder, home).policy
+    made = policy_for(profile, slm, llm, embedder, home)
+    for remark in made.remarks:
+        log.warning("%s", remark)
+    return made.policy
 
 
 def policy_for(
@@ -192,6 +197,15 @@ def derived(
     said = _flat(stated)
     base = _over(asdict(AnswerPolicy()), _nested({k: value for k, (value, _) in follows.items()}))
     made = _validated(_over(base, {**stated, "calibration": found.standing}), stated)
+    for name, budget, power in (
+        ("slm", made.slm, slm), ("llm", made.llm, llm), ("deep.reduce", made.deep.reduce, llm)
+    ):  # fmt: skip
+        writes = budget.thinking + budget.answer + budget.repair
+        if writes >= power.context:
+            raise ProfileError(
+                f"answering.{name}: expected thinking, answer and repair to leave room in the "
+                f"context of {power.context:,} tokens, got {writes:,} together; state less"
+            )
     reasons = {
         name: STATED if name in said else follows[name][1] if name in follows else DEFAULT
         for name in _flat(asdict(made))

@@ -149,6 +149,7 @@ def test_what_is_stated_holds_field_by_field() -> None:
         ({"llm": {"thinking": "on"}}, r"answering\.llm\.thinking: .*got 'on'"),
         ({"concurrency": 0}, r"answering\.concurrency: .*got 0"),
         ({"llm": 5}, r"answering\.llm: .*got 5"),
+        ({"llm": {"thinking": 4000}}, r"answering\.llm: expected thinking, .* 4,096 .* got 4,512"),
         ({"calibration": "mine"}, r"answering\.calibration: no profile states it"),
     ],
 )
@@ -170,6 +171,16 @@ def speaks(call: Call) -> Completion:
     """As many tokens as asked for, and read."""
     n_read = len(call.messages[0]["content"].split())
     return replace(said("1 2 3", prompt_tokens=n_read), completion_tokens=call.max_tokens)
+
+
+def test_a_calibration_that_is_not_used_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "remote.json").write_text("broken")
+    profile, chat = remote(), ScriptedChat("slm", always(""))
+    policy_on(profile, chat, chat, WordEmbedder(), tmp_path)
+    assert "remote.json is not used: " in caplog.text
 
 
 def test_speed_is_measured_once_and_kept(tmp_path: Path) -> None:
