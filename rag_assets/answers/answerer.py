@@ -17,7 +17,8 @@ from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
 from rag_assets.answers.deep import read_documents
-from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role, policy_of
+from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import (
     QuestionTooLongError,
@@ -301,6 +302,7 @@ class Answerer:
             generation_created_at=generation.created_at,
             created_at=now.isoformat(),
             timings=timings,
+            calibration=self.policy.calibration,
             evidence=() if draft is None else draft.passages,
         )
 

@@ -83,6 +83,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
     for repair in record["repairs"]:
         yield "repair", repair
+    yield "thresholds", record["calibration"]
     yield "time (ms)", ", ".join(f"{name} {timings[name]:.0f}" for name in timings)
     generation = record["generation"]
     yield "generation", f"{generation['id']} of {generation['created_at']}"

@@ -12,6 +12,8 @@ from typing import Literal
 
 import psutil
 
+from rag_assets.answers.deriving import fitting_of
+from rag_assets.answers.policy import UNCALIBRATED
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.engines.command import engine_python, has_vllm
@@ -55,6 +57,7 @@ def examine(settings: Settings) -> list[Finding]:
     except ModelsError as error:
         return [*findings, Finding("bad", "profile", str(error), "correct that variable")]
     findings += _weights(settings, profile)
+    findings += _thresholds(settings, profile)
     findings += _storage(settings)
     findings += _lake(settings)
     findings += _processes(settings, profile)
@@ -91,6 +94,18 @@ def _weights(settings: Settings, profile: Profile) -> Iterator[Finding]:
         pulled = is_pulled(spec, settings.cache)
         found = f"{spec.model_id}, {'pulled' if pulled else 'not in ' + str(settings.cache)}"
         yield _either(pulled, f"weights, {role}", found, "run `rag models pull`")
+
+
+def _thresholds(settings: Settings, profile: Profile) -> Iterator[Finding]:
+    """Of the profile's own models; what serves a role in their place is known when it answers."""
+    found = fitting_of(profile, settings.home)
+    remedy = (
+        "answers say so; learn them on your models, or state them: see Thresholds in docs/models.md"
+    )
+    fits = not found.standing.startswith(UNCALIBRATED)
+    yield _either(fits, "thresholds", found.standing, remedy, "note")
+    for remark in found.remarks:
+        yield Finding("note", "calibration", remark, "make that file anew, or remove it")
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import TypeVar
 
 from rag_assets.answers.answerer import Answerer, require_embedder_of
-from rag_assets.answers.policy import policy_for
+from rag_assets.answers.deriving import policy_on
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
@@ -135,8 +135,8 @@ class Lab:
             LakeError: another embedder made the generation.
         """
         require_embedder_of(reader.generation, self.embedder)
-        contexts = self.slm.max_model_len, self.llm.max_model_len
-        policy = policy_for(self.profile.answering, *contexts)
+        models = self.chat("slm"), self.chat("llm"), self.embedder
+        policy = policy_on(self.profile, *models, self.settings.home)
         return Answerer(reader, self.slm, self.llm, self.embedder, policy)
 
     @contextmanager

@@ -408,11 +408,18 @@ def _extended(
     base = _extended(parent, home, (*children, str(name)))
     own_fields = {"run_on": "", **data}  # that a machine ran the parent says nothing of this one
     merged = {**base, **own_fields}
-    for field in ("roles", "answering"):
-        above, own = base.get(field) or {}, data.get(field) or {}
-        if isinstance(above, Mapping) and isinstance(own, Mapping):
-            merged[field] = {**above, **own}
+    roles, own_roles = base.get("roles") or {}, data.get("roles") or {}
+    if isinstance(roles, Mapping) and isinstance(own_roles, Mapping):
+        merged["roles"] = {**roles, **own_roles}
+    merged["answering"] = _over(base.get("answering") or {}, data.get("answering") or {})
     return merged
+
+
+def _over(above: Any, own: Any) -> Any:  # noqa: ANN401 - checked after it
+    """What is stated over what is above it, down to the single number."""
+    if not (isinstance(above, Mapping) and isinstance(own, Mapping)):
+        return own
+    return {**above, **{name: _over(above.get(name), value) for name, value in own.items()}}
 
 
 def copied(file: ProfileFile, name: str) -> str:

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.batch import Outcome, ask_all
+from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.journal import record_answer
-from rag_assets.answers.policy import policy_of
 from rag_assets.answers.rendering import markdown, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.delta import LakeStage

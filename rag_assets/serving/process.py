@@ -19,7 +19,8 @@ from pathlib import Path
 import uvicorn
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import AnswerPolicy, policy_of
+from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from rag_assets.models.clients.openai_http import completion_of, schema_form
 from rag_assets.models.clients.server import Server
+from rag_assets.models.clients.thoughts import switched
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
 from rag_assets.models.protocols import (
@@ -123,7 +124,7 @@ class EndpointChat:
         if can.logprobs:
             body["logprobs"] = True
         if can.is_vllm:
-            body["chat_template_kwargs"] = {"enable_thinking": options.get("thinking", False)}
+            body["chat_template_kwargs"] = switched(options.get("thinking", False))
             if salt := options.get("cache_salt"):
                 body["cache_salt"] = salt
         if prefix:

@@ -158,6 +158,11 @@ class Models:
         return connect(self.profile, self._state, self._cache, role, started=self._started)
 
     @property
+    def home(self) -> Path | None:
+        """The home that the models are used in; None if there is none."""
+        return find_home() if self._settings is None else self._settings.home
+
+    @property
     def _state(self) -> Path:
         return (self._settings or load_settings()).state
 
