@@ -168,6 +168,7 @@ def test_each_private_name_has_its_reason() -> None:
         "ConfigurableClassData": "what such a class is made with",
         "DagsterStorage": "base of the storage that is chosen by environment",
         "DagsterSqliteStorage": "the choice without a server",
+        "ExecuteRunArgs": "the command that executes one run",
         "IStepContext": "annotation of a step executor's hook",
         "InProcessExecutor": "for jobs that stay beside the answerer when steps go to Ray",
         "KnownExecutionState": "how often a step was tried",

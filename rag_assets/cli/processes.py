@@ -14,12 +14,16 @@ def up() -> None:
     """Start engines, Dagster's UI and daemon, and the answerer as a Dagster run."""
     from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration import processes as stack
-    from rag_assets.orchestration.instance import dagster_environment
+    from rag_assets.orchestration.instance import dagster_environment, open_instance
+    from rag_assets.orchestration.run_processes import close_dead_runs
     from rag_assets.serving.client import AnswererClient
 
     settings = load_settings()
     stack.start_engines(settings, active_profile(), say)
     stack.start_earlier_embedder(settings, active_profile(), say)
+    with open_instance() as instance:
+        for run_id in close_dead_runs(instance):
+            say(f"run {run_id} is closed: its process is gone")
     stack.start_ui(settings, dagster_environment(), say)
     client = AnswererClient(settings.answerer_url)
     if not client.is_up():

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import dagster as dg
-import psutil
 
 from rag_assets.errors import RagError
-from rag_assets.models.engines.state import is_same_process
 from rag_assets.orchestration.job_run import JobRun, heard
 from rag_assets.orchestration.partitions import (
     corpus_partitions,
@@ -17,7 +15,8 @@ from rag_assets.orchestration.partitions import (
     range_name,
     range_tags,
 )
-from rag_assets.orchestration.places import PROCESS, is_clustered
+from rag_assets.orchestration.places import is_clustered
+from rag_assets.orchestration.run_processes import NO_RETRY, close_dead_runs, process_tag
 from rag_assets.pipeline.stage import Stage
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.plugins import imported
@@ -83,7 +82,6 @@ def run_refresh_job(
     (unless ``accept_deletions``), stays as it is stored and the others go on; any other failure
     ends it.
     """
-    _close_dead_runs(instance)
     repository = repository_of()
     job = repository.get_job("refresh_job")
     graph = repository.asset_graph
@@ -135,7 +133,7 @@ def evaluate_suites(
     definitions: dg.Definitions | None = None,
 ) -> JobRun:
     """Run ``evaluate_job`` for some suites of the definitions, each configured alike."""
-    _close_dead_runs(instance)
+    close_dead_runs(instance)
     job = repository_of(definitions).get_job("evaluate_job")
     names = [f"{suite}_results" for suite in suites]
     return _run(
@@ -167,16 +165,7 @@ def _run(
         run_id=run.run_id,
         run_config={**QUIET, **(run_config or {})},
         raise_on_error=False,
-        tags={**(tags or {}), PROCESS: f"{os.getpid()} {psutil.Process().create_time()}"},
+        tags={**(tags or {}), **NO_RETRY, **process_tag(run.run_id, os.getpid())},
     )
     run.succeeded = result.success
     return run
-
-
-def _close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed commands as failed; nobody else would, and they would show as running."""
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    for run in instance.get_runs(filters=started):
-        pid, _, began = run.tags.get(PROCESS, "").partition(" ")
-        if pid and not is_same_process(int(pid), float(began)):
-            instance.report_run_failed(run, f"process {pid} was killed")

@@ -21,6 +21,7 @@ from rag_assets.orchestration.dagster_private import (
     RunLauncher,
 )
 from rag_assets.orchestration.places import is_clustered
+from rag_assets.orchestration.run_processes import LocalLauncher
 from rag_assets.settings import load_settings
 
 # The partitions of a run's range have an event each, and PostgreSQL takes so many in one statement:
@@ -66,7 +67,7 @@ class EnvironmentRunLauncher(RunLauncher, ConfigurableClass):
     ) -> Any:  # noqa: ANN401 - not an instance of this class, as the base has it, but the choice
         """The launcher, with nothing between Dagster and it."""
         if not is_clustered():
-            return dg.DefaultRunLauncher(inst_data)
+            return LocalLauncher()  # type: ignore[no-untyped-call]
         from rag_assets.orchestration.on_ray import RayLauncher  # Ray comes with the extra "ray"
 
         return RayLauncher(load_settings(), inst_data)

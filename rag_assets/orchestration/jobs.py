@@ -27,6 +27,7 @@ from rag_assets.orchestration.partitions import (
     range_tags,
 )
 from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
+from rag_assets.orchestration.run_processes import NO_RETRY
 from rag_assets.serving.child import run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
@@ -39,10 +40,11 @@ def job_of(
     op: dg.OpDefinition,
     description: str,
     executor: dg.ExecutorDefinition | None = dg.in_process_executor,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.JobDefinition:
     """A job of one op; by default in the run's own process, so that ending the run reaches it."""
 
-    @dg.job(name=f"{op.name}_job", description=description, executor_def=executor)
+    @dg.job(name=f"{op.name}_job", description=description, executor_def=executor, tags=tags)
     def made() -> None:
         op()
 
@@ -133,7 +135,9 @@ def answerer(context: dg.OpExecutionContext) -> None:
         )
 
 
-answerer_job = job_of(answerer, "The co-located answerer: runs until the run is terminated.")
+answerer_job = job_of(
+    answerer, "The co-located answerer: runs until the run is terminated.", tags=NO_RETRY
+)
 
 
 @dg.op(out=dg.Out(dg.Nothing))

@@ -27,9 +27,9 @@ from rag_assets.orchestration.dagster_private import (
     SerializableErrorInfo,
     StepDelegatingExecutor,
     StepRetryData,
-    WorkerStatus,
 )
-from rag_assets.orchestration.places import AT_HOME, PROCESS
+from rag_assets.orchestration.places import AT_HOME
+from rag_assets.orchestration.run_processes import PROCESS, LocalLauncher
 from rag_assets.settings import Settings, load_settings
 
 # Readers of documents are processes of their own, so a run, or a step, can use more than one core;
@@ -56,7 +56,7 @@ class RayLauncher(RayRunLauncher):
             num_cpus=None if settings.executor == "ray" else CPUS_A_JOB,
             inst_data=inst_data,
         )
-        self._home = dg.DefaultRunLauncher()
+        self._home = LocalLauncher()  # type: ignore[no-untyped-call]
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
         """Both launchers write to the instance's log."""
@@ -81,13 +81,13 @@ class RayLauncher(RayRunLauncher):
         """Stop the run where it is; whether there was something to stop."""
         run = self._instance.get_run_by_id(run_id)
         if run is not None and run.job_name in AT_HOME:
-            return bool(self._home.terminate(run_id))  # type: ignore[no-untyped-call]
+            return self._home.terminate(run_id)
         return bool(super().terminate(run_id))
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """What Ray says of the run's job; runs that it knows nothing of are taken to be well."""
+        """What Ray says of the run's job; of a run that is a process, what its machine says."""
         if PROCESS in run.tags or run.job_name in AT_HOME:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return self._home.check_run_worker_health(run)
         health: CheckRunHealthResult = super().check_run_worker_health(run)
         return health
 

@@ -2,7 +2,6 @@
 
 from rag_assets.settings import load_settings
 
-PROCESS = "rag/process"  # tag of a run in the command's own process: its pid, and when that began
 # These talk to the answerer of this machine, or are it.
 AT_HOME = frozenset({"answerer_job", "hot_load_job", "ask_job", "evaluate_job"})
 

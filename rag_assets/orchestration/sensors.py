@@ -17,6 +17,7 @@ from rag_assets.orchestration.dagster_private import (
 from rag_assets.orchestration.jobs import hot_load_job, refresh_requests
 from rag_assets.orchestration.partitions import corpus_partitions
 from rag_assets.orchestration.resources import LakeResource, SourcesResource
+from rag_assets.orchestration.run_processes import close_dead_runs
 from rag_assets.serving.client import AnswererClient
 from rag_assets.serving.ticking import decide
 from rag_assets.settings import load_settings
@@ -49,6 +50,7 @@ def source_changed_sensor(
     time, remote ones every 15 minutes unless they have a cron. Web sources are not: a site is not
     polled, their schedule or a person refreshes them.
     """
+    close_dead_runs(context.instance)
     known, requests = sources.catalog(store.client), list[dg.RunRequest]()
     problems = [*known.problems]
     for source in list(known.values()):

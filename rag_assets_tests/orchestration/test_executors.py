@@ -1,18 +1,19 @@
 """Where runs and steps go is the environment's choice, and the instance of the checkout follows."""
 
+import os
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.launcher import WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from rag_assets.definitions import defs
 from rag_assets.orchestration.executors import chosen_executor
 from rag_assets.orchestration.instance import open_instance
-from rag_assets.orchestration.places import PROCESS
+from rag_assets.orchestration.run_processes import LocalLauncher, process_tag
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,7 @@ def test_a_run_that_waits_for_its_steps_holds_no_core(
 
 def test_runs_stay_here_by_default() -> None:
     with open_instance() as instance:
-        assert isinstance(instance.run_launcher, DefaultRunLauncher)
+        assert isinstance(instance.run_launcher, LocalLauncher)
 
 
 def test_on_ray_only_what_may_be_anywhere_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,9 @@ def test_on_ray_only_what_may_be_anywhere_goes_there(monkeypatch: pytest.MonkeyP
         run = instance.create_run_for_job(answerer_job, status=DagsterRunStatus.NOT_STARTED)
         instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type]
         assert [context.dagster_run.run_id for context in launched] == [run.run_id]
-        local = instance.create_run_for_job(refresh_job, tags={PROCESS: "1 2.0"})
+        run_id = str(uuid4())
+        tags = process_tag(run_id, os.getpid())
+        local = instance.create_run_for_job(refresh_job, run_id=run_id, tags=tags)
         assert launcher.check_run_worker_health(local).status == WorkerStatus.RUNNING
 
 
@@ -117,5 +120,6 @@ def refresh_job() -> None:
 def test_dead_runs_begin_again_and_failed_ones_do_not() -> None:
     with open_instance() as instance:
         assert instance.run_monitoring_enabled
+        assert instance.run_launcher.supports_check_run_worker_health
         assert instance.run_retries_enabled
         assert not instance.run_retries_retry_on_asset_or_op_failure

@@ -1,10 +1,12 @@
 """Suites as Dagster runs, from the command down; only the models are fakes."""
 
 import re
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -19,6 +21,7 @@ from rag_assets.orchestration import refreshing as operations
 from rag_assets.orchestration.in_process import evaluate_suites
 from rag_assets.orchestration.instance import open_instance
 from rag_assets.orchestration.resources import ModelsResource
+from rag_assets.orchestration.run_processes import PROCESS
 from rag_assets_tests.answers.fakes import Call, ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model
 from rag_assets_tests.world import CountingEmbedder
@@ -143,10 +146,12 @@ def test_an_older_generation(home: Bench) -> None:
 
 def test_run_of_a_killed_command_is_closed(home: Bench) -> None:
     with open_instance() as instance:
+        run_id = str(uuid4())
         killed = instance.create_run_for_job(
             job_def=dg.GraphDefinition(name="x").to_job(),
+            run_id=run_id,
             status=dg.DagsterRunStatus.STARTED,
-            tags={"rag/process": "4194305 1.0"},
+            tags={PROCESS: f"1 1 another-start {socket.gethostname()} {run_id}"},
         )
         assert evaluate_suites(instance, ["golden"], {}, home.lines.append).succeeded
         found = instance.get_run_by_id(killed.run_id)
