@@ -1,7 +1,7 @@
 """Who may write: one holder of a name at a time, on one machine or across hosts.
 
 The kernel guards a lake in a folder: it releases the lock when the holder dies. (Dagster's
-concurrency pools do not: a killed run keeps its slot, and the next one waits for ever.)
+concurrency pools do not: a killed run keeps its slot until somebody has closed the run.)
 
 Two hosts may write to a lake on an object store and share nothing else, so there the guard is in
 the store. Every lease of a name is an object, ``locks/<name>/<number>.json``, made by a conditional
