@@ -24,10 +24,10 @@ import dagster as dg
 from rag_assets.orchestration.dagster_private import (
     PARTITION_NAME_TAG,
     ReconstructableRepository,
-    WorkerStatus,
     get_python_environment_entry_point,
 )
-from rag_assets.orchestration.job_run import JobRun, heard
+from rag_assets.orchestration.following import POLL_S, Followed
+from rag_assets.orchestration.job_run import JobRun
 from rag_assets.orchestration.partitions import (
     PARTITIONS_PER_RUN,
     partition_ranges,
@@ -37,7 +37,6 @@ from rag_assets.orchestration.partitions import (
 from rag_assets.progress import Tell
 from rag_assets.settings import load_settings
 
-POLL_S = 1.0
 RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the time at most
 LAUNCHES = 3  # of one partition's run; a third dead node is no accident
 
@@ -46,11 +45,15 @@ LAUNCHES = 3  # of one partition's run; a third dead node is no accident
 class _Launched:
     """A run on the cluster, and the ones before it that died with their nodes."""
 
-    run: JobRun
+    followed: Followed
     selection: frozenset[dg.AssetKey]
     run_config: Mapping[str, Any]
     n_launches: int = 0
-    cursor: str | None = None  # events up to here were told
+
+    @property
+    def run(self) -> JobRun:
+        """What the last launch did."""
+        return self.followed.run
 
 
 def refresh_on_cluster(
@@ -76,7 +79,9 @@ def refresh_on_cluster(
     runs_at_once = load_settings().runs_at_once
     n_needed = len(partitions) if needed is None else len(needed)
     waiting = deque(
-        _Launched(JobRun("", range_name(keys), keys), frozenset(partitioned), run_config or {})
+        _Launched(
+            Followed(JobRun("", range_name(keys), keys)), frozenset(partitioned), run_config or {}
+        )
         for keys in partition_ranges(
             instance, partitions, partitions_per_run(n_needed, runs_at_once), needed
         )
@@ -94,7 +99,7 @@ def refresh_on_cluster(
             (broken if is_broken else done).append(one.run)
     if not broken and (not done or any(run.succeeded for run in done)):
         whole = frozenset(job.asset_layer.executable_asset_keys) - frozenset(partitioned)
-        last = cluster.launch(_Launched(JobRun("", job.name), whole, {}))
+        last = cluster.launch(_Launched(Followed(JobRun("", job.name)), whole, {}))
         while not cluster.has_ended(last):
             time.sleep(POLL_S)
         done.append(last.run)
@@ -123,7 +128,6 @@ class _Cluster:
         parent = one.run.run_id or None
         one.run.run_id = str(uuid.uuid4())
         one.n_launches += 1
-        one.cursor = None
         tags = range_tags(one.run.partitions)
         if len(one.run.partitions) == 1:
             tags[PARTITION_NAME_TAG] = one.run.partitions[0]
@@ -144,36 +148,18 @@ class _Cluster:
 
     def has_ended(self, one: _Launched) -> bool:
         """Tell what happened since the last look; a run that died with its node starts again."""
-        health = self._instance.run_launcher.check_run_worker_health(self._state(one))
-        state = self._state(one)  # read after Ray was asked: it may have ended in between
-        self._follow(one)
-        if state.is_finished:
-            one.run.succeeded = state.is_success
-            return True
-        if health.status in (WorkerStatus.RUNNING, WorkerStatus.SUCCESS):
-            return False
-        self._instance.report_run_failed(state, f"its worker died: {health.msg}")
-        self._tell(f"{one.run.what}: its worker died: {health.msg}")
-        one.run.errors.append(f"the worker of run {one.run.run_id} died: {health.msg}")
-        if one.n_launches == LAUNCHES:
-            return True
-        one.run = JobRun(one.run.run_id, one.run.what, one.run.partitions)
-        self.launch(one)
-        return False
 
-    def _state(self, one: _Launched) -> dg.DagsterRun:
-        run = self._instance.get_run_by_id(one.run.run_id)
-        if run is None:
-            raise RuntimeError(f"run {one.run.run_id} was removed from Dagster's storage")
-        return run
-
-    def _follow(self, one: _Launched) -> None:
         def tell(text: str) -> None:
             self._tell(f"{one.run.what}: {text.strip()}")
 
-        has_more = True
-        while has_more:
-            page = self._instance.get_records_for_run(one.run.run_id, cursor=one.cursor)
-            for record in page.records:
-                heard(record.event_log_entry, one.run, tell)
-            one.cursor, has_more = page.cursor, page.has_more
+        if not one.followed.has_ended(self._instance, tell):
+            return False
+        if not one.followed.died:
+            return True
+        tell(one.followed.died)
+        one.run.errors.append(f"run {one.run.run_id}: {one.followed.died}")
+        if one.n_launches == LAUNCHES:
+            return True
+        one.followed = Followed(JobRun(one.run.run_id, one.run.what, one.run.partitions))
+        self.launch(one)
+        return False

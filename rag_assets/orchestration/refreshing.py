@@ -129,7 +129,8 @@ def refresh_and_load(
 ) -> None:
     """Refresh sources and hot-load what came of it; engines are started only if needed.
 
-    Where the plan and every stage find all up to date, nothing is run.
+    Where the plan and every stage find all up to date, nothing is run. What other runs are at work
+    on is left to them; what they leave, as they may fail, is planned again.
 
     Raises:
         CommandError: a run failed. If it was a source's that could not be read, the index of the
@@ -158,6 +159,9 @@ def refresh_and_load(
             n_files = sum(one.to_compute for one in plans if one.stage == DOCUMENTS.name)
     with started_ahead(n_files):  # beside the import of Dagster
         runs = _run(settings, sources, tell, planned, accept_deletions)
+    if runs is None:
+        refresh_and_load(settings, sources, tell, accept_deletions=accept_deletions)
+        return
     is_published = runs[-1].succeeded
     if is_published:
         stack.hot_load(settings, tell)
@@ -176,11 +180,15 @@ def _run(
     tell: Tell,
     planned: Planned | None,
     accept_deletions: bool,
-) -> "list[JobRun]":
-    """Run what was planned, with engines if it may ask one, and record how it went."""
+) -> "list[JobRun] | None":
+    """Run what was planned, with engines if it may ask one, and record how it went.
+
+    If others were at work on it they were followed to their end instead: None.
+    """
     # Dagster is imported here, so that what needs no run does not wait for it.
     with uncollected():
         from rag_assets.lake.generations import live
+        from rag_assets.orchestration.following import follow_others
         from rag_assets.orchestration.in_process import run_refresh_job
         from rag_assets.orchestration.instance import open_instance
         from rag_assets.orchestration.places import is_clustered
@@ -190,11 +198,14 @@ def _run(
     asks = asks and not is_clustered()  # runs ask the engines of the node that they are on
     engines = borrowed_engines(settings, tell, refresh_roles(sources)) if asks else nullcontext()
     began = time.monotonic()
+    partitions = [key for source in sources for key in source.partitions]
     with engines, open_instance() as instance:
         engines_s = time.monotonic() - began if asks else 0.0
+        if follow_others(instance, partitions, tell):
+            return None
         runs = run_refresh_job(
             instance,
-            [key for source in sources for key in source.partitions],
+            partitions,
             tell,
             accept_deletions=accept_deletions,
             needed=None if planned is None else planned.plan.needed,
