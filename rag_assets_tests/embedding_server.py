@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +19,11 @@ from rag_assets_tests.fakes import FakeEmbedder
 
 
 @contextmanager
-def embedding_server(state_dir: Path) -> Iterator[Event]:
-    """Serve the cpu profile's embedder; yields the gate before which requests wait, now open."""
+def embedding_server(state_dir: Path, computed: Counter[str] | None = None) -> Iterator[Event]:
+    """Serve the cpu profile's embedder; yields the gate before which requests wait, now open.
+
+    In ``computed`` each text is counted as often as it was embedded for somebody.
+    """
     spec = load_profile("cpu").spec("embedder")
     model = FakeEmbedder(dimension=spec.dimension or 0, max_tokens=10_000)
     gate = Event()
@@ -27,10 +32,20 @@ def embedding_server(state_dir: Path) -> Iterator[Event]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             inputs = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["input"]
             texts = [" ".join(map(str, ids)) for ids in inputs]  # a token a word
             gate.wait()
+            if self._is_alone():
+                self.close_connection = True
+                return
+            if computed is not None:
+                computed.update(texts)
             rows = [
                 {"index": n, "embedding": b64encode(row.astype("<f4").tobytes()).decode()}
                 for n, row in enumerate(model.embed(texts))
@@ -43,6 +58,13 @@ def embedding_server(state_dir: Path) -> Iterator[Event]:
                 self.wfile.write(body)
             except OSError:  # who asked was killed meanwhile
                 self.close_connection = True
+
+        def _is_alone(self) -> bool:
+            """Whether who asked has hung up, as it was killed meanwhile."""
+            try:
+                return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
 
         def log_message(self, *_: object) -> None:
             return

@@ -24,3 +24,8 @@ def test_a_killed_refresh_run_again_ends_as_if_nobody_had_killed_it() -> None:
 
 def test_two_processes_at_once_lose_nothing() -> None:
     assert harness("races", "--rounds", "3") == "3 rounds of two processes, 0 failed"
+
+
+def test_a_run_ends_also_if_everything_is_killed() -> None:
+    """Sensors and schedules take a minute each to ask; the harness by itself waits for them."""
+    assert harness("runs", "killed_run", "killed_all") == "2 rounds, 0 failed"
