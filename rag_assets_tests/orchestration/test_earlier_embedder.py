@@ -104,6 +104,29 @@ def test_it_is_started_on_the_port_behind_the_profiles_own(
     ]
 
 
+def test_its_supervisor_has_a_folder_and_a_name_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(settings, OLD_ONE)
+    spawned: list[tuple[str, list[str]]] = []
+    waited: list[object] = []
+    monkeypatch.setattr(processes, "has_vllm", lambda _: True)
+    monkeypatch.setattr(processes, "pull_weights", lambda *_: None)
+    monkeypatch.setattr(processes, "require_room", lambda *_: None)
+    monkeypatch.setattr(processes, "wait_for_engines", lambda *given: waited.append(given[-1]))
+    monkeypatch.setattr(
+        processes, "spawn", lambda _, name, command: spawned.append((name, command))
+    )
+    processes.start_earlier_embedder(settings, NEW, lambda _: None)
+    ((name, command),) = spawned
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    assert name == "earlier-engines"
+    assert Path(options["--profile"]).stem == "cpu"
+    assert options["--state-dir"] == str(settings.state / EARLIER)
+    assert (options["--roles"], options["--port-base"]) == ("embedder", str(BASE + 1))
+    assert waited == [settings.state / EARLIER]
+
+
 def test_one_that_no_profile_has_is_told_and_one_of_ones_own_needs_no_engine(
     settings: Settings, started: list[tuple[Profile, object, Mapping[str, object]]]
 ) -> None:

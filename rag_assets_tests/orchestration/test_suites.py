@@ -37,7 +37,7 @@ def home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for name in ("RAG_LAKE", "RAG_STATE", "RAG_POSTGRES_URL", "RAG_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     speak(monkeypatch)
-    monkeypatch.setattr(ModelsResource, "embedder", property(lambda _: CountingEmbedder()))
+    monkeypatch.setattr(ModelsResource, "question_embedder", property(lambda _: CountingEmbedder()))
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     return bench
 
