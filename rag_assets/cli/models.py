@@ -1,5 +1,6 @@
 """Commands on models: weights, profiles, whether they fit."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,12 +58,17 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
         fields = read_profile(file, home)
         profile = profile_of(fields)
         plan = _plan(profile, None, None)
+        keyless = [
+            f"{one.api_key_env}, the key of {one.role}, is not set"
+            for one in profile.endpoints.values()
+            if one.api_key_env and not os.environ.get(one.api_key_env)
+        ]
     except ProfileError as error:
         return {**row, "models": "", "fits": f"no: {error}", "run_on": ""}
     return {
         **row,
         "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
-        "fits": "yes" if plan.fits else "no: " + "; ".join(plan.problems),
+        "fits": "no: " + "; ".join(problems) if (problems := [*plan.problems, *keyless]) else "yes",
         "run_on": fields.run_on or "never",
     }
 

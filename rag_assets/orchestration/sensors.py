@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.lake.generations import live
-from rag_assets.models.engines.state import running_engines
+from rag_assets.models.clients.roles import Models
 from rag_assets.orchestration.jobs import hot_load_job, refresh_requests
 from rag_assets.orchestration.partitions import corpus_partitions
 from rag_assets.orchestration.resources import LakeResource, SourcesResource
@@ -50,9 +50,8 @@ def source_changed_sensor(
             del known[source.name]
     keys = [key for source in known.values() for key in source.partitions]
     context.instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
-    settings = load_settings()
-    if "embedder" not in {*running_engines(settings.state), *settings.models}:
-        return dg.SkipReason("the engines do not run; start them with `rag up`")
+    if problem := Models(settings=load_settings()).problem(["embedder"]):
+        return dg.SkipReason(problem)
     cursor: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
     now, until = time.time(), time.monotonic() + LOOK_S
     due = [one for one in known.values() if is_due(one, cursor.get(one.name, {}).get("at", 0), now)]
