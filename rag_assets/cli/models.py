@@ -58,11 +58,8 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
         fields = read_profile(file, home)
         profile = profile_of(fields)
         plan = _plan(profile, None, None)
-        keyless = [
-            f"{one.api_key_env}, the key of {one.role}, is not set"
-            for one in profile.endpoints.values()
-            if one.api_key_env and not os.environ.get(one.api_key_env)
-        ]
+        keys = {one.api_key_env for one in profile.endpoints.values() if one.api_key_env}
+        keyless = [f"{name} is not set" for name in sorted(keys) if not os.environ.get(name)]
     except ProfileError as error:
         return {**row, "models": "", "fits": f"no: {error}", "run_on": ""}
     return {

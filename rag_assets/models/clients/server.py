@@ -226,7 +226,7 @@ class Server:
         if status in (401, 403):
             given = (
                 f"correct the key in {self._key_env}" if key
-                else f"set {self._key_env}, which has no key" if self._key_env
+                else f"{self._key_env} is not set" if self._key_env
                 else "no key was sent: name its variable in api_key_env"
             )  # fmt: skip
             return ModelRequestError(
