@@ -136,12 +136,15 @@ def pull_weights(
     A role that an endpoint or another model serves (``settings.models``) needs none.
     """
     told: dict[str, int] = {}
+    began: dict[str, tuple[float, float]] = {}  # when, and what was there: a pull may go on
 
     def progress(step: str, share: float) -> None:
-        tenth = int(share * 10)
+        now, tenth = time.monotonic(), int(share * 10)
+        at, first = began.setdefault(step, (now, share))
         if told.get(step) != tenth:
             told[step] = tenth
-            tell(f"{step} {share:.0%}")
+            left = (now - at) * (1 - share) / (share - first) if share > first else 0.0
+            tell(f"{step} {share:.0%}" + (f", about {left:.0f} s left" if left >= 1 else ""))
 
     pull(profile, settings.cache, own_engines(settings, profile, roles), progress=progress)
 

@@ -200,7 +200,7 @@ def test_a_server_that_fails_in_a_row_is_left_alone_and_comes_back(
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
-        (401, {"error": "Unauthorized"}, ModelRequestError, "refused .*correct the key in TEST_KEY"),
+        (401, {"error": "Unauthorized"}, ModelRequestError, "correct the key in TEST_KEY"),
         (401, {"detail": f"Bad key {KEY}"}, ModelRequestError, r"Bad key \*\*\*"),
         (403, {"error": {"message": "no"}}, ModelRequestError, "refused access with status 403"),
         (404, {"error": {"message": "no model m", "code": "model_not_found"}}, ModelRequestError,
