@@ -49,7 +49,8 @@ def build_defs(
 
     Raises:
         StageError: the stages make no list that can be run, or two assets have one key.
-        SourceError: the file of sources does not exist, or is not of the expected form.
+        SourceError: the file of sources does not exist, or two of ``sources`` have one name. A
+            fault inside the file stops nobody: its entry stands aside, and the sensor says so.
         PluginError: an installed reader cannot be imported.
     """
     if isinstance(sources, str | Path) and not Path(sources).is_file():

@@ -24,6 +24,7 @@
     │       └── ContextExceededError  the request is longer than the model's context
     ├── SourceError                   sources.declaration: declared wrongly, or cannot be listed
     │   ├── SourceShrunkError         it lists far less than it held: a person decides
+    │   ├── SourceGoneError           nothing is where it was
     │   └── BucketsError              sources.buckets: its number of buckets was another before
     ├── UnreadableError               sources.found: one file cannot be read; ends in its row
     ├── ListError                     sources.sitemaps: these bytes are no list of URLs

@@ -39,18 +39,47 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], "Lines"]:
     Raises:
         YamlFileError: there is no such file, it is not YAML, no mapping, or has a field twice.
     """
+    node = composed(path)
+    data = built(node, path)
+    if not isinstance(node, yaml.MappingNode):
+        raise YamlFileError(f"{path}: expected a mapping of fields, got {_short(data)}")
+    return data, Lines(node)
+
+
+def composed(path: Path) -> yaml.Node:
+    """What a file holds, not built yet, so that each part of it may be right or wrong by itself.
+
+    Raises:
+        YamlFileError: there is no such file, or it is not YAML.
+    """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise YamlFileError(f"{path} cannot be read as text: {error}") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.load(text, UniqueKeys)
-    except yaml.YAMLError as error:
-        raise YamlFileError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(node, yaml.MappingNode):
-        raise YamlFileError(f"{path}: expected a mapping of fields, got {_short(data)}")
-    return data, Lines(node)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise YamlFileError(f"{path} is not YAML: {_flat(error)}") from error
+    return node or yaml.ScalarNode("tag:yaml.org,2002:null", "")
+
+
+def built(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - whatever a person wrote
+    """The value of a part of a file.
+
+    Raises:
+        YamlFileError: a key stands twice in it, or a value means nothing; it names the line.
+    """
+    try:
+        return UniqueKeys("").construct_document(node)
+    # ValueError: a date that there is none of
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None) or node.start_mark
+        said = getattr(error, "problem", None) or error
+        raise YamlFileError(f"{path}, line {mark.line + 1}: {_flat(said)}") from error
+
+
+def _flat(said: object) -> str:
+    return " ".join(str(said).split())
 
 
 class Lines:

@@ -26,6 +26,7 @@ from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.pipeline.run import Run
 from rag_assets.pipeline.stage import Stage, changed, refresh_stage
 from rag_assets.pipeline.stages import SOURCE_FILES, STAGES
+from rag_assets.sources.catalog import Catalog
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.fakes import FakeChat, FakeEmbedder
 
@@ -107,6 +108,10 @@ class Clients:
     max_tokens: int = 60
 
     @property
+    def question_embedder(self) -> Embedder:
+        return self.embedder
+
+    @property
     def window(self) -> EmbedderWindow:
         return EmbedderWindow(WordCounter(), "words", self.max_tokens)
 
@@ -140,7 +145,7 @@ def run_of(
         store,
         facts_of(embedder, slm, max_tokens),
         Clients(embedder, slm, max_tokens),
-        {source.name: source for source in sources},
+        Catalog(sources),
         run_id=run_id,
         partitions=partitions or [key for source in sources for key in source.partitions],
         accept_deletions=accept_deletions,

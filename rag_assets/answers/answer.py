@@ -69,6 +69,7 @@ class Answer:
         generation_created_at: ISO 8601, UTC.
         created_at: ISO 8601, UTC.
         timings: by step.
+        calibration: where the thresholds of answering are from; "uncalibrated" if none fits.
         evidence: the passages that the model read, in order of their numbers in the prompt.
     """
 
@@ -87,6 +88,7 @@ class Answer:
     generation_created_at: str
     created_at: str
     timings: Timings
+    calibration: str
     evidence: tuple[Passage, ...] = ()
     budget: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ class Answer:
             "finish_reason": self.finish_reason,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "repairs": list(self.repairs),
+            "calibration": self.calibration,
             "generation": {"id": self.generation_id, "created_at": self.generation_created_at},
             "timings_ms": self.timings.to_record(),
             "created_at": self.created_at,

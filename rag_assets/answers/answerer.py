@@ -17,7 +17,8 @@ from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, ground
 from rag_assets.answers.deep import read_documents
-from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role, policy_of
+from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import (
     QuestionTooLongError,
@@ -32,6 +33,7 @@ from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.identity import row_id
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients.prefixed import vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.retrieval import selection
@@ -59,13 +61,15 @@ def require_embedder_of(generation: Generation, embedder: Embedder) -> None:
         LakeError: the generation was made with another one.
     """
     made_with = generation.models.get("embedder", {})
-    given = {"model_id": embedder.model_id, "revision": embedder.revision}
-    if made_with and any(made_with.get(name) != said for name, said in given.items()):
+    if not made_with:
+        return
+    revision = vectors_revision(made_with["revision"], made_with.get("query_prefix", ""))
+    if (made_with["model_id"], revision) != (embedder.model_id, embedder.revision):
         raise LakeError(
-            f"generation {generation.id} was embedded with {made_with.get('model_id')} at "
-            f"{made_with.get('revision')}, and the embedder here is {given['model_id']} at "
-            f"{given['revision']}, whose vectors mean nothing to it; use the other one (the "
-            "profile that it was made with), or refresh with this one first"
+            f"generation {generation.id} was embedded with {made_with['model_id']} at {revision}, "
+            f"and the embedder here is {embedder.model_id} at {embedder.revision}, whose vectors "
+            "mean nothing to it; use the other one (the profile that it was made with), or refresh "
+            "with this one first"
         )
 
 
@@ -143,11 +147,12 @@ class Answerer:
                 f"no generation is live in {store.uri} yet, so nothing can be answered; refresh it "
                 "first (`rag refresh`)"
             )
-        require_embedder_of(generation, models.embedder)
+        own = models.embedder_for(generation.models.get("embedder", {}))
+        require_embedder_of(generation, own)
         with leasing(store, generation.id):
             reader = IndexReader(store, generation)
             fields.setdefault("policy", policy_of(models))
-            yield cls(reader, models.slm, models.llm, models.embedder, **fields)
+            yield cls(reader, models.slm, models.llm, own, **fields)
 
     def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
@@ -303,6 +308,7 @@ class Answerer:
             generation_created_at=generation.created_at,
             created_at=now.isoformat(),
             timings=timings,
+            calibration=self.policy.calibration,
             evidence=() if draft is None else draft.passages,
             budget={} if draft is None else draft.budget,
         )

@@ -1,4 +1,4 @@
-"""The token budget: context window = scaffold + question + evidence + answer, counted exactly.
+"""The token budget: window = scaffold + question + evidence + thinking + answer, counted exactly.
 
 Every count is of the finished chat in the served model's own tokens, so nothing is estimated and
 nothing overflows. What the budget cannot hold is left out here, by rank, not cut off by an engine.
@@ -68,13 +68,13 @@ def pack(model: ChatModel, build: Build, passages: Sequence[Passage], budget: Bu
         model: counts, and has the context window.
         build: makes the chat from passages.
         passages: best first.
-        budget: of evidence, and what is kept free for the answer and its repair.
+        budget: of evidence, and what is kept free for thinking, the answer and its repair.
 
     Raises:
         BudgetError: scaffold, question and answer alone overflow the window.
     """
     bare = model.count_chat(build([]))
-    needed = budget.answer + budget.repair
+    needed = budget.thinking + budget.answer + budget.repair
     room = model.max_model_len - needed
     if bare > room:
         raise BudgetError(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
@@ -11,6 +12,7 @@ from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
+UNDATED = datetime.fromtimestamp(0, UTC)  # of a file whose source states no date
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _NAME = re.compile(r"[^\W\d_a-z][\w'\u2019-]{2,}")
 _NUMBERED = re.compile(r"\d{1,2}(?:\.\d{1,2})*\.?\s+\D{3,80}[^.!?:;,|\d]$")
@@ -52,7 +54,7 @@ class Citation:
             char_end=piece.char_end,
             quote=piece.text,
             aliases=list(chunk.aliases),
-            modified_at=chunk.modified_at.isoformat(),
+            modified_at=chunk.modified_at.isoformat() if chunk.modified_at != UNDATED else "",
         )
 
     def to_record(self) -> dict[str, Any]:

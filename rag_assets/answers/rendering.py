@@ -65,7 +65,8 @@ def _place(citation: Mapping[str, Any]) -> list[str]:
     if citation["page"] is not None:
         place.append(f"page {citation['page']}")
     place.append(f"characters {citation['char_start']}-{citation['char_end']}")
-    place.append(f"modified {citation['modified_at'][:10]}")
+    if citation["modified_at"]:
+        place.append(f"modified {citation['modified_at'][:10]}")
     return [" ".join(part.split()) for part in place]
 
 
@@ -89,6 +90,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
     for repair in record["repairs"]:
         yield "repair", repair
+    yield "thresholds", record["calibration"]
     yield "time (ms)", ", ".join(f"{name} {timings[name]:.0f}" for name in timings)
     generation = record["generation"]
     yield "generation", f"{generation['id']} of {generation['created_at']}"

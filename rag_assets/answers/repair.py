@@ -3,6 +3,8 @@
 A cut answer breaks off in the middle of a sentence. It is continued from there with the budget's
 repair tokens; the prompt is in the engine's prefix cache by then. If it is still cut, the answer
 ends at its last whole sentence, and its finish reason stays "length".
+
+A model that may think aloud and never comes to an answer is asked again without thinking.
 """
 
 import math
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag_assets.answers.budget import Packed
+from rag_assets.models.clients.thoughts import without_thoughts
 from rag_assets.models.errors import ModelRequestError
 from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatModel, Completion, Message
 from rag_assets.retrieval.terms import sentences
@@ -28,21 +31,18 @@ class Generated:
         finish_reason: of the last call; the true one.
         completions: the calls, in order.
         repairs: what was done about a cut, one sentence each.
+        mean_logprob: of the call that began the answer; a continuation depends on it.
     """
 
     text: str
     finish_reason: str
     completions: tuple[Completion, ...]
     repairs: tuple[str, ...] = ()
-
-    @property
-    def mean_logprob(self) -> float | None:
-        """The mean of the first call; the continuation depends on it."""
-        return self.completions[0].mean_logprob
+    mean_logprob: float | None = None
 
     @property
     def confidence(self) -> float | None:
-        """The geometric mean of the probabilities of the first call's tokens."""
+        """The geometric mean of the probabilities of the answer's tokens."""
         return None if self.mean_logprob is None else math.exp(self.mean_logprob)
 
 
@@ -55,25 +55,57 @@ def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated
             budget no continuation is tried.
         timeout_s: of each call.
     """
-    first = complete(model, packed.messages, max_tokens=packed.budget.answer, timeout_s=timeout_s)
-    if first.finish_reason != CUT:
-        return Generated(first.text.strip(), first.finish_reason, (first,))
+    calls, notes = _begun(model, packed, timeout_s)
+    first = calls[-1]
+
+    def made(text: str, reason: str, *more: str) -> Generated:
+        return Generated(text.strip(), reason, tuple(calls), (*notes, *more), first.mean_logprob)
+
+    if first.finish_reason != CUT or not first.text.strip():
+        return made(first.text, first.finish_reason)
     # The window as it really is: the prompt as counted by the engine, and what it generated.
     used = max(packed.prompt_tokens, first.prompt_tokens) + first.completion_tokens
     room = min(packed.budget.repair, model.max_model_len - used - TEMPLATE_MARGIN)
     if room <= 0:
         note = "the answer was cut at its token limit; the context window has no room to continue"
-        return _ended(Generated(first.text.strip(), CUT, (first,), (note,)))
+        return _ended(made(first.text, CUT, note))
     second = complete(
         model, packed.messages, max_tokens=room, timeout_s=timeout_s, prefix=first.text
     )
+    calls.append(second)
     note = (
         f"the answer was cut after {first.completion_tokens} tokens; continued with "
         f"{second.completion_tokens} more"
     )
-    text = (first.text + second.text).strip()
-    done = Generated(text, second.finish_reason, (first, second), (note,))
+    done = made(first.text + second.text, second.finish_reason, note)
     return _ended(done) if second.finish_reason == CUT else done
+
+
+def _begun(
+    model: ChatModel, packed: Packed, timeout_s: float
+) -> tuple[list[Completion], tuple[str, ...]]:
+    """The calls until an answer begins, and what is to be said of them.
+
+    A text that was cut without a mark of thinking may be a thought that has no end yet: it is no
+    answer, unless the model was not to think.
+    """
+    answer, thinking = packed.budget.answer, packed.budget.thinking
+    first = complete(
+        model,
+        packed.messages,
+        max_tokens=thinking + answer,
+        timeout_s=timeout_s,
+        thinking=thinking > 0,
+    )
+    is_thought = first.finish_reason == CUT and not (first.thought and first.text.strip())
+    if not thinking or not is_thought:
+        return [first], ()
+    note = f"the model thought for all of its {thinking + answer} tokens; asked without thinking"
+    second = complete(model, packed.messages, max_tokens=answer, timeout_s=timeout_s)
+    if second.finish_reason == CUT and not second.thought and not first.thought:
+        second = replace(second, text="", mean_logprob=None)
+        note += ", and cut again: what it wrote cannot be told from thinking"
+    return [first, second], (note,)
 
 
 def complete(
@@ -83,6 +115,7 @@ def complete(
     max_tokens: int,
     timeout_s: float = CHAT_TIMEOUT_S,
     prefix: str = "",
+    thinking: bool = False,
 ) -> Completion:
     """One call of any model; of what it returns, no more is trusted than a Completion promises.
 
@@ -93,7 +126,13 @@ def complete(
     """
     who = f"the model {model.model_id} (role {model.name})"
     try:
-        done = model.complete(messages, max_tokens=max_tokens, timeout_s=timeout_s, prefix=prefix)
+        done = model.complete(
+            messages,
+            max_tokens=max_tokens,
+            timeout_s=timeout_s,
+            prefix=prefix,
+            thinking=thinking,
+        )
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise ModelRequestError(
             f"{who} failed to answer: {error!r}; is its client right?"
@@ -109,8 +148,13 @@ def complete(
     mean = done.mean_logprob
     if not isinstance(mean, int | float) or not (-math.inf < mean < MAX_LOGPROB):
         mean = None
-    text = done.text.encode("utf-8", "replace").decode()  # half a pair cannot be written down
-    return replace(done, text=text, mean_logprob=None if mean is None else min(mean, 0.0))
+    text = without_thoughts(done.text)
+    return replace(
+        done,
+        text=text.encode("utf-8", "replace").decode(),  # half a pair cannot be written down
+        mean_logprob=None if mean is None else min(mean, 0.0),
+        thought=done.thought or text != done.text,
+    )
 
 
 def _ended(generated: Generated) -> Generated:

@@ -1,14 +1,15 @@
 """Commands on the corpus: refresh, plan, generations, upkeep, rollback."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from rag_assets.cli.app import app, plan_app
+from rag_assets.cli.app import app, plan_app, sources_app
 from rag_assets.cli.console import JsonFlag, out, say, show_json, show_table, teller
-from rag_assets.errors import CommandError
+from rag_assets.errors import CommandError, RagError
 from rag_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -53,36 +54,131 @@ def refresh(
             "--accept-deletions; all of them at once would take the guard from every one",
             code=2,
         )
+    failed: list[str] = []
     if path is not None:
         chosen = [add_folder(store, path)]
         say(f"folder {path} is source {chosen[0].name}")
     else:
-        chosen = named_sources(settings, store, source)
-    refresh_and_load(settings, chosen, say, accept_deletions=accept_deletions)
+        chosen, failed = named_sources(settings, store, source)
+    if chosen:
+        try:
+            refresh_and_load(settings, chosen, say, accept_deletions=accept_deletions)
+        except RagError as error:
+            if not failed:
+                raise
+            failed.insert(0, str(error))
+    if failed:
+        raise CommandError("\n".join(failed))
 
 
 def named_sources(
     settings: Settings, store: "LakeStore", names: list[str] | None = None
-) -> list["Source"]:
-    """The sources of these names, or all of them."""
-    from rag_assets.sources.catalog import catalog
+) -> tuple[list["Source"], list[str]]:
+    """The sources of these names, or all of them; and a sentence for each that cannot be used."""
+    from rag_assets.sources import buckets
+    from rag_assets.sources.catalog import Source, SourceError, catalog
 
     declared_in = settings.sources_file
     known = catalog(declared_in, store)
-    if not known:
+    if not known and not known.faults:
         raise CommandError(
             f"no source is declared: write one into {declared_in} (`rag init` puts an example "
             "there), or run `rag refresh --path FOLDER`",
             code=2,
         )
-    unknown = [name for name in names or [] if name not in known]
+    faults = [one for one in known.faults if not names or one.name in names]
+    named = {*known, *(one.name for one in faults)}
+    unknown = [name for name in names or [] if name not in named]
     if unknown:
-        raise CommandError(
+        nameless = [one.problem for one in known.faults if not one.name]
+        said = (
             f"no source is called {', '.join(unknown)}; known: {', '.join(known)}. Declare it in "
-            f"{declared_in}",
-            code=2,
+            f"{declared_in}"
         )
-    return [known[name] for name in dict.fromkeys(names or known)]
+        raise CommandError("\n".join([said, *nameless]), code=2)
+    chosen, problems = list[Source](), [one.problem for one in faults]
+    for name in dict.fromkeys(names or known):
+        if name in known:
+            try:
+                buckets.check(store, known[name])
+                chosen.append(known[name])
+            except SourceError as error:
+                problems.append(str(error))
+    return chosen, problems
+
+
+@sources_app.callback(invoke_without_command=True)
+def sources(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the sources: what they are, where they are declared, what is stored of them."""
+    if context.invoked_subcommand:
+        return
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.sources.catalog import catalog
+    from rag_assets.sources.removal import undeclared
+    from rag_assets.sources.stage import n_stored
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    known = catalog(settings.sources_file, store)
+    rows = [
+        {
+            "source": one.name,
+            "kind": one.kind,
+            "where": one.where,
+            "declared in": one.declared_in,
+            "files": str(n_stored(store, one)),
+        }
+        for one in known.values()
+    ]
+    rows += [
+        {"source": name, "kind": "", "where": "", "declared in": "nowhere", "files": str(n_files)}
+        for name, n_files in undeclared(store, known).items()
+    ]
+    if as_json:
+        show_json({"sources": rows, "faults": known.problems})
+    else:
+        table = Table("source", "kind", "where", "declared in", "files")
+        for row in rows:
+            table.add_row(*row.values())
+        show_table(table)
+    if known.faults:
+        raise CommandError("\n".join(known.problems))
+
+
+@sources_app.command("remove")
+def remove_sources(
+    names: Annotated[list[str], typer.Argument(help="Sources of `rag sources`.")],
+) -> None:
+    """Take sources out: delete what was made of their files, and answer from it no more.
+
+    The files themselves stay as they are. A source of sources.yaml is taken out of the file first.
+    """
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.orchestration.instance import open_instance
+    from rag_assets.orchestration.partitions import forget_partitions
+    from rag_assets.orchestration.refreshing import refresh_and_load
+    from rag_assets.sources.catalog import catalog, declared
+    from rag_assets.sources.removal import emptied, forget
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    found = declared(settings.sources_file)
+    places = {name: one.declared_in for name, one in found.items()}
+    places |= {one.name: str(settings.sources_file) for one in found.faults}
+    for name in names:
+        if name in places:
+            raise CommandError(
+                f"source {name} is declared in {places[name]}; take it out there first, else the "
+                "next refresh would bring it back",
+                code=2,
+            )
+    chosen = [emptied(store, name) for name in dict.fromkeys(names)]
+    refresh_and_load(settings, chosen, say, accept_deletions=True)
+    for source in chosen:
+        forget(store, source.name)
+        say(f"source {source.name} is taken out")
+    with open_instance() as instance:
+        forget_partitions(instance, store, partial(catalog, settings.sources_file, store))
 
 
 @plan_app.command("refresh")
@@ -122,16 +218,18 @@ def plan_refresh(
         else:
             out.print(rendering.history_table(entries[-10:]))
         return
-    chosen = named_sources(settings, store, source)
+    chosen, faults = named_sources(settings, store, source)
     plan = plan_of(settings, chosen, accept_deletions=accept_deletions).plan
     if as_json:
-        show_json(plan.to_record())
-        return
-    out.print(rendering.totals_table(plan))
-    if len(plan.partitions) > 1:
-        out.print(rendering.partitions_table(plan))
-    for line in rendering.remarks(plan):
-        out.print(line)
+        show_json({**plan.to_record(), "faults": faults})
+    else:
+        out.print(rendering.totals_table(plan))
+        if len(plan.partitions) > 1:
+            out.print(rendering.partitions_table(plan))
+        for line in rendering.remarks(plan):
+            out.print(line)
+    if failing := [*faults, *(plan.empty if plan.has_no_file else ())]:
+        raise CommandError("a refresh would end with code 1:\n  " + "\n  ".join(failing))
 
 
 @app.command()

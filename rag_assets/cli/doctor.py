@@ -1,33 +1,41 @@
 """What answering needs, whether it is there, and how to fix it."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from rag_assets.answers.deriving import fitting_of
+from rag_assets.answers.policy import UNCALIBRATED
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder, problem_of
+from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.endpoint import problem_of as endpoint_problem
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.processor import has_avx512
 from rag_assets.models.profile_files import active_profile
-from rag_assets.models.profiles import ROLES, Endpoint, ModelSpec
+from rag_assets.models.profiles import ROLES, Endpoint, ModelSpec, Profile
 from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.pulling import is_pulled
 from rag_assets.orchestration.processes import is_listening, own_engines
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
-from rag_assets.sources.catalog import SourceError, catalog
-from rag_assets.sources.listing import is_there
+from rag_assets.sources import buckets
+from rag_assets.sources.catalog import Source, SourceError, catalog
+from rag_assets.sources.golden import CaseError, load_cases
+from rag_assets.sources.listing import no_file_found, problem_of
+from rag_assets.sources.removal import undeclared
 
 Level = Literal["ok", "note", "bad"]
 GIB = 2**30
@@ -59,6 +67,7 @@ def examine(settings: Settings) -> list[Finding]:
         findings += _for_engines(settings)
     findings += _weights(settings, [profile.spec(role) for role in engines])
     findings += _endpoints(profile.endpoints_of(r for r in ROLES if r not in settings.models))
+    findings += _thresholds(settings, profile)
     findings += _storage(settings)
     findings += _lake(settings)
     findings += _processes(settings, [profile.spec(role) for role in engines])
@@ -109,7 +118,7 @@ def _endpoints(endpoints: Iterable[Endpoint]) -> Iterator[Finding]:
     for endpoint in endpoints:
         what = f"endpoint, {endpoint.role}"
         try:
-            if problem := problem_of(endpoint):
+            if problem := endpoint_problem(endpoint):
                 yield Finding("bad", what, problem, "then run `rag doctor` again")
                 continue
             began = time.monotonic()
@@ -152,6 +161,18 @@ def _counted(counts: str) -> str:
     return f"tokens counted ({counts})" if counts else "tokens as an upper bound"
 
 
+def _thresholds(settings: Settings, profile: Profile) -> Iterator[Finding]:
+    """Of the profile's own models; what serves a role in their place is known when it answers."""
+    found = fitting_of(profile, settings.home)
+    remedy = (
+        "answers say so; learn them on your models, or state them: see Thresholds in docs/models.md"
+    )
+    fits = not found.standing.startswith(UNCALIBRATED)
+    yield _either(fits, "thresholds", found.standing, remedy, "note")
+    for remark in found.remarks:
+        yield Finding("note", "calibration", remark, "make that file anew, or remove it")
+
+
 def _storage(settings: Settings) -> Iterator[Finding]:
     if settings.postgres_url is None:
         yield Finding("ok", "dagster storage", f"SQLite in {settings.dagster_home}")
@@ -178,17 +199,43 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "lake", settings.lake_uri)
     live = "none yet" if pointer is None else f"{pointer.generation_id} since {pointer.since}"
     yield _either(pointer is not None, "live generation", live, "run `rag refresh`", "note")
-    try:
-        known = catalog(settings.sources_file, store)
-    except SourceError as error:
-        yield Finding("bad", "sources", str(error), f"correct {settings.sources_file}")
-        return
-    if not known:
+    known = catalog(settings.sources_file, store)
+    for fault in known.faults:
+        remedy = "correct it; till then it is not refreshed"
+        yield Finding("bad", f"source {fault.name}".strip(), fault.problem, remedy)
+    if not known and not known.faults:
         remedy = f"declare one in {settings.sources_file}, or run `rag refresh --path FOLDER`"
         yield Finding("note", "sources", "none declared", remedy)
     for name, source in known.items():
-        there = is_there(source)
-        yield _either(there, f"source {name}", source.where, "correct 'where' in sources.yaml")
+        problem = _problem_of(store, source)
+        level: Level = "note" if problem == no_file_found(source) else "bad"
+        yield _either(not problem, f"source {name}", problem or source.where, "", level)
+    yield from _overlaps([source for source in known.values() if source.kind == "folder"])
+    named = {*known, *(fault.name for fault in known.faults)}
+    for name, n_files in undeclared(store, named).items():
+        found = f"declared nowhere, and still answered from ({n_files:,} files)"
+        yield Finding(
+            "note", f"source {name}", found, f"declare it, or `rag sources remove {name}`"
+        )
+
+
+def _overlaps(folders: Sequence[Source]) -> Iterator[Finding]:
+    """Folders that lie in one another: each file of the inner one is read twice."""
+    roots = {source.name: os.path.realpath(source.where) for source in folders}
+    for (one, inner), (other, outer) in permutations(roots.items(), 2):
+        is_within = inner.startswith(f"{outer.rstrip('/')}/") or (inner == outer and one < other)
+        if is_within:
+            remedy = f"take one of the two out, or exclude these files from {other}"
+            yield Finding("note", f"source {one}", f"lies in source {other}", remedy)
+
+
+def _problem_of(store: LakeStore, source: Source) -> str:
+    try:
+        load_cases(source)
+        buckets.check(store, source)
+    except (CaseError, SourceError) as error:
+        return str(error)
+    return problem_of(source)
 
 
 def _processes(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Finding]:

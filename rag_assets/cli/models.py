@@ -2,8 +2,9 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import psutil
 import typer
@@ -15,11 +16,14 @@ from rag_assets.errors import CommandError
 from rag_assets.settings import find_home, load_settings
 
 if TYPE_CHECKING:
+    from rag_assets.answers.deriving import SizedModel
     from rag_assets.models.engines.planning import ServingPlan
     from rag_assets.models.profile_files import ProfileFile
     from rag_assets.models.profiles import Profile
+    from rag_assets.models.protocols import ChatRole
 
 GIB = 1 << 30
+ASSUMED_CONTEXT = 4096  # tokens
 
 
 @models_app.command("pull")
@@ -80,13 +84,15 @@ def profiles(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(rows)
         return
-    table = Table("profile", "from", "models", "fits here", "run on")
+    columns = ("name", "origin", "models", "fits", "run_on", "calibrated")
+    table = Table("profile", "from", "models", "fits here", "run on", "calibrated")
     for row in rows:
-        table.add_row(*(row[name] for name in ("name", "origin", "models", "fits", "run_on")))
+        table.add_row(*(row[name] for name in columns))
     show_table(table)
 
 
 def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
+    from rag_assets.answers.deriving import fitting_of
     from rag_assets.models.errors import ProfileError
     from rag_assets.models.profile_files import profile_of, read_profile
     from rag_assets.models.profiles import ROLES
@@ -99,13 +105,70 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
         keys = {one.api_key_env for one in profile.endpoints.values() if one.api_key_env}
         keyless = [f"{name} is not set" for name in sorted(keys) if not os.environ.get(name)]
     except ProfileError as error:
-        return {**row, "models": "", "fits": f"no: {error}", "run_on": ""}
+        return {**row, "models": "", "fits": f"no: {error}", "run_on": "", "calibrated": ""}
     return {
         **row,
         "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
         "fits": "no: " + "; ".join(problems) if (problems := [*plan.problems, *keyless]) else "yes",
         "run_on": fields.run_on or "never",
+        "calibrated": _calibrated(fitting_of(profile, home).standing),
     }
+
+
+def _calibrated(standing: str) -> str:
+    """Short, for a narrow column: "no: min_logprob" for "uncalibrated: min_logprob"."""
+    from rag_assets.answers.policy import UNCALIBRATED
+
+    return standing.replace(UNCALIBRATED, "no") if standing.startswith(UNCALIBRATED) else "yes"
+
+
+@profiles_app.command("show")
+def profiles_show(
+    name: Annotated[str, typer.Argument(help="A name or a path; default: RAG_PROFILE's.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how answers are made with a profile: each number, and what it follows from."""
+    from rag_assets.answers.deriving import policy_for
+    from rag_assets.models.profile_files import active_profile, load_profile
+
+    home = find_home()
+    profile = load_profile(name, home=home) if name else active_profile()
+    assumed: list[str] = []
+    slm, llm = (_sized(profile, role, assumed) for role in ("slm", "llm"))
+    made = policy_for(profile, slm, llm, profile.served_by("embedder"), home)
+    rows, remarks = made.rows(), [*assumed, *made.remarks]
+    if as_json:
+        show_json({
+            "profile": profile.name,
+            "thresholds": made.policy.calibration,
+            "policy": [dict(zip(("field", "value", "from"), row, strict=True)) for row in rows],
+            "remarks": remarks,
+        })  # fmt: skip
+        return
+    out.print(f"profile {profile.name}; thresholds: {made.policy.calibration}")
+    table = Table("field of answering", "value", "from")
+    for field, value, why in rows:
+        table.add_row(field, f"{value:,}" if isinstance(value, int) else f"{value:g}", why)
+    show_table(table)
+    for remark in remarks:
+        out.print(remark)
+
+
+def _sized(profile: "Profile", role: "ChatRole", assumed: list[str]) -> "SizedModel":
+    """What the profile says of a model, with its context; one that nobody says is assumed."""
+    from rag_assets.models.clients.endpoint import EndpointChat
+    from rag_assets.models.errors import ModelsError
+    from rag_assets.models.profiles import Endpoint
+
+    served = profile.served_by(role)
+    if not isinstance(served, Endpoint):
+        return served
+    try:
+        context = served.max_model_len or EndpointChat(served, role).max_model_len
+    except ModelsError as error:
+        context = ASSUMED_CONTEXT
+        assumed.append(f"{role}: a context of {context:,} tokens is assumed: {error}")
+    return cast("SizedModel", replace(served, max_model_len=context))
 
 
 @profiles_app.command("copy")

@@ -79,6 +79,7 @@ def remarks(plan: RefreshPlan) -> list[str]:
         for text in (one.problem, one.note)
         if text
     ]
+    lines += () if plan.has_no_file else plan.empty
     by_place: dict[str, list[str]] = {}
     for stage, where in plan.rates.items():
         by_place.setdefault(where, []).append(stage)

@@ -19,6 +19,7 @@ def up() -> None:
 
     settings = load_settings()
     stack.start_engines(settings, active_profile(), say)
+    stack.start_earlier_embedder(settings, active_profile(), say)
     stack.start_ui(settings, dagster_environment(), say)
     client = AnswererClient(settings.answerer_url)
     if not client.is_up():

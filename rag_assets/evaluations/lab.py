@@ -8,8 +8,8 @@ from functools import cached_property
 from importlib import metadata
 from typing import TypeVar
 
-from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import policy_for
+from rag_assets.answers.answerer import Answerer, require_embedder_of
+from rag_assets.answers.deriving import policy_on
 from rag_assets.evaluations.replay import CompletionCache, CoreClock, Meter, ReplayedChat
 from rag_assets.evaluations.statistics import SEED
 from rag_assets.index.search import IndexReader
@@ -129,9 +129,14 @@ class Lab:
         return ReplayedChat(model, identity, meter or self.meter, clock, salt=apart.strip())
 
     def answerer(self, reader: IndexReader) -> Answerer:
-        """The product's answerer on a generation, its models metered."""
-        contexts = self.slm.max_model_len, self.llm.max_model_len
-        policy = policy_for(self.profile.answering, *contexts)
+        """The product's answerer on a generation, its models metered.
+
+        Raises:
+            LakeError: another embedder made the generation.
+        """
+        require_embedder_of(reader.generation, self.embedder)
+        models = self.chat("slm"), self.chat("llm"), self.embedder
+        policy = policy_on(self.profile, *models, self.settings.home)
         return Answerer(reader, self.slm, self.llm, self.embedder, policy)
 
     @contextmanager

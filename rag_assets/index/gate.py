@@ -16,6 +16,7 @@ under a key of the gate's own: it never reads a vector that the index was made o
 these, so a day later the embedder is asked anew.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,12 +31,13 @@ from rag_assets.embeddings.stage import vectors
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.index.stage import count_unindexed
 from rag_assets.lake import generations
-from rag_assets.lake.figures import Finding, Markdown, Outcome, Table, Value
+from rag_assets.lake.figures import Finding, Markdown, Outcome, Table, Value, counted
 from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.identity import text_hash, value_hash
 from rag_assets.lake.store import LakeError, LakeStore, quoted
 from rag_assets.markup import markdown_cell
 from rag_assets.models.protocols import Embedder
+from rag_assets.sources import stage as source_files
 from rag_assets.sources.golden import Case
 
 VERSION = "1"
@@ -45,7 +47,10 @@ N_CANARIES = 24
 CANARY_CHARS = 300
 MIN_CANARIES_FOUND = 0.9  # near-identical passages may crowd one another out of the first ten
 MIN_SIMILARITY = 0.95  # of a canary's vector with that of its text: 1 but for the engine's rounding
+EMPTY = "the index is empty; nothing could be answered from it"
 TOLERANCE = 0.05  # of mean recall, against the live generation on the same questions
+
+Embed = Callable[[Sequence[str]], Sequence[np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ class Canary:
     embedded: str  # what its vector was made of
 
 
-def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Outcome:
+def evaluate(
+    store: LakeStore, cases: Sequence[Case], embedder: Embedder, question_embedder: Embedder
+) -> Outcome:
     """Ask the candidate and the live generation; the figures stand in the candidate's record.
 
     Raises:
@@ -98,7 +105,8 @@ def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Out
         notes.append(f"{candidate.id} was published before; its figures are kept")
         record = candidate.evaluation
     else:
-        record = evaluate_candidate(store, candidate, embedder, cases).to_record()
+        verdict = evaluate_candidate(store, candidate, embedder, question_embedder, cases)
+        record = verdict.to_record()
         with store.locked(INDEX):
             newest = generations.candidate(store)
             if newest is not None and newest.id == candidate.id:  # else it was built over meanwhile
@@ -118,17 +126,55 @@ def evaluate(store: LakeStore, cases: Sequence[Case], embedder: Embedder) -> Out
 
 
 def evaluate_candidate(
-    store: LakeStore, candidate: Generation, embedder: Embedder, cases: Sequence[Case]
+    store: LakeStore,
+    candidate: Generation,
+    embedder: Embedder,
+    question_embedder: Embedder,
+    cases: Sequence[Case],
 ) -> Verdict:
-    """Measure the candidate, and beside it the live generation on the same questions."""
+    """Measure the candidate, and beside it the live generation on the same questions.
+
+    Of one that another embedder made, what it reached when it was built is taken: that embedder
+    need not run.
+    """
     asked, canaries = applicable(store, cases), draw_canaries(store)
-    embed = partial(asked_vectors, store, embedder)
+    ask, embed = (partial(asked_vectors, store, one) for one in (question_embedder, embedder))
     live = generations.live_generation(store)
-    if live is not None and not generations.is_there(store, live):
-        live = None
-    measured = measure(IndexReader(store, candidate), embed, asked, canaries)
-    beside = None if live is None else measure(IndexReader(store, live), embed, asked, [])
-    return judge(measured, beside, n_unindexed=count_unindexed(store, candidate))
+    beside = None
+    if live is not None and live.models.get("embedder") != candidate.models.get("embedder"):
+        beside = _recorded(live, asked)
+    elif live is not None and generations.is_there(store, live):
+        beside = measure(IndexReader(store, live), ask, embed, asked, [])
+    measured = measure(IndexReader(store, candidate), ask, embed, asked, canaries)
+    n_unindexed = count_unindexed(store, candidate)
+    empty = _why_empty(store, live) if measured.n_chunks == 0 else ""
+    return judge(measured, beside, n_unindexed=n_unindexed, empty=empty)
+
+
+def _why_empty(store: LakeStore, live: Generation | None) -> str:
+    """Why an empty index is refused; "" if all files are gone from the sources.
+
+    Then it has to go live, or what was deleted would be answered for ever.
+    """
+    name, rejected = source_files.TABLE.name, documents.REJECTED.name
+    tables = [store.table(name, partition) for partition in store.partitions(name)]
+    n_files = sum(table.count_rows() for table in tables if table is not None)
+    if live is not None and n_files == 0:
+        return ""
+    if n_files == 0:
+        return f"{EMPTY}: no file found in any source"
+    rows = [row for key in store.partitions(rejected) for row in store.rows(rejected, key)]
+    reasons = counted(Counter(row["reason"] for row in rows))
+    return f"{EMPTY}: {n_files:,} files were found; rejected: {reasons}"
+
+
+def _recorded(generation: Generation, cases: Sequence[Case]) -> Measured | None:
+    """What a generation reached when it was built; None if these are not the same questions."""
+    record = generation.evaluation.get("candidate")
+    keys = [case_key(case) for case in cases]
+    if record is None or record["recall_by_case"].keys() != set(keys):
+        return None
+    return Measured(**record)
 
 
 def _changed(record: Mapping[str, Any], cases: Sequence[Case]) -> Table:
@@ -199,18 +245,20 @@ def asked_vectors(store: LakeStore, embedder: Embedder, texts: Sequence[str]) ->
 
 def measure(
     reader: IndexReader,
-    embed: Callable[[Sequence[str]], Sequence[np.ndarray]],
+    ask: Embed,
+    embed: Embed,
     cases: Sequence[Case],
     canaries: Sequence[Canary],
 ) -> Measured:
-    """Ask an index the golden questions and the canaries."""
-    asked = embed([case.question for case in cases] + [canary.embedded for canary in canaries])
+    """Ask an index the golden questions and the canaries; ``embed`` is of what was indexed."""
     recalls: dict[str, float] = {}
-    for case, vector in zip(cases, asked, strict=False):
+    for case, vector in zip(cases, ask([case.question for case in cases]), strict=True):
         found = _documents(reader, case.question, vector)
         recalls[case_key(case)] = sum(uri in found for uri in case.uris) / len(case.uris)
     missed = []
-    for canary, vector in zip(canaries, asked[len(cases) :], strict=True):
+    for canary, vector in zip(
+        canaries, embed([canary.embedded for canary in canaries]), strict=True
+    ):
         hits = reader.search(canary.text, vector, limit=TOP_CHUNKS)
         if not any(_is_canary(hit, canary) for hit in hits):
             missed.append(canary.chunk_id)
@@ -243,14 +291,17 @@ def _documents(reader: IndexReader, question: str, vector: np.ndarray) -> set[st
     return {uri for uris in first for uri in uris}
 
 
-def judge(candidate: Measured, live: Measured | None, *, n_unindexed: int) -> Verdict:
+def judge(
+    candidate: Measured, live: Measured | None, *, n_unindexed: int, empty: str = EMPTY
+) -> Verdict:
     """Compare a candidate with the stated minimum and with the live generation.
 
-    Both are measured on the same questions; ``n_unindexed`` rows are not in its text index.
+    Both are measured on the same questions; ``n_unindexed`` rows are not in its text index;
+    ``empty`` says why one without rows is refused ("": it is not).
     """
     against = []
-    if candidate.n_chunks == 0:
-        against.append("the index is empty; nothing could be answered from it")
+    if candidate.n_chunks == 0 and empty:
+        against.append(empty)
     if n_unindexed:
         against.append(f"the text index misses {n_unindexed} of {candidate.n_chunks} rows")
     if candidate.canaries_found < MIN_CANARIES_FOUND:

@@ -163,6 +163,15 @@ def _embedded(store: LakeStore, partition: str) -> dict[str, tuple[str, str]]:
     return {row["chunk_id"]: (row["embedded_hash"], row["fingerprint"]) for row in rows}
 
 
+def embedders_of(store: LakeStore, partition: str) -> set[tuple[str, str]]:
+    """Model id and revision of a partition's vectors; of one embedder, unless a run was killed."""
+    table = store.read(EMBEDDINGS.name, partition, columns=["model_id", "model_revision"])
+    if table is None:
+        return set()
+    found = table.group_by(["model_id", "model_revision"]).aggregate([])
+    return {(row["model_id"], row["model_revision"]) for row in found.to_pylist()}
+
+
 def _documents(
     store: LakeStore, partition: str, aliases: Aliases, version: str
 ) -> dict[str, _Document]:

@@ -18,22 +18,23 @@ A partition waits and keeps its old rows while its tables do not fit together, b
 on it or failed half-way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 from lancedb.table import Table
 
 from rag_assets.index.partitions import State, look_at, standing_rows, states_of
-from rag_assets.index.rows import compared, figures, schema_of
+from rag_assets.index.rows import compared, embedders_of, figures, schema_of
 from rag_assets.index.search_indexes import index_table, n_unindexed
-from rag_assets.index.writing import Writer, copied
+from rag_assets.index.writing import Writer, copied, has_length, make_length
 from rag_assets.lake import generations
 from rag_assets.lake.delta import LakeStage, Progress
 from rag_assets.lake.figures import Outcome
 from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.identity import data_version
 from rag_assets.lake.store import LakeError, LakeStore, scan
+from rag_assets.models.clients.prefixed import vectors_revision
 
 VERSION = "5"
 MAX_NAMED = 20  # partitions in a message
@@ -106,6 +107,9 @@ def build_index(
     A document that another one represents (``duplicates``) is left out; its uri becomes an alias of
     its canonical's rows. So is a document with ``flags``: it is no page to answer from. ``models``,
     role -> model_id and revision, are for the manifest.
+
+    Raises:
+        LakeError: a partition has vectors of another embedder.
     """
     made_by = {role: dict(model) for role, model in models.items()}
     for _ in range(ATTEMPTS):
@@ -131,7 +135,10 @@ def _built(
     if before is not None and store.table(INDEX) is None:  # its index was removed, by a person
         emptied = replace(before, index_version=0, data_version="", inputs={})
         generations.put_candidate(store, emptied)
-    table = store.open_or_create(INDEX, "all", schema_of(dimension))
+    table = store.table(INDEX)
+    is_other_length = table is not None and not has_length(table, dimension)
+    if table is None or not is_other_length:
+        table = store.open_or_create(INDEX, "all", schema_of(dimension))
     before = _candidate(store, table)
     if table.count_rows() and (before is None or not all(before.inputs.values())):
         index_table(table)  # a killed build left rows that every look for others would scan
@@ -139,6 +146,14 @@ def _built(
     writer = Writer(store, stage, table, dimension)
     was = _version(store, 0 if before is None else before.index_version)
     state = look_at(store, stage, known, writer.stood, was)
+    is_switch = before is None or before.models["embedder"] != made_by["embedder"]
+    _refuse_mixture(store, made_by["embedder"], state.inputs if is_switch else state.changed)
+    if is_other_length:
+        if before is not None:
+            emptied = replace(before, inputs={name: {} for name in known})
+            generations.put_candidate(store, emptied)
+        make_length(table, dimension)
+        return None  # to be filled by another attempt
     if before is not None and state.changed:
         forgotten: dict[str, dict[str, str]] = {name: {} for name in state.changed}
         generations.put_candidate(store, replace(before, inputs=known | forgotten))
@@ -169,6 +184,22 @@ def _built(
         n_unindexed=n_unindexed(table),
         waiting=list(state.keeping),
     )
+
+
+def _refuse_mixture(
+    store: LakeStore, embedder: Mapping[str, str], partitions: Iterable[str]
+) -> None:
+    """Raise LakeError if one of these partitions has vectors of another embedder."""
+    revision = vectors_revision(embedder["revision"], embedder.get("document_prefix", ""))
+    wanted = {(embedder["model_id"], revision)}
+    others = [name for name in partitions if not embedders_of(store, name) <= wanted]
+    if others:
+        raise LakeError(
+            f"{len(others)} partitions have vectors of another embedder than "
+            f"{embedder['model_id']} ({', '.join(others[:MAX_NAMED])}), and an index has those of "
+            "one alone. The live generation stays. Run `rag refresh` for all sources; a source "
+            "that is declared no more has to be declared again or emptied first"
+        )
 
 
 def _generation(

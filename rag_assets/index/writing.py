@@ -74,6 +74,23 @@ class Writer:
         self._stale, self._fresh = {}, []
 
 
+def has_length(table: Table, dimension: int) -> bool:
+    """Whether the index's vectors have so many floats."""
+    kind = rows.schema_of(dimension).field("vector").type
+    return bool(table.schema.field("vector").type == kind)
+
+
+def make_length(table: Table, dimension: int) -> None:
+    """Empty the index and give it vectors of so many floats; its earlier versions stay as they are.
+
+    Readers pin a version, and so go on with the vectors that it has.
+    """
+    table.delete("true")
+    table.drop_columns(["vector"])
+    kind = rows.schema_of(dimension).field("vector").type
+    table.add_columns([pa.field("vector", kind)])
+
+
 def copied(table: Table | None, partition: str, chunk_ids: Sequence[str]) -> Iterator[pa.Table]:
     """These rows of a partition, whole."""
     if table is None:

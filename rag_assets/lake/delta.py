@@ -253,16 +253,15 @@ def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _is_superseded(stored: Table, table: StageTable, fingerprint: str) -> bool:
-    """Whether an earlier version wrote the table with columns that this one cannot add to.
+    """Whether the table has columns that cannot be added to, as vectors of another length are.
 
     Every row of such a table is computed anew anyway, because its fingerprint is another one.
     """
-    is_there = {field.name: field.type for field in stored.schema}
-    wanted = {field.name: field.type for field in table.schema}
-    lacking = [f for f in table.schema if f.name not in is_there and not f.nullable]
-    is_other_type = any(wanted.get(name, kind) != kind for name, kind in is_there.items())
-    if is_other_type or not (lacking or is_there.keys() - wanted.keys()):
-        return False  # vectors of another length, say: a new lake is needed, and the user decides
+    is_there = {(field.name, field.type) for field in stored.schema}
+    wanted = {(field.name, field.type) for field in table.schema}
+    addable = {(field.name, field.type) for field in table.schema if field.nullable}
+    if is_there <= wanted and wanted - is_there <= addable:
+        return False
     return not stored.count_rows(f"fingerprint = {quoted([fingerprint])}")
 
 

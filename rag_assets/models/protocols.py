@@ -23,7 +23,8 @@ class Completion:
 
     ``finish_reason`` is the engine's own (``stop``, ``length``, ...). ``cached_prompt_tokens`` of
     ``prompt_tokens`` came from the prefix cache. ``mean_logprob`` is over the answer's tokens
-    (natural logarithm), None if there are none. ``text`` leaves out a given prefix.
+    (natural logarithm), None if there are none. ``text`` leaves out a given prefix, and what the
+    model thought aloud; ``thought`` says whether it did.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Completion:
     completion_tokens: int
     seconds: float
     mean_logprob: float | None
+    thought: bool = False
 
 
 class ChatOptions(TypedDict, total=False):

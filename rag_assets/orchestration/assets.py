@@ -118,11 +118,12 @@ def _partitioned_asset(stage: Stage) -> dg.AssetsDefinition:
         check_specs=[held] if is_first else None,
     )
     def refreshed(context: dg.AssetExecutionContext) -> Results:
-        keys = list(context.partition_keys)
+        given = list(context.partition_keys)
         accept = is_first and context.op_execution_context.op_config["accept_deletions"]
-        with _run(context, keys, accept_deletions=accept) as run:
+        with _run(context, given, accept_deletions=accept) as run:
+            keys = declared_keys(context, run, given)
             try:
-                reports = refresh_all(context, run, stage)
+                reports = refresh_all(context, run, stage, keys)
             except SourceShrunkError as error:
                 yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
                 raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
@@ -197,14 +198,31 @@ def progress_log(context: dg.AssetExecutionContext, what: str) -> Progress:
     return lambda done, total: context.log.info(f"{done} of {total} {what}")
 
 
-def refresh_all(context: dg.AssetExecutionContext, run: Run, stage: Stage) -> list[Report]:
+def declared_keys(
+    context: dg.AssetExecutionContext, run: Run, partitions: Sequence[str]
+) -> list[str]:
+    """The partitions of declared sources: the UI lists those of a removed source for a while.
+
+    Raises:
+        Failure: there is no other.
+    """
+    undeclared, keys = run.undeclared(partitions), run.declared(partitions)
+    if not keys:
+        raise dg.Failure(undeclared, allow_retries=False)
+    if undeclared:
+        context.log.warning(undeclared)
+    return keys
+
+
+def refresh_all(
+    context: dg.AssetExecutionContext, run: Run, stage: Stage, partitions: Sequence[str]
+) -> list[Report]:
     """Run a stage over every partition of this step; one run may hold one key or a range.
 
     Each partition's event says its own rows and delta. Of a range, the log says how far it is: the
     event log takes some 10 ms a line, and a range may hold thousands of partitions.
     """
     reports: list[Report] = []
-    partitions = list(context.partition_keys)
     said_at = time.monotonic()
     progress = progress_log(context, stage.counts) if len(partitions) == 1 else None
     for partition in partitions:

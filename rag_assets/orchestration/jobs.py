@@ -1,14 +1,16 @@
 """Jobs: refresh, ask, evaluate, serve, hot-load, upkeep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 import dagster as dg
 from pydantic import Field
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.batch import Outcome, ask_all
+from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.journal import record_answer
-from rag_assets.answers.policy import policy_of
 from rag_assets.answers.rendering import markdown, summary_table
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.delta import LakeStage
@@ -18,8 +20,13 @@ from rag_assets.lake.leases import leasing
 from rag_assets.lake.upkeep import BUDGET_S, tend
 from rag_assets.markup import markdown_cell, markdown_text
 from rag_assets.orchestration.assets import markdown_table
-from rag_assets.orchestration.partitions import partition_ranges, range_name, range_tags
-from rag_assets.orchestration.resources import LakeResource, ModelsResource
+from rag_assets.orchestration.partitions import (
+    forget_partitions,
+    partition_ranges,
+    range_name,
+    range_tags,
+)
+from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.serving.child import run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
@@ -59,9 +66,8 @@ def ask(
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
     with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
-        answerer = Answerer(
-            reader, models.slm, models.llm, models.embedder, policy_of(models.models)
-        )
+        embedder = models.models.embedder_for(generation.models.get("embedder", {}))
+        answerer = Answerer(reader, models.slm, models.llm, embedder, policy_of(models.models))
         context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
         outcomes = ask_all(
             answerer,
@@ -166,9 +172,18 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
     @dg.op(out=dg.Out(dg.Nothing))
     def upkeep(
-        context: dg.OpExecutionContext, config: UpkeepConfig, store: LakeResource
+        context: dg.OpExecutionContext,
+        config: UpkeepConfig,
+        store: LakeResource,
+        sources: SourcesResource,
     ) -> dg.Output[None]:
         """Tend the lake's tables until all are tended or the time is up."""
+        if not config.dry_run:
+            known = partial(sources.catalog, store.client)
+            for key in forget_partitions(context.instance, store.client, known):
+                context.log.info(
+                    f"{key} belongs to no source and holds nothing: taken off the list"
+                )
         done = tend(
             store.client,
             stages,
@@ -198,7 +213,10 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
 
 
 def refresh_requests(
-    instance: dg.DagsterInstance, source: Source, reason: str
+    instance: dg.DagsterInstance,
+    source: Source,
+    reason: str,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dg.RunRequest]:
     """Requests of ``refresh_job`` for all partitions of a source, a range of them a run.
 
@@ -208,7 +226,7 @@ def refresh_requests(
         dg.RunRequest(
             run_key=f"{range_name(keys)}/{reason}",
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags=range_tags(keys),
+            tags={**range_tags(keys), **tags},
         )
         for keys in partition_ranges(instance, source.partitions)
     ]

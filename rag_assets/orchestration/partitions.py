@@ -1,15 +1,17 @@
 """Partitions of the corpus as Dagster knows them, and ranges of them that one run takes."""
 
 import warnings
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import dagster as dg
 
+from rag_assets.lake.store import LakeStore
 from rag_assets.orchestration.dagster_private import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-from rag_assets.sources.catalog import source_name
+from rag_assets.sources.buckets import holding
+from rag_assets.sources.catalog import Catalog, source_name
 
 # A partition is <source>.<bucket>; never a document: Dagster's own limit is 100,000 an asset.
 corpus_partitions = dg.DynamicPartitionsDefinition(name="corpus")
@@ -43,6 +45,21 @@ def partition_ranges(
         if at:
             trimmed.append(group[at[0] : at[-1] + 1])
     return trimmed
+
+
+def forget_partitions(
+    instance: dg.DagsterInstance, store: LakeStore, catalog: Callable[[], Catalog]
+) -> list[str]:
+    """Take out of Dagster's list what belongs to no source and holds no row; returns those."""
+    # Read first: what is registered after it may be of a source that is declared after it.
+    registered = instance.get_dynamic_partitions(str(corpus_partitions.name))
+    declared = {key for source in catalog().values() for key in source.partitions}
+    others = [key for key in registered if key not in declared]
+    held = {key for name in set(map(source_name, others)) for key in holding(store, name)}
+    gone = [key for key in others if key not in held]
+    for key in gone:
+        instance.delete_dynamic_partition(str(corpus_partitions.name), key)
+    return gone
 
 
 def ranges(

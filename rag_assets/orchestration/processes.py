@@ -23,12 +23,14 @@ import psutil
 from rag_assets.errors import RagError
 from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.installation.home import file_of
-from rag_assets.lake.generations import live
+from rag_assets.lake.generations import generation_ids, live, load
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.endpoint import problem_of
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.planning import card_memory, plan_serving
-from rag_assets.models.engines.state import is_same_process, running_engines
+from rag_assets.models.engines.state import EARLIER, is_same_process, running_engines
+from rag_assets.models.errors import ModelsError
+from rag_assets.models.profile_files import profile_with_embedder
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, pull
 from rag_assets.progress import Tell
@@ -160,6 +162,8 @@ def start_engines(
     tell: Tell,
     roles: Sequence[Role] = ROLES,
     wait_for: Sequence[Role] | None = None,
+    *,
+    earlier: bool = False,
 ) -> Started | None:
     """Start the engines that do not run yet and wait until they answer; None if all run already.
 
@@ -167,16 +171,18 @@ def start_engines(
     (``settings.models``) needs no engine, but the endpoint has to answer.
 
     With ``wait_for`` only these are waited for; :func:`wait_for_engines` waits for the others.
+    Those of an ``earlier`` profile run beside those of the present one.
 
     Raises:
         StackError: an endpoint cannot be used, vLLM is missing, a port is taken, the engines do
             not fit this machine, or one did not come up.
         WeightsError: weights are missing and cannot be fetched.
     """
+    state = settings.state / EARLIER if earlier else settings.state
     others = profile.endpoints_of(role for role in roles if role not in settings.models)
-    if problems := list(filter(None, map(problem_of, others))):
-        raise StackError("\n".join(problems))
-    running = running_engines(settings.state)
+    if wrong := list(filter(None, map(problem_of, others))):
+        raise StackError("\n".join(wrong))
+    running = running_engines(state)
     needed = own_engines(settings, profile, roles)
     missing = [role for role in needed if role not in running]
     if not missing:
@@ -188,25 +194,58 @@ def start_engines(
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
         pull_weights(settings, profile, tell, missing)
-    require_room(settings, profile, missing)
+    memory = psutil.virtual_memory()
+    require_room(settings, profile, missing, memory.available if earlier else memory.total)
     options = {
         "--profile": str(profile.path or profile.name),
-        "--state-dir": str(settings.state),
+        "--state-dir": str(state),
         "--cache-dir": str(settings.cache),
         "--port-base": str(profile.port_base),
         "--roles": ",".join(missing),
     }
     command = [sys.executable, "-m", "rag_assets.models.engines.supervisor"]
-    supervisor = spawn(settings, "engines", [*command, *chain.from_iterable(options.items())])
+    name = "earlier-engines" if earlier else "engines"
+    supervisor = spawn(settings, name, [*command, *chain.from_iterable(options.items())])
     awaited = missing if wait_for is None else wait_for
-    wait_for_engines(settings, profile, tell, supervisor, awaited)
+    wait_for_engines(settings, profile, tell, supervisor, awaited, state)
     return supervisor
 
 
-def require_room(settings: Settings, profile: Profile, roles: Sequence[Role]) -> None:
-    """Raise StackError, with what to change, if the engines of ``roles`` do not fit here."""
+def start_earlier_embedder(settings: Settings, profile: Profile, tell: Tell) -> Started | None:
+    """Start the embedder that a published generation was made with, if the profile has another one.
+
+    Answers come from the live generation until one by the profile's embedder is published, and come
+    from it again after a rollback. Upkeep lets generations expire; then the engine is not needed.
+    """
+    made_with = earlier_embedder(LakeStore(settings.lake_uri), profile)
+    if made_with is None or "embedder" in settings.models:
+        return None
+    tell(f"a published generation was made with {made_with['model_id']}, which is started as well")
+    try:
+        other = profile_with_embedder(made_with, profile.port_base, settings.home)
+        return start_engines(settings, other, tell, ["embedder"], earlier=True)
+    except (ModelsError, StackError) as error:  # there may be no need: it may be for a rollback
+        tell(f"it is not started: {error}")
+        return None
+
+
+def earlier_embedder(store: LakeStore, profile: Profile) -> Mapping[str, str] | None:
+    """The embedder of the live generation, else of the newest one, that is not the profile's."""
+    pointer, served = live(store), profile.served_by("embedder")
+    names = [] if pointer is None else [pointer.generation_id, *reversed(generation_ids(store))]
+    for name in names:
+        made_with = load(store, name).models.get("embedder", {})
+        own = (served.model_id, served.revision)
+        if made_with and (made_with["model_id"], made_with["revision"]) != own:
+            return made_with
+    return None
+
+
+def require_room(
+    settings: Settings, profile: Profile, roles: Sequence[Role], memory: float
+) -> None:
+    """Raise StackError, with what to change, if the engines of ``roles`` do not fit into memory."""
     chosen = replace(profile, roles={role: profile.roles[role] for role in roles})
-    memory = psutil.virtual_memory().total
     plan = plan_serving(chosen, settings.cache, host=memory, card=card_memory())
     if not plan.fits:
         lines = [*plan.problems, *(f"to do: {text}" for text in plan.advice)]
@@ -214,9 +253,14 @@ def require_room(settings: Settings, profile: Profile, roles: Sequence[Role]) ->
 
 
 def wait_for_engines(
-    settings: Settings, profile: Profile, tell: Tell, supervisor: Started, roles: Sequence[Role]
+    settings: Settings,
+    profile: Profile,
+    tell: Tell,
+    supervisor: Started,
+    roles: Sequence[Role],
+    state: Path | None = None,
 ) -> None:
-    """Wait until engines that were started answer.
+    """Wait until engines that were started answer; ``state`` is their folder, if a special one.
 
     Raises:
         StackError: an engine did not come up.
@@ -225,7 +269,7 @@ def wait_for_engines(
     up: set[Role] = set()
 
     def are_up() -> bool:
-        for role in running_engines(settings.state):
+        for role in running_engines(state or settings.state):
             if role in awaited and role not in up:
                 took = f"{time.time() - supervisor.created:.0f} s"
                 tell(f"{role}: {profile.spec(role).model_id} ready after {took}")

@@ -142,7 +142,11 @@ def refresh_and_load(
     planned, n_files = None, 0
     with suppress(NotPulledError):  # the stage that needs the weights says so
         planned = plan_of(settings, sources, accept_deletions=accept_deletions)
+        if planned.plan.has_no_file and not accept_deletions:
+            raise CommandError("\n".join(planned.plan.empty))
         tell(planned.plan.sentence())
+        for text in planned.plan.empty:
+            tell(text)
         stands = up_to_date(planned.store, planned.plan)
         if stands is not None:
             held = f"{stands.counts['documents']:,} documents, {stands.counts['chunks']:,} chunks"

@@ -14,8 +14,7 @@ from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.pipeline.run import ModelFacts
 from rag_assets.settings import load_settings
-from rag_assets.sources.catalog import added, catalog, from_record
-from rag_assets.sources.declaration import Source
+from rag_assets.sources.catalog import Catalog, added, catalog, from_record, joined
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -38,11 +37,10 @@ class SourcesResource(dg.ConfigurableResource):
 
     file: str = Field(default="", description="Path of sources.yaml; empty: RAG_HOME's, or data/.")
 
-    def catalog(self, store: LakeStore) -> dict[str, Source]:
+    def catalog(self, store: LakeStore) -> Catalog:
         """All sources by name: declared ones, and those added to this lake."""
         if self.given:
-            given = map(from_record, json.loads(self.given))
-            return added(store) | {source.name: source for source in given}
+            return joined(added(store), Catalog(map(from_record, json.loads(self.given))))
         return catalog(Path(self.file) if self.file else load_settings().sources_file, store)
 
 
@@ -83,5 +81,10 @@ class ModelsResource(dg.ConfigurableResource):
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder."""
+        """The embedder of documents."""
         return self.models.embedder
+
+    @property
+    def question_embedder(self) -> Embedder:
+        """The embedder of questions."""
+        return self.models.question_embedder

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
+from rag_assets.lake.identity import value_hash
 from rag_assets.orchestration.jobs import refresh_requests
 from rag_assets.orchestration.resources import LakeResource
 from rag_assets.sources import buckets
@@ -26,9 +27,18 @@ def refresh_schedules(sources: Iterable[Source]) -> list[dg.ScheduleDefinition]:
     return [_schedule(source, source.cron) for source in sources if source.cron is not None]
 
 
+def schedule_name(source: str) -> str:
+    """``refresh_<source>``, in Dagster's letters, which have no hyphen.
+
+    Names with ``_`` end in a hash: ``a-b`` and ``a_b`` are two sources, and ``job`` has a schedule.
+    """
+    plain = f"refresh_{source.replace('-', '_')}"
+    return f"{plain}_{value_hash(source)[:6]}" if "_" in source or source == "job" else plain
+
+
 def _schedule(source: Source, cron: str) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=f"refresh_{source.name.replace('-', '_')}",
+        name=schedule_name(source.name),
         job_name="refresh_job",
         cron_schedule=cron,
         execution_timezone="UTC",

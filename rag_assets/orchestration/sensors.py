@@ -10,6 +10,10 @@ import dagster as dg
 
 from rag_assets.lake.generations import live
 from rag_assets.models.clients.roles import Models
+from rag_assets.orchestration.dagster_private import (
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 from rag_assets.orchestration.jobs import hot_load_job, refresh_requests
 from rag_assets.orchestration.partitions import corpus_partitions
 from rag_assets.orchestration.resources import LakeResource, SourcesResource
@@ -22,6 +26,9 @@ from rag_assets.sources.listing import source_state
 
 # A store's requests cost money, and 100,000 objects take 100 of them, some 10 s of the sensor's 60.
 REMOTE_EVERY_S = 900
+# Runs of a state that failed are asked for again: what they lacked (an engine, a disk) may be back.
+RETRY_S, RETRY_AT_MOST_S = 60.0, 6 * 3600.0  # twice as long after each failure
+ASKED = "rag/asked"  # tag of the runs that a look at a source asked for: <source>/<n>
 LOOK_S = 30.0  # for all remote sources, side by side
 
 
@@ -36,12 +43,14 @@ def source_changed_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Runs over all partitions of each changed source; the listing is compared, no file is read.
 
-    A run key holds a counter beside the state: a folder that goes back to a state seen before has
-    changed all the same, and Dagster runs no key twice. Folders and archives on this machine are
-    looked at each time, remote ones every 15 minutes unless they have a cron. Web sources are not:
-    a site is not polled, their schedule or a person refreshes them.
+    Until the runs of a state succeeded, they are asked for again, each time later. A run key holds
+    a counter beside the state: a folder that goes back to a state seen before has changed all the
+    same, and Dagster runs no key twice. Folders and archives on this machine are looked at each
+    time, remote ones every 15 minutes unless they have a cron. Web sources are not: a site is not
+    polled, their schedule or a person refreshes them.
     """
-    known, requests, problems = sources.catalog(store.client), [], []
+    known, requests = sources.catalog(store.client), list[dg.RunRequest]()
+    problems = [*known.problems]
     for source in list(known.values()):
         try:
             buckets.check(store.client, source)
@@ -50,8 +59,8 @@ def source_changed_sensor(
             del known[source.name]
     keys = [key for source in known.values() for key in source.partitions]
     context.instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
-    if problem := Models(settings=load_settings()).problem(["embedder"]):
-        return dg.SkipReason(problem)
+    if idle := Models(settings=load_settings()).problem(["embedder"]):
+        return dg.SkipReason("; ".join([idle, *problems]))
     cursor: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
     now, until = time.time(), time.monotonic() + LOOK_S
     due = [one for one in known.values() if is_due(one, cursor.get(one.name, {}).get("at", 0), now)]
@@ -75,15 +84,58 @@ def source_changed_sensor(
                 "it can be reached. If it is that large, give it a cron"
             )
             continue
-        if state != before["state"]:
-            cursor[name] = {"state": state, "n": before["n"] + 1, **looked}
-            requests += refresh_requests(context.instance, source, f"{before['n'] + 1}/{state}")
+        asked = _asked_now(context.instance, source, state, before, now)
+        cursor[name] = {**asked, **looked}
+        if asked["n"] != before["n"]:
+            reason, tag = f"{asked['n']}/{state}", {ASKED: f"{name}/{asked['n']}"}
+            requests += refresh_requests(context.instance, source, reason, tag)
     for problem in problems:
         context.log.error(problem)
     if not requests:
         context.update_cursor(json.dumps(cursor, sort_keys=True))
         return dg.SkipReason("; ".join(problems) or "no source has changed")
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor, sort_keys=True))
+
+
+def _asked_now(
+    instance: dg.DagsterInstance, source: Source, state: str, before: dict[str, Any], now: float
+) -> dict[str, Any]:
+    """What the cursor holds of a source that is in ``state``; another ``n`` asks for runs.
+
+    While the runs of a state have not succeeded it holds ``asked``, when they were asked for, and
+    ``tries``, how often they failed.
+    """
+    number, tries = before["n"], before.get("tries", 0)
+    if state == before["state"]:
+        if "asked" not in before:
+            return {"state": state, "n": number}
+        ended, succeeded = ended_runs(instance, f"{source.name}/{number}", before["asked"])
+        if succeeded:
+            return {"state": state, "n": number}
+        if ended is None or now < ended + min(RETRY_S * 2**tries, RETRY_AT_MOST_S):
+            return {"state": state, "n": number, "asked": before["asked"], "tries": tries}
+        return {"state": state, "n": number + 1, "asked": now, "tries": tries + 1}
+    return {"state": state, "n": number + 1, "asked": now, "tries": 0}
+
+
+def ended_runs(
+    instance: dg.DagsterInstance, asked: str, asked_at: float
+) -> tuple[float | None, bool]:
+    """When the runs that were asked for had ended, and whether all succeeded.
+
+    None while one is under way. Of runs over the same partitions the last one counts: Dagster runs
+    one whose process died again. Runs that nobody has, which were deleted or never made, count as
+    failed when they were asked for.
+    """
+    last: dict[str, dg.RunRecord] = {}
+    for record in instance.get_run_records(dg.RunsFilter(tags={ASKED: asked})):  # the newest first
+        tags = record.dagster_run.tags
+        key = tags.get(PARTITION_NAME_TAG) or tags.get(ASSET_PARTITION_RANGE_START_TAG, "")
+        last.setdefault(key, record)
+    if not all(record.dagster_run.is_finished for record in last.values()):
+        return None, False
+    succeeded = bool(last) and all(one.dagster_run.is_success for one in last.values())
+    return max((one.end_time or asked_at for one in last.values()), default=asked_at), succeeded
 
 
 def is_due(source: Source, looked_at: float, now: float) -> bool:

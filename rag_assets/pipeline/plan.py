@@ -68,6 +68,7 @@ class RefreshPlan:
     whole: Sequence[StagePlan]  # of the stages over the corpus, and of the engines' start
     rates: Mapping[str, str]  # stage -> where its cost was measured
     fingerprints: Mapping[str, Mapping[str, str]]  # as of now -> its parts, hashed
+    empty: Sequence[str] = ()  # a sentence for each source that lists no file
 
     @property
     def totals(self) -> list[StagePlan]:
@@ -86,6 +87,13 @@ class RefreshPlan:
     def needed(self) -> set[str]:
         """Partitions that a refresh has to run."""
         return {one.partition for one in self.partitions if one.needs_run}
+
+    @property
+    def has_no_file(self) -> bool:
+        """Whether nothing is listed and nothing is stored of any of the sources."""
+        first = [one.stages[0] if one.stages else None for one in self.partitions]
+        none = [one and not one.has_work and not one.unchanged for one in first]
+        return bool(self.empty) and all(none)
 
     @property
     def is_empty(self) -> bool:
@@ -109,7 +117,12 @@ class RefreshPlan:
     def to_record(self) -> dict[str, Any]:
         """As JSON."""
         summed = {"seconds": round(self.seconds, 1), "totals": [*map(asdict, self.totals)]}
-        return {**summed, "partitions": [*map(asdict, self.partitions)], "rates": dict(self.rates)}
+        return {
+            **summed,
+            "partitions": [*map(asdict, self.partitions)],
+            "rates": dict(self.rates),
+            "empty": [*self.empty],
+        }
 
 
 def totals(partitions: Sequence[PartitionPlan]) -> list[StagePlan]:

@@ -25,7 +25,7 @@ from rag_assets.pipeline.stages import STAGES
 from rag_assets.sources import stage as source_files
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.found import FoundFile
-from rag_assets.sources.listing import opened
+from rag_assets.sources.listing import no_file_found, opened
 
 NEW_AT_SOURCE = "new at source"
 CHANGED_AT_SOURCE = "source changed"
@@ -51,7 +51,7 @@ def plan_refresh(
     planner = _Planner(store, facts, checked(stages))
     found = [plan for one in sources for plan in planner.source(one, accept_deletions)]
     where = {name: cost.where for name, cost in planner.costs.items()}
-    return RefreshPlan(found, planner.whole(found), where, planner.parts)
+    return RefreshPlan(found, planner.whole(found), where, planner.parts, planner.empty)
 
 
 def up_to_date(store: LakeStore, plan: RefreshPlan) -> Generation | None:
@@ -77,6 +77,7 @@ class _Planner:
     def __init__(self, store: LakeStore, facts: ModelFacts, stages: Sequence[Stage]) -> None:
         self.costs = load_costs(store, stages)
         self.parts: dict[str, Mapping[str, str]] = {}  # of each fingerprint as it is now
+        self.empty: list[str] = []  # a sentence for each source that lists nothing
         self._store, self._facts = store, facts
         self._chain = [stage for stage in stages if stage.scope == "partition"]
         self._corpus = [stage for stage in stages if stage.scope == "corpus"]
@@ -96,11 +97,13 @@ class _Planner:
             ]
         try:
             with opened(source) as listing:
-                found = listing.files()
+                found = source_files.listed(listing, accept_deletions)
             n_stood = 0 if accept_deletions else source_files.n_stored(self._store, source)
             source_files.refuse_shrunk(source, n_stood, source_files.count_readable(found))
         except (RagError, OSError) as error:
             return [PartitionPlan(key, [], problem=str(error)) for key in source.partitions]
+        if not found and not accept_deletions:
+            self.empty.append(no_file_found(source))
         mine: dict[str, dict[str, FoundFile]] = {key: {} for key in source.partitions}
         for file in found:
             mine[source.partition_of(file.uri)][file.uri] = file

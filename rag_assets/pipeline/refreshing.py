@@ -20,7 +20,7 @@ from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.pipeline.run import ModelFacts, Run
 from rag_assets.pipeline.stage import Stage, counted, refresh_stage
 from rag_assets.pipeline.stages import STAGES, with_readers
-from rag_assets.sources.catalog import add_folder, added, by_name, declared
+from rag_assets.sources.catalog import Catalog, add_folder, added, by_name, declared, joined
 from rag_assets.sources.declaration import Source, SourceError
 
 Progress = Callable[[str, int, int], None]  # stage, inputs done, inputs to do
@@ -57,8 +57,8 @@ class Refreshed:
         generation_id: that is live now.
         stages: what each stage over partitions did, by name.
         rejects: files of these sources that give no document.
-        failed: sources that stayed as they are stored, and why: they could not be read, or list far
-            less than they held.
+        failed: sources that stayed as they are stored, and why: they are declared wrongly, could
+            not be read, or list far less than they held.
         notices: what a person should hear that is in no row.
     """
 
@@ -81,7 +81,7 @@ class Pipeline:
         slm: likewise.
 
     Raises:
-        SourceError: the folder does not exist, or the file is not of the expected form.
+        SourceError: the folder does not exist, or no source of the file can be used.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Pipeline:
     ) -> None:
         self.store = LakeStore(str(lake))
         self.stages = with_readers(stages, readers)
-        self.sources = _sources(sources, self.store)
+        found = _sources(sources, self.store)
+        self.sources, self.faults = tuple(found.values()), found.faults
         self._models = Models(embedder=embedder, slm=slm)
 
     def refresh(
@@ -116,7 +117,7 @@ class Pipeline:
         """
         facts = ModelFacts(self._models)
         # Golden questions of all sources judge the index, which holds all of them.
-        known = {**added(self.store), **{one.name: one for one in self.sources}}
+        known = joined(added(self.store), Catalog(self.sources, self.faults))
         refresh = _Refresh(self.stages, progress or (lambda _stage, _done, _total: None))
         with Run(
             self.store,
@@ -139,7 +140,7 @@ class Pipeline:
             "" if pointer is None else pointer.generation_id,
             refresh.counts,
             tuple(_rejects(self.store, self.sources)),
-            refresh.failed,
+            refresh.failed | {fault.name: fault.problem for fault in self.faults},
             notices,
         )
 
@@ -190,17 +191,20 @@ def _check(run: Run, stage: Stage, partitions: Sequence[str]) -> None:
             raise RefreshError(f"check {name} failed: {found.description}")
 
 
-def _sources(given: str | Path | Sequence[Source], store: LakeStore) -> tuple[Source, ...]:
+def _sources(given: str | Path | Sequence[Source], store: LakeStore) -> Catalog:
     if isinstance(given, Sequence) and not isinstance(given, str):
-        return tuple(by_name(given).values())
+        return Catalog(by_name(given).values())
     if not isinstance(given, str | Path):
         raise SourceError(
             f"expected a folder, a sources.yaml or a list of sources, got {given!r:.200}"
         )
     place = Path(given)
-    if place.is_file():
-        return tuple(declared(place).values())
-    return (add_folder(store, place),)
+    if not place.is_file():
+        return Catalog([add_folder(store, place)])
+    found = declared(place)
+    if found.faults and not found:
+        raise SourceError("\n".join(found.problems))
+    return found
 
 
 def _rejects(store: LakeStore, sources: Sequence[Source]) -> Iterator[Reject]:

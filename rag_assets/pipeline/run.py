@@ -1,6 +1,6 @@
 """A run over stages: what they work with, opened when first asked for and closed at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Protocol
@@ -8,22 +8,27 @@ from typing import Protocol
 from rag_assets.documents.worker import ParsingPool
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.metering import MeteredChat, MeteredEmbedder
+from rag_assets.models.clients.prefixed import prefixes_of, vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.clients.window import EmbedderWindow
 from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.sources.catalog import Catalog, source_name
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.stage import Ingest
+
+MAX_NAMED = 20  # partitions in a message
 
 
 class ModelFacts:
     """What must be known of the models to tell what a stage would do; no engine is asked.
 
     Attributes:
-        embedder: model id and revision.
+        embedder: model id and revision, of vectors of documents.
         tokenizer_id: of the embedder: both in one text.
         dimension: floats in a vector.
         slm: model id and revision.
-        identities: model id and revision by role, as a generation's manifest names them.
+        identities: model id and revision by role, as a generation's manifest names them; of the
+            embedder its prefixes as well, if it has any.
     """
 
     def __init__(self, models: Models) -> None:
@@ -31,7 +36,9 @@ class ModelFacts:
         made_by = models.own_embedder or models.profile.served_by("embedder")
         slm = models.own_chat("slm") or models.profile.served_by("slm")
         llm = models.own_chat("llm") or models.profile.served_by("llm")
-        self.embedder = (made_by.model_id, made_by.revision)
+        prefixes = prefixes_of(made_by)
+        revision = vectors_revision(made_by.revision, prefixes.document)
+        self.embedder = (made_by.model_id, revision)
         self.tokenizer_id = f"{made_by.model_id}@{made_by.revision}"
         self.dimension = made_by.dimension or models.embedder.dimension  # an endpoint is asked
         self.slm = (slm.model_id, slm.revision)
@@ -39,6 +46,8 @@ class ModelFacts:
             role: {"model_id": one.model_id, "revision": one.revision}
             for role, one in (("slm", slm), ("llm", llm), ("embedder", made_by))
         }
+        named = {"query_prefix": prefixes.query, "document_prefix": prefixes.document}
+        self.identities["embedder"] |= {name: text for name, text in named.items() if text}
 
     @property
     def max_tokens(self) -> int:
@@ -59,7 +68,11 @@ class Clients(Protocol):
 
     @property
     def embedder(self) -> Embedder:
-        """Makes vectors."""
+        """Makes vectors of documents."""
+
+    @property
+    def question_embedder(self) -> Embedder:
+        """Makes vectors of questions."""
 
     @property
     def slm(self) -> ChatModel:
@@ -72,7 +85,7 @@ class Run(ExitStack):
     Attributes:
         store: the lake.
         facts: of the models.
-        sources: all sources by name.
+        sources: all sources by name, and the faults of those that cannot be used.
         run_id: kept with each row that is written.
         tokens_embedded: of texts that no cache had.
     """
@@ -82,7 +95,7 @@ class Run(ExitStack):
         store: LakeStore,
         facts: ModelFacts,
         clients: Clients,
-        sources: Mapping[str, Source],
+        sources: Catalog,
         *,
         run_id: str,
         partitions: Sequence[str] = (),
@@ -106,16 +119,34 @@ class Run(ExitStack):
             SourceError: it is declared nowhere (any more), or not with that many buckets.
         """
         if partition not in self._source_of:
-            raise SourceError(
-                f"partition {partition} belongs to no declared source; known: "
-                f"{', '.join(self.sources) or 'none'}. Declare it in sources.yaml"
-            )
+            raise SourceError(self.undeclared([partition]))
         return self._source_of[partition]
+
+    def declared(self, partitions: Sequence[str]) -> list[str]:
+        """Those that belong to a source."""
+        return [key for key in partitions if key in self._source_of]
+
+    def undeclared(self, partitions: Sequence[str]) -> str:
+        """A sentence on those that belong to none; "" if all do."""
+        others = [key for key in partitions if key not in self._source_of]
+        if not others:
+            return ""
+        names = sorted({source_name(key) for key in others})
+        said = [one.problem for one in self.sources.faults if one.name in names]
+        more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+        return (
+            f"{', '.join(others[:MAX_NAMED])}{more} belong to no declared source and stay as they "
+            f"are; known: {', '.join(self.sources) or 'none'}. "
+            + (
+                "; ".join(said)
+                or f"Declare it, or delete what it holds: `rag sources remove {' '.join(names)}`"
+            )
+        )
 
     @cached_property
     def files(self) -> Ingest:
         """The run's look at its sources."""
-        source_of = {key: self.source_of(key) for key in self._partitions}
+        source_of = {key: self.source_of(key) for key in self.declared(self._partitions)}
         ingest = Ingest(self.store, source_of, accept_deletions=self._accept_deletions)
         return self.enter_context(ingest)
 
@@ -131,8 +162,13 @@ class Run(ExitStack):
 
     @cached_property
     def embedder(self) -> MeteredEmbedder:
-        """Makes vectors; counts what it is asked."""
+        """Makes vectors of documents; counts what it is asked."""
         return MeteredEmbedder(self._clients.embedder)
+
+    @cached_property
+    def question_embedder(self) -> Embedder:
+        """Makes vectors of questions."""
+        return self._clients.question_embedder
 
     @cached_property
     def labeller(self) -> Embedder:

@@ -6,6 +6,7 @@ answers are to see its rows, name it in the upstream of ``CHUNK_INDEX`` and read
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -31,7 +32,7 @@ from rag_assets.pipeline.stage import Check, Cost, Stage, changed, checked
 from rag_assets.plugins import PluginError
 from rag_assets.sections import stage as sections
 from rag_assets.sources import stage as source_files
-from rag_assets.sources.golden import load_cases
+from rag_assets.sources.golden import Case, CaseError, load_cases
 
 _PAGES = "194 HTML pages, 2-core AMD EPYC without AVX-512, 2026-11-22"
 _SAMPLE = "first refresh of the sample, 2-core AMD EPYC with AVX-512, 2026-11-22"
@@ -70,8 +71,15 @@ def _chunk_summary(run: Run, partitions: Sequence[str]) -> Mapping[str, Value]:
 
 
 def _evaluated(run: Run, _stage: Stage, _progress: Progress) -> Outcome:
-    cases = [case for source in run.sources.values() for case in load_cases(source)]
-    return gate.evaluate(run.store, cases, run.embedder)
+    cases, warnings = list[Case](), list[str]()
+    for source in run.sources.values():
+        try:
+            cases += load_cases(source)
+        except CaseError as error:
+            warnings.append(f"the golden questions of {source.name} are not asked: {error}")
+    return replace(
+        gate.evaluate(run.store, cases, run.embedder, run.question_embedder), warnings=warnings
+    )
 
 
 SOURCE_FILES = Stage(

@@ -107,7 +107,8 @@ def _head(request: ChatRequest, answer: Answer, kind: str) -> dict[str, Any]:
 def _message(answer: Answer) -> dict[str, Any]:
     sources = "".join(f"\n[{c.n}] {c.title}: {c.uri}" for c in answer.citations)
     content = f"{answer.answer}\n\nSources:{sources}" if sources else answer.answer
-    return {"content": content, "citations": [c.to_record() for c in answer.citations]}
+    citations = [c.to_record() for c in answer.citations]
+    return {"content": content, "citations": citations, "calibration": answer.calibration}
 
 
 def _usage(answer: Answer) -> dict[str, Any]:

@@ -13,13 +13,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import AnswerPolicy, policy_of
+from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
@@ -89,7 +90,7 @@ def build_service(
     store: LakeStore,
     slm: ChatModel,
     llm: ChatModel,
-    embedder: Embedder,
+    embedder_for: Callable[[Mapping[str, str]], Embedder],
     *,
     policy: AnswerPolicy = AnswerPolicy(),  # noqa: B008 - a frozen value
     engines_problem: Callable[[], str] = str,
@@ -100,12 +101,14 @@ def build_service(
         store: the lake.
         slm: look-ups and extraction.
         llm: synthesis.
-        embedder: of questions; the model that the index was made with.
+        embedder_for: gives the embedder of questions to an index, by what its generation says of
+            the model that made it.
         policy: how questions are answered, and how many at once.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
     """
 
     def build(reader: IndexReader) -> Answerer:
+        embedder = embedder_for(reader.generation.models.get("embedder", {}))
         return Answerer(reader, slm, llm, embedder, policy)
 
     gate = Gate(policy.concurrency, N_WAITING, WAIT_S)
@@ -147,7 +150,7 @@ def connected(settings: Settings) -> Service:
         LakeStore(settings.lake_uri, shares_cache=False),
         models.slm,
         models.llm,
-        models.embedder,
+        models.embedder_for,
         policy=policy_of(models),
         engines_problem=models.problem,
     )

@@ -65,11 +65,13 @@ class ArchiveListing(WholeListing):
         ]
 
     def _opened(self) -> IO[bytes]:
-        if not self._source.is_remote:
-            return open_regular(self._source.where)
         try:
+            if not self._source.is_remote:
+                return open_regular(self._source.where)
             filesystem, path = connect(self._source)
             return cast("IO[bytes]", filesystem.open(path, "rb"))
+        except FileNotFoundError as error:
+            raise self._source.gone("a zip archive") from error
         except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error
 

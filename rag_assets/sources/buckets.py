@@ -24,8 +24,8 @@ def check(store: LakeStore, source: Source) -> None:
     Raises:
         BucketsError: the source holds rows by another number; nothing was changed.
     """
-    number = _number(store, source.name)
-    if number == source.buckets or not (held := _holding(store, source.name)):
+    number = number_of(store, source.name)
+    if number == source.buckets or not (held := holding(store, source.name)):
         return
     if number is None and _fits(store, source, held):
         return
@@ -48,18 +48,19 @@ def fix(store: LakeStore, source: Source) -> None:
     Raises:
         BucketsError: the source holds rows by another number; nothing was changed.
     """
-    if _number(store, source.name) != source.buckets:
+    if number_of(store, source.name) != source.buckets:
         with store.locked(f"{RECORDS}.{source.name}"):
             check(store, source)
             store.put_record(f"{RECORDS}/{source.name}", {"number": source.buckets})
 
 
-def _number(store: LakeStore, name: str) -> int | None:
+def number_of(store: LakeStore, name: str) -> int | None:
+    """The number by which a source is stored; None if it was never refreshed."""
     record = store.get_record(f"{RECORDS}/{name}")
     return None if record is None else int(record["number"])
 
 
-def _holding(store: LakeStore, name: str) -> list[str]:
+def holding(store: LakeStore, name: str) -> list[str]:
     """Partitions of a source with rows in any table."""
     mine = [key for key in store.partitions(FILES) if source_name(key) == name]
     stages = store.folders("tables") if mine else []

@@ -51,9 +51,11 @@ a person agrees (``rag refresh NAME --accept-deletions``). If a source cannot be
 nothing is deleted.
 """
 
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +63,39 @@ import yaml
 
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeStore
-from rag_assets.sources.declaration import Source, SourceError, WebOptions
-from rag_assets.yaml_files import UniqueKeys
+from rag_assets.sources.declaration import IN_THE_LAKE, Source, SourceError, WebOptions
+from rag_assets.yaml_files import YamlFileError, built, composed
 
-__all__ = ["Source", "SourceError", "WebOptions", "add_folder", "catalog", "declared"]
+__all__ = ["Catalog", "Fault", "Source", "SourceError", "WebOptions", "add_folder", "catalog",
+           "declared"]  # fmt: skip
 
 ADDED = "sources"  # folder of the lake's records that holds sources added ad hoc
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is declared wrongly: it stands aside, and the other sources go on.
+
+    Attributes:
+        name: of the source; "" where it has none, or the whole file means nothing.
+        problem: a sentence that names the file, the line and the source.
+    """
+
+    name: str
+    problem: str
+
+
+class Catalog(dict[str, Source]):
+    """The sources that can be used, by name, and the ``faults`` of the others."""
+
+    def __init__(self, sources: Iterable[Source] = (), faults: Iterable[Fault] = ()) -> None:
+        super().__init__((source.name, source) for source in sources)
+        self.faults = tuple(faults)
+
+    @property
+    def problems(self) -> list[str]:
+        """The sentences of the faults."""
+        return [fault.problem for fault in self.faults]
 
 
 def source_name(partition: str) -> str:
@@ -74,42 +103,70 @@ def source_name(partition: str) -> str:
     return partition.rpartition(".")[0]
 
 
-def declared(path: Path) -> dict[str, Source]:
-    """The sources of a ``sources.yaml``, by name; none if the file does not exist.
+def declared(path: Path) -> Catalog:
+    """The sources of a ``sources.yaml``; none if the file does not exist.
 
-    Raises:
-        SourceError: the file is not of the form in the module's example.
+    An entry with a fault stands aside, as do two of one name: one would delete what the other
+    holds.
     """
-    if not path.is_file():
-        return {}
+    if not os.path.lexists(path):
+        return Catalog()
     expected = f"expected a list called 'sources' in {path}, each entry with name, kind and where"
     try:
-        with path.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, UniqueKeys)
-    # ValueError: a date that there is none of, or no UTF-8
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
-        raise SourceError(f"{expected}; got: {type(error).__name__}: {error}") from error
-    if not isinstance(content, Mapping) or not isinstance(content.get("sources"), list):
-        raise SourceError(f"{expected}; got {_types(content)}")
-    sources = []
-    for number, entry in enumerate(content["sources"], start=1):
-        if not isinstance(entry, Mapping):
-            raise SourceError(f"{expected}; entry {number} is {_types(entry)}")
+        entries = _entries(path)
+    except YamlFileError as error:
+        return Catalog(faults=[Fault("", f"{error}; {expected}")])
+    if entries is None:
+        return Catalog(faults=[Fault("", f"{expected}; got none")])
+    found, faults = list[Source](), list[Fault]()
+    for number, node in enumerate(entries, start=1):
+        place, name = f"{path}, line {node.start_mark.line + 1}", _name(node)
         try:
-            sources.append(_from_entry(entry, path.parent))
+            entry = built(node, path)
+            if not isinstance(entry, Mapping):
+                raise SourceError(f"{expected}; entry {number} is {type(entry).__name__}")
+            found.append(replace(_from_entry(entry, path.parent), declared_in=place))
+        except YamlFileError as error:
+            faults.append(Fault(name, f"source {name or number}: {error}"))
         except SourceError as error:
-            raise SourceError(f"{path}: {error}") from error
-    return by_name(sources, f" in {path}")
+            faults.append(Fault(name, f"{place}: {error}"))
+    many = {name for name, n in Counter(one.name for one in found).items() if n > 1}
+    faults += [
+        Fault(
+            one.name,
+            f"{one.declared_in}: source {one.name}: another source has the same name, so neither "
+            "is refreshed; rename one",
+        )
+        for one in found
+        if one.name in many
+    ]
+    return Catalog((one for one in found if one.name not in many), faults)
 
 
-def _types(value: object) -> str:
-    """What a value is, without the value itself: it may hold a secret."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {type(of).__name__}" for key, of in value.items()) or "nothing"
-    return type(value).__name__
+def _entries(path: Path) -> list[yaml.Node] | None:
+    """The entries of the list ``sources``; None where there is no such list.
+
+    Raises:
+        YamlFileError: the file is not YAML, or has two such lists.
+    """
+    top = composed(path)
+    fields_of = top.value if isinstance(top, yaml.MappingNode) else []
+    lists = [(key, value) for key, value in fields_of if key.value == "sources"]
+    if len(lists) > 1:
+        line = lists[1][0].start_mark.line + 1
+        raise YamlFileError(f"{path}, line {line}: 'sources' stands twice; join the two")
+    is_list = bool(lists) and isinstance(lists[0][1], yaml.SequenceNode)
+    return lists[0][1].value if is_list else None
 
 
-def by_name(sources: Sequence[Source], where: str = "") -> dict[str, Source]:
+def _name(entry: yaml.Node) -> str:
+    """What an entry that may be wrong calls itself."""
+    given = entry.value if isinstance(entry, yaml.MappingNode) else []
+    names = [value.value for key, value in given if key.value == "name"]
+    return names[0] if names and isinstance(names[0], str) else ""
+
+
+def by_name(sources: Sequence[Source]) -> dict[str, Source]:
     """The sources by name.
 
     Raises:
@@ -121,14 +178,14 @@ def by_name(sources: Sequence[Source], where: str = "") -> dict[str, Source]:
             raise SourceError(f"expected a list of rag_assets.Source, got {source!r} in it")
         if source.name in found:
             raise SourceError(
-                f"two sources{where} have the same name, {source.name}; names must be unique"
+                f"two sources have the same name, {source.name}; names must be unique"
             )
         found[source.name] = source
     return found
 
 
 def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
-    known = [field.name for field in fields(Source)]
+    known = [field.name for field in fields(Source) if field.name != "declared_in"]
     for field in entry:
         if field not in known:
             raise SourceError(
@@ -147,16 +204,29 @@ def _from_entry(entry: Mapping[str, Any], folder: Path) -> Source:
     return Source(**{**entry, **placed})
 
 
-def catalog(path: Path, store: LakeStore) -> dict[str, Source]:
+def catalog(path: Path, store: LakeStore) -> Catalog:
     """All sources: the declared ones, and those added to this lake from the command line."""
-    return added(store) | declared(path)
+    return joined(added(store), declared(path))
 
 
-def added(store: LakeStore) -> dict[str, Source]:
+def joined(first: Catalog, second: Catalog) -> Catalog:
+    """Both; of one name the second's."""
+    return Catalog((first | second).values(), (*first.faults, *second.faults))
+
+
+def added(store: LakeStore) -> Catalog:
     """The sources that were added to this lake from the command line or from Python."""
-    records = (store.get_record(f"{ADDED}/{name}") for name in store.records(ADDED))
-    found = (from_record(record) for record in records if record is not None)
-    return {source.name: source for source in found}
+    found, faults = list[Source](), list[Fault]()
+    for name in store.records(ADDED):
+        try:
+            record = store.get_record(f"{ADDED}/{name}")
+            if record is not None:
+                found.append(replace(from_record(record), declared_in=IN_THE_LAKE))
+        except (SourceError, TypeError, ValueError) as error:
+            problem = f"source {name}, added by --path: its record in the lake means nothing "
+            problem += f"({error}); take it out: `rag sources remove {name}`"
+            faults.append(Fault(name, problem))
+    return Catalog(found, faults)
 
 
 def from_record(record: Mapping[str, Any]) -> Source:
@@ -174,6 +244,7 @@ def add_folder(store: LakeStore, folder: Path) -> Source:
     if not folder.is_dir():
         raise SourceError(f"expected a folder to ingest, got {folder}, which is not one")
     slug = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:40] or "folder"
-    source = Source(name=f"{slug}-{value_hash(str(folder))[:6]}", kind="folder", where=str(folder))
+    name = f"{slug}-{value_hash(str(folder))[:6]}"
+    source = Source(name, "folder", str(folder), declared_in=IN_THE_LAKE)
     store.put_record(f"{ADDED}/{source.name}", asdict(source))
     return source

@@ -17,14 +17,40 @@ def is_cron(text: str) -> bool:
     given = text.lower().split()
     if len(given) != len(FIELDS):
         return len(given) == 1 and NAMED.fullmatch(given[0]) is not None
-    _, _, day, month, _ = given
-    if day.isdecimal() and month.isdecimal() and not int(day) <= DAYS[(int(month) - 1) % 12]:
-        return False  # a day that never comes
-    return all(
+    return not _never_comes(*given[2:]) and all(
         _is_part(part, least, most, names) or (most in (31, 7) and OF_DAYS.fullmatch(part))
         for field, (least, most, names) in zip(given, FIELDS, strict=True)
         for part in field.split(",")
     )
+
+
+def _never_comes(day: str, month: str, weekday: str) -> bool:
+    """Whether all of its days lie beyond the ends of its months, as 30 February does.
+
+    Where a weekday is named as well, either of the two is enough.
+    """
+    first = [re.match(r"\d+", part) for part in day.split(",")]
+    if weekday not in ("*", "?") or not all(first):
+        return False
+    longest = max((DAYS[n] for n in range(12) if _names_month(month, n + 1)), default=31)
+    return min(int(found[0]) for found in first if found) > longest
+
+
+def _names_month(field: str, month: int) -> bool:
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        ends = [int(end) if end.isdecimal() else _month(end) for end in span.split("-")]
+        start, end = (1, 12) if span == "*" else (ends[0], ends[-1])
+        if step and span.isdecimal():
+            end = 12
+        every = int(step) if step.isdecimal() and int(step) else 1
+        if start > end or (start <= month <= end and not (month - start) % every):
+            return True
+    return False
+
+
+def _month(name: str) -> int:
+    return MONTHS.index(name) + 1 if name in MONTHS else 0
 
 
 def _is_part(part: str, least: int, most: int, names: Sequence[str]) -> bool:

@@ -18,12 +18,14 @@ from rag_assets.sources.cron import is_cron
 
 Kind = Literal["folder", "object_store", "archive", "web"]  # and those that others bring
 Enrich = Literal["none", "labels", "full"]
+IN_THE_LAKE = "the lake (it was added by --path)"
 MAX_BUCKETS = 65_536  # each is a partition, of which Dagster advises at most 100,000 for an asset
 MAX_WHOLE = 2**31 - 1  # decompressing takes no limit that is much larger
 MAX_LABEL_CHARS = 40
 MAX_SENTENCE_CHARS = 300
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECRET = re.compile(r"secret|token|passw|credential|connection_string|sas|(^|_|-)key$", re.I)
+UNSTORABLE = re.compile("[\\0\ud800-\udfff]")  # in no path and no UTF-8
 PASSWORD = re.compile("://[^/?#]*:[^/?#]+@")  # in a URL
 
 
@@ -33,6 +35,10 @@ class SourceError(RagError):
 
 class SourceShrunkError(SourceError):
     """A source lists much less than what is stored; a person must confirm the deletions."""
+
+
+class SourceGoneError(SourceError):
+    """Nothing is where a source was; a person may say that what it held is to be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,10 @@ class WebOptions:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One declared source; see ``rag_assets.sources.catalog`` for the fields."""
+    """One declared source; see ``rag_assets.sources.catalog`` for the fields.
+
+    ``declared_in`` is the file and line that declare it, or ``IN_THE_LAKE``; "" in a program.
+    """
 
     name: str
     kind: str
@@ -73,6 +82,7 @@ class Source:
     document_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     web: WebOptions = WebOptions()
     storage: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    declared_in: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Bring what YAML, Python or a record gives to one form; refuse what is wrong."""
@@ -106,6 +116,22 @@ class Source:
         return SourceError(f"source {self.name}: {name} must be {expected}, got {got!r:.200}")
 
     @property
+    def remedy(self) -> str:
+        """What to do where the source is not found: correct it where it is declared, or end it."""
+        command = f"`rag sources remove {self.name}`"
+        if self.declared_in == IN_THE_LAKE:
+            return f"take the source out, which is declared in {IN_THE_LAKE}: {command}"
+        place = self.declared_in or "your code"
+        return f"correct 'where' in {place}, or take the source out there, then {command}"
+
+    def gone(self, expected: str) -> SourceGoneError:
+        """The error for a place where nothing is."""
+        return SourceGoneError(
+            f"source {self.name}: expected {expected} at {self.where}, and none can be seen there; "
+            f"nothing was deleted. Bring it back, or {self.remedy}"
+        )
+
+    @property
     def is_of_others(self) -> bool:
         """Whether its kind is not one of the package's own; see ``sources.listing.SourceKind``."""
         return self.kind not in get_args(Kind)
@@ -126,7 +152,7 @@ class Source:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+    return isinstance(value, str) and bool(value.strip()) and not UNSTORABLE.search(value)
 
 
 def _is_file(value: object) -> bool:

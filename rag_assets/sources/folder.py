@@ -15,6 +15,7 @@ from rag_assets.sources.found import (
     open_regular,
     read_capped,
     size_problem,
+    storable_ns,
 )
 
 
@@ -48,15 +49,13 @@ def list_folder(source: Source) -> Iterator[FoundFile]:
     document (a lake). What is no regular file, or a link out of the folder, has a problem.
 
     Raises:
-        SourceError: the folder is missing or cannot be listed. Nothing is known then about what
-            it holds, so nothing may be deleted.
+        SourceGoneError: the folder is missing.
+        SourceError: it cannot be listed. Nothing is known then about what it holds, so nothing may
+            be deleted.
     """
     root, real_root = Path(source.where), os.path.realpath(source.where)
     if not os.path.isdir(root):  # Path's own raises for a mount that is dead
-        raise SourceError(
-            f"source {source.name}: expected a folder at {root}, and none can be seen there; "
-            "nothing was deleted. Bring it back, or correct 'where' in sources.yaml"
-        )
+        raise source.gone("a folder")
 
     def refuse(error: OSError) -> None:
         raise SourceError(
@@ -83,7 +82,8 @@ def _found(source: Source, path: Path, relative: str, root: str) -> FoundFile:
     uri = f"{source.name}:{escaped}"
     stat, problem = _looked_at(path, root)
     size, mtime_ns = (0, 0) if stat is None else (stat.st_size, stat.st_mtime_ns)
-    return FoundFile(uri, str(path), size, mtime_ns, f"{size}:{mtime_ns}:{problem or ''}", problem)
+    state = f"{size}:{mtime_ns}:{problem or ''}"
+    return FoundFile(uri, str(path), size, storable_ns(mtime_ns), state, problem)
 
 
 def _looked_at(path: Path, root: str) -> tuple[os.stat_result | None, str | None]:

@@ -7,13 +7,14 @@ other sources go on.
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import Protocol
 
 from rag_assets import plugins
 from rag_assets.errors import RagError
 from rag_assets.sources.declaration import Source, SourceError
-from rag_assets.sources.found import FoundFile, Listing, UnreadableError
+from rag_assets.sources.found import FoundFile, Listing, UnreadableError, storable_ns
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class _ForeignListing:
                 raise TypeError(problem)
             if file.uri in found:
                 raise ValueError(f"expected each uri once, got {file.uri} twice")
-            found[file.uri] = file
+            found[file.uri] = replace(file, mtime_ns=storable_ns(int(file.mtime_ns)))
         return [*found.values()]
 
     def _problem(self, file: object) -> str | None:
@@ -142,7 +143,8 @@ class _ForeignListing:
             return f"{file.uri}: expected path to be a text, got {file.path!r:.200}"
         for name in ("size", "mtime_ns"):
             value = getattr(file, name)
-            if not isinstance(value, Integral) or not -(2**63) <= int(value) < 2**63:
+            is_whole = isinstance(value, Integral)
+            if not is_whole or (name == "size" and not -(2**63) <= int(value) < 2**63):
                 return f"{file.uri}: expected {name} to be a whole number, got {value!r:.99}"
         if not file.uri.startswith(f"{self._source.name}:"):
             return f"expected a uri {self._source.name}:<place>, got {file.uri!r:.200}"

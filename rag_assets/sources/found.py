@@ -120,12 +120,19 @@ def size_problem(size: int) -> str | None:
 
 
 def since_1970_ns(seconds: float) -> int | None:
-    """A time stamp as the lake holds it; None before 1970 and after 2262, where it has no room.
+    """A time stamp as the lake holds it; None for what is no time, or see ``storable_ns``."""
+    try:
+        return storable_ns(int(seconds * 1e9)) or None
+    except (OverflowError, TypeError, ValueError):
+        return None
 
-    Servers that know no date send such ones: the year 1 is .NET's and Go's zero.
+
+def storable_ns(ns: int) -> int:
+    """A time stamp as the lake holds it; 0 before 1970 and after 2262, where it has no room.
+
+    Who knows no date gives such ones: the year 1 is .NET's and Go's zero.
     """
-    ns = int(seconds * 1e9)
-    return ns if 0 <= ns < 2**63 else None
+    return ns if 0 <= ns < 2**63 else 0
 
 
 def open_regular(path: str) -> IO[bytes]:

@@ -1,12 +1,13 @@
 """Which listing each kind of source uses."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rag_assets.lake.identity import data_version
-from rag_assets.sources.declaration import Source
+from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.foreign import SourceKind as SourceKind  # also importable from here
 from rag_assets.sources.foreign import opened_by_others
@@ -55,9 +56,21 @@ def source_state(source: Source) -> str:
     return data_version(states(source).items())
 
 
-def is_there(source: Source) -> bool:
-    """Whether what ``where`` names exists; remote places are not asked and count as present."""
-    path = Path(source.where)
+def problem_of(source: Source) -> str:
+    """Why a refresh would read nothing of a source; "" if it will, or only a request could tell."""
     if source.is_of_others or source.is_remote:
-        return True
-    return path.is_dir() if source.kind == "folder" else path.is_file()
+        return ""
+    if source.kind == "web":
+        return "" if os.path.isfile(source.where) else str(source.gone("a list of URLs"))
+    try:
+        with opened(source) as listing:
+            return "" if listing.files() else no_file_found(source)
+    except SourceError as error:
+        return str(error)
+
+
+def no_file_found(source: Source) -> str:
+    """What a person should hear of a source that lists nothing."""
+    chosen = source.include != ("**/*",) or source.exclude
+    why = "nothing that include and exclude leave" if chosen else "hidden files are not read"
+    return f"source {source.name}: no file found in {source.where} ({why})"

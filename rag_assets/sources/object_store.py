@@ -47,11 +47,7 @@ class ObjectStoreListing(WholeListing):
         except Exception as error:  # each backend raises errors of its own, and not all OSErrors
             raise unreachable(self._source, error) from error
         if not there:
-            raise SourceError(
-                f"source {self._source.name}: expected objects below {self._source.where}, and "
-                "there is nothing of that name; nothing was deleted. Correct 'where' in "
-                "sources.yaml, or take the source out"
-            )
+            raise self._source.gone("objects")
         found = (self._found(root, key, info) for key, info in sorted(objects.items()))
         return [file for file in found if file is not None]
 

@@ -13,9 +13,9 @@ from rag_assets.lake.identity import bytes_hash, value_hash
 from rag_assets.lake.schemas import TEXT, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources import buckets
-from rag_assets.sources.declaration import Source, SourceShrunkError
+from rag_assets.sources.declaration import Source, SourceGoneError, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
-from rag_assets.sources.listing import opened
+from rag_assets.sources.listing import no_file_found, opened
 
 VERSION = "2"
 BATCH_FILES = 64
@@ -81,6 +81,7 @@ class Ingest:
         self._open = ExitStack()
         self._looks: dict[str, Look] = {}  # by source
         self._listings: list[Listing] = []
+        self._empty: list[str] = []
         self._found: dict[str, FoundFile] = {}  # of the partition that was listed last
         self._listing: Listing | None = None  # that they are read with
 
@@ -93,7 +94,7 @@ class Ingest:
     @property
     def notices(self) -> list[str]:
         """What a person should hear that is in no row."""
-        return [text for listing in self._listings for text in listing.notices]
+        return [*self._empty, *(text for one in self._listings for text in one.notices)]
 
     def inputs(self, partition: str) -> dict[str, str]:
         """The partition's files: uri -> state.
@@ -120,9 +121,11 @@ class Ingest:
         versions = {partition: _version(self.store, partition) for partition in partitions}
         listing = self._open.enter_context(opened(source))
         files: dict[str, list[FoundFile]] = {}
-        for file in listing.files():
+        for file in listed(listing, self.accept_deletions):
             files.setdefault(source.partition_of(file.uri), []).append(file)
         self._listings.append(listing)
+        if not files and not self.accept_deletions:
+            self._empty.append(no_file_found(source))
         n_readable = sum(map(count_readable, files.values()))
         return Look(listing, files, n_readable, n_stored(self.store, source), versions)
 
@@ -136,6 +139,20 @@ class Ingest:
             raise LakeError("files were asked for before they were listed")
         files = [self._found[uri] for uri in uris]
         return {TABLE.name: _rows(self.store, self._listing, files)}
+
+
+def listed(listing: Listing, accept_deletions: bool) -> Sequence[FoundFile]:
+    """The source's files; none where it is gone, if a person agreed to that.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    try:
+        return listing.files()
+    except SourceGoneError:
+        if accept_deletions:
+            return ()
+        raise
 
 
 def has_shrunk(n_stood: int, n_listed: int) -> bool:

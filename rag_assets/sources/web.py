@@ -230,6 +230,6 @@ def _since_1970_ns(last_modified: str | None) -> int:
     """A page's own date; now, if it states none: that is when these bytes were first seen."""
     try:
         stated = since_1970_ns(parsedate_to_datetime(last_modified or "").timestamp())
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, OverflowError, OSError):
         stated = None
     return time_ns() if stated is None else stated

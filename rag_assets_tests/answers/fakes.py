@@ -44,6 +44,7 @@ class Call:
     messages: Sequence[Message]
     max_tokens: int
     prefix: str
+    thinking: bool = False
 
     @property
     def question(self) -> str:
@@ -81,7 +82,7 @@ class ScriptedChat:
         thinking: bool = False,
         cache_salt: str = "",
     ) -> Completion:
-        call = Call(messages, max_tokens, prefix)
+        call = Call(messages, max_tokens, prefix, thinking)
         with self.lock:
             self.calls.append(call)
         reply = self.reply(call)

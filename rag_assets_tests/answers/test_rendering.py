@@ -29,6 +29,7 @@ def test_everything_a_reader_asks_for_is_there(ferries: IndexReader) -> None:
         "- model: slm. A look-up",
         "- finish reason: stop",
         "- tokens, slm: ",
+        "- thresholds: uncalibrated",
         "- time (ms): embed ",
         f"- generation: {answer.generation_id}",
     ):

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
+import pytest
+
 from rag_assets.answers.budget import Packed, pack
 from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import answer_messages
@@ -77,3 +79,48 @@ def test_continuation_stays_within_the_window() -> None:
 def test_repair_can_be_switched_off() -> None:
     _, calls = run(said("It", finish_reason="length"), repair=0)
     assert len(calls) == 1
+
+
+def thinking(*replies: Completion, tokens: int = 30) -> tuple[Generated, list[Call]]:
+    queue = list(replies)
+    model = ScriptedChat("llm", lambda call: queue.pop(0))
+    budget = Budget(100, 10, 20, 3, thinking=tokens)
+    return generate(model, replace(packed(model), budget=budget), timeout_s=5), model.calls
+
+
+def test_a_thought_is_left_out_and_has_tokens_of_its_own() -> None:
+    done, calls = thinking(said("<think>hm</think>At five [1]."))
+    assert (done.text, done.repairs) == ("At five [1].", ())
+    assert (calls[0].max_tokens, calls[0].thinking) == (40, True)
+
+
+def test_without_tokens_for_it_no_model_is_asked_to_think() -> None:
+    done, calls = thinking(said("<think>hm</think>At five [1]."), tokens=0)
+    assert (done.text, calls[0].max_tokens, calls[0].thinking) == ("At five [1].", 10, False)
+
+
+@pytest.mark.parametrize("text", ["<think>hm", "<think>hm</thi", "no mark at all", ""])
+def test_what_is_cut_before_its_answer_is_asked_again_without_thinking(text: str) -> None:
+    done, calls = thinking(
+        said(text, finish_reason="length", mean_logprob=-3.0), said("At five [1].")
+    )
+    assert (done.text, done.finish_reason, done.mean_logprob) == ("At five [1].", "stop", -0.1)
+    assert [(call.max_tokens, call.thinking) for call in calls] == [(40, True), (10, False)]
+    assert done.repairs == ("the model thought for all of its 40 tokens; asked without thinking",)
+    assert len(done.completions) == 2
+
+
+def test_an_answer_that_is_cut_after_a_thought_is_continued_without_it() -> None:
+    done, calls = thinking(
+        said("<think>hm</think>It opens at ten and", finish_reason="length"), said(" closes."),
+    )  # fmt: skip
+    assert done.text == "It opens at ten and closes."
+    assert (calls[1].prefix, calls[1].thinking) == ("It opens at ten and", False)
+
+
+def test_a_text_that_may_be_a_thought_without_marks_is_no_answer() -> None:
+    cut = said("first I look at the sources, then", finish_reason="length")
+    done, calls = thinking(cut, cut)
+    assert (done.text, done.finish_reason, done.mean_logprob) == ("", "length", None)
+    assert "cannot be told from thinking" in done.repairs[0]
+    assert len(calls) == 2

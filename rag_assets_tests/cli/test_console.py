@@ -1,8 +1,10 @@
 """What a command prints is whole, and nothing in it is read as markup."""
 
+import ast
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -88,3 +90,29 @@ def test_json_is_exact_and_commands_nothing(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(printed) == value
     assert "Grüße" in printed
     assert all(sign.isprintable() or sign in "\n\u200c" for sign in printed)
+
+
+def test_nobody_else_prints_with_rich() -> None:
+    """Markup is off in one place; a console or a text made elsewhere might read some."""
+    package = Path(console.__file__).parent.parent
+    allowed = {"rich.table": {"Table"}, "rich.text": {"Text"}, "rich": {"box"}}
+    for path in {*package.rglob("*.py")} - {Path(console.__file__)}:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "rich":
+                names = {one.name for one in node.names}
+                assert names <= allowed.get(str(node.module), set()), path
+            if isinstance(node, ast.Import):
+                assert not any(one.name.partition(".")[0] == "rich" for one in node.names), path
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("from_markup", "from_ansi", "secho", "print_json"), path
+
+
+@pytest.mark.parametrize("text", ["[/b]", "[red]x", "[/]", "[link=x]y[/link]", "[bold", "a[/b]c"])
+def test_brackets_in_names_are_shown_wherever_they_stand(printed: io.StringIO, text: str) -> None:
+    table = Table(text, title=text, caption=text)
+    table.add_row(text)
+    table.add_column(text)
+    console.show_table(table)
+    console.say(text)
+    console.out.print(text, style="bold")
+    assert printed.getvalue().count(text) >= 5

@@ -18,6 +18,9 @@ import typer
 from typer.testing import CliRunner
 
 from rag_assets.cli.main import app, main
+from rag_assets.lake.store import LakeStore
+from rag_assets.sources.declaration import Source
+from rag_assets_tests.world import ingest
 
 Run = subprocess.CompletedProcess[str]
 
@@ -142,6 +145,87 @@ def test_lake_that_cannot_be_written(home: Path) -> None:
 def test_malformed_sources_file(home: Path) -> None:
     (home / "sources.yaml").write_text("sources: [{name: X, kind: folder, where: docs}]")
     refused(rag(home, "refresh"), 1, "lower-case letters")
+
+
+FAKE = {"RAG_EMBEDDER": "rag_assets_tests.fakes:FakeEmbedder"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("  - {name: bad, kind: folder, where: x, cron: daily at 3}\n", "line 5: source bad: cron"),
+        ("  - {name: docs, kind: folder, where: x}\n", "source docs: another source has the same"),
+        ("  - {name: bad: worse}\n", "is not YAML"),
+    ],
+)
+def test_a_bad_entry_is_said_by_every_command(home: Path, more: str, said: str) -> None:
+    path = home / "sources.yaml"
+    path.write_text(path.read_text() + more)
+    for command in ("sources", "plan refresh"):
+        refused(rag(home, *command.split(), env=FAKE), 1, said)
+    done = rag(home, "doctor", "--json", env=FAKE)
+    assert any(said in f["found"] for f in json.loads(done.stdout) if f["level"] == "bad")
+
+
+def test_doctor_and_plan_say_what_a_refresh_would_not_read(home: Path) -> None:
+    (home / "none" / ".git").mkdir(parents=True)
+    (home / "sources.yaml").write_text(
+        "sources:\n"
+        "  - {name: docs, kind: folder, where: docs, golden: nowhere.jsonl}\n"
+        "  - {name: gone, kind: folder, where: gone}\n"
+        "  - {name: none, kind: folder, where: none}\n"
+        "  - {name: zip, kind: archive, where: docs}\n"
+    )
+    shown = json.loads(rag(home, "doctor", "--json", env=FAKE).stdout)
+    found = {f["what"]: (f["level"], f["found"]) for f in shown}
+    for name, said in [
+        ("docs", "no golden questions at"),
+        ("gone", f"{home / 'sources.yaml'}, line 3"),
+        ("none", "no file found in"),
+        ("zip", "is not a regular file"),
+    ]:
+        level, problem = found[f"source {name}"]
+        assert level == ("note" if name == "none" else "bad")
+        assert said in problem
+    refused(rag(home, "plan", "refresh", "none", env=FAKE), 1, "source none: no file found in")
+    refused(rag(home, "refresh", "none", env=FAKE), 1, "source none: no file found in")
+    refused(rag(home, "refresh", "--path", str(home / "none"), env=FAKE), 1, "no file found in")
+    listed = rag(home, "sources", "--json", env=FAKE)
+    places = {row["source"]: row["declared in"] for row in json.loads(listed.stdout)["sources"]}
+    assert places.pop("gone") == f"{home / 'sources.yaml'}, line 3"
+    assert "the lake (it was added by --path)" in places.values()
+
+
+def test_another_number_of_buckets_stops_nobody(home: Path) -> None:
+    source = Source("docs", "folder", str(home / "docs"))
+    ingest(LakeStore(str(home / "lake")), source, "docs.0")
+    (home / "sources.yaml").write_text(
+        "sources:\n"
+        "  - {name: docs, kind: folder, where: docs, buckets: 2}\n"
+        "  - {name: more, kind: folder, where: docs}\n"
+    )
+    done = rag(home, "plan", "refresh", "--json", env=FAKE)
+    refused(done, 1, "docs was first refreshed with `buckets: 1`")
+    assert [one["partition"] for one in json.loads(done.stdout)["partitions"]] == ["more.0"]
+
+
+def test_doctor_tells_sources_over_each_other(home: Path) -> None:
+    (home / "docs2").mkdir()
+    (home / "docs2" / "b.md").write_text("text")
+    folders = {"docs": "docs", "docs2": "docs2", "again": "docs", "all": "."}
+    entries = (f"  - {{name: {name}, kind: folder, where: {at}}}\n" for name, at in folders.items())
+    (home / "sources.yaml").write_text("sources:\n" + "".join(entries))
+    shown = json.loads(rag(home, "doctor", "--json", env=FAKE).stdout)
+    found = {(f["what"], f["found"]) for f in shown if "lies in" in f["found"]}
+    assert found == {
+        ("source again", "lies in source docs"),
+        *((f"source {name}", "lies in source all") for name in ("again", "docs", "docs2")),
+    }
+
+
+def test_only_what_stands_in_no_file_is_removed(home: Path) -> None:
+    refused(rag(home, "sources", "remove", "docs"), 2, "declared in", "sources.yaml, line 2")
+    refused(rag(home, "sources", "remove", "dox"), 1, "no source is called dox")
 
 
 def test_nothing_published_yet(home: Path) -> None:

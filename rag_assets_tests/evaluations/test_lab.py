@@ -14,6 +14,7 @@ from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import ScriptedChat
 from rag_assets_tests.evaluations.lab import Bench, model, n_calls
 from rag_assets_tests.suites.corpora import live_reader
+from rag_assets_tests.world import CountingEmbedder
 
 ASK = [{"role": "user", "content": "Question: When?\nAnswer:"}]
 
@@ -100,6 +101,16 @@ def test_generation_asked_for_or_the_live_one(bench: Bench) -> None:
     lab.request = Request(generation=older)
     assert leased_and_read() == older
     assert generations.generation_ids(lab.store) == [older, newer]
+
+
+def test_a_generation_of_another_embedder_is_not_judged_by_this_one(bench: Bench) -> None:
+    bench.golden("docs")
+    lab = bench.lab()
+    reader = live_reader(lab.store)
+    assert lab.answerer(reader).embedder is lab.embedder
+    lab.embedder = CountingEmbedder(revision="2")
+    with pytest.raises(LakeError, match="was embedded with fake/embedder at 1, and the embedder"):
+        lab.answerer(reader)
 
 
 def test_progress_is_told_now_and_then_and_at_the_end(

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -6,7 +7,9 @@ import pytest
 from rag_assets.index.gate import (
     N_CANARIES,
     Canary,
+    Embed,
     Measured,
+    Verdict,
     applicable,
     draw_canaries,
     evaluate_candidate,
@@ -63,10 +66,17 @@ def spoiled(world: World, how: str) -> Generation:
     return replace(candidate, id="g000002-spoiled", index_version=int(table.version))
 
 
+def judged(world: World, candidate: Generation, cases: Sequence[Case]) -> Verdict:
+    return evaluate_candidate(world.store, candidate, world.embedder, world.embedder, cases)
+
+
+def both(world: World) -> list[Embed]:
+    """What makes vectors of questions, and of what is indexed."""
+    return [world.embedder.embed, world.embedder.embed]
+
+
 def test_equal_candidate_passes(harbour: World) -> None:
-    verdict = evaluate_candidate(
-        harbour.store, spoiled(harbour, "not at all"), harbour.embedder, CASES
-    )
+    verdict = judged(harbour, spoiled(harbour, "not at all"), CASES)
     assert verdict.passed
     assert verdict.changed_cases == []
     assert verdict.candidate.recall == 1.0
@@ -78,22 +88,22 @@ def test_equal_candidate_passes(harbour: World) -> None:
 def test_what_was_asked_before_is_not_embedded_again(harbour: World) -> None:
     candidate = spoiled(harbour, "not at all")
     first, again, other = CountingEmbedder(), CountingEmbedder(), CountingEmbedder(revision="2")
-    once = evaluate_candidate(harbour.store, candidate, first, CASES)
+    once = evaluate_candidate(harbour.store, candidate, first, first, CASES)
     assert len(first.asked) == len(CASES) + N_CANARIES
-    assert evaluate_candidate(harbour.store, candidate, again, CASES) == once
+    assert evaluate_candidate(harbour.store, candidate, again, again, CASES) == once
     assert again.asked == []
-    evaluate_candidate(harbour.store, candidate, other, CASES)
+    evaluate_candidate(harbour.store, candidate, other, other, CASES)
     assert sorted(other.asked) == sorted(first.asked)
 
 
 @pytest.mark.parametrize("how", ["half of the chunks", "shuffled vectors"])
 def test_spoiled_candidate_is_refused(harbour: World, how: str) -> None:
-    verdict = evaluate_candidate(harbour.store, spoiled(harbour, how), harbour.embedder, CASES)
+    verdict = judged(harbour, spoiled(harbour, how), CASES)
     assert not verdict.passed
     assert any("canary" in reason for reason in verdict.reasons)
     live = generations.live_generation(harbour.store)
     assert live is not None
-    again = evaluate_candidate(harbour.store, live, harbour.embedder, CASES)
+    again = judged(harbour, live, CASES)
     assert again.passed  # the old version is untouched by what happened to the new one
 
 
@@ -104,7 +114,7 @@ def test_worse_retrieval_is_refused_by_its_recall(harbour: World) -> None:
     assert candidate is not None
     table.delete("uri IN ('docs:anchor.md', 'docs:buoy.md')")
     worse = replace(candidate, id="g2", index_version=int(table.version))
-    verdict = evaluate_candidate(harbour.store, worse, harbour.embedder, CASES)
+    verdict = judged(harbour, worse, CASES)
     assert not verdict.passed
     assert any("recall on golden questions fell from 1.000 to 0.833" in r for r in verdict.reasons)
     assert sorted(verdict.changed_cases) == ["docs/anchor", "docs/buoy"]
@@ -116,7 +126,7 @@ def test_questions_of_deleted_documents_do_not_count(harbour: World) -> None:
     candidate = harbour.refresh().generation
     asked = applicable(harbour.store, CASES)
     assert [c.id for c in asked] == WORDS[4:]
-    verdict = evaluate_candidate(harbour.store, candidate, harbour.embedder, CASES)
+    verdict = judged(harbour, candidate, CASES)
     assert verdict.passed
 
 
@@ -125,24 +135,24 @@ def test_collapsed_documents_are_found_by_their_aliases(world: World) -> None:
         world.write(path, "# Anchor\n\nThe anchor is described here, as it is in no other place.")
     candidate = world.refresh().generation
     cases = [Case("a", "lookup", "anchor", (), ("docs:copies/a.md",))]
-    verdict = evaluate_candidate(world.store, candidate, world.embedder, cases)
+    verdict = judged(world, candidate, cases)
     assert verdict.candidate.recall == 1.0
 
 
 def test_all_documents_of_a_question_count(harbour: World) -> None:
     candidate = generations.live_generation(harbour.store)
     assert candidate is not None
-    both = Case("both", "multi", "anchor", (), ("docs:anchor.md", "docs:absent.md"))
+    two = Case("both", "multi", "anchor", (), ("docs:anchor.md", "docs:absent.md"))
     reader = IndexReader(harbour.store, candidate)
-    assert measure(reader, harbour.embedder.embed, [both], []).recall == 0.5
-    assert applicable(harbour.store, [both, replace(both, uris=())]) == []
+    assert measure(reader, *both(harbour), [two], []).recall == 0.5
+    assert applicable(harbour.store, [two, replace(two, uris=())]) == []
 
 
 def test_equal_ids_of_two_sources_are_two_questions(harbour: World) -> None:
     candidate = generations.live_generation(harbour.store)
     assert candidate is not None
     cases = [case("anchor"), case("anchor", source="other")]
-    found = measure(IndexReader(harbour.store, candidate), harbour.embedder.embed, cases, [])
+    found = measure(IndexReader(harbour.store, candidate), *both(harbour), cases, [])
     assert found.recall_by_case == {"docs/anchor": 1.0, "other/anchor": 0.0}
 
 
@@ -154,7 +164,7 @@ def test_boilerplate_does_not_crowd_itself_out(world: World) -> None:
             "# Terms\n\nAll our tickets are sold under the general terms of carriage of 2024.",
         )
     candidate = world.refresh().generation
-    verdict = evaluate_candidate(world.store, candidate, world.embedder, [])
+    verdict = judged(world, candidate, [])
     assert verdict.passed, verdict.reasons
 
 
@@ -176,11 +186,19 @@ def test_lost_chunk_is_a_missed_canary(harbour: World) -> None:
     live = generations.live_generation(harbour.store)
     assert live is not None
     canaries = [*draw_canaries(harbour.store)[:1], Canary("chk_lost", "xyzzy", "xyzzy")]
-    found = measure(IndexReader(harbour.store, live), harbour.embedder.embed, [], canaries)
+    found = measure(IndexReader(harbour.store, live), *both(harbour), [], canaries)
     assert (found.canaries_found, found.missed_canaries) == (0.5, ["chk_lost"])
 
 
 GOOD = Measured(0.9, {"a": 1.0, "b": 0.8}, 1.0, [], 10)
+
+
+def test_an_empty_index_goes_live_only_where_nothing_speaks_against_it() -> None:
+    empty = replace(GOOD, n_chunks=0, recall=None)
+    assert judge(empty, GOOD, n_unindexed=0, empty="").passed
+    assert judge(empty, GOOD, n_unindexed=0, empty="no file gave one").reasons == [
+        "no file gave one"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_generation_whose_index_was_removed_is_replaced_by_the_same_content(
     before = promote(store, build(store, FERRIES, embedder)).live
     shutil.rmtree(Path(store.uri) / "tables" / "chunk_index")
     again = build(store, FERRIES, embedder)
-    assert evaluate_candidate(store, again, embedder, []).passed
+    assert evaluate_candidate(store, again, embedder, embedder, []).passed
     promoted = promote(store, again)
     assert promoted.promoted
     assert promoted.live.generation_id > before.generation_id

@@ -493,7 +493,11 @@ def test_a_copy_answers_as_soon_as_its_canonical_is_gone(world: World) -> None:
     canonical.unlink()
     world.stages()
     build.build_index(  # another partition's run, before anybody has grouped anew
-        world.store, CHUNK_INDEX, dimension=world.embedder.dimension, models={}, run_id="other"
+        world.store,
+        CHUNK_INDEX,
+        dimension=world.embedder.dimension,
+        models=world.facts.identities,
+        run_id="other",
     )
     assert set(rows(world)) == {"docs:deep/a-copy.md"}
     before = rows(world)

@@ -282,7 +282,7 @@ def test_a_profile_of_ten_lines_extends_another(tmp_path: Path) -> None:
 name: mine
 extends: cpu
 description: our gateway for synthesis
-answering: {max_question_tokens: 500}
+answering: {max_question_tokens: 500, llm: {thinking: 200}}
 roles:
   llm:
     endpoint: {base_url: "https://models.example/v1", model: large, api_key_env: OUR_KEY}
@@ -292,6 +292,8 @@ roles:
     assert mine.endpoints["llm"].model == "large"
     assert mine.roles == {role: cpu.spec(role) for role in ("slm", "embedder")}
     assert mine.answering["max_question_tokens"] == 500
+    assert mine.answering["llm"] == {**cpu.answering["llm"], "thinking": 200}
+    assert mine.answering["slm"] == cpu.answering["slm"]
     with pytest.raises(ProfileError, match="no engine for 'llm'; it has slm, embedder"):
         mine.spec("llm")
 
@@ -325,8 +327,8 @@ def test_a_profile_is_found_by_its_path_and_a_homes_own_comes_first(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: mine\nname: mine\n", "'name' stands twice; .* line 2,"),
-        ("roles:\n  slm: {a: 1, a: 2}\n", "'a' stands twice; .* line 2,"),
+        ("name: mine\nname: mine\n", "line 2: 'name' stands twice"),
+        ("roles:\n  slm: {a: 1, a: 2}\n", "line 2: 'a' stands twice"),
         ("name: [", "is not YAML"),
         ("- a\n", "expected a mapping of fields"),
         ("", "expected a mapping of fields"),

@@ -22,6 +22,10 @@ class FakeModels(ModelsResource):
     def embedder(self) -> CountingEmbedder:
         return CountingEmbedder()
 
+    @property
+    def question_embedder(self) -> CountingEmbedder:
+        return self.embedder
+
     @cached_property
     def slm(self) -> FakeChat:
         return FakeChat([say_labels])

@@ -15,16 +15,18 @@ from rag_assets.orchestration.assets import assets_of, checks_of
 from rag_assets.orchestration.on_cluster import partitions_per_run
 from rag_assets.orchestration.partitions import (
     corpus_partitions,
+    forget_partitions,
     partition_ranges,
     range_name,
     range_tags,
     ranges,
 )
-from rag_assets.pipeline.stages import STAGES
-from rag_assets.sources.catalog import source_name
+from rag_assets.pipeline.stages import SOURCE_FILES, STAGES
+from rag_assets.sources.catalog import Catalog, Source, source_name
+from rag_assets.sources.removal import emptied
 from rag_assets_tests.orchestration.graph import resources_of
 from rag_assets_tests.tables import assert_equal_lakes
-from rag_assets_tests.world import World
+from rag_assets_tests.world import World, ingest
 
 keys = st.builds("{}.{}".format, st.sampled_from("ab"), st.integers(0, 6))
 
@@ -76,6 +78,22 @@ def test_on_a_cluster_few_partitions_are_spread_and_many_grouped(
     n_partitions: int, runs_at_once: int, expected: int
 ) -> None:
     assert partitions_per_run(n_partitions, runs_at_once) == expected
+
+
+def test_partitions_that_nobody_declares_and_that_hold_nothing_leave_the_list(
+    world: World, tmp_path: Path
+) -> None:
+    world.write("a.md", "text")
+    ingest(world.store, world.source, world.partition)
+    known = Catalog([Source("new", "folder", str(tmp_path), buckets=2)])
+    with dg.DagsterInstance.ephemeral() as instance:
+        listed = ["docs.0", "new.0", "new.1", "new.2", "old.0"]
+        instance.add_dynamic_partitions("corpus", listed)
+        assert forget_partitions(instance, world.store, lambda: known) == ["new.2", "old.0"]
+        assert instance.get_dynamic_partitions("corpus") == ["docs.0", "new.0", "new.1"]
+        source = emptied(world.store, "docs")
+        ingest(world.store, source, "docs.0", accept_deletions=True)
+        assert forget_partitions(instance, world.store, lambda: known) == ["docs.0"]
 
 
 # The whole line over ranges
@@ -145,3 +163,39 @@ def test_a_run_over_a_range_makes_what_single_runs_make(
     assert shown == shown_alone
     assert shown.keys() == set(PARTITIONS)
     assert_equal_lakes(world.store, single)
+
+
+def test_a_range_names_the_partitions_of_a_removed_source_and_goes_on(
+    declared: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = yaml.safe_load(declared.read_text())["sources"]
+    third = declared.parent / "third"
+    third.mkdir()
+    (third / "a.md").write_text("The third pier is closed.")
+    named = ["other", "removed", "third"]
+    entries = [{**entries[1], "name": name, "where": str(third)} for name in named]
+    declared.write_text(yaml.safe_dump({"sources": [entries[0], entries[2]]}))
+    keys = [f"{name}.0" for name in named]
+
+    def ran(*partitions: str) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_dynamic_partitions("corpus", keys)
+            single = {"dagster/partition": partitions[0]}
+            ends = zip(("start", "end"), partitions, strict=False)
+            many = {f"dagster/asset_partition_range_{end}": key for end, key in ends}
+            return dg.materialize(
+                assets_of([SOURCE_FILES]),
+                instance=instance,
+                resources=resources_of(world.store, declared),
+                tags=many if len(partitions) > 1 else single,
+                raise_on_error=False,
+            )
+
+    assert ran("other.0", "third.0").success
+    assert world.store.partitions("source_files") == ["other.0", "third.0"]
+    alone = ran("removed.0")
+    assert not alone.success
+    (event,) = alone.get_step_failure_events()
+    said = str(event.step_failure_data.error)
+    assert "removed.0 belong to no declared source and stay as they are" in said
+    assert "`rag sources remove removed`" in said

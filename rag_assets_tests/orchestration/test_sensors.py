@@ -7,8 +7,9 @@ from pathlib import Path
 import dagster as dg
 import fsspec
 import pytest
+from dagster._core.utils import make_new_run_id
 
-from rag_assets.definitions import defs
+from rag_assets.definitions import build_defs, defs
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients import roles
 from rag_assets.models.profiles import Endpoint
@@ -18,7 +19,7 @@ from rag_assets.orchestration.resources import LakeResource, SourcesResource
 from rag_assets.orchestration.schedules import refresh_schedules
 from rag_assets.orchestration.sensors import is_due, source_changed_sensor
 from rag_assets.sources.buckets import BucketsError
-from rag_assets.sources.catalog import Source, declared
+from rag_assets.sources.catalog import Source, add_folder, declared
 from rag_assets_tests.sources import site as sites
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.world import ingest
@@ -199,6 +200,93 @@ def test_a_store_that_does_not_answer_costs_the_others_nothing(
     assert requested(first) == ["a.0:a.1", "b-b.0", "n.0"]
     assert isinstance(first, dg.SensorResult)
     assert json.loads(first.cursor or "")["m"]["at"] > 0  # asked again in a quarter of an hour
+
+
+def end_runs(
+    result: dg.SensorResult | dg.SkipReason,
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus,
+    *,
+    of: str = "",
+) -> None:
+    """Runs of a tick's requests, as the daemon makes them, that ended so."""
+    assert isinstance(result, dg.SensorResult)
+    for request in result.run_requests or []:
+        if request.tags["source"] == of or not of:
+            tags = {**request.tags, "dagster/partition": request.partition_key or ""}
+            instance.add_run(dg.DagsterRun("refresh_job", make_new_run_id(), tags=tags,
+                                           status=status))  # fmt: skip
+
+
+def cursor_of(result: dg.SensorResult | dg.SkipReason, before: str | None) -> str | None:
+    return before if isinstance(result, dg.SkipReason) else result.cursor
+
+
+@pytest.mark.parametrize("ended", ["FAILURE", "CANCELED", None])
+def test_a_state_is_asked_for_until_its_run_succeeded(
+    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, ended: str | None
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(sensors.time, "time", lambda: now)
+    result = tick(home, instance, None)
+    cursor, keys = cursor_of(result, None), set[str | None]()
+    end_runs(result, instance, dg.DagsterRunStatus.SUCCESS, of="a")
+    waits = [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]  # minutes
+    for minutes in waits:
+        if ended is not None:
+            end_runs(result, instance, dg.DagsterRunStatus[ended], of="b-b")
+        assert requested(tick(home, instance, cursor)) == []
+        now += minutes * 60 - 1
+        assert requested(tick(home, instance, cursor)) == []
+        now += 1
+        result = tick(home, instance, cursor)
+        assert requested(result) == ["b-b.0"]
+        assert isinstance(result, dg.SensorResult)
+        keys |= {request.run_key for request in result.run_requests or []}
+        cursor = result.cursor
+    assert len(keys) == len(waits)
+    end_runs(result, instance, dg.DagsterRunStatus.SUCCESS)
+    now += 360 * 60
+    assert requested(tick(home, instance, cursor)) == []
+    (home / "b" / "new.md").write_text("new")
+    assert requested(tick(home, instance, cursor)) == ["b-b.0"]
+
+
+def test_a_run_under_way_is_waited_for(home: Path, instance: dg.DagsterInstance) -> None:
+    first = tick(home, instance, None)
+    end_runs(first, instance, dg.DagsterRunStatus.FAILURE)
+    end_runs(first, instance, dg.DagsterRunStatus.STARTED)  # the daemon began it again
+    asked = json.loads(cursor_of(first, None) or "")["a"]["n"]
+    assert sensors.ended_runs(instance, f"a/{asked}", 1.0) == (None, False)
+    assert requested(tick(home, instance, cursor_of(first, None))) == []
+
+
+def test_what_is_declared_wrongly_is_told_and_stops_nobody(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    (home / "sources.yaml").write_text(DECLARED + "  - {name: c, kind: folder}\n")
+    assert requested(tick(home, instance, None)) == ["a.0:a.1", "b-b.0"]
+    (home / "sources.yaml").write_text("sources: [")
+    store = LakeStore(str(home / "lake"))
+    added = add_folder(store, home / "a")
+    result = tick(home, instance, None)
+    assert requested(result) == added.partitions
+    assert isinstance(result, dg.SensorResult)
+    end_runs(result, instance, dg.DagsterRunStatus.SUCCESS)
+    skipped = tick(home, instance, result.cursor)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "is not YAML" in str(skipped.skip_message)
+
+
+def test_the_code_location_loads_whatever_is_declared(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_HOME", str(home))
+    (home / "sources.yaml").write_text("sources: [")
+    assert defs().get_repository_def().has_job("refresh_job")
+    like = [Source(name, "folder", "/x", cron="@daily") for name in ("a-b", "a_b", "job")]
+    made = build_defs(sources=like).get_repository_def()
+    assert len(made.schedule_defs) == len(like) + 1
 
 
 def test_without_engines_nothing_is_started(

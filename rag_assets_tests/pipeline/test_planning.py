@@ -21,7 +21,7 @@ from rag_assets.sections import stage as sections
 from rag_assets.sources.declaration import Source
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.found import FoundFile, UnreadableError
-from rag_assets_tests.world import World
+from rag_assets_tests.world import CountingEmbedder, World
 
 STAGES = [stage.name for stage in ALL_STAGES if stage.scope == "partition"]
 COUNTS = ("new", "changed", "gone", "unchanged")
@@ -33,6 +33,20 @@ def planned_for(world: World, **given: Any) -> RefreshPlan:  # noqa: ANN401 - of
 
 def record_fingerprints(world: World) -> None:
     world.store.put_record(FINGERPRINTS, planned_for(world).fingerprints)
+
+
+def test_another_embedder_is_told_with_its_vectors_to_make(world: World) -> None:
+    for word in ("anchor", "buoy", "compass"):
+        world.write(f"{word}.md", f"# {word}\n\nThe {word} is described here.")
+    world.refresh()
+    record_fingerprints(world)
+    world.embedder = CountingEmbedder(model_id="other/embedder", dimension=96)
+    planned = plan(world)
+    to_make = planned["embeddings"]
+    assert (to_make.calls, to_make.changed, to_make.seconds > 0) == (3, 3, True)
+    assert to_make.causes == {"model changed": 3}
+    assert planned["chunk_index"].has_work
+    assert not planned_for(world).is_empty
 
 
 def plan(world: World) -> dict[str, StagePlan]:
@@ -377,8 +391,10 @@ def test_a_source_that_shrank_or_is_away_would_stop(world: World) -> None:
     assert agreed.stages[0].gone == 5
     (world.root / "0.md").unlink()
     world.root.rmdir()
-    (away,) = planned(accept_deletions=True).partitions
+    (away,) = planned().partitions
     assert "expected a folder" in away.problem
+    (emptied,) = planned(accept_deletions=True).partitions
+    assert emptied.stages[0].gone == 6
 
 
 def test_a_web_source_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

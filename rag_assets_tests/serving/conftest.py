@@ -29,7 +29,7 @@ def slm() -> ScriptedChat:
 @pytest.fixture
 def empty_service(store: LakeStore, slm: ScriptedChat, embedder: WordEmbedder) -> Service:
     """A service whose lake has no generation yet."""
-    return build_service(store, slm, ScriptedChat("llm", copies), embedder)
+    return build_service(store, slm, ScriptedChat("llm", copies), lambda _: embedder)
 
 
 @pytest.fixture

@@ -151,6 +151,7 @@ def test_chat_completion(http: TestClient) -> None:
         "MV Tern was built in 2003 by Solvik Marine [1].\n\nSources:\n[1] MV Tern: fleet:tern.html"
     )
     assert choice["message"]["citations"][0]["document_id"].startswith("doc_")
+    assert choice["message"]["calibration"] == body["rag"]["calibration"] == "uncalibrated"
     usage = body["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert body["rag"]["route"]["model"] == "slm"

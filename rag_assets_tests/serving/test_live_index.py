@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rag_assets.index.writing import make_length
 from rag_assets.lake import leases as readers
 from rag_assets.lake import upkeep
 from rag_assets.lake.generations import publish, rollback
@@ -103,7 +104,9 @@ def test_a_request_in_flight_ends_on_its_generation(
         assert go.wait(10)
         return copies(call)
 
-    service = build_service(store, ScriptedChat("slm", slow), ScriptedChat("llm", copies), embedder)
+    service = build_service(
+        store, ScriptedChat("slm", slow), ScriptedChat("llm", copies), lambda _: embedder
+    )
     first = publish_docs(store, FERRIES, embedder)
     service.live.reload()
     with ThreadPoolExecutor(1) as pool:
@@ -121,7 +124,7 @@ def test_a_request_in_flight_ends_on_its_generation(
 def test_swaps_under_load_fail_nobody(store: LakeStore, embedder: WordEmbedder) -> None:
     """Eight threads ask without a pause while the live pointer moves back and forth."""
     service = build_service(
-        store, ScriptedChat("slm", copies), ScriptedChat("llm", copies), embedder
+        store, ScriptedChat("slm", copies), ScriptedChat("llm", copies), lambda _: embedder
     )
     old = publish_docs(store, FERRIES, embedder)
     service.live.reload()
@@ -181,4 +184,26 @@ def test_an_answerer_survives_a_clean_up(
     first = service.live.current.generation_id
     publish_docs(service.store, CHANGED, embedder)
     assert first in upkeep.tend(service.store, STAGES).kept
+    assert "2003" in service.answer(BUILT, "auto").answer
+
+
+def test_each_generation_is_asked_through_its_own_embedder(store: LakeStore) -> None:
+    old, new = WordEmbedder(), WordEmbedder(model_id="other/embedder", dimension=96)
+    engines = {one.model_id: one for one in (old, new)}
+    service = build_service(
+        store,
+        ScriptedChat("slm", copies),
+        ScriptedChat("llm", copies),
+        lambda made_with: engines[made_with["model_id"]],
+    )
+    first = publish_docs(store, FERRIES, old)
+    service.live.reload()
+    table = store.table("chunk_index")
+    assert table is not None
+    make_length(table, new.dimension)
+    second = publish_docs(store, CHANGED, new)
+    assert service.live.reload().generation_id == second.id
+    assert "2011" in service.answer(BUILT, "auto").answer
+    rollback(store, first.id)
+    assert service.live.reload().generation_id == first.id
     assert "2003" in service.answer(BUILT, "auto").answer

@@ -35,7 +35,7 @@ def reply(call):
     time.sleep(float(delay))
     return copies(call)
 chat = ScriptedChat("slm", reply)
-service = build_service(LakeStore(lake), chat, chat, WordEmbedder())
+service = build_service(LakeStore(lake), chat, chat, lambda _: WordEmbedder())
 run(service, claim_port(int(port)), Path(state), with_parent=with_parent == "yes")
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources import archive, found
 from rag_assets.sources.archive import ArchiveListing, named
-from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.declaration import Source, SourceError, SourceGoneError
 from rag_assets.sources.found import FoundFile, UnreadableError
 from rag_assets.sources.listing import opened
 from rag_assets_tests.world import ingest
@@ -79,7 +79,7 @@ def test_what_is_no_archive_deletes_nothing(source: Source, store: LakeStore, da
     with pytest.raises(SourceError, match=r"expected a zip archive.*nothing was deleted"):
         ingest(store, source, "zip.0", run_id="r")
     Path(source.where).unlink()
-    with pytest.raises(SourceError, match=r"cannot read.*nothing was deleted"):
+    with pytest.raises(SourceGoneError, match=r"none can be seen there; nothing was deleted"):
         ingest(store, source, "zip.0", run_id="r")
     assert len(store.rows("source_files", "zip.0")) == 2
 

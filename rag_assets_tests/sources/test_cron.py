@@ -29,3 +29,18 @@ def test_what_dagster_takes(text: str) -> None:
 def test_what_dagster_refuses(text: str) -> None:
     assert not is_cron(text)
     assert not is_valid_cron_schedule(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "comes"),
+    [
+        ("0 0 30 feb *", False), ("0 0 30,31 2 *", False), ("0 0 31 2,4,6,9,11 *", False),
+        ("0 0 31 4-6/2 *", False), ("0 0 30-31 2 *", False), ("0 0 31 FEB,jun ?", False),
+        ("0 0 31 */2 *", True),
+        ("0 0 31 6-12/5 *", False), ("0 0 29 2 *", True), ("0 0 31 4-6 *", True),
+        ("0 0 1,30 2 *", True), ("0 0 30 2 mon", True), ("0 0 l 2 *", True),
+        ("0 0 31 1/2 *", True), ("0 0 30 11-2 *", True),
+    ],
+)  # fmt: skip
+def test_a_day_that_never_comes_is_no_schedule(text: str, comes: bool) -> None:
+    assert is_cron(text) == comes

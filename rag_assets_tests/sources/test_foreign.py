@@ -75,7 +75,7 @@ def late() -> Iterator[FoundFile]:
         (lambda: [GOOD, GOOD], "each uri once, got ours:a.txt twice"),
         (lambda: [FoundFile("a.txt", "a", 4, 0, "1")], "expected a uri ours:<place>, got 'a.txt'"),
         (lambda: [FoundFile("ours:a", "a", None, 0, "1")], "size to be a whole number, got None"),  # type: ignore[arg-type]
-        (lambda: [FoundFile("ours:a", "a", 4, 2**63, "1")], "mtime_ns to be a whole number, got 9"),
+        (lambda: [FoundFile("ours:a", "a", 2**63, 0, "1")], "size to be a whole number, got 9"),
         (lambda: [FoundFile("ours:\udcff", "a", 4, 0, "1")], "uri to be a text that UTF-8"),
         (lambda: [FoundFile("ours:a", "a", 4, 0, b"1")], "state to be a text"),  # type: ignore[arg-type]
         (lambda: [FoundFile("ours:a", "a", 4, 0, "1", problem=1)], "problem to be a text"),  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources.declaration import Source, WebOptions
-from rag_assets.sources.listing import is_there, opened, source_state, states
+from rag_assets.sources.listing import opened, problem_of, source_state, states
 from rag_assets.sources.stage import TABLE
 from rag_assets_tests.sources.site import Site
 from rag_assets_tests.world import ingest
@@ -81,7 +81,7 @@ def test_second_refresh_changes_nothing(make: Make, store: LakeStore) -> None:
 
 
 def test_what_is_there(make: Make, tmp_path: Path) -> None:
-    assert is_there(make(FILES))
-    assert not is_there(Source("a", "folder", str(tmp_path / "absent")))
-    assert not is_there(Source("a", "archive", str(tmp_path / "absent.zip")))
-    assert not is_there(Source("a", "archive", str(tmp_path)))
+    assert not problem_of(make(FILES))
+    assert "none can be seen there" in problem_of(Source("a", "folder", str(tmp_path / "absent")))
+    assert "rag sources remove a" in problem_of(Source("a", "archive", str(tmp_path / "no.zip")))
+    assert "is not a regular file" in problem_of(Source("a", "archive", str(tmp_path)))

@@ -110,7 +110,7 @@ def test_a_prefix_that_is_not_there_deletes_nothing(bucket: Bucket, store: LakeS
     bucket.put("a.md", b"one")
     refresh(store, bucket.source)
     source = replace(bucket.source, where=bucket.source.where + "-misspelled")
-    with pytest.raises(SourceError, match="nothing of that name; nothing was deleted"):
+    with pytest.raises(SourceError, match="none can be seen there; nothing was deleted"):
         refresh(store, source)
     assert len(store.rows("source_files", "docs.0")) == 1
 

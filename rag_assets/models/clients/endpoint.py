@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from rag_assets.models.clients.openai_http import completion_of, schema_form
 from rag_assets.models.clients.server import Server
+from rag_assets.models.clients.thoughts import switched
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
@@ -134,7 +135,7 @@ class EndpointChat:
         if can.logprobs:
             body["logprobs"] = True
         if can.is_vllm:
-            body["chat_template_kwargs"] = {"enable_thinking": options.get("thinking", False)}
+            body["chat_template_kwargs"] = switched(options.get("thinking", False))
             if salt := options.get("cache_salt"):
                 body["cache_salt"] = salt
         if prefix:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_assets.models.clients.server import Server
+from rag_assets.models.clients.thoughts import answer_start, switched, without_thoughts
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
@@ -62,7 +63,7 @@ class HttpChatModel:
             "max_tokens": options["max_tokens"],
             "temperature": options.get("temperature", 0.0),
             "logprobs": True,
-            "chat_template_kwargs": {"enable_thinking": options.get("thinking", False)},
+            "chat_template_kwargs": switched(options.get("thinking", False)),
         }
         if salt := options.get("cache_salt"):
             body["cache_salt"] = salt
@@ -211,16 +212,32 @@ def completion_of(answer: Mapping[str, Any], seconds: float) -> Completion:
     """A server's answer to a chat; ModelRequestError if it is none."""
     try:
         choice, usage = answer["choices"][0], answer["usage"]
+        message = choice["message"]
+        said = message["content"] or ""
+        text = without_thoughts(said)
+        apart = message.get("reasoning_content") or message.get("reasoning")
         entries = (choice.get("logprobs") or {}).get("content") or []
-        logprobs = [max(float(entry["logprob"]), -100.0) for entry in entries]
+        logprobs = [max(float(entry["logprob"]), -100.0) for entry in _of_answer(entries)]
         return Completion(
-            text=choice["message"]["content"] or "",
+            text=text,
             finish_reason=choice["finish_reason"],
             prompt_tokens=usage["prompt_tokens"],
             cached_prompt_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
             completion_tokens=usage["completion_tokens"],
             seconds=seconds,
             mean_logprob=math.fsum(logprobs) / len(logprobs) if logprobs else None,
+            thought=bool(apart) or text != said,
         )
     except (KeyError, IndexError, TypeError) as error:
         raise ModelRequestError(f"the chat model's answer is unreadable: {error!r}") from error
+
+
+def _of_answer(entries: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The tokens behind the last thought; they hold it also where the server sends it apart."""
+    tokens = [str(entry.get("token", "")) for entry in entries]
+    start, at = answer_start("".join(tokens)), 0
+    for number, token in enumerate(tokens):
+        if at >= start:
+            return entries[number:]
+        at += len(token)
+    return []

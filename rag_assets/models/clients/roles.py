@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -10,14 +10,15 @@ from typing import TypeVar
 from rag_assets import plugins
 from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder, problem_of
 from rag_assets.models.clients.openai_http import connect, connect_embedder
+from rag_assets.models.clients.prefixed import Prefixes, prefixes_of, with_prefix
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
-from rag_assets.models.engines.state import running_engines
+from rag_assets.models.engines.state import EARLIER, running_engines
 from rag_assets.models.errors import WrongModelError
-from rag_assets.models.profile_files import active_profile, load_profile
+from rag_assets.models.profile_files import active_profile, load_profile, profile_with_embedder
 from rag_assets.models.profiles import ROLES, Endpoint, Profile, Role
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import cache_root
-from rag_assets.settings import MODELS, Settings, load_settings, named_models
+from rag_assets.settings import MODELS, Settings, find_home, load_settings, named_models
 
 LOOK_AGAIN_S = 15.0
 Model = TypeVar("Model")
@@ -85,13 +86,50 @@ class Models:
 
     @cached_property
     def embedder(self) -> Embedder:
-        """Makes vectors."""
-        if self.own_embedder is not None:
-            return self.own_embedder
-        endpoint = self.profile.endpoint("embedder")
+        """Makes vectors of documents."""
+        return with_prefix(self._any_embedder, self._prefixes.document)
+
+    @cached_property
+    def question_embedder(self) -> Embedder:
+        """Makes vectors of questions."""
+        return with_prefix(self._any_embedder, self._prefixes.query)
+
+    def embedder_for(self, made_with: Mapping[str, str]) -> Embedder:
+        """What makes vectors of questions for an index that another embedder may have made.
+
+        Args:
+            made_with: ``model_id``, ``revision`` and prefixes, as a generation names its embedder;
+                empty: the profile's.
+
+        Raises:
+            ProfileError: no profile has that embedder.
+            EngineUnavailableError: it does not run.
+        """
+        own = self.own_embedder
+        served = own or self.profile.served_by("embedder")
+        wanted = (made_with.get("model_id"), made_with.get("revision"))
+        if not made_with:
+            return self.question_embedder
+        if own is not None or wanted == (served.model_id, served.revision):
+            model = self._any_embedder
+        else:
+            profile = profile_with_embedder(made_with, self.profile.port_base, find_home())
+            model = self._embedder_of(profile, self._state / EARLIER)
+        return with_prefix(model, made_with.get("query_prefix", ""))
+
+    @cached_property
+    def _prefixes(self) -> Prefixes:
+        return prefixes_of(self.own_embedder or self.profile.served_by("embedder"))
+
+    @cached_property
+    def _any_embedder(self) -> Embedder:
+        return self.own_embedder or self._embedder_of(self.profile, self._state)
+
+    def _embedder_of(self, profile: Profile, state: Path) -> Embedder:
+        endpoint = profile.endpoint("embedder")
         if endpoint is not None:
             return EndpointEmbedder(endpoint)
-        return connect_embedder(self.profile, self._state, self._cache, started=self._started)
+        return connect_embedder(profile, state, self._cache, started=self._started)
 
     @cached_property
     def slm(self) -> ChatModel:
@@ -146,6 +184,11 @@ class Models:
         if endpoint is not None:
             return EndpointChat(endpoint, role)
         return connect(self.profile, self._state, self._cache, role, started=self._started)
+
+    @property
+    def home(self) -> Path | None:
+        """The home that the models are used in; None if there is none."""
+        return find_home() if self._settings is None else self._settings.home
 
     @property
     def _state(self) -> Path:

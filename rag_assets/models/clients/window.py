@@ -18,7 +18,7 @@ class EmbedderWindow(NamedTuple):
 
     tokenizer: Counter
     identity: str  # model and revision
-    max_tokens: int  # for text; the special tokens that the model adds are already taken off
+    max_tokens: int  # for text, without a document's prefix and the tokens that the model adds
 
 
 class _Pieces(list[tuple[int, int]]):
@@ -68,7 +68,8 @@ def embedder_window(profile: Profile, cache: Path) -> EmbedderWindow:
     require_pulled(spec, cache)
     tokenizer = Tokenizer.from_dir(model_dir(spec, cache))
     identity = f"{spec.model_id}@{spec.revision}"
-    return EmbedderWindow(tokenizer, identity, spec.max_model_len - tokenizer.n_special)
+    taken = tokenizer.n_special + tokenizer.count(spec.document_prefix)
+    return EmbedderWindow(tokenizer, identity, spec.max_model_len - taken)
 
 
 def window_of(embedder: Embedder) -> EmbedderWindow:

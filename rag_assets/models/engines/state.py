@@ -15,6 +15,7 @@ import psutil
 from rag_assets.files import replace_file
 from rag_assets.models.profiles import ROLES, Role
 
+EARLIER = "earlier"  # folder in the state's: of the engine of an embedder that a profile had before
 _FILE = "engines.json"
 _HEALTH_TIMEOUT_S = 2.0
 

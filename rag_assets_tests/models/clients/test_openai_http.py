@@ -118,7 +118,7 @@ def test_request_names_model_schema_and_prefix(chat: HttpChatModel, server: Serv
     assert first["model"] == CHAT.served_name
     assert first["temperature"] == 0.0
     assert first["response_format"]["json_schema"]["schema"] == {"type": "object"}
-    assert first["chat_template_kwargs"] == {"enable_thinking": True}
+    assert first["chat_template_kwargs"] == {"enable_thinking": True, "thinking": True}
     assert "continue_final_message" not in first
     assert second["temperature"] == 0.5
     assert second["messages"] == [*USER, {"role": "assistant", "content": "It is"}]

@@ -241,4 +241,4 @@ def test_as_a_command_it_reports_shares_and_one_sentence(tmp_path: Path) -> None
         [*command, *arguments[:2], "w2"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.endswith("SOURCE.gguf FOLDER {bf16,w8a8,w4a16}\n")
+    assert done.stderr.endswith("SOURCE FOLDER {bf16,w8a8,w4a16}\n")
