@@ -1,7 +1,7 @@
 """An answer: what was said, on which evidence, by which model and generation, at what cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rag_assets.answers.citations import Citation
@@ -60,6 +60,7 @@ class Answer:
         route: which model, why, whether the LLM was a second opinion.
         citations: by number.
         usage: tokens by role, of the models that were asked.
+        budget: what each was given and how that was counted, by role; see ``Packed.to_record``.
         finish_reason: of the last call; "no_generation" when no model was asked.
         confidence: geometric mean of the probabilities of the answer's tokens, in (0, 1]; None when
             no model was asked. It says how sure the model was of its words, not that they hold.
@@ -89,6 +90,7 @@ class Answer:
     timings: Timings
     calibration: str
     evidence: tuple[Passage, ...] = ()
+    budget: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """The contract of ``rag ask --json``; fields may be added to it, none taken away."""
@@ -107,6 +109,7 @@ class Answer:
             },
             "citations": [citation.to_record() for citation in self.citations],
             "usage": {role: asdict(used) for role, used in self.usage.items()},
+            "budget": {role: dict(one) for role, one in self.budget.items()},
             "finish_reason": self.finish_reason,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "repairs": list(self.repairs),

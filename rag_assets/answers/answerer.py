@@ -81,6 +81,7 @@ class Draft:
     generated: Generated
     grounded: Grounded
     usage: Mapping[str, Usage]
+    budget: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
 
     @property
@@ -237,7 +238,11 @@ class Answerer:
         if why is None:
             return first, way
         second = self._attempt("llm", question, passages, self.policy.llm)
-        both = replace(second, usage={**first.usage, **second.usage})
+        both = replace(
+            second,
+            usage={**first.usage, **second.usage},
+            budget={**first.budget, **second.budget},
+        )
         return both, replace(way, model="llm", reason=f"{way.reason} {why}", escalated=True)
 
     def _attempt(
@@ -250,7 +255,8 @@ class Answerer:
             generated.text, packed.passages, question, min_support=self.policy.min_support
         )
         usage = Usage.by_role({role: generated.completions})
-        return Draft(packed.passages, generated, grounded, usage)
+        budgets: dict[str, dict[str, Any]] = {role: packed.to_record()}
+        return Draft(packed.passages, generated, grounded, usage, budgets)
 
     def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The LLM writes from what the SLM marked in each document, or from the best sections."""
@@ -304,6 +310,7 @@ class Answerer:
             timings=timings,
             calibration=self.policy.calibration,
             evidence=() if draft is None else draft.passages,
+            budget={} if draft is None else draft.budget,
         )
 
 

@@ -2,11 +2,14 @@
 
 Every count is of the finished chat in the served model's own tokens, so nothing is estimated and
 nothing overflows. What the budget cannot hold is left out here, by rank, not cut off by an engine.
+A model behind an endpoint that counts no tokens (``counts_exactly``) gives an upper bound instead:
+then less evidence is read than would fit, and the answer says so.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import Message
@@ -29,14 +32,24 @@ class Packed:
     Attributes:
         messages: what is sent.
         passages: the evidence in it, as trimmed, in order of its numbers.
-        prompt_tokens: exact size of ``messages``.
+        prompt_tokens: size of ``messages``; an upper bound unless ``exact``.
         budget: what may be generated.
+        exact: whether the model's own tokens were counted.
     """
 
     messages: list[Message]
     passages: tuple[Passage, ...]
     prompt_tokens: int
     budget: Budget
+    exact: bool = True
+
+    def to_record(self) -> dict[str, Any]:
+        """How the budget was used, for the record of an answer."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "counted": "exactly" if self.exact else "as an upper bound",
+            **asdict(self.budget),
+        }
 
 
 def text_counter(model: ChatModel) -> Callable[[str], int]:
@@ -85,7 +98,8 @@ def pack(model: ChatModel, build: Build, passages: Sequence[Passage], budget: Bu
                 chosen.append(trimmed)
         break
     messages = build(chosen)
-    return Packed(messages, tuple(chosen), model.count_chat(messages), budget)
+    exact = bool(getattr(model, "counts_exactly", True))
+    return Packed(messages, tuple(chosen), model.count_chat(messages), budget, exact)
 
 
 def _trimmed(

@@ -81,6 +81,13 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"{used['prompt_tokens']} prompt ({used['cached_prompt_tokens']} cached), "
             f"{used['completion_tokens']} written",
         )
+    for role, budget in record.get("budget", {}).items():
+        if budget["counted"] != "exactly":
+            yield (
+                f"token budget, {role}",
+                f"counted as an upper bound ({budget['prompt_tokens']} tokens), as its server "
+                "counts none: less evidence was read than would fit",
+            )
     for repair in record["repairs"]:
         yield "repair", repair
     yield "thresholds", record["calibration"]

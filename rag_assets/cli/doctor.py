@@ -5,9 +5,11 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -16,14 +18,17 @@ from rag_assets.answers.deriving import fitting_of
 from rag_assets.answers.policy import UNCALIBRATED
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.endpoint import problem_of as endpoint_problem
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.processor import has_avx512
 from rag_assets.models.profile_files import active_profile
-from rag_assets.models.profiles import Profile
+from rag_assets.models.profiles import ROLES, Endpoint, ModelSpec, Profile
+from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.pulling import is_pulled
-from rag_assets.orchestration.processes import is_listening
+from rag_assets.orchestration.processes import is_listening, own_engines
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources import buckets
@@ -51,16 +56,21 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All findings, from the machine up to the answerer."""
-    findings = [*_machine(settings)]
     try:
         profile = active_profile()
     except ModelsError as error:
-        return [*findings, Finding("bad", "profile", str(error), "correct that variable")]
-    findings += _weights(settings, profile)
+        wrong = Finding("bad", "profile", str(error), "correct that file, or RAG_PROFILE")
+        return [*_machine(settings), wrong]
+    engines = own_engines(settings, profile)
+    findings = [*_machine(settings)]
+    if engines:
+        findings += _for_engines(settings)
+    findings += _weights(settings, [profile.spec(role) for role in engines])
+    findings += _endpoints(profile.endpoints_of(r for r in ROLES if r not in settings.models))
     findings += _thresholds(settings, profile)
     findings += _storage(settings)
     findings += _lake(settings)
-    findings += _processes(settings, profile)
+    findings += _processes(settings, [profile.spec(role) for role in engines])
     return findings
 
 
@@ -68,18 +78,25 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     version = platform.python_version()
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield _either(supported, "python", version, "use Python 3.11 to 3.13")
+    for package in ("dagster", "lancedb"):
+        yield Finding("ok", package, importlib.metadata.version(package))
+    yield _disk("home", settings.home, "RAG_HOME")
+
+
+def _disk(name: str, folder: Path, variable: str) -> Finding:
+    exists = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(exists).free / GIB
+    remedy = f"free {DISK_GIB} GiB there, or name another folder ({variable})"
+    return _either(free >= DISK_GIB, f"disk of {name}", f"{free:.0f} GiB free", remedy, "note")
+
+
+def _for_engines(settings: Settings) -> Iterator[Finding]:
     memory = psutil.virtual_memory().total / GIB
     enough = memory >= MEMORY_GIB
     yield _either(
         enough, "memory", f"{memory:.1f} GiB", f"three engines need {MEMORY_GIB} GiB", "note"
     )
-    for name, folder in (("cache", settings.cache), ("home", settings.home)):
-        exists = next(p for p in (folder, *folder.parents) if p.exists())
-        free = shutil.disk_usage(exists).free / GIB
-        remedy = f"free {DISK_GIB} GiB there, or name another folder (RAG_CACHE, RAG_HOME)"
-        yield _either(free >= DISK_GIB, f"disk of {name}", f"{free:.0f} GiB free", remedy, "note")
-    for package in ("dagster", "lancedb"):
-        yield Finding("ok", package, importlib.metadata.version(package))
+    yield _disk("cache", settings.cache, "RAG_CACHE")
     python = engine_python()
     found = f"{'' if has_vllm(python) else 'not '}installed beside {python}"
     yield _either(has_vllm(python), "vllm", found, "run `rag engines install`", "note")
@@ -89,11 +106,59 @@ def _either(good: bool, what: str, found: str, remedy: str, otherwise: Level = "
     return Finding("ok", what, found) if good else Finding(otherwise, what, found, remedy)
 
 
-def _weights(settings: Settings, profile: Profile) -> Iterator[Finding]:
-    for role, spec in profile.roles.items():
+def _weights(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Finding]:
+    for spec in specs:
         pulled = is_pulled(spec, settings.cache)
         found = f"{spec.model_id}, {'pulled' if pulled else 'not in ' + str(settings.cache)}"
-        yield _either(pulled, f"weights, {role}", found, "run `rag models pull`")
+        yield _either(pulled, f"weights, {spec.role}", found, "run `rag models pull`")
+
+
+def _endpoints(endpoints: Iterable[Endpoint]) -> Iterator[Finding]:
+    """What each server can do; it is asked some small things, which takes seconds."""
+    for endpoint in endpoints:
+        what = f"endpoint, {endpoint.role}"
+        try:
+            if problem := endpoint_problem(endpoint):
+                yield Finding("bad", what, problem, "then run `rag doctor` again")
+                continue
+            began = time.monotonic()
+            can, counts = _can_embed(endpoint) if endpoint.role == "embedder" else _can(endpoint)
+            took = f"examined in {time.monotonic() - began:.1f} s"
+        except ModelsError as error:
+            yield Finding("bad", what, str(error), "then run `rag doctor` again")
+            continue
+        found = ", ".join([f"{endpoint.model} at {endpoint.base_url}: {can[0]}", *can[1:], took])
+        remedy = "name its tokenizer in the profile, so that more evidence is read"
+        yield _either(bool(counts), what, found, remedy, "note")
+
+
+def _can(endpoint: Endpoint) -> tuple[list[str], str]:
+    role: ChatRole = "slm" if endpoint.role == "slm" else "llm"
+    chat = EndpointChat(endpoint, role)
+    can = chat.abilities
+    done = chat.complete([{"role": "user", "content": "Say yes."}], max_tokens=1)
+    return [
+        f"context {can.max_model_len:,}",
+        f"{'' if can.logprobs else 'no '}log-probabilities",
+        f"{'' if can.json_schema else 'no '}JSON schema",
+        _counted(can.counts),
+        f"one token in {done.seconds:.2f} s",
+    ], can.counts
+
+
+def _can_embed(endpoint: Endpoint) -> tuple[list[str], str]:
+    embedder = EndpointEmbedder(endpoint)
+    vectors = embedder.embed(["yes"])
+    return [
+        f"window {embedder.max_tokens:,}",
+        f"dimension {vectors.shape[1]}",
+        f"{embedder.batch} texts a request",
+        _counted(embedder.counts),
+    ], embedder.counts
+
+
+def _counted(counts: str) -> str:
+    return f"tokens counted ({counts})" if counts else "tokens as an upper bound"
 
 
 def _thresholds(settings: Settings, profile: Profile) -> Iterator[Finding]:
@@ -173,16 +238,17 @@ def _problem_of(store: LakeStore, source: Source) -> str:
     return problem_of(source)
 
 
-def _processes(settings: Settings, profile: Profile) -> Iterator[Finding]:
+def _processes(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Finding]:
     running = running_engines(settings.state)
-    for role, spec in profile.roles.items():
-        if role in running:
-            yield Finding("ok", f"engine, {role}", f"answers at {spec.url}")
+    for spec in specs:
+        what = f"engine, {spec.role}"
+        if spec.role in running:
+            yield Finding("ok", what, f"answers at {spec.url}")
         elif is_listening(spec.port):
             found = f"port {spec.port} is in use by another program"
-            yield Finding("bad", f"engine, {role}", found, "stop it, or set RAG_ENGINE_PORT_BASE")
+            yield Finding("bad", what, found, "stop it, or set RAG_ENGINE_PORT_BASE")
         else:
-            yield Finding("note", f"engine, {role}", "does not run", "run `rag up`")
+            yield Finding("note", what, "does not run", "run `rag up`")
     client = AnswererClient(settings.answerer_url)
     if client.is_up():
         reason = client.readiness()

@@ -1,8 +1,10 @@
 """Commands on models: weights, profiles, whether they fit."""
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import psutil
 import typer
@@ -30,7 +32,44 @@ def models_pull() -> None:
     from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration.processes import pull_weights
 
-    pull_weights(load_settings(), active_profile(), say)
+    settings = load_settings()
+    pull_weights(settings, active_profile(), say)
+    say(_disk_use(settings.cache))
+
+
+@models_app.command("list")
+def models_list(as_json: JsonFlag = False) -> None:
+    """List the weights on this machine's disk, and whether they are as they were pulled."""
+    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.pulling import model_dir, on_disk
+
+    settings, profile = load_settings(), active_profile()
+    roles = {model_dir(spec, settings.cache): role for role, spec in profile.roles.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "role": roles.get(folder, ""),
+            "folder": str(folder.relative_to(settings.cache)),
+            "gb": round(n_bytes / 1e9, 2),
+            "state": state,
+        }
+        for folder, n_bytes, state in on_disk(settings.cache)
+    ]
+    if as_json:
+        show_json(rows)
+        return
+    table = Table("role", "folder", "GB", "state")
+    for row in rows:
+        table.add_row(row["role"], row["folder"], f"{row['gb']:.2f}", row["state"])
+    show_table(table)
+    out.print(_disk_use(settings.cache))
+
+
+def _disk_use(cache: Path) -> str:
+    from rag_assets.models.weights.pulling import on_disk
+
+    used = sum(n_bytes for _, n_bytes, _ in on_disk(cache)) / 1e9
+    free = shutil.disk_usage(cache).free / 1e9 if cache.is_dir() else 0.0
+    return f"weights take {used:.1f} GB in {cache}, {free:.0f} GB are free there"
 
 
 @profiles_app.callback(invoke_without_command=True)
@@ -63,12 +102,14 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
         fields = read_profile(file, home)
         profile = profile_of(fields)
         plan = _plan(profile, None, None)
+        keys = {one.api_key_env for one in profile.endpoints.values() if one.api_key_env}
+        keyless = [f"{name} is not set" for name in sorted(keys) if not os.environ.get(name)]
     except ProfileError as error:
         return {**row, "models": "", "fits": f"no: {error}", "run_on": "", "calibrated": ""}
     return {
         **row,
         "models": "\n".join(f"{role}: {profile.served_by(role).model_id}" for role in ROLES),
-        "fits": "yes" if plan.fits else "no: " + "; ".join(plan.problems),
+        "fits": "no: " + "; ".join(problems) if (problems := [*plan.problems, *keyless]) else "yes",
         "run_on": fields.run_on or "never",
         "calibrated": _calibrated(fitting_of(profile, home).standing),
     }

@@ -44,7 +44,14 @@ class EngineUnavailableError(ModelsError):
 
 
 class ModelRequestError(ModelsError):
-    """The engine refused a request or answered something unreadable."""
+    """The engine refused a request or answered something unreadable.
+
+    ``status`` is that of a refusal; None: it did not refuse, its answer came late or is unreadable.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ContextExceededError(ModelRequestError):

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.memory import Shape
@@ -174,6 +182,18 @@ class EndpointFields(_Fields):
     extra_body: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of each request."
     )
+    tokenizer: Path | None = Field(
+        default=None,
+        description="A folder with the model's tokenizer.json, for a server that cannot count.",
+    )
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _is_there(cls, folder: Path | None) -> Path | None:
+        found = folder and folder.expanduser().absolute()
+        if found and not (found / "tokenizer.json").is_file():
+            raise ValueError(f"expected a folder with tokenizer.json, {found} has none")
+        return found
 
 
 class RoleFields(_Fields):

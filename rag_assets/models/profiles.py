@@ -147,7 +147,8 @@ class ModelSpec:
 class Endpoint:
     """A role that a server answers which somebody else runs.
 
-    ``max_model_len`` and ``dimension`` are None where the server is to be asked.
+    ``max_model_len`` and ``dimension`` are None where the server is to be asked. ``tokenizer`` is a
+    folder with the model's ``tokenizer.json``.
     """
 
     role: Role
@@ -161,6 +162,7 @@ class Endpoint:
     revision: str = "unstated"
     max_model_len: int | None = None
     dimension: int | None = None
+    tokenizer: Path | None = None
     query_prefix: str = ""
     document_prefix: str = ""
 
@@ -210,6 +212,11 @@ class Profile:
         """The engines that serve these roles, each once; those behind endpoints have none."""
         owners = {self.shared.get(role, role) for role in roles}
         return [role for role in self.roles if role in owners]
+
+    def endpoints_of(self, roles: Iterable[Role]) -> list[Endpoint]:
+        """The endpoints that serve these roles, each once."""
+        owners = {self.shared.get(role, role) for role in roles}
+        return [one for role, one in self.endpoints.items() if role in owners]
 
     def endpoint(self, role: Role) -> Endpoint | None:
         """The endpoint that serves a role; None if an engine does."""

@@ -25,6 +25,7 @@ from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.installation.home import file_of
 from rag_assets.lake.generations import generation_ids, live, load
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.clients.endpoint import problem_of
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.planning import card_memory, plan_serving
 from rag_assets.models.engines.state import EARLIER, is_same_process, running_engines
@@ -134,18 +135,25 @@ def pull_weights(
 ) -> None:
     """Pull what is missing of the roles' weights, telling each tenth of each step.
 
-    A role that another model serves (``settings.models``) needs none.
+    A role that an endpoint or another model serves (``settings.models``) needs none.
     """
     told: dict[str, int] = {}
+    began: dict[str, tuple[float, float]] = {}  # when, and what was there: a pull may go on
 
     def progress(step: str, share: float) -> None:
-        tenth = int(share * 10)
+        now, tenth = time.monotonic(), int(share * 10)
+        at, first = began.setdefault(step, (now, share))
         if told.get(step) != tenth:
             told[step] = tenth
-            tell(f"{step} {share:.0%}")
+            left = (now - at) * (1 - share) / (share - first) if share > first else 0.0
+            tell(f"{step} {share:.0%}" + (f", about {left:.0f} s left" if left >= 1 else ""))
 
-    needed = [role for role in roles if role not in settings.models]
-    pull(profile, settings.cache, needed, progress=progress)
+    pull(profile, settings.cache, own_engines(settings, profile, roles), progress=progress)
+
+
+def own_engines(settings: Settings, profile: Profile, roles: Sequence[Role] = ROLES) -> list[Role]:
+    """The engines that serve these roles: not where an endpoint or another model does."""
+    return profile.engines_of(role for role in roles if role not in settings.models)
 
 
 def start_engines(
@@ -160,19 +168,22 @@ def start_engines(
     """Start the engines that do not run yet and wait until they answer; None if all run already.
 
     Weights that are missing are fetched first. A role that an endpoint or another model serves
-    (``settings.models``) needs no engine.
+    (``settings.models``) needs no engine, but the endpoint has to answer.
 
     With ``wait_for`` only these are waited for; :func:`wait_for_engines` waits for the others.
     Those of an ``earlier`` profile run beside those of the present one.
 
     Raises:
-        StackError: vLLM is missing, a port is taken, the engines do not fit this machine, or one
-            did not come up.
+        StackError: an endpoint cannot be used, vLLM is missing, a port is taken, the engines do
+            not fit this machine, or one did not come up.
         WeightsError: weights are missing and cannot be fetched.
     """
     state = settings.state / EARLIER if earlier else settings.state
+    others = profile.endpoints_of(role for role in roles if role not in settings.models)
+    if wrong := list(filter(None, map(problem_of, others))):
+        raise StackError("\n".join(wrong))
     running = running_engines(state)
-    needed = profile.engines_of(role for role in roles if role not in settings.models)
+    needed = own_engines(settings, profile, roles)
     missing = [role for role in needed if role not in running]
     if not missing:
         return None
@@ -195,7 +206,7 @@ def start_engines(
     command = [sys.executable, "-m", "rag_assets.models.engines.supervisor"]
     name = "earlier-engines" if earlier else "engines"
     supervisor = spawn(settings, name, [*command, *chain.from_iterable(options.items())])
-    awaited = missing if wait_for is None else profile.engines_of(wait_for)
+    awaited = missing if wait_for is None else wait_for
     wait_for_engines(settings, profile, tell, supervisor, awaited, state)
     return supervisor
 
@@ -254,7 +265,7 @@ def wait_for_engines(
     Raises:
         StackError: an engine did not come up.
     """
-    awaited = profile.engines_of(roles)
+    awaited = own_engines(settings, profile, roles)
     up: set[Role] = set()
 
     def are_up() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.lake.generations import live
-from rag_assets.models.engines.state import running_engines
+from rag_assets.models.clients.roles import Models
 from rag_assets.orchestration.dagster_private import (
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
@@ -61,9 +61,7 @@ def source_changed_sensor(
             del known[source.name]
     keys = [key for source in known.values() for key in source.partitions]
     context.instance.add_dynamic_partitions(str(corpus_partitions.name), keys)
-    settings = load_settings()
-    if "embedder" not in {*running_engines(settings.state), *settings.models}:
-        idle = "the engines do not run; start them with `rag up`"
+    if idle := Models(settings=load_settings()).problem(["embedder"]):
         return dg.SkipReason("; ".join([idle, *problems]))
     cursor: dict[str, dict[str, Any]] = json.loads(context.cursor or "{}")
     now, until = time.time(), time.monotonic() + LOOK_S

@@ -26,9 +26,7 @@ from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
-from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError, PortTakenError
-from rag_assets.models.profiles import ROLES
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
@@ -147,14 +145,6 @@ def connected(settings: Settings) -> Service:
         ModelsError: the profile is unknown, weights are missing, or an engine does not run.
     """
     models = Models(settings=settings, started=True)
-
-    def problem() -> str:
-        running = running_engines(settings.state)
-        engines = models.profile.engines_of(r for r in ROLES if r not in settings.models)
-        missing = [role for role in engines if role not in running]
-        down = ", ".join(missing)
-        return f"no engine answers for {down}; start the engines with `rag up`" if missing else ""
-
     return build_service(
         # What is cached of a generation goes with it.
         LakeStore(settings.lake_uri, shares_cache=False),
@@ -162,7 +152,7 @@ def connected(settings: Settings) -> Service:
         models.llm,
         models.embedder_for,
         policy=policy_of(models),
-        engines_problem=problem,
+        engines_problem=models.problem,
     )
 
 

@@ -20,7 +20,9 @@ def test_profiles_say_models_origin_fit_and_whether_they_ran(home: Path) -> None
     assert listed["cpu"]["run_on"].startswith("AMD EPYC")
     assert listed["gpu-32gb"]["run_on"] == "never"
     assert "no" in listed["gpu-32gb"]["fits"]
-    assert listed["remote"]["fits"] == "yes"
+    assert listed["remote"]["fits"] == "no: RAG_API_KEY is not set"
+    keyed = rag(home, "profiles", "--json", env={"RAG_API_KEY": "sk"}).stdout
+    assert {row["name"]: row["fits"] for row in json.loads(keyed)}["remote"] == "yes"
     table = rag(home, "profiles").stdout
     assert all(name in table for name in listed)
 

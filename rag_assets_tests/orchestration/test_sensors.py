@@ -11,6 +11,8 @@ from dagster._core.utils import make_new_run_id
 
 from rag_assets.definitions import build_defs, defs
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.clients import roles
+from rag_assets.models.profiles import Endpoint
 from rag_assets.orchestration import sensors
 from rag_assets.orchestration.partitions import corpus_partitions
 from rag_assets.orchestration.resources import LakeResource, SourcesResource
@@ -52,7 +54,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "running_engines", lambda state: {"embedder": None})
+    monkeypatch.setattr(roles, "running_engines", lambda state: {"embedder": None})
 
 
 def tick(
@@ -290,10 +292,29 @@ def test_the_code_location_loads_whatever_is_declared(
 def test_without_engines_nothing_is_started(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "running_engines", lambda state: {})
+    monkeypatch.setattr(roles, "running_engines", lambda state: {})
     skipped = tick(home, instance, None)
     assert isinstance(skipped, dg.SkipReason)
     assert "rag up" in str(skipped.skip_message)
+
+
+def test_an_embedder_behind_an_endpoint_is_no_reason_to_wait_for_engines(
+    home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "running_engines", lambda state: {})
+    monkeypatch.setenv("RAG_PROFILE", "remote")
+    asked: list[str] = []
+
+    def problem_of(endpoint: Endpoint) -> str:
+        asked.append(endpoint.role)
+        return "nobody is there" if len(asked) == 1 else ""
+
+    monkeypatch.setattr(roles, "problem_of", problem_of)
+    skipped = tick(home, instance, None)
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "nobody is there"
+    assert isinstance(tick(home, instance, None), dg.SensorResult)
+    assert asked == ["embedder", "embedder"]  # alone
 
 
 def night_of(home: Path) -> list[dg.RunRequest]:

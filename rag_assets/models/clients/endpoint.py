@@ -1,5 +1,9 @@
 """Models behind a server that somebody else runs: what it can do is tried once, at first use.
 
+It is kept as long as the process lives, and nowhere else: a server that was started anew may be
+able to do something else. An answerer tries it when it starts, a command when it needs it. Only a
+refusal says that a server cannot do something; a connection that breaks says nothing.
+
 ========================  ==================================  ====================================
 what                      how it is found out                 what is done without it
 ========================  ==================================  ====================================
@@ -7,8 +11,10 @@ log-probabilities         a reply of one token with them      no confidence, no 
 JSON schema               a reply that a schema contradicts   the schema is put in words, and JSON
                           what the model would say            is looked for in the reply
 going on with an answer   the server is a vLLM                a message asks to go on
-tokens                    its routes (vLLM, llama.cpp,        an upper bound: tokens a byte of a
-                          llama-cpp-python)                   sample, and a margin
+tokens                    the profile's ``tokenizer``, or     an upper bound: tokens a byte of a
+                          its routes (vLLM, llama.cpp,        sample, and a margin; the answer
+                          llama-cpp-python)                   says so
+several texts a request   a request of two texts              one text a request
 context                   ``/models``, ``/props``             the profile has to state it
 ========================  ==================================  ====================================
 """
@@ -21,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, Unpack
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +35,7 @@ from numpy.typing import NDArray
 from rag_assets.models.clients.openai_http import completion_of, schema_form
 from rag_assets.models.clients.server import Server
 from rag_assets.models.clients.thoughts import switched
+from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
 from rag_assets.models.protocols import (
@@ -49,7 +57,10 @@ SAMPLE = (
     "Order no. AX-20931/7, § 12 (3): payments of EUR 2,480.50 are due within 30 days.\n"
 )
 _GO_ON = "Go on exactly where your answer stops. Do not repeat any of it."
-_Counts = Literal["vllm", "llama.cpp", "llama-cpp-python", ""]
+_Counts = Literal["tokenizer", "vllm", "llama.cpp", "llama-cpp-python", ""]
+_MEANS_NO = frozenset({500, 501})  # how some servers refuse a field, beside 400 to 499
+_NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
+_LIST_S = 3.0  # for its list of models: a probe of the answerer waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ class EndpointChat:
             logprobs=self._gives_logprobs(length),
             json_schema=self._keeps_schema(length),
             is_vllm=is_vllm,
-            counts=_counting(self._server, self.model_id),
+            counts=_counting(self._server, self._endpoint),
             max_model_len=_context(self._server, self._endpoint, entry),
             tokens_a_byte=max(0.1, n_tokens / n_bytes),
             length_field=length,
@@ -146,22 +157,29 @@ class EndpointChat:
         return made if schema is None or can.json_schema else _only_json(made)
 
     def count_chat(self, messages: Sequence[Message]) -> int:
-        """See :class:`ChatModel`; exact on a vLLM, else an upper bound."""
-        if self.abilities.counts == "vllm":
+        """See :class:`ChatModel`; an upper bound where neither server nor profile can count."""
+        can = self.abilities
+        if can.counts == "vllm":
             said = [dict(message) for message in messages]
             body = {"model": self.model_id, "messages": said}
             return int(self._server.post(f"{self._server.root}/tokenize", body, PROBE_S)["count"])
         texts = [message["content"] for message in messages]
         return sum(map(self._count, texts)) + A_MESSAGE * (len(texts) + 1)
 
-    def _count(self, text: str) -> int:
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
         can = self.abilities
-        return _count(self._server, self.model_id, can.counts, can.tokens_a_byte, text)
+        return _counter(self._server, self._endpoint, can.counts, can.tokens_a_byte)
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether texts are counted in the model's tokens; else ``count_chat`` is an estimate."""
+        return self.abilities.counts != ""
 
     def _say(self, text: str, options: Mapping[str, Any]) -> dict[str, Any]:
         said = [{"role": "user", "content": text}]
         body = {"model": self.model_id, "messages": said, **options}
-        return self._server.post("/chat/completions", body, PROBE_S)
+        return self._server.post("/chat/completions", body, PROBE_S, final=_MEANS_NO)
 
     def _first_words(self) -> tuple[dict[str, Any], str]:
         """A first answer, and the name of the field that bounded its length."""
@@ -175,7 +193,8 @@ class EndpointChat:
     def _gives_logprobs(self, length: str) -> bool:
         try:
             answer = self._say("Say yes.", {length: 1, "logprobs": True})
-        except ModelRequestError:
+        except ModelRequestError as error:
+            _unless_refused(error)
             return False
         return bool((answer["choices"][0].get("logprobs") or {}).get("content"))
 
@@ -185,7 +204,10 @@ class EndpointChat:
         try:
             answer = self._say("What colour is grass?", {length: 8, "response_format": form})
             return bool(json.loads(answer["choices"][0]["message"]["content"]) == "violet")
-        except (ModelRequestError, ValueError, TypeError, KeyError):
+        except ModelRequestError as error:
+            _unless_refused(error)
+            return False
+        except (ValueError, TypeError, KeyError):
             return False
 
 
@@ -208,10 +230,25 @@ class EndpointEmbedder:
         """The window."""
         return _context(self._server, self._endpoint, _entry(self._server, self._endpoint))
 
+    @cached_property
+    def batch(self) -> int:
+        """How many texts a request has."""
+        try:
+            return EMBED_BATCH if len(self._request(["yes", "no"])) == 2 else 1
+        except ModelRequestError as error:
+            _unless_refused(error)
+            return 1
+
+    @cached_property
+    def counts(self) -> _Counts:
+        """How tokens are counted; "": as an upper bound."""
+        return _counting(self._server, self._endpoint)
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :class:`Embedder`."""
         order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
-        batches = [order[i : i + EMBED_BATCH] for i in range(0, len(order), EMBED_BATCH)]
+        size = self.batch if len(texts) > 1 else 1
+        batches = [order[i : i + size] for i in range(0, len(order), size)]
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with ThreadPoolExecutor(self._endpoint.concurrency) as pool:
             answers = pool.map(lambda batch: self._request([texts[p] for p in batch]), batches)
@@ -234,18 +271,19 @@ class EndpointEmbedder:
 
     @cached_property
     def _counted(self) -> Callable[[str], int]:
-        how = _counting(self._server, self.model_id)
         ratio = 0.5  # of tokens a byte, where nobody counts: no prose has more
+        count = _counter(self._server, self._endpoint, self.counts, ratio)
+        n_special = 0 if self.counts == "vllm" else 2  # others count the text alone
 
         @lru_cache(maxsize=4096)  # chunking counts a text more than once
-        def count(text: str) -> int:
-            return _count(self._server, self.model_id, how, ratio, text) + (2 if not how else 0)
+        def counted(text: str) -> int:
+            return count(text) + n_special
 
-        return count
+        return counted
 
     def _request(self, texts: Sequence[str]) -> NDArray[np.float32]:
         body = {"model": self.model_id, "input": list(texts)}
-        answer = self._server.post("/embeddings", body, self._endpoint.timeout_s)
+        answer = self._server.post("/embeddings", body, self._endpoint.timeout_s, final=_MEANS_NO)
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
             return np.asarray([row["embedding"] for row in rows], dtype=np.float32).reshape(
@@ -257,6 +295,7 @@ class EndpointEmbedder:
 
 def server_of(endpoint: Endpoint) -> Server:
     """The server of an endpoint, with its key, retries and limits."""
+    host = urlsplit(endpoint.base_url).hostname or ""
     return Server(
         f"role {endpoint.role}",
         endpoint.base_url,
@@ -264,7 +303,8 @@ def server_of(endpoint: Endpoint) -> Server:
         retries=endpoint.retries,
         concurrency=endpoint.concurrency,
         extra_body=endpoint.extra_body,
-        trust_env=True,
+        # a proxy for the outside world must not be asked for the loopback
+        trust_env=host != "localhost" and not host.startswith("127."),
         remedy="start that server, or correct base_url in the profile",
     )
 
@@ -272,16 +312,15 @@ def server_of(endpoint: Endpoint) -> Server:
 def _entry(server: Server, endpoint: Endpoint) -> Mapping[str, Any]:
     """What the server's list says of the model; empty where it has no list."""
     try:
-        listed = server.get("/models").get("data")
+        listed = server.get("/models", _LIST_S).get("data")
     except ModelRequestError as error:
-        if "refused access" in str(error):
-            raise
+        _unless_refused(error)
         return {}
     known = {str(entry.get("id")): entry for entry in listed or [] if isinstance(entry, dict)}
     if known and endpoint.model not in known:
         raise ModelRequestError(
-            f"the server of {server.who} at {server.root} knows no model {endpoint.model!r}; it "
-            f"has {', '.join(sorted(known)[:20])}"
+            f"the server of {server.who} at {server.root} knows no model {endpoint.model!r}; name "
+            f"one that it has in the profile: {', '.join(sorted(known)[:20])}"
         )
     return known.get(endpoint.model, {})
 
@@ -302,8 +341,27 @@ def _context(server: Server, endpoint: Endpoint, entry: Mapping[str, Any]) -> in
         ) from error
 
 
-def _counting(server: Server, model: str) -> _Counts:
-    """Which route counts tokens."""
+def _unless_refused(error: ModelRequestError) -> None:
+    """Raise what is no refusal of the thing asked for: it says nothing of what a server can."""
+    status = error.status or 0
+    if status not in _MEANS_NO and not (400 <= status < 500 and status not in _NOT_NOW):
+        raise error
+
+
+def problem_of(endpoint: Endpoint) -> str:
+    """Why an endpoint cannot be used now, as a sentence; "" if it can. It takes one request."""
+    try:
+        _entry(server_of(replace(endpoint, retries=0)), endpoint)
+    except ModelsError as error:
+        return str(error)
+    return ""
+
+
+def _counting(server: Server, endpoint: Endpoint) -> _Counts:
+    """What counts tokens."""
+    if endpoint.tokenizer is not None:
+        return "tokenizer"
+    model = endpoint.model
     tries: Sequence[tuple[_Counts, str, dict[str, Any]]] = (
         ("vllm", "/tokenize", {"model": model, "prompt": "yes"}),
         ("llama.cpp", "/tokenize", {"content": "yes"}),
@@ -311,27 +369,35 @@ def _counting(server: Server, model: str) -> _Counts:
     )
     for how, path, body in tries:
         try:
-            answer = server.post(server.root + path, body, PROBE_S)
-        except ModelsError:
+            answer = server.post(server.root + path, body, PROBE_S, final=_MEANS_NO)
+        except ModelRequestError as error:
+            _unless_refused(error)
             continue
         if "count" in answer or "tokens" in answer:
             return how
     return ""
 
 
-def _count(server: Server, model: str, how: _Counts, tokens_a_byte: float, text: str) -> int:
-    match how:
-        case "vllm":
-            body = {"model": model, "prompt": text}
-            return int(server.post(f"{server.root}/tokenize", body, PROBE_S)["count"])
-        case "llama.cpp":
-            answer = server.post(f"{server.root}/tokenize", {"content": text}, PROBE_S)
-            return len(answer["tokens"])
-        case "llama-cpp-python":
-            path = f"{server.root}/extras/tokenize/count"
-            return int(server.post(path, {"input": text}, PROBE_S)["count"])
-        case _:
-            return math.ceil(MARGIN * tokens_a_byte * len(text.encode()))
+def _counter(
+    server: Server, endpoint: Endpoint, how: _Counts, tokens_a_byte: float
+) -> Callable[[str], int]:
+    """Counts the tokens of a text."""
+
+    def asked(path: str, field: str, **more: str) -> Callable[[str], dict[str, Any]]:
+        return lambda text: server.post(server.root + path, {field: text, **more}, PROBE_S)
+
+    if how == "tokenizer" and endpoint.tokenizer is not None:
+        return Tokenizer.from_dir(endpoint.tokenizer).count
+    if how == "vllm":
+        ask = asked("/tokenize", "prompt", model=endpoint.model)
+        return lambda text: int(ask(text)["count"])
+    if how == "llama.cpp":
+        ask = asked("/tokenize", "content")
+        return lambda text: len(ask(text)["tokens"])
+    if how == "llama-cpp-python":
+        ask = asked("/extras/tokenize/count", "input")
+        return lambda text: int(ask(text)["count"])
+    return lambda text: math.ceil(MARGIN * tokens_a_byte * len(text.encode()))
 
 
 def _only_json(made: Completion) -> Completion:

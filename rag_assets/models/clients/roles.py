@@ -1,23 +1,26 @@
 """Who serves each role: an object given, one that a variable names, or the profile's engine."""
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from rag_assets import plugins
-from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder, problem_of
 from rag_assets.models.clients.openai_http import connect, connect_embedder
 from rag_assets.models.clients.prefixed import Prefixes, prefixes_of, with_prefix
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
-from rag_assets.models.engines.state import EARLIER
+from rag_assets.models.engines.state import EARLIER, running_engines
 from rag_assets.models.errors import WrongModelError
 from rag_assets.models.profile_files import active_profile, load_profile, profile_with_embedder
-from rag_assets.models.profiles import Profile
+from rag_assets.models.profiles import ROLES, Endpoint, Profile, Role
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import cache_root
 from rag_assets.settings import MODELS, Settings, find_home, load_settings, named_models
 
+LOOK_AGAIN_S = 15.0
 Model = TypeVar("Model")
 
 
@@ -53,6 +56,7 @@ class Models:
         self._named = named_models() if settings is None else settings.models
         self._profile = profile
         self._started = started
+        self._looked: dict[Role, tuple[float, str]] = {}  # when, and what was found
         self._embedder = _checked(embedder, Embedder, "embedder")
         self._chat: dict[ChatRole, ChatModel | None] = {
             "slm": _checked(slm, ChatModel, "slm"),
@@ -147,6 +151,30 @@ class Models:
         if self.own_embedder is not None or self.profile.endpoint("embedder") is not None:
             return window_of(self.embedder)
         return embedder_window(self.profile, self._cache)
+
+    def problem(self, roles: Iterable[Role] = ROLES) -> str:
+        """Why roles cannot be served now, as a sentence; "" if they can.
+
+        The server of an endpoint is asked for its models, at most once in 15 seconds.
+        """
+        asked = [role for role in roles if not self._is_own(role)]
+        running = running_engines(self._state)
+        missing = [role for role in self.profile.engines_of(asked) if role not in running]
+        if missing:
+            down = ", ".join(missing)
+            return f"no engine answers for {down}; start the engines with `rag up`"
+        return next(filter(None, map(self._endpoint_problem, self.profile.endpoints_of(asked))), "")
+
+    def _endpoint_problem(self, endpoint: Endpoint) -> str:
+        at, said = self._looked.get(endpoint.role, (-math.inf, ""))
+        if time.monotonic() - at > LOOK_AGAIN_S:
+            at, said = time.monotonic(), problem_of(endpoint)
+            self._looked[endpoint.role] = (at, said)
+        return said
+
+    def _is_own(self, role: Role) -> bool:
+        given = self._embedder if role == "embedder" else self._chat[role]
+        return given is not None or role in self._named
 
     def _served(self, role: ChatRole) -> ChatModel:
         own = self.own_chat(role)

@@ -106,23 +106,31 @@ class Server:
         # clients are handed around and kept; nobody could say who should close them
         weakref.finalize(self, self._client.close)
 
-    def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        timeout_s: float,
+        *,
+        final: frozenset[int] = frozenset(),
+    ) -> dict[str, Any]:
         """The answer to a request.
 
         Args:
             path: below ``base_url``; with the whole address, that one.
             body: sent as JSON, with ``extra_body``.
             timeout_s: for the request, its place in the queue and its retries.
+            final: statuses that mean a refusal here, though they are retried elsewhere.
 
         Raises:
             EngineUnavailableError: nobody answers, or the server is busy or failing.
             ModelRequestError: refused, unreadable, or not answered in time.
         """
-        return self._request("POST", path, {**body, **self._extra_body}, timeout_s)
+        return self._request("POST", path, {**body, **self._extra_body}, timeout_s, final)
 
     def get(self, path: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """Likewise, without a body."""
-        return self._request("GET", path, None, timeout_s)
+        return self._request("GET", path, None, timeout_s, frozenset())
 
     def unavailable(self, why: str = "") -> EngineUnavailableError:
         """The error where nobody answers."""
@@ -132,7 +140,12 @@ class Server:
         )
 
     def _request(
-        self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        timeout_s: float,
+        final: frozenset[int],
     ) -> dict[str, Any]:
         # An engine of our own comes back by itself; only others are left alone.
         left = self._breaker.seconds_left() if self._retries else 0.0
@@ -146,7 +159,9 @@ class Server:
         if self._gate is not None and not self._gate.acquire(timeout=timeout_s):
             raise self.unavailable(f"all its requests were taken for {timeout_s:.0f} s")
         try:
-            answer = self._retrying(timeout_s)(self._once, method, url, body, deadline)
+            answer = self._retrying(timeout_s)(
+                self._once, method, url, body, deadline, TRANSIENT - final
+            )
         except _TransientError as error:
             self._breaker.record(ok=False)
             raise self.unavailable(str(error)) from error
@@ -171,20 +186,26 @@ class Server:
         )
 
     def _once(
-        self, method: str, url: str, body: Mapping[str, Any] | None, deadline: float
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        deadline: float,
+        transient: frozenset[int],
     ) -> dict[str, Any]:
         timeout = max(0.05, deadline - time.monotonic())
         key = os.environ.get(self._key_env, "") if self._key_env else ""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            response = self._client.request(
+            with self._client.stream(
                 method, url, json=body, timeout=timeout, headers=headers
-            )
+            ) as streamed:
+                response = _read(streamed, deadline)
         except httpx.TimeoutException:
             raise
         except httpx.TransportError as error:
             raise _TransientError(_clean(str(error) or type(error).__name__, key)) from error
-        if response.status_code in TRANSIENT:
+        if response.status_code in transient:
             said = _clean(_message(response), key)
             raise _TransientError(
                 f"status {response.status_code}: {said}", wait_s=_retry_after(response)
@@ -204,19 +225,33 @@ class Server:
         status = response.status_code
         if status in (401, 403):
             given = (
-                f"the key in {self._key_env}" if key
+                f"correct the key in {self._key_env}" if key
                 else f"{self._key_env} is not set" if self._key_env
-                else "no key was sent; name its variable in api_key_env"
+                else "no key was sent: name its variable in api_key_env"
             )  # fmt: skip
             return ModelRequestError(
                 f"the server of {self.who} at {self.root} refused access with status {status} "
-                f"({given}): {said}"
+                f"({given}): {said}",
+                status,
             )
         if any(word in said.lower() for word in _CONTEXT_WORDS):
             return ContextExceededError(
-                f"the request to {self.who} is longer than the model's context: {said}"
+                f"the request to {self.who} is longer than the model's context: {said}", status
             )
-        return ModelRequestError(f"{self.who} refused the request with status {status}: {said}")
+        return ModelRequestError(
+            f"{self.who} refused the request with status {status}: {said}", status
+        )
+
+
+def _read(streamed: httpx.Response, deadline: float) -> httpx.Response:
+    """The whole response; httpx's own timeout starts again with each byte that comes."""
+    blocks = []
+    for block in streamed.iter_bytes():
+        blocks.append(block)
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("its answer came too slowly")
+    kept = {name: streamed.headers[name] for name in ("retry-after",) if name in streamed.headers}
+    return httpx.Response(streamed.status_code, headers=kept, content=b"".join(blocks))
 
 
 def _wait(state: RetryCallState) -> float:

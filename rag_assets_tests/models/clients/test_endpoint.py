@@ -1,17 +1,26 @@
 """Roles behind endpoints: on real engines, as somebody else's, and on a server that can little."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import models, pre_tokenizers
 
-from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
+from rag_assets.models.clients.endpoint import (
+    A_MESSAGE,
+    EndpointChat,
+    EndpointEmbedder,
+    problem_of,
+)
 from rag_assets.models.clients.window import window_of
-from rag_assets.models.errors import ModelRequestError, ProfileError
+from rag_assets.models.errors import EngineUnavailableError, ModelRequestError, ProfileError
 from rag_assets.models.profiles import Endpoint
 from rag_assets_tests.conftest import Engines
-from rag_assets_tests.models.clients.test_server import Handler, World, world
+from rag_assets_tests.models.clients.test_server import Handler, World, drop, world
 
 __all__ = ["world"]
 COLOUR = {"type": "string", "enum": ["violet", "pink"]}
@@ -61,6 +70,77 @@ def test_a_server_that_can_little_is_used_without(world: World) -> None:
     assert world.seen[-1][1]["messages"][-1]["role"] == "user"
     with pytest.raises(ValueError, match="cannot be continued under a json_schema"):
         chat.complete(question, max_tokens=5, prefix="It", json_schema=COLOUR)
+
+
+def tokenizer_of(folder: Path) -> Path:
+    words = RustTokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text("{}")
+    return folder
+
+
+def test_tokens_are_counted_by_the_tokenizer_that_the_profile_names(
+    world: World, tmp_path: Path
+) -> None:
+    world.act = little
+    there = endpoint(world, max_model_len=2048, tokenizer=tokenizer_of(tmp_path))
+    chat = EndpointChat(there, "llm")
+    assert chat.counts_exactly
+    assert chat.count_chat([{"role": "user", "content": "one two three"}]) == 3 + 2 * A_MESSAGE
+    assert not EndpointChat(endpoint(world, max_model_len=2048), "llm").counts_exactly
+
+
+def test_a_connection_that_breaks_says_nothing_of_what_a_server_can(world: World) -> None:
+    """Else one bad moment at start would take the log-probabilities for as long as it runs."""
+
+    def broken(handler: Handler, n: int) -> None:
+        seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+        if "logprobs" in seen.seen[-1][1]:
+            drop(handler)
+        else:
+            little(handler, n)
+
+    chat = EndpointChat(endpoint(world, max_model_len=2048), "llm")
+    world.act = broken
+    with pytest.raises(EngineUnavailableError):
+        _ = chat.abilities
+    world.act = little
+    assert not chat.abilities.logprobs  # asked again, and refused
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_texts_are_sent_one_by_one_to_a_server_that_takes_no_more(
+    world: World, several: bool
+) -> None:
+    def act(handler: Handler, _: int) -> None:
+        seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+        texts = seen.seen[-1][1].get("input", [])
+        if len(texts) > 1 and not several:
+            handler.reply(500, {"error": "one text, please"})
+            return
+        rows = [{"index": n, "embedding": [len(text), 1.0]} for n, text in enumerate(texts)]
+        handler.reply(200, {"data": rows})
+
+    world.act = act
+    embedder = EndpointEmbedder(endpoint(world, role="embedder", dimension=2))
+    vectors = embedder.embed(["a", "bb", "ccc"])
+    assert np.allclose(vectors[:, 0] / vectors[:, 1], [1, 2, 3])
+    assert len(world.seen[-1][1]["input"]) == (3 if several else 1)
+
+
+def test_why_an_endpoint_cannot_be_used_is_a_sentence(world: World) -> None:
+    there = endpoint(world, api_key_env="TEST_KEY")
+    assert problem_of(there) == ""  # it has no list, which says nothing against it
+    world.look = lambda handler: handler.reply(200, {"data": [{"id": "m"}, {"id": "n"}]})
+    assert problem_of(there) == ""
+    said = problem_of(replace(there, model="other"))
+    assert said.endswith("knows no model 'other'; name one that it has in the profile: m, n")
+    world.look = lambda handler: handler.reply(401, {"error": "Unauthorized"})
+    assert "refused access with status 401 (correct the key in TEST_KEY)" in problem_of(there)
+    world.look = drop
+    said = problem_of(there)
+    assert said.endswith("; start that server, or correct base_url in the profile")
 
 
 def test_a_context_that_nobody_states_is_asked_for(world: World) -> None:

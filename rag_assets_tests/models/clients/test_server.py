@@ -36,6 +36,10 @@ class Handler(BaseHTTPRequestHandler):
             n = len(world.seen)
         world.act(self, n)
 
+    def do_GET(self) -> None:
+        world: World = self.server.world  # type: ignore[attr-defined] # set by the fixture
+        world.look(self)
+
     def reply(self, status: int, body: object, **headers: str) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
         self.send_response(status)
@@ -54,6 +58,7 @@ class World:
         self.seen: list[tuple[dict[str, str], Any]] = []
         self.lock = threading.Lock()
         self.act: Act = lambda handler, _: handler.reply(200, {"ok": True})
+        self.look: Callable[[Handler], None] = lambda handler: handler.reply(404, {})
         self.url = ""
 
 
@@ -150,6 +155,29 @@ def test_a_slow_server_ends_at_the_deadline(world: World) -> None:
     release.set()
 
 
+def test_an_answer_that_trickles_ends_at_the_deadline(world: World) -> None:
+    release = threading.Event()
+
+    def trickle(handler: Handler, _: int) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "100000")
+        handler.end_headers()
+        while not release.wait(0.05):
+            handler.wfile.write(b" ")
+
+    world.act = trickle
+    with pytest.raises(ModelRequestError, match="did not answer within"):
+        client(world).post("/x", {}, 0.5)
+    release.set()
+
+
+def test_a_status_that_is_final_is_not_asked_again(world: World) -> None:
+    world.act = lambda h, _: h.reply(500, {"error": "no such field"})
+    with pytest.raises(ModelRequestError, match="status 500: no such field") as caught:
+        client(world).post("/x", {}, 20, final=frozenset({500}))
+    assert (caught.value.status, len(world.seen)) == (500, 1)
+
+
 def test_a_server_that_fails_in_a_row_is_left_alone_and_comes_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +200,7 @@ def test_a_server_that_fails_in_a_row_is_left_alone_and_comes_back(
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
-        (401, {"error": "Unauthorized"}, ModelRequestError, "refused access .*the key in TEST_KEY"),
+        (401, {"error": "Unauthorized"}, ModelRequestError, "correct the key in TEST_KEY"),
         (401, {"detail": f"Bad key {KEY}"}, ModelRequestError, r"Bad key \*\*\*"),
         (403, {"error": {"message": "no"}}, ModelRequestError, "refused access with status 403"),
         (404, {"error": {"message": "no model m", "code": "model_not_found"}}, ModelRequestError,
