@@ -16,7 +16,17 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
-        part.write(data)
-        part.flush()
-        os.fsync(part.fileno())
+        try:
+            part.write(data)
+            part.flush()
+            os.fsync(part.fileno())
+        except OSError:  # a full disk; nothing of the attempt is left there
+            os.unlink(part.name)
+            raise
     os.replace(part.name, path)
+
+
+def ensure_file(path: Path, data: bytes) -> None:
+    """Have a file hold ``data``; where it does already nothing is written, so no disk is needed."""
+    if not path.is_file() or path.read_bytes() != data:
+        replace_file(path, data)

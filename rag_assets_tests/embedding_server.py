@@ -11,10 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
-import psutil
-
 from rag_assets.models.engines.state import EngineState, write_states
 from rag_assets.models.profile_files import load_profile
+from rag_assets.process_identity import identity
 from rag_assets_tests.fakes import FakeEmbedder
 
 
@@ -73,8 +72,8 @@ def embedding_server(state_dir: Path, computed: Counter[str] | None = None) -> I
     server.daemon_threads = True
     port = server.server_address[1]
     state = EngineState(
-        "embedder", os.getpid(), os.getpgid(0), port, f"http://127.0.0.1:{port}", spec.model_id,
-        spec.served_name, spec.revision, "cpu", psutil.Process().create_time(),
+        "embedder", identity(os.getpid()), port, f"http://127.0.0.1:{port}", spec.model_id,
+        spec.served_name, spec.revision, "cpu",
     )  # fmt: skip
     state_dir.mkdir(parents=True, exist_ok=True)
     write_states(state_dir, [state])

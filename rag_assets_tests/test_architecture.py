@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "rag_assets"
 # From the ground up; a room may use what stands before it. A room's own modules may use its
 # sub-rooms or be used by them, as they stand in the list.
 ROOMS = [
-    "errors", "yaml_files", "files", "process_identity", "settings", "quick_imports", "progress",
-    "markup", "plugins",
+    "errors", "yaml_files", "files", "process_identity", "watching", "settings", "quick_imports",
+    "progress", "markup", "plugins",
     "lake",
     "models", "models.weights", "models.engines", "models.clients", "sources", "documents.readers",
     "documents", "duplicates", "sections", "chunks", "embeddings", "enrichments", "index",

@@ -304,9 +304,9 @@ def rollback(
     """Make an older generation live again, and hot-load it into a running answerer."""
     from rag_assets.lake import generations as lake_generations
     from rag_assets.lake.store import LakeStore
-    from rag_assets.orchestration import processes as stack
+    from rag_assets.orchestration import refreshing
 
     settings = load_settings()
     pointer = lake_generations.rollback(LakeStore(settings.lake_uri), generation)
     say(f"{pointer.generation_id} is live")
-    stack.hot_load(settings, say)
+    refreshing.hot_load(settings, say)

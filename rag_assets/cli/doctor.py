@@ -253,6 +253,8 @@ def _processes(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Findi
     if client.is_up():
         reason = client.readiness()
         yield _either(not reason, "answerer", reason or "ready", "see its run in Dagster", "note")
+    elif client.is_kept():
+        yield Finding("note", "answerer", client.readiness(), "see `rag status`")
     elif is_listening(settings.answerer_port):
         found = f"port {settings.answerer_port} is in use by another program"
         yield Finding("bad", "answerer", found, "stop it, or set RAG_ANSWERER_PORT")

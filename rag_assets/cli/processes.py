@@ -1,6 +1,7 @@
 """Commands on processes: up, down, demo, doctor."""
 
 import typer
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -11,26 +12,20 @@ from rag_assets.settings import load_settings
 
 @app.command()
 def up() -> None:
-    """Start engines, Dagster's UI and daemon, and the answerer as a Dagster run."""
+    """Start engines, Dagster, and the answerer as a Dagster run, and keep them running."""
     from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration import processes as stack
-    from rag_assets.orchestration.instance import dagster_environment, open_instance
+    from rag_assets.orchestration.instance import open_instance
     from rag_assets.orchestration.run_processes import close_dead_runs
     from rag_assets.serving.client import AnswererClient
 
     settings = load_settings()
-    stack.start_engines(settings, active_profile(), say)
-    stack.start_earlier_embedder(settings, active_profile(), say)
     with open_instance() as instance:
         for run_id in close_dead_runs(instance):
             say(f"run {run_id} is closed: its process is gone")
-    stack.start_ui(settings, dagster_environment(), say)
-    client = AnswererClient(settings.answerer_url)
-    if not client.is_up():
-        run_id = stack.launch_job(settings, "answerer_job")
-        say(f"answerer_job is run {run_id}")
-        stack.wait_for_answerer(settings, say)
-    reason = client.readiness()
+    stack.up(settings, active_profile(), say)
+    stack.start_earlier_embedder(settings, active_profile(), say)
+    reason = AnswererClient(settings.answerer_url).readiness()
     say(f"answerer at {settings.answerer_url}" + (f": {reason}" if reason else " is ready"))
     say(f'next: rag ask "...", or the UI at http://127.0.0.1:{settings.ui_port}')
 
@@ -40,12 +35,44 @@ def down() -> None:
     """Stop everything that `rag up` (or a command cut off) started."""
     from rag_assets.orchestration import processes as stack
 
-    settings = load_settings()
-    stopped = stack.stop_answerer(settings)
-    for started in reversed(stack.known(settings)):
-        stack.stop(settings, started)
-        stopped.append(started.name)
+    stopped = stack.down(load_settings())
     say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """What runs of `rag up`: since when, memory, restarts, and why one ended the last time."""
+    from dataclasses import asdict
+
+    from rag_assets.orchestration.status import status as status_of
+
+    rows = status_of(load_settings())
+    if as_json:
+        show_json([asdict(row) for row in rows])
+    elif not rows:
+        say("nothing runs; start it with `rag up`")
+    else:
+        table = Table("part", "state", "since", "memory", "restarts", "last error", box=SIMPLE)
+        colour = {"up": "green", "starting": "yellow", "waiting": "red"}
+        for row in rows:
+            state = Text(row.phase, style=colour[row.phase])
+            since = "" if row.up_s is None else ago(row.up_s)
+            memory = "" if row.memory_bytes is None else f"{row.memory_bytes / 2**20:,.0f} MiB"
+            table.add_row(row.part, state, since, memory, str(row.restarts), row.last_error)
+        show_table(table)
+    if any(row.phase != "up" for row in rows) or not rows:
+        raise typer.Exit(1)
+
+
+def ago(seconds: float) -> str:
+    """A time span in its two largest units."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 @app.command()

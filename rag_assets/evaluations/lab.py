@@ -121,7 +121,7 @@ class Lab:
         """
         engine = read_states(self.settings.state).get(spec.role)
         if pid is None and engine is not None:
-            pid = engine.pid
+            pid = engine.process.pid
         is_of_profile = (model.model_id, model.revision) == (spec.model_id, spec.revision)
         served = spec.served_name if is_of_profile else f"{spec.served_name}={model.model_id}"
         identity = f"{served} {model.revision}{apart}"

@@ -5,14 +5,11 @@ a home, which keeps its temporary home elsewhere, sees the same runs as the comm
 """
 
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from rag_assets.files import NO_DOCUMENTS
-from rag_assets.installation.home import file_of
 from rag_assets.orchestration.dagster_private import (
     ConfigurableClass,
     ConfigurableClassData,
@@ -20,7 +17,7 @@ from rag_assets.orchestration.dagster_private import (
     DagsterStorage,
     RunLauncher,
 )
-from rag_assets.orchestration.places import is_clustered
+from rag_assets.orchestration.places import dagster_environment, is_clustered
 from rag_assets.orchestration.run_processes import LocalLauncher
 from rag_assets.settings import load_settings
 
@@ -71,19 +68,6 @@ class EnvironmentRunLauncher(RunLauncher, ConfigurableClass):
         from rag_assets.orchestration.on_ray import RayLauncher  # Ray comes with the extra "ray"
 
         return RayLauncher(load_settings(), inst_data)
-
-
-def dagster_environment() -> dict[str, str]:
-    """The environment for Dagster's processes, its home made ready.
-
-    The home holds logs of runs; its ``dagster.yaml`` is a copy.
-    """
-    settings = load_settings()
-    home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
-    (home / NO_DOCUMENTS).touch()
-    shutil.copyfile(file_of(settings.home, "dagster.yaml"), home / "dagster.yaml")
-    return {**os.environ, "DAGSTER_HOME": str(home)}
 
 
 def open_instance() -> dg.DagsterInstance:

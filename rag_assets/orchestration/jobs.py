@@ -1,5 +1,6 @@
 """Jobs: refresh, ask, evaluate, serve, hot-load, upkeep."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -28,10 +29,11 @@ from rag_assets.orchestration.partitions import (
 )
 from rag_assets.orchestration.resources import LakeResource, ModelsResource, SourcesResource
 from rag_assets.orchestration.run_processes import NO_RETRY
-from rag_assets.serving.child import run_child
+from rag_assets.serving.child import COMMAND, run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
 from rag_assets.sources.declaration import Source
+from rag_assets.watching import PART_OF
 
 MAX_SHOWN = 100  # answers in a run's metadata; a batch of thousands is read in the table
 
@@ -127,7 +129,8 @@ def answerer(context: dg.OpExecutionContext) -> None:
     """The answerer until the run is terminated; its log is the run's log."""
     settings = load_settings()
     context.log.info(f"starting the answerer at {settings.answerer_url}")
-    code = run_child(context.log.info)
+    behind = ["--behind-door"] if PART_OF in os.environ else []  # of what `rag up` started
+    code = run_child(context.log.info, [*COMMAND, *behind])
     if code != 0:
         raise dg.Failure(
             f"the answerer ended with exit code {code}; its last log lines above say why",

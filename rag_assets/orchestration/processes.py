@@ -1,8 +1,8 @@
 """Start and stop what answering needs: engines, answerer, Dagster's UI.
 
-Every process leads a session of its own, logs to ``<state>/logs`` and is recorded in
-``<state>/stack.json`` with its start time. So ``rag down`` stops what ``rag up`` started, and never
-another process that was given the same pid.
+Every process leads a session of its own, logs to ``<state>/logs``, is recorded in
+``<state>/started.json`` and carries in its environment whose it is, as do all that descend from it.
+``rag up`` starts the keeper (``keeper.py``), which starts the rest and keeps it running.
 """
 
 import json
@@ -11,33 +11,46 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
+import httpx
 import psutil
+import xxhash
 
 from rag_assets.errors import RagError
 from rag_assets.files import NO_DOCUMENTS, replace_file
-from rag_assets.installation.home import file_of
-from rag_assets.lake.generations import generation_ids, live, load
-from rag_assets.lake.store import LakeStore
-from rag_assets.models.clients.endpoint import problem_of
 from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.planning import card_memory, plan_serving
-from rag_assets.models.engines.state import EARLIER, is_same_process, running_engines
+from rag_assets.models.engines.state import EARLIER, REPORTS, running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.profile_files import profile_with_embedder
 from rag_assets.models.profiles import ROLES, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, pull
+from rag_assets.orchestration.places import dagster_environment
+from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
-from rag_assets.settings import Settings
+from rag_assets.serving.listening import running_answerer
+from rag_assets.settings import Settings, load_settings
+from rag_assets.watching import KEPT, PART, PART_OF, Report, read_reports
 
-GRACE_S = 60.0  # engines end within a few seconds; a question in flight may take longer
+EARLIER_ENGINES = "earlier-engines"  # a part of its own
+GRACE_S = 20.0  # for what one command started; engines end within a few seconds
+ANSWERS_S = 11.0  # for answers in flight when all is stopped
+END_S = 8.0  # for all others then
+UP_S = 1200.0  # for all that `rag up` starts
+KEEPER, STANDBY = "keeper", "standby"
+PARTS = ("code", "webserver", "daemon", "door", "answerer")  # what the keeper reports, but engines
+
+if TYPE_CHECKING:
+    from rag_assets.lake.store import LakeStore
 
 
 class StackError(RagError):
@@ -49,8 +62,7 @@ class Started:
     """A process that we started."""
 
     name: str
-    pid: int
-    created: float  # seconds since the epoch; tells the process from a later one of its pid
+    process: ProcessId
 
 
 def spawn(
@@ -61,7 +73,7 @@ def spawn(
     log.parent.mkdir(parents=True, exist_ok=True)
     (settings.state / NO_DOCUMENTS).touch()
     settings.home.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -69,11 +81,64 @@ def spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=settings.home,
-            env={**(os.environ if env is None else env), "RAG_HOME": str(settings.home)},
+            env={
+                **(os.environ if env is None else env),
+                "RAG_HOME": str(settings.home),
+                PART_OF: str(settings.state),
+                PART: name,
+            },
         )
-    started = Started(name, process.pid, psutil.Process(process.pid).create_time())
-    _write(settings, [*(s for s in known(settings) if s.name != name), started])
+    _children.append(process)
+    started = Started(name, identity(process.pid))
+    with suppress(OSError):  # a full disk: then it is found by its environment
+        _write(settings, [*(s for s in known(settings) if s.name != name), started])
     return started
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def reap() -> dict[int, int]:
+    """The processes started here that have ended since: their ids, and how they ended."""
+    ended = {child.pid: child.returncode for child in _children if child.poll() is not None}
+    _children[:] = [child for child in _children if child.pid not in ended]
+    return ended
+
+
+def started(settings: Settings, part: str | None = None) -> list[psutil.Process]:
+    """All processes that carry in their environment that they are of this home's stack.
+
+    Args:
+        settings: the home's.
+        part: only this one's.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            env = process.environ()
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+        is_ours = env.get(PART_OF) == str(settings.state) and part in (None, env.get(PART))
+        if is_ours and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """The log to append to; nothing is kept where the disk is too full to make it."""
+    try:
+        return path.open("ab")
+    except OSError:
+        return open(os.devnull, "ab")
+
+
+def log_end(settings: Settings, name: str, n_lines: int) -> str:
+    """The last lines of a log."""
+    try:
+        text = log_path(settings, name).read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().splitlines()[-n_lines:])
 
 
 def log_path(settings: Settings, name: str) -> Path:
@@ -83,27 +148,25 @@ def log_path(settings: Settings, name: str) -> Path:
 
 def known(settings: Settings) -> list[Started]:
     """Processes of the stack that still run."""
-    path = settings.state / "stack.json"
+    path = settings.state / "started.json"
     if not path.is_file():
         return []
-    return [s for s in (Started(**row) for row in json.loads(path.read_text())) if is_alive(s)]
+    written: dict[str, str] = json.loads(path.read_text())
+    started = [Started(name, ProcessId.parse(process)) for name, process in written.items()]
+    return [one for one in started if is_alive(one.process)]
 
 
 def _write(settings: Settings, started: Sequence[Started]) -> None:
-    replace_file(settings.state / "stack.json", json.dumps([asdict(s) for s in started]).encode())
-
-
-def is_alive(started: Started) -> bool:
-    """Whether it still runs (a zombie does not)."""
-    return is_same_process(started.pid, started.created)
+    written = {one.name: str(one.process) for one in started}
+    replace_file(settings.state / "started.json", json.dumps(written).encode())
 
 
 def stop(settings: Settings, started: Started) -> None:
     """Ask it to end, wait, and end it and its children by force if it does not."""
     family = []
     with suppress(psutil.NoSuchProcess):  # it may end by itself at any of these lines
-        if is_alive(started):
-            process = psutil.Process(started.pid)
+        if is_alive(started.process):
+            process = psutil.Process(started.process.pid)
             family = [process, *process.children(recursive=True)]
             process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=GRACE_S)
@@ -179,14 +242,43 @@ def start_engines(
         WeightsError: weights are missing and cannot be fetched.
     """
     state = settings.state / EARLIER if earlier else settings.state
-    others = profile.endpoints_of(role for role in roles if role not in settings.models)
-    if wrong := list(filter(None, map(problem_of, others))):
-        raise StackError("\n".join(wrong))
+    require_endpoints(settings, profile, roles)
     running = running_engines(state)
     needed = own_engines(settings, profile, roles)
     missing = [role for role in needed if role not in running]
     if not missing:
         return None
+    if kept(settings) and not earlier:  # `rag up` runs, and one of them is being started again
+        wait_for_parts(settings, profile, tell, needed)
+        return None
+    memory = psutil.virtual_memory()
+    prepare_engines(settings, profile, tell, missing, memory.available if earlier else memory.total)
+    (state / REPORTS).unlink(missing_ok=True)  # of an earlier life
+    name = EARLIER_ENGINES if earlier else "engines"
+    supervisor = spawn(settings, name, engines_command(settings, profile, missing, state))
+    awaited = missing if wait_for is None else wait_for
+    wait_for_engines(settings, profile, tell, supervisor, awaited, state)
+    return supervisor
+
+
+def require_endpoints(settings: Settings, profile: Profile, roles: Sequence[Role] = ROLES) -> None:
+    """Raise StackError if an endpoint that serves one of the roles cannot be used."""
+    from rag_assets.models.clients.endpoint import problem_of  # not at the top: the keeper is small
+
+    others = profile.endpoints_of(role for role in roles if role not in settings.models)
+    if wrong := list(filter(None, map(problem_of, others))):
+        raise StackError("\n".join(wrong))
+
+
+def prepare_engines(
+    settings: Settings, profile: Profile, tell: Tell, missing: Sequence[Role], memory: float
+) -> None:
+    """Make sure that engines can be started: vLLM, ports, weights, room in ``memory``.
+
+    Raises:
+        StackError: something is not there, or the engines do not fit this machine.
+        WeightsError: weights are missing and cannot be fetched.
+    """
     if not has_vllm(engine_python()):
         raise StackError(f"{engine_python()} has no vLLM; install it with `rag engines install`")
     for role in missing:
@@ -194,21 +286,22 @@ def start_engines(
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
         pull_weights(settings, profile, tell, missing)
-    memory = psutil.virtual_memory()
-    require_room(settings, profile, missing, memory.available if earlier else memory.total)
+    require_room(settings, profile, missing, memory)
+
+
+def engines_command(
+    settings: Settings, profile: Profile, roles: Sequence[Role], state: Path | None = None
+) -> list[str]:
+    """The command line of the engines' supervisor."""
     options = {
         "--profile": str(profile.path or profile.name),
-        "--state-dir": str(state),
+        "--state-dir": str(state or settings.state),
         "--cache-dir": str(settings.cache),
         "--port-base": str(profile.port_base),
-        "--roles": ",".join(missing),
+        "--roles": ",".join(roles),
     }
     command = [sys.executable, "-m", "rag_assets.models.engines.supervisor"]
-    name = "earlier-engines" if earlier else "engines"
-    supervisor = spawn(settings, name, [*command, *chain.from_iterable(options.items())])
-    awaited = missing if wait_for is None else wait_for
-    wait_for_engines(settings, profile, tell, supervisor, awaited, state)
-    return supervisor
+    return [*command, *chain.from_iterable(options.items())]
 
 
 def start_earlier_embedder(settings: Settings, profile: Profile, tell: Tell) -> Started | None:
@@ -217,6 +310,8 @@ def start_earlier_embedder(settings: Settings, profile: Profile, tell: Tell) -> 
     Answers come from the live generation until one by the profile's embedder is published, and come
     from it again after a rollback. Upkeep lets generations expire; then the engine is not needed.
     """
+    from rag_assets.lake.store import LakeStore  # not at the top: the keeper stays small
+
     made_with = earlier_embedder(LakeStore(settings.lake_uri), profile)
     if made_with is None or "embedder" in settings.models:
         return None
@@ -229,8 +324,10 @@ def start_earlier_embedder(settings: Settings, profile: Profile, tell: Tell) -> 
         return None
 
 
-def earlier_embedder(store: LakeStore, profile: Profile) -> Mapping[str, str] | None:
+def earlier_embedder(store: "LakeStore", profile: Profile) -> Mapping[str, str] | None:
     """The embedder of the live generation, else of the newest one, that is not the profile's."""
+    from rag_assets.lake.generations import generation_ids, live, load
+
     pointer, served = live(store), profile.served_by("embedder")
     names = [] if pointer is None else [pointer.generation_id, *reversed(generation_ids(store))]
     for name in names:
@@ -267,11 +364,17 @@ def wait_for_engines(
     """
     awaited = own_engines(settings, profile, roles)
     up: set[Role] = set()
+    began = time.monotonic()
 
     def are_up() -> bool:
+        for report in read_reports((state or settings.state) / REPORTS):
+            if report.name in awaited and report.restarts and report.name not in up:
+                said = log_end(settings, report.name, 12)
+                stop(settings, supervisor)
+                raise StackError(f"{report.last_error}. The end of its log:\n{said}")
         for role in running_engines(state or settings.state):
             if role in awaited and role not in up:
-                took = f"{time.time() - supervisor.created:.0f} s"
+                took = f"{time.monotonic() - began:.0f} s"
                 tell(f"{role}: {profile.spec(role).model_id} ready after {took}")
             up.add(role)
         return up.issuperset(awaited)
@@ -295,27 +398,11 @@ def start_answerer(settings: Settings, tell: Tell) -> Started | None:
     return answerer
 
 
-def start_ui(settings: Settings, env: Mapping[str, str], tell: Tell) -> None:
-    """Start Dagster's UI and daemon, unless ours run already, and wait until the UI answers.
-
-    Raises:
-        StackError: the port is taken, or it did not come up.
-    """
-    if any(s.name == "dagster" for s in known(settings)):
-        return
-    port = settings.ui_port
-    require_free_port(port, "Dagster's UI", "RAG_UI_PORT")
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w"]
-    ui = spawn(settings, "dagster", [*command, str(file_of(settings.home, "workspace.yaml"))], env)
-    took = _wait(lambda: is_listening(port), settings, ui, "Dagster's UI")
-    tell(f"Dagster's UI at http://127.0.0.1:{port} after {took}")
-
-
 def _wait(is_up: Callable[[], bool], settings: Settings, process: Started, what: str) -> str:
     """Wait until what a process serves is up; how long that took."""
     began = time.monotonic()
     while not is_up():
-        if not is_alive(process):
+        if not is_alive(process.process):
             log = log_path(settings, process.name)
             lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else []
             raise StackError("\n".join([f"{what} did not start. The end of {log}:", *lines]))
@@ -323,8 +410,8 @@ def _wait(is_up: Callable[[], bool], settings: Settings, process: Started, what:
     return f"{time.monotonic() - began:.0f} s"
 
 
-def launch_job(settings: Settings, job: str) -> str:
-    """Launch a job through the running UI, as its Launch button does; returns the run's id.
+def launch_job(job: str) -> None:
+    """Launch a job through the running UI, as its Launch button does.
 
     Raises:
         StackError: the UI refuses.
@@ -332,56 +419,168 @@ def launch_job(settings: Settings, job: str) -> str:
     # Not at the top: the answerer's commands need no Dagster.
     from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
-    client = DagsterGraphQLClient("127.0.0.1", port_number=settings.ui_port)
+    client = DagsterGraphQLClient("127.0.0.1", port_number=load_settings().ui_port)
     try:
-        return str(client.submit_job_execution(job))
+        print(client.submit_job_execution(job))  # noqa: T201 - the keeper reads it in the log
     except DagsterGraphQLClientError as error:
         raise StackError(f"Dagster's UI did not launch {job}: {error}") from error
 
 
-def wait_for_answerer(settings: Settings, tell: Tell, timeout_s: float = 120.0) -> None:
-    """Wait until the answerer, which is a run, serves.
+def run_is_over(settings: Settings, run_id: str) -> bool:
+    """Whether Dagster's UI says that a run has ended, in whatever way."""
+    query = f'{{runOrError(runId: "{run_id}") {{... on Run {{status}}}}}}'
+    url = f"http://127.0.0.1:{settings.ui_port}/graphql"
+    try:
+        answer = httpx.post(url, json={"query": query}, timeout=2.0, trust_env=False).json()
+        status = answer["data"]["runOrError"].get("status")
+    except (httpx.TransportError, ValueError, KeyError, TypeError):
+        return False
+    return status in ("SUCCESS", "FAILURE", "CANCELED")
+
+
+def kept(settings: Settings) -> bool:
+    """Whether a keeper runs."""
+    return bool(started(settings, KEEPER) or started(settings, STANDBY))
+
+
+def up(settings: Settings, profile: Profile, tell: Tell) -> None:
+    """Start the keeper, unless one runs, and wait until all that it keeps is up.
 
     Raises:
-        StackError: it did not within ``timeout_s``.
+        StackError: something is missing, or a part did not start; then nothing is left running.
+        WeightsError: weights are missing and cannot be fetched.
     """
-    client = AnswererClient(settings.answerer_url)
-    began = time.monotonic()
-    while not client.is_up():
-        if time.monotonic() - began > timeout_s:
+    require_endpoints(settings, profile)
+    roles = own_engines(settings, profile)
+    is_new = not kept(settings)
+    if is_new:
+        missing = [role for role in roles if role not in running_engines(settings.state)]
+        if missing:
+            for one in known(settings):
+                if one.name == "engines":  # of a command cut off, or not all of them
+                    stop(settings, one)
+            prepare_engines(settings, profile, tell, roles, psutil.virtual_memory().total)
+        running = {one.name for one in known(settings)}
+        for name, port, purpose, variable in (
+            ("webserver", settings.ui_port, "Dagster's UI", "RAG_UI_PORT"),
+            ("door", settings.answerer_port, "the answerer", "RAG_ANSWERER_PORT"),
+        ):
+            if name not in running:
+                require_free_port(port, purpose, variable)
+        for file in (KEPT, REPORTS):  # of an earlier life
+            (settings.state / file).unlink(missing_ok=True)
+        command = [sys.executable, "-m", "rag_assets.orchestration.keeper"]
+        spawn(settings, KEEPER, command, dagster_environment())
+    try:
+        wait_for_parts(settings, profile, tell, roles, PARTS, is_new=is_new)
+    except StackError:
+        if is_new:
+            down(settings)
+        raise
+
+
+def wait_for_parts(
+    settings: Settings,
+    profile: Profile,
+    tell: Tell,
+    roles: Sequence[Role],
+    parts: Sequence[str] = (),
+    *,
+    is_new: bool = False,
+) -> None:
+    """Wait until the keeper has engines and parts up, telling each.
+
+    Raises:
+        StackError: one ended while it was waited for; with ``is_new`` also if it did before.
+    """
+    began, told = time.monotonic(), set[str]()
+    before: dict[str, int] = {}
+    while not told.issuperset({*roles, *parts}):
+        for report in reports(settings):
+            if report.name in told or report.name not in {*roles, *parts}:
+                continue
+            took = f"after {time.monotonic() - began:.0f} s"
+            if report.phase == "up":
+                model = f": {profile.roles[report.name].model_id}" if report.name in roles else ""  # type: ignore[index] # a role
+                tell(f"{report.name}{model} up {took}")
+                told.add(report.name)
+            elif report.restarts > before.setdefault(report.name, 0 if is_new else report.restarts):
+                log = log_path(settings, report.name)
+                said = log_end(settings, report.name, 12)
+                raise StackError(f"{report.name}: {report.last_error}. The end of {log}:\n{said}")
+        if not kept(settings):
+            said = log_end(settings, KEEPER, 12)
+            raise StackError(f"the keeper ended. The end of its log:\n{said}")
+        if time.monotonic() - began > UP_S:
+            missing = {*roles, *parts} - told
             raise StackError(
-                f"the answerer did not come up at {settings.answerer_url} within "
-                f"{timeout_s:.0f} s; its run says why, see the UI at "
-                f"http://127.0.0.1:{settings.ui_port}"
+                f"{', '.join(sorted(missing))} did not come up within {UP_S:.0f} s; "
+                "`rag status` says what runs"
             )
         time.sleep(0.3)
-    tell(f"answerer at {settings.answerer_url} after {time.monotonic() - began:.0f} s")
 
 
-def stop_answerer(settings: Settings) -> list[str]:
-    """Stop the answerer, no matter who started it; returns what was stopped.
+def reports(settings: Settings) -> list[Report]:
+    """What the keeper and the engines' supervisor say of each part, where it is still true."""
+    said = [*read_reports(settings.state / KEPT), *read_reports(settings.state / REPORTS)]
+    return [
+        one
+        if not one.process or is_alive(ProcessId.parse(one.process))
+        else replace(one, phase="waiting", process="")
+        for one in said
+    ]
 
-    It ends on SIGTERM, after the answers in flight; a run of ``answerer_job`` ends with it.
+
+def down(settings: Settings) -> list[str]:
+    """Stop all that ``rag up``, or a command cut off, started; the names of what was stopped.
+
+    Whatever is stopped by a signal is continued first. The answerer may finish its answers; then
+    all others are asked to end, and what is left after a few seconds is ended by force.
     """
-    path = settings.state / "answerer.json"
-    if not path.is_file():
-        return []
-    pid = int(json.loads(path.read_text())["pid"])
+    names = set()
+    for process in started(settings):
+        with suppress(psutil.NoSuchProcess):
+            name = process.environ()[PART]
+            names.add(KEEPER if name == STANDBY else name)
+    for name in (STANDBY, KEEPER, STANDBY, KEEPER):  # each starts the other again
+        for process in started(settings, name):
+            process.kill()
+    answerer = running_answerer(settings.state)
+    if answerer is not None:
+        names.add("answerer")
+        with suppress(psutil.NoSuchProcess):
+            _end([psutil.Process(answerer.pid)], ANSWERS_S)
+    # not their children: Dagster's and vLLM's servers end those themselves
+    _end([one for one in started(settings) if _leads(one.pid)], END_S)
+    for process in started(settings):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    for file in ("started.json", KEPT, REPORTS):
+        (settings.state / file).unlink(missing_ok=True)
+    return sorted(names)
+
+
+def _leads(pid: int) -> bool:
+    """Whether a process leads its session, as each that is started here does."""
     try:
-        process = psutil.Process(pid)
-        if "rag_assets.serving" in " ".join(process.cmdline()):
-            process.send_signal(signal.SIGTERM)
-            psutil.wait_procs([process], timeout=GRACE_S)
-    except psutil.NoSuchProcess:
-        return []
-    return ["answerer"]
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
-def hot_load(settings: Settings, tell: Tell) -> None:
-    """Bring the live generation into the running answerer; nothing where none runs."""
-    client = AnswererClient(settings.answerer_url)
-    if live(LakeStore(settings.lake_uri)) is None or not client.is_up():
-        return
-    done = client.reload()
-    if done["swapped"]:
-        tell(f"answerer hot-loaded {done['generation_id']} in {done['ms']:.0f} ms")
+def _end(family: Sequence[psutil.Process], grace_s: float) -> None:
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+            process.resume()
+    _, alive = psutil.wait_procs(family, timeout=grace_s)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def socket_path(settings: Settings, number: int) -> Path:
+    """Where a code server listens: short, as a socket's path must be, and only this home's."""
+    state = xxhash.xxh3_64_hexdigest(str(settings.state).encode())
+    return Path(tempfile.gettempdir()) / f"rag-{os.getuid()}-{state}-{number}.sock"

@@ -13,6 +13,7 @@ from rag_assets.models.profiles import ROLES, Role
 from rag_assets.orchestration import processes as stack
 from rag_assets.progress import Tell
 from rag_assets.quick_imports import uncollected
+from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import DEFINITIONS, Settings
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def refresh_and_load(
         if stands is not None:
             held = f"{stands.counts['documents']:,} documents, {stands.counts['chunks']:,} chunks"
             tell(f"nothing has changed: {stands.id} is live and has this content ({held})")
-            stack.hot_load(settings, tell)
+            hot_load(settings, tell)
             return
         if settings.run_launcher == "default":  # else they are read elsewhere
             plans = planned.plan.totals
@@ -164,7 +165,7 @@ def refresh_and_load(
         return
     is_published = runs[-1].succeeded
     if is_published:
-        stack.hot_load(settings, tell)
+        hot_load(settings, tell)
     outcome = "the other sources are up to date" if is_published else "the live index is as it was"
     failed = [run for run in runs if not run.succeeded]
     if failed:
@@ -221,3 +222,16 @@ def _run(
                 total_s=time.monotonic() - began,
             )
     return runs
+
+
+def hot_load(settings: Settings, tell: Tell) -> None:
+    """Bring the live generation into the running answerer; nothing where none runs."""
+    from rag_assets.lake.generations import live
+    from rag_assets.lake.store import LakeStore
+
+    client = AnswererClient(settings.answerer_url)
+    if live(LakeStore(settings.lake_uri)) is None or not client.is_up():
+        return
+    done = client.reload()
+    if done["swapped"]:
+        tell(f"answerer hot-loaded {done['generation_id']} in {done['ms']:.0f} ms")

@@ -21,10 +21,10 @@ from rag_assets.orchestration.dagster_private import (
     RunLauncher,
     WorkerStatus,
 )
+from rag_assets.orchestration.places import RUN
 from rag_assets.process_identity import ProcessId, identity, is_alive
 
 PROCESS = "rag/process"  # tag: pid, ticks, start of the machine, its name, and the run's own id
-RUN = "RAG_RUN"  # in the environment of a run's process and of all that it starts
 NO_RETRY = {"dagster/max_retries": "0"}  # tag of runs that somebody else begins again
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,  # a command's, or one that no launcher has taken yet

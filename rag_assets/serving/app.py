@@ -1,5 +1,6 @@
 """The answerer's HTTP interface; see ``create_app`` for its routes."""
 
+import asyncio
 import logging
 import os
 import time
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.journal import record_answer
@@ -22,11 +24,11 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, Gate
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
+from rag_assets.serving.listening import BODY_S, MAX_BODY_BYTES
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 
 log = logging.getLogger("rag_assets.serving")
-MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -100,10 +102,17 @@ def create_app(service: Service) -> FastAPI:
 async def _bounded_body(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
+    """Refuse what is too long, and half a request: it would hold up the end of the process."""
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_BODY_BYTES:
         sentence = f"the request has {length} bytes; at most {MAX_BODY_BYTES:,} are read"
         return _error(413, sentence)
+    try:
+        await asyncio.wait_for(request.body(), BODY_S)
+    except TimeoutError:
+        return _error(408, f"the request was not whole within {BODY_S:g} s")
+    except ClientDisconnect:
+        return _error(400, "the request was broken off")
     return await call_next(request)
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 COMMAND = (sys.executable, "-m", "rag_assets.serving", "--with-parent")
-STOP_S = 150.0  # longer than the answerer's own grace for answers in flight
+STOP_S = 20.0  # longer than the answerer's own grace for answers in flight
 
 
 def run_child(say: Callable[[str], None], command: Sequence[str] = COMMAND) -> int:

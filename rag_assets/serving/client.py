@@ -7,6 +7,7 @@ import httpx
 
 from rag_assets.errors import RagError
 
+DOOR_PATH = "/doorz"  # answered by the door itself
 # How long the answerer may take for each of its routes, in seconds.
 ANSWER_S, RELOAD_S, STATUS_S, HEALTH_S = 300.0, 120.0, 5.0, 2.0
 
@@ -72,6 +73,13 @@ class AnswererClient:
         """Whether an answerer answers at the address, ready or not."""
         try:
             return self._call("GET", "/healthz", HEALTH_S).get("status") == "ok"
+        except AnswererError:
+            return False
+
+    def is_kept(self) -> bool:
+        """Whether the door is there, which holds the address while `rag up` runs."""
+        try:
+            return self._call("GET", DOOR_PATH, HEALTH_S).get("status") == "ok"
         except AnswererError:
             return False
 

@@ -6,14 +6,13 @@ it has begun.
 """
 
 import contextlib
-import json
 import logging
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -21,69 +20,24 @@ import uvicorn
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.policy import AnswerPolicy
-from rag_assets.files import replace_file
 from rag_assets.index.search import IndexReader
-from rag_assets.lake.generations import now_iso
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
-from rag_assets.serving.client import AnswererClient
+from rag_assets.serving.listening import HOST, claim_port, running_answerer, state_file
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.settings import Settings
 
 log = logging.getLogger("rag_assets.serving")
-HOST = "127.0.0.1"
-STATE_FILE = "answerer.json"
 N_WAITING = 16  # with the running ones below the 40 threads of the server, so that probes get one
 WAIT_S = 120.0
-GRACE_S = 120  # for answers in flight after SIGTERM
+GRACE_S = 10  # for answers in flight after SIGTERM
 PARENT_POLL_S = 1.0
-
-
-def claim_port(port: int) -> socket.socket:
-    """A listening socket on the loopback port.
-
-    Raises:
-        PortTakenError: somebody listens there already.
-    """
-    listener = socket.socket()
-    # a restart must not wait for the old connections' TIME_WAIT
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        is_ours = AnswererClient(f"http://{HOST}:{port}").is_up()
-        by = "by an answerer" if is_ours else f"by another program ({error.strerror})"
-        raise PortTakenError(
-            f"port {port} is in use {by}; stop it (`rag down` stops an answerer), or set "
-            "RAG_ANSWERER_PORT to a free port"
-        ) from error
-    return listener
-
-
-@contextlib.contextmanager
-def state_file(folder: Path, port: int) -> Iterator[Path]:
-    """``answerer.json`` {pid, port, url, started_at} while the body runs, then nothing."""
-    path = folder / STATE_FILE
-    state = {
-        "pid": os.getpid(),
-        "port": port,
-        "url": f"http://{HOST}:{port}",
-        "started_at": now_iso(),
-    }
-    replace_file(path, json.dumps(state).encode())
-    try:
-        yield path
-    finally:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            if json.loads(path.read_text()).get("pid") == os.getpid():  # not a successor's
-                path.unlink()
+LOAD_AGAIN_S = 5.0
 
 
 def build_service(
@@ -116,15 +70,19 @@ def build_service(
     return Service(store, live, gate, Metrics(gate), engines_problem, started=time.monotonic())
 
 
-def serve(settings: Settings, *, with_parent: bool = False) -> int:
+def serve(settings: Settings, *, with_parent: bool = False, behind_door: bool = False) -> int:
     """Run the answerer on the profile's engines until it is told to stop; the exit code.
 
     Args:
         settings: where everything is.
         with_parent: stop when the parent process is gone, however it went.
+        behind_door: the door has the answerer's port; any free one will do.
     """
+    if behind_door and (other := running_answerer(settings.state)) is not None:
+        log.error("process %d is the answerer already", other.pid)
+        return 1
     try:
-        listener = claim_port(settings.answerer_port)
+        listener = claim_port(0 if behind_door else settings.answerer_port)
     except PortTakenError as error:
         log.error("%s", error)
         return 1
@@ -172,6 +130,7 @@ def run(
     service.metrics.reloaded(loaded)
     if loaded.error:
         log.warning("serving without an index until one is loaded: %s", loaded.error)
+        threading.Thread(target=_load_later, args=(service,), daemon=True).start()
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(service),
@@ -189,6 +148,13 @@ def run(
         log.info("answering at http://%s:%d, generation %s", HOST, port, generation)
         _run(server, listener)
     log.info("stopped")
+
+
+def _load_later(service: Service) -> None:
+    """Try again until there is an index: an engine may have been down when it was loaded."""
+    while service.live.current is None:
+        time.sleep(LOAD_AGAIN_S)
+        service.metrics.reloaded(service.live.reload())
 
 
 def _run(server: uvicorn.Server, listener: socket.socket) -> None:

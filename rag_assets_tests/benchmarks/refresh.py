@@ -269,7 +269,7 @@ class _Engine:
         self._state = running_engines(settings.state)["embedder"]
 
     def cpu_s(self) -> float:
-        first = psutil.Process(self._state.pid)
+        first = psutil.Process(self._state.process.pid)
         times = [process.cpu_times() for process in [first, *first.children(recursive=True)]]
         return float(sum(one.user + one.system for one in times))
 

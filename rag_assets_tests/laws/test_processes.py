@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,3 +31,9 @@ def test_two_processes_at_once_lose_nothing() -> None:
 def test_a_run_ends_also_if_everything_is_killed() -> None:
     """Sensors and schedules take a minute each to ask; the harness by itself waits for them."""
     assert harness("runs", "killed_run", "killed_all") == "2 rounds, 0 failed"
+
+
+@pytest.mark.engines  # their weights' tokenizers; in place of vLLM stands a small server
+def test_whatever_is_killed_or_stopped_the_service_is_whole_again() -> None:
+    said = harness("faults", "--rounds", "3")
+    assert said == "3 rounds, 0 not whole, 0 callers let down"

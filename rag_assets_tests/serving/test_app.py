@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from rag_assets.answers.journal import find_answer
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import Gate
-from rag_assets.serving.app import MAX_BODY_BYTES, Service, create_app
+from rag_assets.serving.app import Service, create_app
+from rag_assets.serving.listening import MAX_BODY_BYTES
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, said
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 

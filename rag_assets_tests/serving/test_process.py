@@ -17,8 +17,15 @@ import pytest
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import PortTakenError
+from rag_assets.process_identity import ProcessId, identity
 from rag_assets.serving.client import AnswererClient, AnswererDownError
-from rag_assets.serving.process import STATE_FILE, claim_port, state_file
+from rag_assets.serving.listening import (
+    STATE_FILE,
+    answerer_address,
+    claim_port,
+    running_answerer,
+    state_file,
+)
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
@@ -27,7 +34,8 @@ SERVER = """
 import sys, time, logging
 from pathlib import Path
 from rag_assets.lake.store import LakeStore
-from rag_assets.serving.process import build_service, claim_port, run
+from rag_assets.serving.listening import claim_port
+from rag_assets.serving.process import build_service, run
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 lake, state, port, delay, with_parent = sys.argv[1:]
@@ -65,7 +73,7 @@ def answerer(
         process.wait()
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -91,14 +99,18 @@ def test_a_server_on_all_addresses_has_the_port_too(address: str) -> None:
 def test_state_file_is_there_while_it_runs(tmp_path: Path) -> None:
     with state_file(tmp_path / "run", 8460) as path:
         state = json.loads(path.read_text())
-        assert state["pid"] == os.getpid()
+        assert ProcessId.parse(state["process"]) == identity(os.getpid())
+        assert running_answerer(tmp_path / "run") == identity(os.getpid())
+        assert answerer_address(tmp_path / "run") == state["url"]
         assert (state["port"], state["url"]) == (8460, "http://127.0.0.1:8460")
     assert not path.exists()
+    assert running_answerer(tmp_path / "run") is None
+    assert answerer_address(tmp_path / "run") == ""
 
 
 def test_a_successors_state_file_is_left_alone(tmp_path: Path) -> None:
     with state_file(tmp_path, 1) as path:
-        path.write_text(json.dumps({"pid": -1}))
+        path.write_text(json.dumps({"process": "1 1 x"}))
     assert path.exists()
 
 
@@ -109,7 +121,8 @@ def test_it_answers_and_stops_on_sigterm(tmp_path: Path) -> None:
         assert client.readiness() == ""
         assert client.status()["pid"] == process.pid
         state = json.loads((tmp_path / "run" / STATE_FILE).read_text())
-        assert (state["pid"], state["url"]) == (process.pid, client.url)
+        assert ProcessId.parse(state["process"]).pid == process.pid
+        assert state["url"] == client.url
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert not (tmp_path / "run" / STATE_FILE).exists()

@@ -142,7 +142,7 @@ def _served(
     cache, state = lab.settings.cache, lab.settings.evaluations / "engine"
     pull(profile, cache, progress=lambda _what, _share: None)
     with serving(profile, role, cache_dir=cache, state_dir=state) as client:
-        pid = read_states(state)[role].pid
+        pid = read_states(state)[role].process.pid
         model = lab.metered(client, profile.spec(role), pid, apart=ALONE)
         return [timed(lab, model, one, place) for one in lab.each(asked, place.variant)]
 

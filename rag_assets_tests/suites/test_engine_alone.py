@@ -50,7 +50,7 @@ def test_an_engine_serves_for_as_long_as_the_block_runs(
         assert state.port in engine_alone.PORTS
         assert model.name == "slm"
         assert model.count_chat([{"role": "user", "content": "hello"}]) > 0
-        process = psutil.Process(state.pid)
+        process = psutil.Process(state.process.pid)
     assert gone([process])
     assert not is_healthy(state.url)
     assert running_engines(state_dir) == {}

@@ -12,13 +12,14 @@ from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder, p
 from rag_assets.models.clients.openai_http import connect, connect_embedder
 from rag_assets.models.clients.prefixed import Prefixes, prefixes_of, with_prefix
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
-from rag_assets.models.engines.state import EARLIER, running_engines
+from rag_assets.models.engines.state import EARLIER, REPORTS, running_engines
 from rag_assets.models.errors import WrongModelError
 from rag_assets.models.profile_files import active_profile, load_profile, profile_with_embedder
 from rag_assets.models.profiles import ROLES, Endpoint, Profile, Role
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
 from rag_assets.models.weights.pulling import cache_root
 from rag_assets.settings import MODELS, Settings, find_home, load_settings, named_models
+from rag_assets.watching import read_reports
 
 LOOK_AGAIN_S = 15.0
 Model = TypeVar("Model")
@@ -161,8 +162,9 @@ class Models:
         running = running_engines(self._state)
         missing = [role for role in self.profile.engines_of(asked) if role not in running]
         if missing:
-            down = ", ".join(missing)
-            return f"no engine answers for {down}; start the engines with `rag up`"
+            kept = [r.sentence() for r in read_reports(self._state / REPORTS) if r.name in missing]
+            remedy = "; ".join(filter(None, kept)) or "start the engines with `rag up`"
+            return f"no engine answers for {', '.join(missing)}; {remedy}"
         return next(filter(None, map(self._endpoint_problem, self.profile.endpoints_of(asked))), "")
 
     def _endpoint_problem(self, endpoint: Endpoint) -> str:

@@ -1,4 +1,4 @@
-"""EngineSet: starts the vLLM engines of a profile, keeps them alive, stops them.
+"""EngineSet: starts the vLLM engines of a profile, keeps each of them alive, stops them.
 
 Engines start one after another. On a GPU each measures the memory that is free before and after it
 has loaded, and takes what another one takes meanwhile for its own. On a CPU it takes no longer than
@@ -13,38 +13,61 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import IO, Self
 
-import psutil
 from filelock import FileLock, Timeout
 
 from rag_assets.models.engines import launcher
 from rag_assets.models.engines.command import engine_command, engine_environment, engine_python
+from rag_assets.models.engines.pulse import STOPPED, Pulse, family
 from rag_assets.models.engines.state import (
+    REPORTS,
     EngineState,
     is_healthy,
-    is_same_process,
     listens,
     write_states,
 )
 from rag_assets.models.errors import EngineError, PortTakenError
 from rag_assets.models.profiles import ROLES, Launch, ModelSpec, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, require_pulled
+from rag_assets.process_identity import ProcessId, identity, is_alive
+from rag_assets.watching import STOPPED_S, Phase, Report, ReportFile, Restarts, Stopped
 
 START_ORDER: tuple[Role, ...] = ("embedder", "slm", "llm")  # the quickest first: others may go on
 START_TIMEOUT_S = 900.0  # 14 B of weights from a slow disk
-MAX_RESTARTS = 3  # of one role within the window below; then it is broken, not unlucky
-RESTART_WINDOW_S = 600.0
-_BACKOFF_S = 2.0  # before the second restart in the window; doubles with each further one
+LAUNCHER_S = 180.0  # in which a launcher that imports vLLM first must answer
 
 Progress = Callable[[Role, str, float], None]
 
 
 def _ignore(role: Role, phase: str, seconds: float) -> None:
     """The progress callback of those who do not care."""
+
+
+@dataclass(slots=True)
+class _Engine:
+    """One engine that is to run: ``process`` while one does, ``state`` once it was healthy."""
+
+    spec: ModelSpec
+    folder: Path
+    restarts: Restarts
+    process: ProcessId | None = None
+    state: EngineState | None = None
+    pulse: Pulse | None = None
+    stopped: Stopped = field(default_factory=Stopped)  # while it starts
+    began: float = 0.0
+    fault: EngineError | None = None
+    told: float = 0.0  # seconds after ``began`` at which its loading was last reported
+
+    def report(self) -> Report:
+        """What is known of it."""
+        phase: Phase = "up" if self.state else "starting" if self.process else "waiting"
+        process = "" if self.process is None else str(self.process)
+        return Report(self.spec.role, phase, process, self.restarts.total, self.restarts.last_error)
 
 
 class EngineSet:
@@ -83,8 +106,10 @@ class EngineSet:
         self._start_timeout_s = start_timeout_s
         self._lock = FileLock(state_dir / "engines.lock")
         self._launcher: subprocess.Popen[bytes] | None = None
-        self._states: dict[Role, EngineState] = {}
-        self._restarts: dict[Role, list[float]] = {role: [] for role in ROLES}
+        self._stopped = Stopped()  # the launcher
+        self._engines: dict[Role, _Engine] = {}
+        self._reports = ReportFile(state_dir / REPORTS)
+        self._written: list[EngineState] | None = None
 
     def __enter__(self) -> Self:
         """Itself; engines start with :meth:`start`."""
@@ -101,16 +126,16 @@ class EngineSet:
 
     @property
     def states(self) -> Mapping[Role, EngineState]:
-        """The engines that were started and became healthy."""
-        return dict(self._states)
+        """The engines that were started, became healthy and were not found dead since."""
+        return {role: one.state for role, one in self._engines.items() if one.state is not None}
 
-    def start(self, roles: Sequence[Role] = ROLES) -> None:
-        """Start the engines of ``roles``, one after another, and wait until each is healthy.
+    def keep(self, roles: Sequence[Role] = ROLES) -> None:
+        """From now on :meth:`check` starts the engines of ``roles`` and keeps them running.
 
         Raises:
             NotPulledError: weights are missing; nothing was started.
             PortTakenError: a port is in use; nothing was started.
-            EngineError: another process owns ``state_dir``, or an engine died or stayed unhealthy.
+            EngineError: another process owns ``state_dir``.
         """
         specs = [self.profile.spec(role) for role in START_ORDER if role in roles]
         folders = {spec.role: require_pulled(spec, self.cache_dir) for spec in specs}
@@ -125,40 +150,59 @@ class EngineSet:
                 "use them, or stop them with `rag down`"
             ) from error
         for spec in specs:
-            self._start_one(spec, folders[spec.role])
+            self._engines[spec.role] = _Engine(spec, folders[spec.role], Restarts())
 
-    def check(self) -> None:
-        """Restart engines that died; call it about once a second.
+    def start(self, roles: Sequence[Role] = ROLES) -> None:
+        """:meth:`keep`, then wait until each is healthy.
 
         Raises:
-            EngineError: an engine died more than MAX_RESTARTS times within RESTART_WINDOW_S.
+            NotPulledError, PortTakenError: nothing was started.
+            EngineError: another process owns ``state_dir``, or an engine ended while it started, or
+                stayed unhealthy; it is given up.
         """
-        for role, state in list(self._states.items()):
-            if is_same_process(state.pid, state.started_at):
-                continue
+        self.keep(roles)
+        while waiting := [one for one in self._engines.values() if one.state is None]:
+            self.check()
+            for engine in waiting:
+                if engine.fault is not None:
+                    del self._engines[engine.spec.role]
+                    raise engine.fault
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """See to every engine once: end what hangs, start again what ended; about once a second.
+
+        An engine that cannot be started is tried again after a pause, which doubles up to
+        LONGEST_PAUSE_S. The others are served meanwhile. At most one loads at a time.
+        """
+        self._check_launcher()
+        for engine in self._engines.values():
+            try:
+                if engine.process is not None:
+                    self._check_one(engine)
+            except EngineError as error:
+                self._end(engine, error)
+        if not any(one.process is not None and one.state is None for one in self._engines.values()):
             now = time.monotonic()
-            recent = [at for at in self._restarts[role] if now - at < RESTART_WINDOW_S]
-            if len(recent) >= MAX_RESTARTS:
-                raise EngineError(
-                    f"the engine of {role} died {len(recent) + 1} times within "
-                    f"{RESTART_WINDOW_S / 60:.0f} minutes; the end of its log:\n{self._tail(role)}"
-                )
-            self._restarts[role] = [*recent, now]
-            del self._states[role]
-            write_states(self.state_dir, self._states.values())
-            _kill_group(state.pgid)  # its core may outlive the server
-            if recent:
-                time.sleep(_BACKOFF_S * 2 ** (len(recent) - 1))
-            spec = self.profile.spec(role)
-            require_free_port(spec)
-            self._start_one(spec, require_pulled(spec, self.cache_dir))
+            waiting = [one for one in self._engines.values() if one.process is None]
+            for engine in sorted(waiting, key=lambda one: one.restarts.due)[:1]:
+                if engine.restarts.due <= now:
+                    try:
+                        self._launch_one(engine)
+                    except EngineError as error:
+                        self._end(engine, error)
+        self._publish()
 
     def stop(self) -> None:
         """Stop every engine and wait until all its processes are gone; safe to call twice."""
         process, self._launcher = self._launcher, None
         if process is not None:
+            _continue(process.pid)
             if process.stdin is not None:
                 process.stdin.close()  # the launcher's sign to stop its engines
+            for engine in self._engines.values():
+                if engine.process is not None:
+                    _continue_group(engine.process)
             try:
                 process.wait(timeout=launcher.GRACE_S + 5)
             except subprocess.TimeoutExpired:
@@ -166,66 +210,110 @@ class EngineSet:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        for state in self._states.values():
-            _kill_group(state.pgid)
-        self._states.clear()
+        for engine in self._engines.values():
+            self._kill(engine)
+        self._engines.clear()
         if self._lock.is_locked:
-            write_states(self.state_dir, [])
+            self._publish()
             self._lock.release()
 
-    def _start_one(self, spec: ModelSpec, folder: Path) -> None:
-        started = time.monotonic()
-        self._progress(spec.role, "launch", 0.0)
-        (self.state_dir / "logs" / f"{spec.role}.log").unlink(missing_ok=True)
-        pid = self._request(spec, folder)
-        try:
-            started_at = psutil.Process(pid).create_time()
-        except psutil.NoSuchProcess:
-            started_at = 0.0  # so short-lived that the wait below reports it with its log
-        self._wait_healthy(spec, pid, started_at, started)
-        self._states[spec.role] = EngineState(
+    def _check_launcher(self) -> None:
+        """A launcher that stands still is ended, and its engines with it: it could start none."""
+        if self._launcher and self._stopped.seconds([self._launcher.pid]) > STOPPED_S:
+            self._launcher.kill()
+
+    def _check_one(self, engine: _Engine) -> None:
+        """Raise EngineError if a started engine ended, hangs, or takes too long to start."""
+        spec, process = engine.spec, engine.process
+        if process is None:
+            return
+        if not is_alive(process):
+            raise self._failed(spec, "ended" if engine.state else "ended while it started")
+        if engine.pulse is not None and (why := engine.pulse.trouble()):
+            raise self._failed(spec, why)
+        if engine.state is not None:
+            return
+        waited = time.monotonic() - engine.began
+        if is_healthy(spec.url):
+            self._now_up(engine, process)
+        elif waited > self._start_timeout_s:
+            raise self._failed(spec, f"was not healthy after {waited:.0f} s")
+        elif engine.stopped.seconds(family(process.pid)) > STOPPED_S:
+            raise self._failed(spec, STOPPED)
+        elif waited >= engine.told + 1.0:
+            self._progress(spec.role, "load", waited)
+            engine.told = waited
+
+    def _now_up(self, engine: _Engine, process: ProcessId) -> None:
+        spec = engine.spec
+        if not listens(process.pid, spec.port):
+            if is_alive(process):
+                raise _taken(spec)
+            raise self._failed(spec, "ended while it started")
+        engine.state = EngineState(
             role=spec.role,
-            pid=pid,
-            pgid=pid,  # the launcher makes every engine the leader of its own group
+            process=process,
             port=spec.port,
             url=spec.url,
             model_id=spec.model_id,
             served_name=spec.served_name,
             revision=spec.revision,
             profile=self.profile.name,
-            started_at=started_at,
         )
-        write_states(self.state_dir, self._states.values())
-        self._progress(spec.role, "ready", time.monotonic() - started)
+        engine.pulse = Pulse(engine.state)
+        self._publish()
+        self._progress(spec.role, "ready", time.monotonic() - engine.began)
 
-    def _wait_healthy(self, spec: ModelSpec, pid: int, started_at: float, started: float) -> None:
-        next_report = 1.0
-        while not is_healthy(spec.url):
-            waited = time.monotonic() - started
-            if not is_same_process(pid, started_at):
-                self._give_up(spec, pid, "ended while it started")
-            if waited > self._start_timeout_s:
-                self._give_up(spec, pid, f"was not healthy after {waited:.0f} s")
-            if waited >= next_report:
-                self._progress(spec.role, "load", waited)
-                next_report = waited + 1.0
-            time.sleep(0.1)
-        if not listens(pid, spec.port):
-            if not is_same_process(pid, started_at):
-                self._give_up(spec, pid, "ended while it started")
-            _kill_group(pid)
-            raise _taken(spec)
+    def _launch_one(self, engine: _Engine) -> None:
+        spec = engine.spec
+        require_free_port(spec)
+        require_pulled(spec, self.cache_dir)
+        engine.began, engine.told = time.monotonic(), 0.0
+        self._progress(spec.role, "launch", 0.0)
+        pid = self._request(spec, engine.folder)
+        try:
+            engine.process = identity(pid)
+        except ProcessLookupError:
+            raise self._failed(spec, "ended while it started") from None
 
-    def _give_up(self, spec: ModelSpec, pid: int, why: str) -> NoReturn:
-        _kill_group(pid)
-        raise EngineError(
+    def _end(self, engine: _Engine, error: EngineError) -> None:
+        """End what is left of an engine that failed, and note why."""
+        engine.fault = error
+        engine.restarts.ended(str(error).partition(";")[0], time.monotonic())
+        self._kill(engine)
+
+    def _kill(self, engine: _Engine) -> None:
+        if engine.process is not None:
+            _kill_group(engine.process.pid)  # its core may outlive the server
+        if engine.pulse is not None:
+            engine.pulse.close()
+        engine.process = engine.state = engine.pulse = None
+
+    def _publish(self) -> None:
+        """Let others know which engines run; a full disk only delays that."""
+        states = list(self.states.values())
+        if states != self._written:
+            try:
+                write_states(self.state_dir, states)
+                self._written = states
+            except OSError:
+                self._written = None
+        self._reports.write(engine.report() for engine in self._engines.values())
+
+    def _failed(self, spec: ModelSpec, why: str) -> EngineError:
+        return EngineError(
             f"the engine of {spec.role} {why}; the end of its log:\n{self._tail(spec.role)}"
         )
 
     def _request(self, spec: ModelSpec, folder: Path) -> int:
         """Ask the launcher for one engine; returns its process id."""
         environment = engine_environment(spec, os.environ)
-        if self._launcher is None or self._launcher.poll() is not None:
+        if self._launcher is not None and self._launcher.poll() is not None:
+            for pipe in (self._launcher.stdin, self._launcher.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._launcher = None
+        if self._launcher is None:
             self._launcher = self._start_launcher(environment)
         process = self._launcher
         if process.stdin is None or process.stdout is None:
@@ -239,17 +327,16 @@ class EngineSet:
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            # the answer waits for the import of vLLM in a fresh launcher
-            ready, _, _ = select.select([process.stdout], [], [], self._start_timeout_s)
-            answer = process.stdout.readline() if ready else b""
+            answer = process.stdout.readline() if _is_readable(process.stdout) else b""
             return int(json.loads(answer)["pid"])
         except (BrokenPipeError, ValueError) as error:
+            process.kill()  # it may stand still; the kernel kills its engines, too
             raise EngineError(
                 f"the launcher of the engines failed; the end of its log:\n{self._tail('launcher')}"
             ) from error
 
     def _start_launcher(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        with (self.state_dir / "logs" / "launcher.log").open("wb") as log:
+        with (self.state_dir / "logs" / "launcher.log").open("ab") as log:
             return subprocess.Popen(
                 # By its file: an environment of the engines' own need not hold this package. Its
                 # folder is not searched for modules (-P).
@@ -315,8 +402,29 @@ def _taken(spec: ModelSpec) -> PortTakenError:
     )
 
 
+def _is_readable(pipe: IO[bytes]) -> bool:
+    """Wait for the launcher's answer, which in a fresh one comes after the import of vLLM.
+
+    In short waits: who sleeps for minutes is taken for hung by the keeper.
+    """
+    deadline = time.monotonic() + LAUNCHER_S
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([pipe], [], [], 0.5)
+        if ready:
+            return True
+    return False
+
+
 def _kill_group(pgid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(pgid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+
+
+def _continue(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def _continue_group(process: ProcessId) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)

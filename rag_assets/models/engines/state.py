@@ -1,7 +1,7 @@
 """The state file ``engines.json``: how other processes find the engines that run.
 
-An entry counts only while its process lives, is the one that was started (same start time, so a
-reused process id does not deceive) and answers /health.
+An entry counts only while its process lives, is the one that was started (a reused process id does
+not deceive) and answers /health.
 """
 
 import json
@@ -14,31 +14,33 @@ import psutil
 
 from rag_assets.files import replace_file
 from rag_assets.models.profiles import ROLES, Role
+from rag_assets.process_identity import ProcessId, is_alive
 
 EARLIER = "earlier"  # folder in the state's: of the engine of an embedder that a profile had before
 _FILE = "engines.json"
+REPORTS = "engines-kept.json"  # what the supervisor says of each engine, running or not
 _HEALTH_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """One running engine; ``started_at`` is the process's start, in seconds since the epoch."""
+    """One running engine; its process leads a group that holds its core, too."""
 
     role: Role
-    pid: int
-    pgid: int
+    process: ProcessId
     port: int
     url: str
     model_id: str
     served_name: str
     revision: str
     profile: str
-    started_at: float
 
 
 def write_states(state_dir: Path, states: Iterable[EngineState]) -> None:
     """Replace the state file in one step, so that a reader never sees half of it."""
-    written = json.dumps({s.role: asdict(s) for s in states}, indent=2)
+    written = json.dumps(
+        {s.role: {**asdict(s), "process": str(s.process)} for s in states}, indent=2
+    )
     replace_file(state_dir / _FILE, written.encode())
 
 
@@ -47,8 +49,12 @@ def read_states(state_dir: Path) -> dict[Role, EngineState]:
     path = state_dir / _FILE
     if not path.is_file():
         return {}
-    entries: Mapping[str, dict[str, object]] = json.loads(path.read_text("utf-8"))
-    return {role: EngineState(**entries[role]) for role in ROLES if role in entries}  # type: ignore[arg-type] # read back as written
+    entries: Mapping[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
+    return {
+        role: EngineState(**{**entries[role], "process": ProcessId.parse(entries[role]["process"])})  # type: ignore[arg-type] # read back as written
+        for role in ROLES
+        if role in entries
+    }
 
 
 def running_engines(state_dir: Path) -> dict[Role, EngineState]:
@@ -56,18 +62,8 @@ def running_engines(state_dir: Path) -> dict[Role, EngineState]:
     return {
         role: state
         for role, state in read_states(state_dir).items()
-        if is_same_process(state.pid, state.started_at) and is_healthy(state.url)
+        if is_alive(state.process) and is_healthy(state.url)
     }
-
-
-def is_same_process(pid: int, started_at: float) -> bool:
-    """Whether ``pid`` lives and started at ``started_at`` (to a second)."""
-    try:
-        process = psutil.Process(pid)
-        alive = process.status() != psutil.STATUS_ZOMBIE
-        return alive and abs(process.create_time() - started_at) < 1.0
-    except psutil.NoSuchProcess:
-        return False
 
 
 def listens(pid: int, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A process that owns engines: starts them, restarts dead ones, stops all on SIGTERM or Ctrl-C.
+"""A process that owns engines: starts them, restarts dead and hung ones, stops all on SIGTERM.
 
 ``python -m rag_assets.models.engines.supervisor --profile cpu --state-dir DIR [--roles slm]``.
 Exit code 0 after a signal, 1 with one sentence on standard error when engines cannot be run.
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ from rag_assets.models.profiles import ROLES, Role
 from rag_assets.models.weights.pulling import cache_root
 from rag_assets.settings import find_home
 
-CHECK_EVERY_S = 1.0
+CHECK_EVERY_S = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -31,12 +32,10 @@ def main(arguments: list[str]) -> int:
         profile = load_profile(options.profile, port_base=options.port_base, home=find_home())
         roles = _roles(options.roles)
         with EngineSet(profile, options.cache_dir, options.state_dir, progress=_report) as engines:
-            engines.start(roles)
-            sys.stdout.write("all engines are ready\n")
-            sys.stdout.flush()
+            engines.keep(roles)
             while True:
-                time.sleep(CHECK_EVERY_S)
                 engines.check()
+                time.sleep(CHECK_EVERY_S)
     except ModelsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -61,8 +60,9 @@ def _roles(text: str) -> list[Role]:
 
 
 def _report(role: Role, phase: str, seconds: float) -> None:
-    sys.stdout.write(f"{role} {phase} {seconds:.1f}\n")
-    sys.stdout.flush()
+    with suppress(OSError):  # a full disk must not end the engines
+        sys.stdout.write(f"{role} {phase} {seconds:.1f}\n")
+        sys.stdout.flush()
 
 
 def _leave(*_: object) -> None:

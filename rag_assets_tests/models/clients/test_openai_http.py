@@ -18,6 +18,7 @@ from rag_assets.models.engines.state import EngineState, write_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import ModelSpec, in_format
+from rag_assets.process_identity import ProcessId
 
 CHAT = load_profile("cpu").spec("slm")
 EMBED = replace(load_profile("cpu").spec("embedder"), dimension=3, flags=("--max-model-len", "4"))
@@ -234,9 +235,9 @@ def test_unreadable_vectors_are_said(embedder: HttpEmbedder, server: Server) -> 
 
 def state(spec: ModelSpec, **changes: object) -> EngineState:
     values: dict[str, Any] = {
-        "role": spec.role, "pid": 1, "pgid": 1, "port": 1, "url": "http://127.0.0.1:1",
+        "role": spec.role, "process": ProcessId(1, 1, "x"), "port": 1, "url": "http://127.0.0.1:1",
         "model_id": spec.model_id, "served_name": spec.served_name, "revision": spec.revision,
-        "profile": "cpu", "started_at": 0.0,
+        "profile": "cpu",
     }  # fmt: skip
     return EngineState(**{**values, **changes})
 

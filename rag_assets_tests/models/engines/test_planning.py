@@ -142,7 +142,7 @@ def test_memory_is_what_the_engines_hold_after_long_prompts(engines: Engines) ->
         engines.chat(role).complete(long, max_tokens=2)
     engines.embedder().embed(["seven boats left the old pier. " * 30] * 64)
     states = read_states(engines.state_dir).values()
-    launcher = psutil.Process(next(iter(states)).pid).parent()
+    launcher = psutil.Process(next(iter(states)).process.pid).parent()
     assert launcher is not None
     tree = [launcher, *launcher.children(recursive=True)]
     held = sum(process.memory_full_info().pss for process in tree)

@@ -1,0 +1,146 @@
+"""The door: holds the answerer's port while the answerer itself comes and goes.
+
+``python -m rag_assets.serving.door`` passes each whole request on to the answerer that
+``<state>/answerer.json`` names. Where none answers, or one ends in the middle, the caller gets 503
+with ``Retry-After`` and the reason, in place of a broken connection. It does nothing else, and so
+has little to fall over by.
+"""
+
+import asyncio
+import logging
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import uvicorn
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from rag_assets.models.errors import PortTakenError
+from rag_assets.serving.client import ANSWER_S, DOOR_PATH
+from rag_assets.serving.listening import BODY_S, MAX_BODY_BYTES, answerer_address, claim_port
+from rag_assets.settings import Settings, load_settings
+from rag_assets.watching import KEPT, read_reports
+
+CONNECT_S = 2.0
+RETRY_AFTER_S = "3"
+SHUTDOWN_S = 3  # for requests in flight
+_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
+
+
+class Door:
+    """An ASGI application that passes requests on.
+
+    Args:
+        state: the folder in which the answerer says where it is.
+        answer_s: how long the answerer may take.
+    """
+
+    def __init__(self, state: Path, answer_s: float = ANSWER_S) -> None:
+        self._state = state
+        timeout = httpx.Timeout(answer_s, connect=CONNECT_S)
+        limits = httpx.Limits(max_connections=None)
+        self._client = httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        if request.url.path == DOOR_PATH:
+            response: Response = JSONResponse({"status": "ok"})
+        else:
+            try:
+                response = await self._passed_on(request, await whole_body(request))
+            except TimeoutError:
+                response = _said(408, f"the request was not whole within {BODY_S:g} s")
+            except ValueError as error:
+                response = _said(413, str(error))
+            except ClientDisconnect:
+                return
+        await response(scope, receive, send)
+
+    async def _passed_on(self, request: Request, body: bytes) -> Response:
+        url = answerer_address(self._state)
+        if not url:
+            return self._unavailable("the answerer does not run")
+        try:
+            answer = await self._client.request(
+                request.method,
+                f"{url}{request.url.path}",
+                params=request.url.query,
+                headers=_kept(request.headers.raw),
+                content=body,
+            )
+        except httpx.ConnectError:
+            return self._unavailable("the answerer does not run")
+        except httpx.TimeoutException:
+            return self._unavailable("the answerer did not answer in time")
+        except httpx.TransportError:
+            return self._unavailable("the answerer ended while it answered")
+        headers = [(k, v) for k, v in _kept(answer.headers.raw) if k != b"content-encoding"]
+        response = Response(answer.content, answer.status_code)
+        response.raw_headers = [*(h for h in headers if h[0] != b"content-length"), _length(answer)]
+        return response
+
+    def _unavailable(self, what: str) -> Response:
+        try:
+            troubles = [r.sentence() for r in read_reports(self._state / KEPT)]
+        except (OSError, ValueError):
+            troubles = []
+        return _said(503, "; ".join([what, *filter(None, troubles)]))
+
+
+async def whole_body(request: Request) -> bytes:
+    """The body, once it is whole.
+
+    Raises:
+        TimeoutError: it was not within BODY_S; half a request must hold nobody up.
+        ValueError: it is too long.
+    """
+    body = bytearray()
+    async with asyncio.timeout(BODY_S):
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                raise ValueError(f"the request is longer than {MAX_BODY_BYTES:,} bytes")
+    return bytes(body)
+
+
+def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(k.lower(), v) for k, v in headers if k.lower().decode("latin-1") not in _HOP]
+
+
+def _length(answer: httpx.Response) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(answer.content)).encode()
+
+
+def _said(status: int, sentence: str) -> Response:
+    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else None
+    return JSONResponse({"error": sentence}, status, headers=headers)
+
+
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM; the exit code."""
+    try:
+        listener = claim_port(settings.answerer_port)
+    except PortTakenError as error:
+        logging.error("%s", error)
+        return 1
+    config = uvicorn.Config(
+        Door(settings.state),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        lifespan="off",
+    )
+    with closing(listener):
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    sys.exit(main(load_settings()))

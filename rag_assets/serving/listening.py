@@ -1,0 +1,73 @@
+"""What the answerer and the door before it share: the port, the state file, the bounds."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from rag_assets.files import replace_file
+from rag_assets.models.errors import PortTakenError
+from rag_assets.process_identity import ProcessId, identity, is_alive
+from rag_assets.serving.client import AnswererClient
+
+HOST = "127.0.0.1"
+STATE_FILE = "answerer.json"
+MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
+BODY_S = 10.0  # for a request to be whole
+
+
+def claim_port(port: int) -> socket.socket:
+    """A listening socket on the loopback port.
+
+    Raises:
+        PortTakenError: somebody listens there already.
+    """
+    listener = socket.socket()
+    # a restart must not wait for the old connections' TIME_WAIT
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        is_ours = AnswererClient(f"http://{HOST}:{port}").is_up()
+        by = "by an answerer" if is_ours else f"by another program ({error.strerror})"
+        raise PortTakenError(
+            f"port {port} is in use {by}; stop it (`rag down` stops an answerer), or set "
+            "RAG_ANSWERER_PORT to a free port"
+        ) from error
+    return listener
+
+
+@contextlib.contextmanager
+def state_file(folder: Path, port: int) -> Iterator[Path]:
+    """``answerer.json`` {process, port, url} while the body runs, then nothing."""
+    path = folder / STATE_FILE
+    own = str(identity(os.getpid()))
+    state = {"process": own, "port": port, "url": f"http://{HOST}:{port}"}
+    replace_file(path, json.dumps(state).encode())
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if json.loads(path.read_text()).get("process") == own:  # not a successor's
+                path.unlink()
+
+
+def answerer_address(folder: Path) -> str:
+    """Where the answerer itself listens, as the state file says; "" where there is none."""
+    try:
+        return str(json.loads((folder / STATE_FILE).read_bytes())["url"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return ""
+
+
+def running_answerer(folder: Path) -> ProcessId | None:
+    """The answerer that the state file names, if it lives."""
+    try:
+        process = ProcessId.parse(json.loads((folder / STATE_FILE).read_bytes())["process"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return process if is_alive(process) else None
