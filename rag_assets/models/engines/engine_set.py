@@ -39,6 +39,7 @@ from rag_assets.watching import STOPPED_S, Phase, Report, ReportFile, Restarts, 
 
 START_ORDER: tuple[Role, ...] = ("embedder", "slm", "llm")  # the quickest first: others may go on
 START_TIMEOUT_S = 900.0  # 14 B of weights from a slow disk
+GONE_S = 3.0  # for the kernel to free a killed engine's memory
 LAUNCHER_S = 180.0  # in which a launcher that imports vLLM first must answer
 
 Progress = Callable[[Role, str, float], None]
@@ -416,8 +417,12 @@ def _is_readable(pipe: IO[bytes]) -> bool:
 
 
 def _kill_group(pgid: int) -> None:
+    """Kill a group and wait until it is gone: only then is its port free."""
+    deadline = time.monotonic() + GONE_S
     with suppress(ProcessLookupError):
-        os.killpg(pgid, signal.SIGKILL)
+        while time.monotonic() < deadline:
+            os.killpg(pgid, signal.SIGKILL)
+            time.sleep(0.05)
 
 
 def _continue(pid: int) -> None:
