@@ -41,6 +41,7 @@ def test_an_answer_is_printed_whole(printed: io.StringIO) -> None:
         "finish_reason": "stop",
         "usage": {},
         "repairs": [],
+        "calibration": "calibration cpu",
         "timings_ms": {"total": 12.0},
         "generation": {"id": "g1", "created_at": "2024"},
         "answer_id": "answer_1",

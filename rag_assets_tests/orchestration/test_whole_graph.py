@@ -149,7 +149,7 @@ def test_undeclared_partition_fails_with_what_to_do(graph: Graph) -> None:
     result = graph.run("ghost.0")
     assert not result.success
     (failure,) = [e for e in result.all_events if e.is_step_failure]
-    assert "Declare it in sources.yaml" in str(failure.step_failure_data.error)
+    assert "ghost.0 belong to no declared source" in str(failure.step_failure_data.error)
 
 
 def test_worse_candidate_does_not_go_live(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

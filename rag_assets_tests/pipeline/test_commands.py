@@ -18,7 +18,6 @@ from rag_assets.orchestration.assets import assets_of, checks_of
 from rag_assets.pipeline import run, stages
 from rag_assets.pipeline.history import history
 from rag_assets.settings import load_settings
-from rag_assets.sources.buckets import BucketsError
 from rag_assets_tests.orchestration.graph import resources_of, sources_of
 from rag_assets_tests.pipeline.test_planning import given_pages
 from rag_assets_tests.world import World
@@ -207,6 +206,6 @@ def test_another_number_of_buckets_is_refused_before_anything_starts(
     (tmp_path / "sources.yaml").write_text(json.dumps({"sources": [entry]}))
     for arguments in (["refresh"], ["refresh", "docs"], ["plan", "refresh"]):
         result = CliRunner().invoke(app, arguments)
-        assert isinstance(result.exception, BucketsError)
+        assert isinstance(result.exception, CommandError)
         assert "with `buckets: 1` and is declared with `buckets: 2` now" in str(result.exception)
     assert history(installation.store) == []

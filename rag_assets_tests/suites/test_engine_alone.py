@@ -15,6 +15,7 @@ from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import Precision, Profile, computed_in, in_format, servable
 from rag_assets.models.weights import pulling as weights
 from rag_assets.models.weights.conversion import convert
+from rag_assets.models.weights.verifying import seal
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.models.engines.test_engine_set import FAILS, SERVER, gone, running
 from rag_assets_tests.models.weights.test_conversion import write_gguf
@@ -28,7 +29,7 @@ def pulled(tmp_path: Path, precision: Precision) -> Profile:
     folder = weights.model_dir(profile.spec("slm"), tmp_path / "cache")
     write_gguf(tmp_path / "tiny.gguf")
     convert(tmp_path / "tiny.gguf", folder, precision, progress=lambda _share: None)
-    (folder / ".complete.json").write_text("{}")
+    seal(folder, {})
     return profile
 
 

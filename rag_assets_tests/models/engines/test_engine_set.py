@@ -29,6 +29,7 @@ from rag_assets.models.errors import EngineError, NotPulledError, PortTakenError
 from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import ModelSpec, Profile, Role
 from rag_assets.models.weights import pulling as weights
+from rag_assets.models.weights.verifying import seal
 from rag_assets.watching import Report, read_reports
 
 # In place of vLLM: a server with a child of its own in its process group, as vLLM's core is.
@@ -77,7 +78,7 @@ def cache(profile: Profile, tmp_path: Path) -> Path:
     for spec in profile.roles.values():
         folder = weights.model_dir(spec, tmp_path / "cache")
         folder.mkdir(parents=True)
-        (folder / ".complete.json").write_text("{}")
+        seal(folder, {})
     return tmp_path / "cache"
 
 

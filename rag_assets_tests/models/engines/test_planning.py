@@ -14,6 +14,7 @@ from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import Profile
 from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.pulling import model_dir
+from rag_assets.models.weights.verifying import seal
 from rag_assets_tests.conftest import Engines
 
 
@@ -117,7 +118,7 @@ def test_weights_that_are_here_are_measured(tmp_path: Path) -> None:
         "intermediate_size": 16, "vocab_size": 32,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / ".complete.json").write_text("{}")
+    seal(folder, {})
     alone = replace(cpu, roles={"slm": spec})
     (engine,) = plan_serving(alone, tmp_path, host=64 * GIB).engines
     in_16 = 24.0
