@@ -1,7 +1,7 @@
 """Commands on processes: up, down, demo, doctor."""
 
 import typer
-from rich.box import SIMPLE
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -52,7 +52,7 @@ def status(as_json: JsonFlag = False) -> None:
     elif not rows:
         say("nothing runs; start it with `rag up`")
     else:
-        table = Table("part", "state", "since", "memory", "restarts", "last error", box=SIMPLE)
+        table = Table("part", "state", "since", "memory", "restarts", "last error", box=box.SIMPLE)
         colour = {"up": "green", "starting": "yellow", "waiting": "red"}
         for row in rows:
             state = Text(row.phase, style=colour[row.phase])

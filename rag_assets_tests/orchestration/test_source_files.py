@@ -135,7 +135,7 @@ def test_command_says_what_the_check_says_and_passes_the_answer_on(
     monkeypatch.setattr(generations, "live", lambda store: "some generation")
     told: list[str] = []
     loaded: list[object] = []
-    monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
+    monkeypatch.setattr(operations, "hot_load", lambda settings, tell: loaded.append(1))
     with pytest.raises(CommandError, match="--accept-deletions") as said:
         operations.refresh_and_load(load_settings(), sources_of("docs"), told.append)
     assert said.value.exit_code == 1
@@ -249,7 +249,7 @@ def test_the_command_publishes_the_others_and_fails(
     monkeypatch.setattr(generations, "live", lambda store: "some generation")
     ingest(world.store, Source("a", "folder", str(world.root.parent / "a")), "a.0", run_id="r")
     loaded: list[object] = []
-    monkeypatch.setattr(operations.stack, "hot_load", lambda settings, tell: loaded.append(1))
+    monkeypatch.setattr(operations, "hot_load", lambda settings, tell: loaded.append(1))
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     with pytest.raises(CommandError, match=r"(?s)docs\.0 failed, the other sources are up .*none"):
         operations.refresh_and_load(load_settings(), sources_of("a", "docs"), lambda text: None)

@@ -45,7 +45,7 @@ def installation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("RAG_POSTGRES_URL", raising=False)
     monkeypatch.setattr(running, "repository_of", lambda: line().get_repository_def())
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
-    monkeypatch.setattr(operations.stack, "hot_load", lambda *_: None)
+    monkeypatch.setattr(operations, "hot_load", lambda *_: None)
     monkeypatch.setattr(run, "ModelFacts", lambda *_: world.facts)
     return world
 
@@ -86,7 +86,7 @@ def test_a_refresh_that_would_do_nothing_is_not_run(
 ) -> None:
     given_pages(installation)
     loaded: list[object] = []
-    monkeypatch.setattr(operations.stack, "hot_load", lambda *_: loaded.append(1))
+    monkeypatch.setattr(operations, "hot_load", lambda *_: loaded.append(1))
 
     def refreshed() -> str:
         told: list[str] = []
