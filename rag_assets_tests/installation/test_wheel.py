@@ -13,6 +13,7 @@ import pytest
 
 from rag_assets.installation.engines import LOCKS
 from rag_assets.models.engines.state import read_states
+from rag_assets.models.profiles import ROLES
 from rag_assets.settings import CHECKOUT
 from rag_assets_tests.conftest import Engines
 from rag_assets_tests.embedding_server import embedding_server
@@ -149,9 +150,10 @@ def test_newer_pythons_do_all_but_run_engines(version: str, wheel: Path, tmp_pat
 def test_a_folder_is_refreshed_and_asked_in_a_new_home(
     installed: Installed, engines: Engines, tmp_path: Path
 ) -> None:
+    """Its models are the engines of the tests, by endpoint."""
     ports = free_port_base()
     env = {
-        "RAG_STATE": str(engines.state_dir),
+        "RAG_PROFILE": "served",
         "RAG_CACHE": str(engines.cache_dir),
         "RAG_ANSWERER_PORT": str(ports),
         "RAG_UI_PORT": str(ports + 1),
@@ -160,6 +162,15 @@ def test_a_folder_is_refreshed_and_asked_in_a_new_home(
     (tmp_path / "docs" / "a.txt").write_text("The keeper of the lighthouse of Sule is Ada Holm.\n")
     assert installed.run(tmp_path, "rag", "init", "home").returncode == 0
     home = tmp_path / "home"
+    (home / "profiles").mkdir()
+    specs = [engines.profile.spec(role) for role in ROLES]
+    roles = {one.role: {"base_url": f"{one.url}/v1", "model": one.served_name} for one in specs}
+    profile = {
+        "name": "served",
+        "description": "Engines elsewhere.",
+        "roles": {role: {"endpoint": endpoint} for role, endpoint in roles.items()},
+    }
+    (home / "profiles" / "served.yaml").write_text(json.dumps(profile))
     try:
         for command in (["refresh", "--path", "../docs"], ["up"]):
             done = installed.run(home, "rag", *command, env=env)

@@ -190,5 +190,5 @@ def test_a_foreign_embedder_gives_the_same_vectors_and_window(engines: Engines) 
 @pytest.mark.engines
 def test_an_unknown_model_is_named_with_those_that_there_are(engines: Engines) -> None:
     name = engines.profile.spec("slm").served_name
-    with pytest.raises(ModelRequestError, match=rf"knows no model 'gpt-9'; it has {name}"):
+    with pytest.raises(ModelRequestError, match=rf"knows no model 'gpt-9'; name .*: {name}"):
         _ = chat_of(engines, "slm", "gpt-9").abilities
