@@ -440,7 +440,9 @@ def run_is_over(settings: Settings, run_id: str) -> bool:
 
 def kept(settings: Settings) -> bool:
     """Whether a keeper runs."""
-    return bool(started(settings, KEEPER) or started(settings, STANDBY))
+    keepers = (KEEPER, STANDBY)  # one that was started just now has no environment to read yet
+    written = any(one.name in keepers for one in known(settings))
+    return written or any(started(settings, name) for name in keepers)
 
 
 def up(settings: Settings, profile: Profile, tell: Tell) -> None:
