@@ -96,9 +96,11 @@ class LocalLauncher(RunLauncher):
         origin = context.job_code_origin
         if origin is None:
             raise RuntimeError(f"run {run_id} does not say which code it is of; launch it anew")
-        arguments = ExecuteRunArgs(origin, run_id, self._instance.get_ref())
+        command = ExecuteRunArgs(origin, run_id, self._instance.get_ref()).get_command_args()
+        if command[0] == "dagster":  # found without an environment that is activated
+            command = [origin.executable_path, "-m", *command]
         process = subprocess.Popen(
-            arguments.get_command_args(),
+            command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # no signal of a terminal's keys
             env={**os.environ, RUN: run_id},
