@@ -45,9 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/v1/models":
             listed: list[Any] = []
-            for url in sorted(set(gateway.servers.values())):
+            for name, url in gateway.servers.items():
                 there = httpx.get(f"{url}/v1/models", headers=_auth(), trust_env=False).json()
-                listed += [one for one in there["data"] if one["id"] in gateway.servers]
+                listed += [{**one, "id": name} for one in there["data"]]
             self.reply(200, json.dumps({"data": listed}).encode())
             return
         self.reply(404, b'{"error": "no such route"}')

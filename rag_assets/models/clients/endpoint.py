@@ -223,7 +223,10 @@ class EndpointEmbedder:
     @cached_property
     def dimension(self) -> int:
         """Length of a vector; asked where the profile does not state it."""
-        return self._endpoint.dimension or self._request(["yes"]).shape[1]
+        if self._endpoint.dimension is not None:
+            return self._endpoint.dimension
+        _entry(self._server, self._endpoint)  # an unknown model is named with those that there are
+        return self._request(["yes"]).shape[1]
 
     @cached_property
     def max_tokens(self) -> int:
