@@ -268,14 +268,16 @@ def servable() -> tuple[Precision, ...]:
 
 
 def computed_in(profile: Profile, dtypes: Mapping[Role, str]) -> Profile:
-    """The same profile with another ``--dtype`` for these roles.
+    """The same profile with another ``--dtype`` for those of these roles that have an engine.
 
     Raises:
-        ProfileError: a role is missing, or its flags leave ``--dtype`` to vLLM.
+        ProfileError: a role's flags leave ``--dtype`` to vLLM.
     """
     roles = dict(profile.roles)
     for role, dtype in dtypes.items():
-        flags = list(profile.spec(role).flags)
+        if role not in roles:  # an endpoint or another role serves it
+            continue
+        flags = list(roles[role].flags)
         if "--dtype" not in flags:
             raise ProfileError(f"role {role}: flags must set --dtype, got {' '.join(flags)}")
         flags[flags.index("--dtype") + 1] = dtype

@@ -221,6 +221,20 @@ def test_a_number_format_that_is_left_to_vllm_cannot_be_exchanged() -> None:
         computed_in(load_profile("gpu-32gb"), {"embedder": "float32"})
 
 
+@pytest.mark.parametrize(
+    "llm", ["{same_as: slm}", '{endpoint: {base_url: "http://127.0.0.1:1/v1", model: large}}']
+)
+def test_a_role_without_an_engine_does_not_mind_the_processor(
+    llm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _processor(monkeypatch, avx512=False, fast_bfloat16=False)
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\ndescription: x\nextends: cpu\nroles:\n  llm: {llm}\n")
+    profile = load_profile(str(file))
+    assert set(profile.roles) == {"slm", "embedder"}
+    assert profile.spec("slm").flag("--dtype") == "float32"
+
+
 def test_a_gpu_profile_does_not_mind_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = load_profile("gpu-32gb")
     _processor(monkeypatch, avx512=False, fast_bfloat16=False)
