@@ -79,7 +79,8 @@ def test_quantisation_serves_both_models_in_every_format(
     monkeypatch.setattr(ladders, "serving", serving)
     monkeypatch.setattr(ladders, "servable", lambda: ("bf16", "w8a8", "w4a16"))
     monkeypatch.setattr(ladders, "pull", lambda p, *_a, **_k: pulled.append(str(p.roles)))
-    state = {role: type("State", (), {"pid": None})() for role in ladders.ROLES}
+    process = type("Process", (), {"pid": None})()
+    state = {role: type("State", (), {"process": process})() for role in ladders.ROLES}
     monkeypatch.setattr(ladders, "read_states", lambda _: state)
     lab = public.lab(tmp_path, limit=1)
     found = by_variant(climbed(lab, "quantisation"))
