@@ -40,16 +40,16 @@ class Row:
 
 def status(settings: Settings) -> list[Row]:
     """A row for the keeper and for each part that it keeps; empty where nothing runs."""
-    said = reports(settings)
     ours = started(settings)
+    if not ours:
+        return []
+    said = reports(settings)
     known = {ProcessId.parse(one.process).pid for one in said if one.process}
     keepers = [
         Report(KEEPER, "up", str(identity(process.pid)))
         for process in (*started(settings, KEEPER), *started(settings, STANDBY))
         if process.pid not in known
     ]
-    if not ours:
-        return []
     rows = [*keepers, *said]
     memory = _memory(ours, [ProcessId.parse(one.process).pid for one in rows if one.process])
     return [_row(one, memory) for one in rows]
