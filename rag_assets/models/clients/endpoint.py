@@ -226,7 +226,7 @@ class EndpointEmbedder:
         if self._endpoint.dimension is not None:
             return self._endpoint.dimension
         _entry(self._server, self._endpoint)  # an unknown model is named with those that there are
-        return self._request(["yes"]).shape[1]
+        return int(self._request(["yes"]).shape[1])
 
     @cached_property
     def max_tokens(self) -> int:
