@@ -53,12 +53,34 @@ class DeepBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingBudget:
+    """How look-ups are read, passage by passage.
+
+    Attributes:
+        reader: the model that reads: which of the two does it better.
+        candidates: passages asked whether they contain the answer.
+        answer: tokens of an answer that is copied.
+        sure: log-odds from which the first passage ends the search.
+        least: log-odds of an answer below which it is not given: an abstention.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    reader: Role = "llm"
+    candidates: PositiveInt = 5
+    answer: PositiveInt = 48
+    sure: float = 1.2
+    least: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerPolicy:
     """How questions are answered; the defaults are those of the ``cpu`` profile.
 
     Attributes:
         slm: budget of a look-up.
         llm: budget of a synthesis.
+        reading: of look-ups.
         deep: budgets of deep mode.
         max_question_tokens: a longer question is refused; 1,000 tokens are about two pages.
         n_hits: chunks taken from the search.
@@ -80,6 +102,7 @@ class AnswerPolicy:
 
     slm: Budget = field(default_factory=lambda: Budget(600, 64, 64, 3))
     llm: Budget = field(default_factory=lambda: Budget(950, 96, 96, 5))
+    reading: ReadingBudget = field(default_factory=ReadingBudget)
     deep: DeepBudget = field(default_factory=DeepBudget)
     max_question_tokens: PositiveInt = 1000
     n_hits: PositiveInt = 30
@@ -88,7 +111,7 @@ class AnswerPolicy:
     decent_similarity: float = 0.45
     min_logprob: float = -0.3
     min_support: float = 0.5
-    passage_tokens: PositiveInt = 180
+    passage_tokens: PositiveInt = 220
     per_document_decay: float = 0.85
     timeout_s: PositiveFloat = 300.0
     concurrency: PositiveInt = 4

@@ -10,11 +10,12 @@ A model that may think aloud and never comes to an answer is asked again without
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 from rag_assets.answers.budget import Packed
 from rag_assets.models.clients.thoughts import without_thoughts
 from rag_assets.models.errors import ModelRequestError
-from rag_assets.models.protocols import CHAT_TIMEOUT_S, ChatModel, Completion, Message
+from rag_assets.models.protocols import ChatModel, ChatOptions, Completion, Message
 from rag_assets.retrieval.terms import sentences
 
 CUT = "length"
@@ -109,13 +110,7 @@ def _begun(
 
 
 def complete(
-    model: ChatModel,
-    messages: Sequence[Message],
-    *,
-    max_tokens: int,
-    timeout_s: float = CHAT_TIMEOUT_S,
-    prefix: str = "",
-    thinking: bool = False,
+    model: ChatModel, messages: Sequence[Message], **options: Unpack[ChatOptions]
 ) -> Completion:
     """One call of any model; of what it returns, no more is trusted than a Completion promises.
 
@@ -126,13 +121,7 @@ def complete(
     """
     who = f"the model {model.model_id} (role {model.name})"
     try:
-        done = model.complete(
-            messages,
-            max_tokens=max_tokens,
-            timeout_s=timeout_s,
-            prefix=prefix,
-            thinking=thinking,
-        )
+        done = model.complete(messages, **options)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise ModelRequestError(
             f"{who} failed to answer: {error!r}; is its client right?"

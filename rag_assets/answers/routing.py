@@ -12,7 +12,7 @@ that ..."), go to the LLM: the SLM answered eight such questions, and none was r
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rag_assets.answers.policy import Mode, Role
 from rag_assets.retrieval.passages import Passage
@@ -50,13 +50,17 @@ COVERED = 0.5  # share of the question's words that make a document one that spe
 CLEAR_GAP = 0.15  # the first passage leads the first of another document by this share of its score
 
 
+Way = Literal["read", "written", "deep"]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which model answers, and why.
+    """How a question is answered, by which model, and why.
 
     Attributes:
         model: the model whose answer was given.
-        deep: whether it is a map-reduce over documents.
+        way: ``read``: the answer is copied from one passage; ``written``: a model writes it from
+            several; ``deep``: a map-reduce over documents.
         reason: one sentence.
         escalated: whether the SLM was asked first and the LLM after it.
         features: what the rule read.

@@ -187,6 +187,8 @@ class ReplayedChat:
             self._identity, [dict(m) for m in messages], options["max_tokens"],
             options.get("json_schema"), options.get("prefix", ""), options.get("thinking", False),
         ]  # fmt: skip
+        if top := options.get("top_logprobs"):
+            asked.append(top)
         key = value_hash(asked)
         kept = None if temperature else self._meter.cache.get(key)
         if kept is not None:

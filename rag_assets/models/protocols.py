@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, Required, TypedDict, Unpack
 
 import numpy as np
@@ -24,7 +24,9 @@ class Completion:
     ``finish_reason`` is the engine's own (``stop``, ``length``, ...). ``cached_prompt_tokens`` of
     ``prompt_tokens`` came from the prefix cache. ``mean_logprob`` is over the answer's tokens
     (natural logarithm), None if there are none. ``text`` leaves out a given prefix, and what the
-    model thought aloud; ``thought`` says whether it did.
+    model thought aloud; ``thought`` says whether it did. ``first`` holds the likeliest first tokens
+    of the answer with their log-probabilities, where ``top_logprobs`` asked for them and the server
+    gives them.
     """
 
     text: str
@@ -35,6 +37,7 @@ class Completion:
     seconds: float
     mean_logprob: float | None
     thought: bool = False
+    first: Mapping[str, float] = field(default_factory=dict)
 
 
 class ChatOptions(TypedDict, total=False):
@@ -47,6 +50,7 @@ class ChatOptions(TypedDict, total=False):
     prefix: beginning of the answer, which the model goes on with.
     thinking: whether a model that can think aloud does; it does not if not given.
     cache_salt: prompts of another one are not found in the engine's prefix cache.
+    top_logprobs: how many of the likeliest first tokens are told, at most 20; none if not given.
     """
 
     max_tokens: Required[int]
@@ -56,6 +60,7 @@ class ChatOptions(TypedDict, total=False):
     prefix: str
     thinking: bool
     cache_salt: str
+    top_logprobs: int
 
 
 class ChatModel(Protocol):

@@ -134,6 +134,8 @@ class EndpointChat:
         }
         if can.logprobs:
             body["logprobs"] = True
+            if top := options.get("top_logprobs"):
+                body["top_logprobs"] = top
         if can.is_vllm:
             body["chat_template_kwargs"] = switched(options.get("thinking", False))
             if salt := options.get("cache_salt"):

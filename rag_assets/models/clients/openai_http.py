@@ -67,6 +67,8 @@ class HttpChatModel:
         }
         if salt := options.get("cache_salt"):
             body["cache_salt"] = salt
+        if top := options.get("top_logprobs"):
+            body["top_logprobs"] = top
         if prefix:
             body["messages"].append({"role": "assistant", "content": prefix})
             body |= {"add_generation_prompt": False, "continue_final_message": True}
@@ -217,7 +219,9 @@ def completion_of(answer: Mapping[str, Any], seconds: float) -> Completion:
         text = without_thoughts(said)
         apart = message.get("reasoning_content") or message.get("reasoning")
         entries = (choice.get("logprobs") or {}).get("content") or []
-        logprobs = [max(float(entry["logprob"]), -100.0) for entry in _of_answer(entries)]
+        entries = _of_answer(entries)
+        logprobs = [_logprob(entry) for entry in entries]
+        likeliest = (entries[0].get("top_logprobs") or ()) if entries else ()
         return Completion(
             text=text,
             finish_reason=choice["finish_reason"],
@@ -227,9 +231,14 @@ def completion_of(answer: Mapping[str, Any], seconds: float) -> Completion:
             seconds=seconds,
             mean_logprob=math.fsum(logprobs) / len(logprobs) if logprobs else None,
             thought=bool(apart) or text != said,
+            first={str(entry.get("token", "")): _logprob(entry) for entry in likeliest},
         )
     except (KeyError, IndexError, TypeError) as error:
         raise ModelRequestError(f"the chat model's answer is unreadable: {error!r}") from error
+
+
+def _logprob(entry: Mapping[str, Any]) -> float:
+    return max(float(entry["logprob"]), -100.0)
 
 
 def _of_answer(entries: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

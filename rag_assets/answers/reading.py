@@ -1,0 +1,201 @@
+"""Read a look-up: which passage states the answer, and which of its words are the answer.
+
+A small model reads one passage well and several badly. So each candidate is read alone, best first:
+
+1. Does the passage contain the answer? The chances of "Yes" and "No" are compared. The first
+   passage is asked alone; unless its answer is sure, the others are asked at the same time.
+2. The shortest answer is copied out of the likeliest, and looked for in it: words that stand
+   nowhere in the passage are no answer.
+3. Is that stated as the answer to exactly this question? This tells right answers from wrong ones
+   better than the first question, which has no answer to look at; both count.
+
+All three begin with the same words, passage included, so a passage is read once and found in the
+engine's prefix cache after that.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from rag_assets.answers.policy import ReadingBudget
+from rag_assets.answers.prompts import (
+    ASK_HOLDS,
+    ASK_SPAN,
+    ASK_STATES,
+    ASK_VERDICT,
+    as_data,
+    read_messages,
+)
+from rag_assets.answers.repair import complete
+from rag_assets.answers.spans import Span, located
+from rag_assets.models.protocols import ChatModel, ChatOptions, Completion
+from rag_assets.retrieval.passages import Passage
+
+A = TypeVar("A")
+B = TypeVar("B")
+N_FIRST = 5  # likeliest first tokens asked for: some servers refuse more
+MOST_ODDS = 10.0  # log-odds of a reply that came without log-probabilities
+# What a passage is worth less for each rank, and for each name of the question that it lacks.
+RANK_COST = 0.1
+NAME_COST = 0.8
+HOLDS_WEIGHT = 2.0  # of the third question beside the first
+N_COPIES = 3  # passages out of which an answer is copied
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that was asked.
+
+    Attributes:
+        passage: the passage.
+        worth: log-odds that it contains the answer, less what speaks against it.
+        answer: what was copied out of it; "" if nothing, or nothing that stands in it.
+        span: where that stands.
+        score: log-odds that the answer is right; that of the passage where there is no answer.
+    """
+
+    passage: Passage
+    worth: float
+    answer: str = ""
+    span: Span | None = None
+    score: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read.
+
+    Attributes:
+        candidates: the passages that were asked, the best answer first.
+        calls: of the model.
+    """
+
+    candidates: tuple[Candidate, ...]
+    calls: tuple[Completion, ...]
+
+    @property
+    def best(self) -> Candidate | None:
+        """The best answer; None if none was copied."""
+        return next((one for one in self.candidates if one.span is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PassageReader:
+    """Reads passages one by one; threads share it.
+
+    Attributes:
+        model: the one that reads.
+        budget: how many passages, how long an answer.
+        timeout_s: of each call.
+    """
+
+    model: ChatModel
+    budget: ReadingBudget
+    timeout_s: float
+
+    def read(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        lacks: Callable[[Passage], int] = lambda _: 0,
+        fits: Callable[[str], bool] = lambda _: True,
+    ) -> Reading:
+        """The answers to a look-up that the passages state, the likeliest first.
+
+        Args:
+            question: stands alone.
+            passages: best first.
+            lacks: how many names of the question a passage does not hold.
+            fits: whether words can be such an answer: a number, a date, a name.
+        """
+        tried = list(enumerate(passages[: self.budget.candidates]))
+        calls: list[Completion] = []
+
+        def ask(ranked: tuple[int, Passage]) -> Candidate:
+            rank, passage = ranked
+            calls.append(self._say(question, passage, ASK_STATES, 1))
+            worth = odds(calls[-1]) - RANK_COST * rank - NAME_COST * lacks(passage)
+            return Candidate(passage, worth)
+
+        def copy(candidate: Candidate) -> Candidate:
+            done, made = self._copied(question, candidate, fits)
+            calls.extend(made)
+            return done
+
+        asked = [ask(one) for one in tried[:1]]
+        if asked and asked[0].worth >= self.budget.sure:
+            asked = [copy(asked[0])]
+            if asked[0].score >= self.budget.sure:
+                return Reading(tuple(asked), tuple(calls))
+        asked += _at_once(ask, tried[1:])
+        likeliest = sorted(asked, key=lambda one: -one.worth)[:N_COPIES]
+        read = _at_once(copy, [one for one in likeliest if one.span is None])
+        done = {id(one.passage): one for one in (*asked, *read)}
+        return Reading(tuple(sorted(done.values(), key=_by_score)), tuple(calls))
+
+    def verdict(self, question: str, passage: Passage) -> tuple[float, Completion]:
+        """Log-odds of "Yes" as the passage's answer to a question for yes or no, and the call."""
+        done = self._say(question, passage, ASK_VERDICT, 1)
+        return odds(done), done
+
+    def _copied(
+        self, question: str, candidate: Candidate, fits: Callable[[str], bool]
+    ) -> tuple[Candidate, list[Completion]]:
+        """The candidate with the answer that it states, if any."""
+        passage = candidate.passage
+        calls = [self._say(question, passage, ASK_SPAN, self.budget.answer)]
+        answer = copied(calls[0].text)
+        span = located(answer, passage, question) if answer and fits(answer) else None
+        if span is None:
+            return candidate, calls
+        calls.append(self._say(question, passage, ASK_HOLDS.format(answer=as_data(answer)), 1))
+        score = (candidate.worth + HOLDS_WEIGHT * odds(calls[1])) / (1 + HOLDS_WEIGHT)
+        return replace(candidate, answer=answer, span=span, score=score), calls
+
+    def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
+        messages = read_messages(question, passage, ask)
+        options: ChatOptions = {"max_tokens": max_tokens, "timeout_s": self.timeout_s}
+        if max_tokens == 1:
+            options["top_logprobs"] = N_FIRST
+        return complete(self.model, messages, **options)
+
+
+def _by_score(candidate: Candidate) -> tuple[float, float]:
+    return -candidate.score, -candidate.worth
+
+
+def _at_once(one: Callable[[A], B], given: Sequence[A]) -> list[B]:
+    if not given:
+        return []
+    with ThreadPoolExecutor(len(given), thread_name_prefix="read") as pool:
+        return list(pool.map(one, given))
+
+
+def odds(done: Completion) -> float:
+    """Log-odds of "Yes" against "No" as the first word of a reply.
+
+    A word that is not among the likeliest counts as the least of them. A server that gives no
+    log-probabilities leaves the reply itself: a large number for either.
+    """
+    if not done.first:
+        said = done.text.strip().casefold()
+        return MOST_ODDS if said.startswith("yes") else -MOST_ODDS if said.startswith("no") else 0.0
+    least = min(done.first.values())
+    return _chance(done.first, "yes", least) - _chance(done.first, "no", least)
+
+
+def _chance(first: Mapping[str, float], word: str, least: float) -> float:
+    return max((p for token, p in first.items() if token.strip().casefold() == word), default=least)
+
+
+def copied(text: str) -> str:
+    """The answer in a model's reply, without what models put around it."""
+    line = " ".join(text.split())
+    for opening in ("Answer:", "The answer is", "Shortest answer:"):
+        if line.casefold().startswith(opening.casefold()):
+            line = line[len(opening) :].strip(" :")
+    line = line.strip("\"'`\u201c\u201d ")
+    return "" if line.strip(".").casefold() in ("none", "not found", "n/a", "unknown") else line

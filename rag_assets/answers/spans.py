@@ -1,0 +1,104 @@
+"""Where an answer stands in a passage: the sentences or rows that hold the words a model copied.
+
+Models copy nearly word for word: case, white space, quotation marks and articles differ. What they
+copy is compared without these. An answer of several parts ("Rowan, Alder and Tern") may stand in
+several places. Words that stand nowhere together were not copied, and such an answer is none.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from rag_assets.retrieval.passages import Passage, Piece
+from rag_assets.retrieval.terms import coverage, terms
+
+MOST_PLACES = 8
+_PART = re.compile(r"\s*(?:[,;\n\u2022]|\band\b|\bund\b|\bet\b|&)\s*", re.IGNORECASE)
+_LEADING = re.compile(r"^(?:(?:the|a|an|der|die|das|ein|eine|le|la|les)\s+)+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where an answer stands.
+
+    Attributes:
+        units: the sentences or rows that hold it, in reading order; at least one.
+        whole: whether it stands there word for word, not only all of its words.
+    """
+
+    units: tuple[Piece, ...]
+    whole: bool
+
+
+def located(answer: str, passage: Passage, question: str) -> Span | None:
+    """Where the answer stands in the passage; None if nowhere.
+
+    Args:
+        answer: as the model copied it.
+        passage: what it read.
+        question: of several places with the answer, the one that speaks most of this is taken.
+    """
+    units = passage.units()
+    wanted = terms(question)
+    answer = _LEADING.sub("", answer.strip(" .\"'\u201c\u201d\u2018\u2019"))
+    for text in (answer, *([whole] if (whole := _without_unit(answer)) else [])):
+        if found := _word_for_word(text, units, wanted):
+            return Span(found, whole=True)
+    parts = [part for part in _PART.split(answer) if any(map(str.isalnum, part))]
+    if 1 < len(parts) <= MOST_PLACES:
+        places = [_word_for_word(_LEADING.sub("", part), units, wanted) for part in parts]
+        if all(places):
+            return Span(_in_order(units, [unit for place in places for unit in place]), whole=True)
+    said = terms(answer)
+    held = [index for index, unit in enumerate(units) if said and said <= terms(unit.text)]
+    if not held:
+        return None
+    return Span((units[_nearest(held, units, wanted)],), whole=False)
+
+
+def _without_unit(answer: str) -> str:
+    """Of a number with a word behind it the number: tables name the unit in the header."""
+    found = re.match(r"[^\w]*(\d[\d.,:'\u2019\u00a0\u202f ]*\d|\d)\s*[^\W\d]{1,15}\.?$", answer)
+    return found.group(1) if found else ""
+
+
+def _word_for_word(text: str, units: Sequence[Piece], wanted: frozenset[str]) -> tuple[Piece, ...]:
+    """The unit that holds the text, or those that it runs over; none where it does not stand."""
+    sought = folded(text)
+    if not sought:
+        return ()
+    folds = [folded(unit.text) for unit in units]
+    holding = [index for index, fold in enumerate(folds) if _holds(fold, sought)]
+    if holding:
+        return (units[_nearest(holding, units, wanted)],)
+    joined = " ".join(folds)
+    at = f" {joined} ".find(f" {sought} ")
+    if at < 0:
+        return ()
+    ends = list(accumulate(len(fold) + 1 for fold in folds))
+    over = [i for i, end in enumerate(ends) if end > at and end - len(folds[i]) - 1 < at + len(sought)]
+    return tuple(units[index] for index in over)
+
+
+def _holds(fold: str, sought: str) -> bool:
+    return f" {sought} " in f" {fold} "
+
+
+def _nearest(indices: Sequence[int], units: Sequence[Piece], wanted: frozenset[str]) -> int:
+    return max(indices, key=lambda index: (coverage(wanted, terms(units[index].text)), -index))
+
+
+def _in_order(units: Sequence[Piece], found: Sequence[Piece]) -> tuple[Piece, ...]:
+    return tuple(unit for unit in units if unit in found)
+
+
+def folded(text: str) -> str:
+    """The words and numbers of a text in lower case, a blank between them.
+
+    "2.10" stays apart from "210", and "7:05" whole; "1 745" is one number.
+    """
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = re.sub(r"(?<=\d)[ '\u2019](?=\d{3}(?!\d))", "", text)
+    return " ".join(re.findall(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+|[%\u20ac$\u00a3]", text))
