@@ -3,10 +3,10 @@
 import re
 import unicodedata
 
-from rag_assets.retrieval.languages import language_of
 from rag_assets.answers.policy import MODES, Mode
 from rag_assets.errors import RagError
 from rag_assets.models.protocols import ChatModel
+from rag_assets.retrieval.languages import language_of
 
 MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

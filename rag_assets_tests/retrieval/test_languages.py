@@ -79,7 +79,7 @@ def test_of_is_a_choice_in_dutch_alone() -> None:
         ("Please list the fares of route 3.", True),
         ("which channel does quern radio watch", True),
         ("Bitte nenne die Preise der Fähre.", True),
-        ("船は何時に出ますか？", True),
+        ("船は何時に出ますか\uff1f", True),
         ("We waited by the slipway all morning.", False),
         ("Die Fähre fuhr nach Fell und es war schön.", False),
     ],
