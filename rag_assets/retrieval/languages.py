@@ -98,7 +98,7 @@ ENGLISH = _language(
     """,
     joint="and but so please",
 )
-_GERMAN = _language(
+GERMAN = _language(
     "Ja",
     "Nein",
     verbs="""
@@ -227,7 +227,7 @@ _DUTCH = _language(
     joint="en maar",
 )
 # Of languages that are as likely the first is taken: English.
-_LANGUAGES = (ENGLISH, _GERMAN, _FRENCH, _SPANISH, _ITALIAN, _PORTUGUESE, _DUTCH)
+_LANGUAGES = (ENGLISH, GERMAN, _FRENCH, _SPANISH, _ITALIAN, _PORTUGUESE, _DUTCH)
 
 
 @lru_cache(maxsize=256)
