@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -37,9 +37,11 @@ from rag_assets.models.clients.prefixed import vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.retrieval import selection
+from rag_assets.retrieval.asked import asked
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
+from rag_assets.retrieval.times import wanted_times
 
 _counter = itertools.count()
 NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
@@ -52,6 +54,7 @@ Search = Callable[..., Retrieved]  # retrieve
 Select = Callable[..., list[Passage]]  # selection.select
 Router = Callable[[str, Sequence[Passage], Mode], Route]  # routing.route
 Check = Callable[..., Grounded]  # ground
+Clock = Callable[[], date]  # date.today
 
 
 def require_embedder_of(generation: Generation, embedder: Embedder) -> None:
@@ -104,6 +107,7 @@ class Answerer:
         select: from chunks to passages.
         route: from a question and its passages to a model.
         check: from what a model wrote to what the passages support.
+        clock: the day on which a question is asked.
     """
 
     reader: IndexReader
@@ -115,6 +119,7 @@ class Answerer:
     select: Select = selection.select
     route: Router = routing.route
     check: Check = ground
+    clock: Clock = date.today
 
     @classmethod
     @contextmanager
@@ -172,15 +177,16 @@ class Answerer:
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
-        found = self._found(text, where)
+        read = asked(text)
+        found = self._found(read, where)
         routing = time.perf_counter()
-        passages = [] if self._found_nothing(found) else self._select(text, found)
-        way = self.route(text, passages, chosen_mode)
+        passages = [] if self._found_nothing(found) else self._select(found)
+        way = self.route(read, passages, chosen_mode)
         generating = time.perf_counter()
         draft: Draft | None = None
         if passages:
             try:
-                draft, way = self._draft(text, passages, way, chosen_mode)
+                draft, way = self._draft(read, passages, way, chosen_mode)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
         ended = time.perf_counter()
@@ -195,15 +201,15 @@ class Answerer:
 
     def evidence(self, question: str) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
-        found = self.search(self.reader, self.embedder, question, limit=self.policy.n_hits)
-        return self._select(question, found)
+        return self._select(self._found(asked(question), None))
 
     def _found(self, question: str, where: str | None) -> Retrieved:
         if where is not None and not isinstance(where, str):
             raise bad_filter(where, f"it is {type(where).__name__}, not text")
+        words = " ".join([question, *wanted_times(question, self.clock()).words])
         try:
             return self.search(
-                self.reader, self.embedder, question, limit=self.policy.n_hits, where=where
+                self.reader, self.embedder, words, limit=self.policy.n_hits, where=where
             )
         except (ValueError, RuntimeError) as error:
             if where is None or not _OF_FILTER.search(str(error)):
@@ -215,12 +221,13 @@ class Answerer:
         far = found.similarity < self.policy.min_similarity
         return not found.hits or (far and found.term_coverage < self.policy.min_term_coverage)
 
-    def _select(self, question: str, found: Retrieved) -> list[Passage]:
+    def _select(self, found: Retrieved) -> list[Passage]:
         policy = self.policy
         return self.select(
             found.hits,
             self.reader,
-            wanted=terms(question),
+            wanted=terms(found.question),
+            times=wanted_times(found.question, self.clock()),
             n_passages=max(policy.slm.sections, policy.llm.sections, policy.deep.reduce.sections),
             passage_tokens=policy.passage_tokens,
             decay=policy.per_document_decay,
@@ -249,7 +256,8 @@ class Answerer:
         self, role: Role, question: str, passages: Sequence[Passage], budget: Budget
     ) -> Draft:
         model = self.slm if role == "slm" else self.llm
-        packed = pack(model, partial(answer_messages, role, question), passages, budget)
+        build = partial(answer_messages, role, question, today=self.clock())
+        packed = pack(model, build, passages, budget)
         generated = generate(model, packed, timeout_s=self.policy.timeout_s)
         grounded = self.check(
             generated.text, packed.passages, question, min_support=self.policy.min_support

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
 from rag_assets.answers.questions import asks_yes_or_no, offers_choice
+from rag_assets.retrieval.marks import UNDATED
 from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, numbers, terms
 
 MAX_QUOTE_CHARS = 500
-UNDATED = datetime.fromtimestamp(0, UTC)  # of a file whose source states no date
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _NAME = re.compile(r"[^\W\d_a-z][\w'\u2019-]{2,}")
 _NUMBERED = re.compile(r"\d{1,2}(?:\.\d{1,2})*\.?\s+\D{3,80}[^.!?:;,|\d]$")

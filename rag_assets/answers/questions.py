@@ -6,20 +6,9 @@ import unicodedata
 from rag_assets.answers.policy import MODES, Mode
 from rag_assets.errors import RagError
 from rag_assets.models.protocols import ChatModel
+from rag_assets.retrieval.languages import language_of
 
 MAX_CHARS_PER_TOKEN = 8  # English runs at 4-5; more only in text that no limit on tokens would pass
-# A question that "yes" or "no" answers: it, or a part of it, begins with an auxiliary verb. One
-# that offers a choice ("Is it A or B?") begins like that, too, and is not.
-_AUXILIARY = re.compile(
-    r"(?:^|[,:;.?!]\s+)(?:and\s+|but\s+|so\s+)?"
-    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must)"
-    r"(?:n['\u2019]t)?\s+\w",
-    re.IGNORECASE,
-)
-_OPEN = re.compile(
-    r"\b(?:who|whom|whose|what|which|where|when|why|how)\b(?!\s+or\b)", re.IGNORECASE
-)
-_CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -86,13 +75,14 @@ def bad_filter(where: object, why: str) -> QuestionError:
 
 def asks_yes_or_no(question: str) -> bool:
     """Whether "yes" or "no" would answer it: no word asks for a thing, and no choice is offered."""
+    language = language_of(question)
     return (
-        _AUXILIARY.search(question) is not None
-        and _OPEN.search(question) is None
-        and not offers_choice(question)
+        language.opening.search(question) is not None
+        and language.asking.search(question) is None
+        and language.choice.search(question) is None
     )
 
 
 def offers_choice(question: str) -> bool:
     """Whether the answer may be one of the question's own words: "Alder or Tern?"."""
-    return _CHOICE.search(question) is not None
+    return language_of(question).choice.search(question) is not None

@@ -7,6 +7,12 @@ from rag_assets.answers.answer import Answer
 from rag_assets.markup import markdown_cell, markdown_code, markdown_text
 
 MOST_SHOWN = 120  # characters of a cell; the whole answer is below the table
+Fold = Callable[[str, str, str], str]  # what begins the first line, a text, what begins the others
+
+
+def concat(first: str, text: str, _others: str) -> str:
+    """A text on one line, however long."""
+    return first + text
 
 
 def markdown(answer: Answer) -> str:
@@ -20,9 +26,12 @@ def record_markdown(record: Mapping[str, Any]) -> str:
     return f"**{markdown_text(question)}**\n\n{_rendered(record, MARKDOWN)}"
 
 
-def record_text(record: Mapping[str, Any]) -> str:
-    """The same without the question, as plain text for a terminal."""
-    return _rendered(record, PLAIN)
+def record_text(record: Mapping[str, Any], fold: Fold = concat) -> str:
+    """The same without the question, as plain text for a terminal.
+
+    ``fold`` breaks what is wider than the terminal.
+    """
+    return _rendered(record, PLAIN._replace(fold=fold))
 
 
 class _Style(NamedTuple):
@@ -33,6 +42,7 @@ class _Style(NamedTuple):
     item: str
     quote: str
     also: str
+    fold: Fold = concat
 
 
 MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ")
@@ -40,19 +50,23 @@ PLAIN = _Style(str, str, "", "    > ", "    also at ")
 
 
 def _rendered(record: Mapping[str, Any], style: _Style) -> str:
-    facts = [f"{style.item}{name}: {style.text(fact)}" for name, fact in _facts(record)]
+    answer = style.fold("", style.text(record["answer"]), "")
+    facts = [
+        style.fold(style.item, f"{name}: {style.text(fact)}", "  ") for name, fact in _facts(record)
+    ]
     cited = [_citation(citation, style) for citation in record["citations"]]
-    blocks = [style.text(record["answer"]), "\n".join(cited), "\n".join(facts)]
+    blocks = [answer, "\n".join(cited), "\n".join(facts)]
     return "\n\n".join(block for block in blocks if block)
 
 
 def _citation(citation: Mapping[str, Any], style: _Style) -> str:
     place = [style.code(citation["uri"]), *map(style.text, _place(citation))]
-    lines = [f"{style.item}[{citation['n']}] {', '.join(place)}"]
+    lines = [style.fold(f"{style.item}[{citation['n']}] ", ", ".join(place), "    ")]
     quoted = [line.strip() for line in citation["quote"].splitlines()]
-    lines += [f"{style.quote}{style.text(line)}" for line in quoted if line]
+    lines += [style.fold(style.quote, style.text(line), style.quote) for line in quoted if line]
     if citation["aliases"]:
-        lines.append(style.also + ", ".join(map(style.code, citation["aliases"])))
+        also = ", ".join(map(style.code, citation["aliases"]))
+        lines.append(style.fold(style.also, also, "    "))
     return "\n".join(lines)
 
 

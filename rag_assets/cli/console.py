@@ -1,9 +1,10 @@
 """What the commands print with: standard output, and standard error where a script reads that.
 
-Nothing is cut. A terminal's width folds long cells of a table; where the output is no terminal, a
-line is as long as it has to be. Text is printed as it is, whatever rich would make of ``[/b]`` in
-it, but for what a terminal would obey instead of showing it: see ``visible``. Colour comes by
-``style`` alone, or as rich's ``Text`` of words of our own.
+Nothing is cut. A terminal's width folds long cells of a table and breaks the lines of an answer
+between words; where the output is no terminal, a line is as long as it has to be. Text is printed
+as it is, whatever rich would make of ``[/b]`` in it, but for what a terminal would obey instead of
+showing it: see ``visible``. Colour comes by ``style`` alone, or as rich's ``Text`` of words of our
+own.
 """
 
 import json
@@ -15,6 +16,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +26,7 @@ from rag_assets.progress import Tell
 
 _BEGAN = time.monotonic()
 _UNLIMITED = 100_000  # columns
+_NARROWEST = 20  # columns for words; in fewer the terminal breaks lines itself
 
 
 class VisibleConsole(Console):
@@ -68,9 +71,27 @@ def show_answer(record: Mapping[str, Any]) -> None:
     """An answer, as ``rag ask --json`` prints it, for a person: also how it came about."""
     from rag_assets.answers.rendering import record_text
 
-    out.print(record["question"], style="bold")
+    out.print(folded("", record["question"], ""), style="bold")
     out.print()
-    out.print(record_text(record))
+    out.print(record_text(record, folded))
+
+
+def folded(first: str, text: str, others: str) -> str:
+    """The text on lines no wider than the terminal, broken between words where that is possible.
+
+    Args:
+        first: what begins the first line.
+        text: no sign of it is lost but the white space where a line breaks.
+        others: what begins the further lines.
+    """
+    width = out.width - max(cell_len(first), cell_len(others))
+    if width < _NARROWEST:
+        return first + text
+    lines = out.render_str(text).wrap(out, width, overflow="fold", no_wrap=False)
+    begins = (first, *[others] * len(lines))
+    return "\n".join(
+        f"{begin}{line.plain.rstrip()}" for begin, line in zip(begins, lines, strict=False)
+    )
 
 
 def say(text: str, to: Console | None = None) -> None:

@@ -16,6 +16,7 @@ from rag_assets.chunks.stage import TABLE as CHUNKS
 from rag_assets.documents.stage import TABLE as DOCUMENTS
 from rag_assets.embeddings.stage import TABLE as EMBEDDINGS
 from rag_assets.enrichments.stage import TABLE as ENRICHMENTS
+from rag_assets.index.paths import path_words
 from rag_assets.index.partitions import FIGURES, Aliases, standing_rows
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required, texts
@@ -44,10 +45,11 @@ def schema_of(dimension: int) -> pa.Schema:
             required("end", pa.int64()),
             required("text", TEXT),
             CHUNK_BLOCKS,
-            required("search_text", TEXT),  # what BM25 sees: header, text and enrichment
+            required("search_text", TEXT),  # what BM25 sees: header, text, enrichment, path, date
             required("document_type", TEXT),
             required("topics", TEXTS),
             required("modified_at", pa.timestamp("us", "UTC")),
+            required("stated", TEXT),  # the document's own date, YYYY-MM-DD; "" if it states none
             required("vector", pa.list_(pa.float32(), dimension)),
             required("row_hash", TEXT),
         ]
@@ -59,7 +61,7 @@ class _Document:
     """What a document's rows in the index have in common."""
 
     columns: dict[str, Any]  # of the index; modified_at is None where the file is gone
-    sought: str  # of its labels: found by search, beside the text
+    sought: str  # of its labels, path and date: found by search, beside the text
     digest: str  # of both, of the file, and of the code that makes rows
 
 
@@ -183,7 +185,7 @@ def _documents(
         row["uri"]: row["modified_at"]
         for row in store.rows(SOURCE_FILES.name, partition, columns=["uri", "modified_at"])
     }
-    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags"]
+    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags", "created", "modified"]
     documents = {}
     for row in store.rows(DOCUMENTS.name, partition, columns=columns):
         key = row["document_id"]
@@ -198,8 +200,10 @@ def _documents(
             "language": row["language"],
             "document_type": label["document_type"],
             "topics": label["topics"],
+            "stated": row["modified"] or row["created"] or "",
         }
-        sought = " ".join(label["topics"] + label["questions"])
+        named = [path_words(row["uri"]), common["stated"]]
+        sought = " ".join(filter(None, [*label["topics"], *label["questions"], *named]))
         digest = value_hash([version, common, sought, row["raw_hash"]])
         # of the time nothing is hashed: what was touched has not changed, raw_hash says what has
         common["modified_at"] = modified.get(row["uri"])

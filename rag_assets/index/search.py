@@ -41,6 +41,7 @@ class IndexedChunk:
     document_type: str
     topics: list[str]
     modified_at: datetime
+    stated: str = ""  # the day of the document, as it says itself: YYYY-MM-DD; "" if it does not
 
     def is_table(self, place: int) -> bool:
         """Whether a place of the document, within this chunk, stands in a table."""
@@ -89,7 +90,7 @@ class IndexReader:
         self._table: Table = table
         # A generation that was built before a column was added lacks it.
         self._columns = [name for name in COLUMNS if name in table.schema.names]
-        self._has_text_index = any(
+        self.has_text_index = any(
             index.columns == ["search_text"] for index in table.list_indices()
         )
 
@@ -141,11 +142,19 @@ class IndexReader:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found
 
-    def _by_text(self, question: str, where: str | None, n_candidates: int) -> list[dict[str, Any]]:
-        if not self._has_text_index or not question.strip():
+    def search_near(self, word: str, *, limit: int, where: str | None = None) -> list[Hit]:
+        """Chunks with a word whose stem is up to two edits from this one's, by BM25."""
+        rows = self._by_text(word, where, limit, fuzziness=2)
+        return [Hit(_chunk(row), row["_score"], None, row["_score"]) for row in rows]
+
+    def _by_text(
+        self, question: str, where: str | None, n_candidates: int, fuzziness: int = 0
+    ) -> list[dict[str, Any]]:
+        if not self.has_text_index or not question.strip():
             return []
         question = question.encode("utf-8", "replace").decode()  # JSON may bring lone surrogates
-        query = self._table.search(MatchQuery(question, "search_text"), query_type="fts")
+        wanted = MatchQuery(question, "search_text", fuzziness=fuzziness, prefix_length=1)
+        query = self._table.search(wanted, query_type="fts")
         if where is not None:
             query = query.where(where, prefilter=True)
         return list(query.select([*self._columns, "_score"]).limit(n_candidates).to_list())
@@ -169,4 +178,5 @@ class IndexReader:
 
 def _chunk(row: dict[str, Any]) -> IndexedChunk:
     known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
-    return IndexedChunk(**{**known, "blocks": known["blocks"] or []})
+    later = {"blocks": known["blocks"] or [], "stated": known["stated"] or ""}
+    return IndexedChunk(**{**known, **later})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.models.protocols import Embedder
 from rag_assets.retrieval.embeddable import embeddable
+from rag_assets.retrieval.spelling import respelled
 from rag_assets.retrieval.terms import coverage, terms
 
 
@@ -15,11 +16,13 @@ class Retrieved:
     """What the search found, best first, and how long it took in milliseconds.
 
     Attributes:
+        question: as it was searched for, with typing errors put right.
         hits: chunks, best first.
         similarity: best cosine similarity among them; 0 when there are none.
         term_coverage: the largest share of the question's words that one hit holds, in [0, 1].
     """
 
+    question: str
     hits: tuple[Hit, ...]
     similarity: float
     term_coverage: float
@@ -33,6 +36,7 @@ class Retrieved:
         """What these hits are worth to a question, and the seconds that they took."""
         wanted = terms(question)
         return cls(
+            question,
             tuple(hits),
             max((hit.similarity for hit in hits if hit.similarity is not None), default=0.0),
             max((coverage(wanted, hit_terms(hit)) for hit in hits), default=0.0),
@@ -51,8 +55,9 @@ def retrieve(
 ) -> Retrieved:
     """Chunks for a checked question.
 
-    Both searches read what the embedder reads: of a question longer than its window, the end
-    (see ``embeddable``). BM25 over two pages of context would rank what the context is about.
+    Both searches read what the embedder reads: of a question longer than its window, what asks
+    (see ``embeddable``). BM25 over two pages of context would rank what the context is about. A
+    word that no document holds is taken for the one that it is a slip of, and searched again.
 
     Args:
         reader: the generation to search.
@@ -62,12 +67,22 @@ def retrieve(
         where: SQL filter over the index's columns, e.g. the sources a caller may read.
     """
     started = time.perf_counter()
-    query = embeddable(question, embedder)
-    vector = embedder.embed([query])[0]
-    embedded = time.perf_counter()
-    hits = reader.search(query, vector, limit=limit, where=where) if len(reader) else []
-    ended = time.perf_counter()
-    return Retrieved.of(question, hits, embed_s=embedded - started, retrieve_s=ended - embedded)
+    embed_s = 0.0
+
+    def hits_of(text: str) -> list[Hit]:
+        nonlocal embed_s
+        began = time.perf_counter()
+        query = embeddable(text, embedder)
+        vector = embedder.embed([query])[0]
+        embed_s += time.perf_counter() - began
+        return reader.search(query, vector, limit=limit, where=where) if len(reader) else []
+
+    hits = hits_of(question)
+    mended = respelled(reader, question, hits, where=where)
+    if mended != question:
+        hits = hits_of(mended)
+    spent = time.perf_counter() - started
+    return Retrieved.of(mended, hits, embed_s=embed_s, retrieve_s=spent - embed_s)
 
 
 def hit_terms(hit: Hit) -> frozenset[str]:

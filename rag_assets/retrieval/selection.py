@@ -18,6 +18,8 @@ from rag_assets.index.search import Hit, IndexedChunk, IndexReader
 from rag_assets.retrieval.focus import focused
 from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets.retrieval.searching import hit_terms
+from rag_assets.retrieval.terms import terms
+from rag_assets.retrieval.times import NO_TIMES, Times, timeliness
 
 # Ranks alone tie "MV Alder" with "MV Tern" in a question about one of them; a chunk with all of
 # the question's words counts three times what one with none of them does.
@@ -33,6 +35,7 @@ def select(
     passage_tokens: int,
     decay: float,
     count: Callable[[str], int],
+    times: Times = NO_TIMES,
 ) -> list[Passage]:
     """Passages, best first.
 
@@ -46,9 +49,13 @@ def select(
         decay: factor on a chunk's score for every better passage of its document, so that a
             second document comes before the fifth passage of the first.
         count: tokens of a text for the model that will read it.
+        times: that the question asks about.
     """
     weights = _rarity(wanted, [hit_terms(hit) for hit in hits])
-    ranked = _ranked(hits, weights)
+    ranked = _ranked(hits, weights, times)
+    # Of a table of years, the rows of the year that "last year" is.
+    strongest = max(weights.values(), default=1.0)
+    weights = {**weights, **dict.fromkeys(terms(" ".join(times.words)), strongest)}
     sections = reader.sections(list(dict.fromkeys(hit.chunk.section_id for hit, _ in ranked)))
     similarities = {hit.chunk.chunk_id: hit.similarity for hit in hits}
     taken: set[str] = set()
@@ -67,13 +74,16 @@ def select(
     return _decayed(passages, decay)[:n_passages]
 
 
-def _ranked(hits: Sequence[Hit], weights: Mapping[str, float]) -> list[tuple[Hit, float]]:
+def _ranked(
+    hits: Sequence[Hit], weights: Mapping[str, float], times: Times
+) -> list[tuple[Hit, float]]:
     """(hit, score) by falling score; ties by id, so equal input gives equal output."""
     total = sum(weights.values()) or 1.0
+    factors = timeliness([hit.chunk for hit in hits], times)
     scored = []
-    for hit in hits:
+    for hit, factor in zip(hits, factors, strict=True):
         share = sum(weights[term] for term in weights.keys() & hit_terms(hit)) / total
-        scored.append((hit, hit.score * (1.0 + TERMS_WEIGHT * share)))
+        scored.append((hit, hit.score * factor * (1.0 + TERMS_WEIGHT * share)))
     return sorted(scored, key=lambda item: (-item[1], item[0].chunk.chunk_id))
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.table import Table
 
 from rag_assets.cli import console
@@ -32,24 +33,73 @@ def test_a_cell_wider_than_the_terminal_is_folded(printed: io.StringIO) -> None:
     assert all(text.count(sign) >= UGLY.count(sign) for sign in UGLY)
 
 
-def test_an_answer_is_printed_whole(printed: io.StringIO) -> None:
-    record = {
-        "question": UGLY,
-        "answer": "word " * 60 + UGLY,
-        "citations": [],
-        "route": {"model": "slm", "escalated": False, "reason": "A look-up."},
-        "finish_reason": "stop",
-        "usage": {},
-        "repairs": [],
-        "calibration": "calibration cpu",
-        "timings_ms": {"total": 12.0},
-        "generation": {"id": "g1", "created_at": "2024"},
-        "answer_id": "answer_1",
-    }
-    console.show_answer(json.loads(json.dumps(record)))
-    lines = printed.getvalue().splitlines()
-    assert lines[0] == UGLY
-    assert lines[2] == record["answer"]
+# As the sample of copying a log has it: names in angle brackets, two underscores, asterisks.
+COMMAND = r"rsync -a <bridge-host>:/var/log/nav <backup-folder>"
+SETTING = r"The setting __keep_days__ in C:\_nav\*.ini [red]no[/red] says 30 days. 漢字漢字漢字漢字"
+PLACE = "docs:handbook/bridge/copying-the-log-of-the-bridge-computer-before-dry-dock.md"
+RECORD = {
+    "question": f"{UGLY} Which command copies the log of the bridge computer?",
+    "answer": f"Copy the log with {COMMAND} [1].\n{SETTING}",
+    "citations": [
+        {
+            "n": 1,
+            "uri": PLACE,
+            "title": "Copying the log",
+            "heading_path": ["Copying the log", "Before dry-dock"],
+            "page": 12,
+            "char_start": 1200,
+            "char_end": 1400,
+            "modified_at": "2025-03-01T00:00:00+00:00",
+            "quote": f"Copy it with {COMMAND} before each dry-dock.\n{SETTING}",
+            "aliases": ["docs:old.md", PLACE.replace("docs:", "docs:old/")],
+        }
+    ],
+    "route": {"model": "slm", "escalated": False, "reason": "A look-up."},
+    "finish_reason": "stop",
+    "usage": {},
+    "repairs": [],
+    "calibration": "calibration cpu",
+    "timings_ms": {"total": 12.0},
+    "generation": {"id": "g1", "created_at": "2024"},
+    "answer_id": "answer_1",
+}
+
+
+@pytest.mark.parametrize("width", [10, 33, 60, 80, 120])
+def test_an_answer_is_printed_whole_in_any_terminal(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", console.VisibleConsole(file=file, width=width))
+    console.show_answer(RECORD)
+    text = file.getvalue()
+    assert width < 20 or all(cell_len(line) <= width for line in text.splitlines())
+    joined = re.sub(r"^    (> )?|\s", "", text, flags=re.MULTILINE)
+    place = "Before dry-dock, page 12, characters 1200-1400, modified 2025-03-01"
+    for words in (RECORD["question"], RECORD["answer"], PLACE, COMMAND, place):
+        assert re.sub(r"\s", "", str(words)) in joined
+    assert joined.count(re.sub(r"\s", "", SETTING)) == 2
+
+
+def test_a_quote_is_marked_on_each_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", console.VisibleConsole(file=file, width=60))
+    console.show_answer(RECORD)
+    assert (
+        "    > Copy it with rsync -a <bridge-host>:/var/log/nav\n"
+        "    > <backup-folder> before each dry-dock.\n"
+    ) in file.getvalue()
+
+
+def test_a_pipe_gets_lines_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", console.VisibleConsole(file=file, width=console._UNLIMITED))
+    console.show_answer(RECORD)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == RECORD["question"]
+    assert lines[2:4] == str(RECORD["answer"]).splitlines()
+    assert f"    > Copy it with {COMMAND} before each dry-dock." in lines
+    assert f"    > {SETTING}" in lines
 
 
 def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,153 @@
+"""Names in a question that no document holds: "MV Heron" where the documents know MV Tern.
+
+Search always finds something, and a small model answers from it as if it had been asked about that.
+A name is a word with a capital, or several in a row; a code ("HX-200"); or what stands in quotes.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_assets.index.search import Hit, IndexReader
+from rag_assets.retrieval.languages import GERMAN, language_of
+from rag_assets.retrieval.spelling import folded, is_held, near_spelling
+from rag_assets.retrieval.terms import STOP_WORDS, sentences, stem
+from rag_assets.retrieval.times import NAMES_OF_TIMES
+
+N_READ = 20  # chunks read for a name of several words
+_TOKEN = re.compile(r"[^\W_]+(?:[\u2019'&./-][^\W_]+)*")
+_QUOTED = re.compile(
+    "\"([^\"]{2,80})\"|\u201c([^\u201d]{2,80})\u201d|\u201e([^\u201c\u201d]{2,80})[\u201c\u201d]"
+    "|\u00ab([^\u00bb]{2,80})\u00bb"
+)
+_POSSESSIVE = re.compile("['\u2019]s?$")
+_MEASURE = re.compile(r"\d+(?:[.,:]\d+)*[^\W\d_]{1,4}")  # 500ml, 7th, 1990s, 10am
+_PAIR = re.compile(r"\b(?:von|zwischen)\s+(\w+)\s+(?:nach|und|bis)\s+(\w+)")
+MOST_TITLED = 0.7  # share of words with a capital from which they say nothing: "What Does It Cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name of a question, and whether the documents hold it.
+
+    Attributes:
+        text: as the question writes it.
+        state: "held" as it is written, but for case and accents; "near", where only another
+            spelling is held; or "unknown".
+        taken_as: the other spelling; "" if there is none.
+    """
+
+    text: str
+    state: Literal["held", "near", "unknown"]
+    taken_as: str = ""
+
+    def told(self) -> str:
+        """A sentence for the reader of an answer; "" of a name that is held."""
+        if self.state == "held":
+            return ""
+        if self.state == "near":
+            return f'No document mentions "{self.text}"; it is taken as "{self.taken_as}".'
+        return f'No document mentions "{self.text}".'
+
+
+def unknown_names(reader: IndexReader, question: str, *, where: str | None = None) -> list[Name]:
+    """The names of a question that no document holds as they are written, in their order.
+
+    Args:
+        reader: the generation to search.
+        question: any text.
+        where: SQL filter over the index's columns, e.g. the sources a caller may read.
+    """
+    return [name for name in names_of(reader, question, where=where) if name.state != "held"]
+
+
+def names_of(reader: IndexReader, question: str, *, where: str | None = None) -> list[Name]:
+    """All names of a question, each with whether the documents hold it; see ``unknown_names``."""
+    if not reader.has_text_index:
+        return []
+    return [_looked_up(reader, words, where) for words in dict.fromkeys(written_names(question))]
+
+
+def written_names(question: str) -> Iterator[tuple[str, ...]]:
+    """What is written as a name: its words, without those that begin a sentence.
+
+    In German, where all nouns have capitals, one word alone is no name, but for the two of a way
+    ("von Norrick nach Fell").
+    """
+    for found in _QUOTED.finditer(question):
+        yield tuple(_TOKEN.findall(" ".join(filter(None, found.groups()))))
+    rest = _QUOTED.sub(" , ", question)
+    language = language_of(question)
+    common = language.words | STOP_WORDS | NAMES_OF_TIMES
+    tokens = [m[0] for m in _TOKEN.finditer(rest) if m[0].casefold() not in common]
+    titled = [token for token in tokens if token[0].isupper()]
+    is_titled = len(titled) > 2 and len(titled) >= MOST_TITLED * len(tokens)
+    pairs = {name for found in _PAIR.finditer(rest) for name in found.groups()}
+    for start, end in sentences(rest):
+        for run in _runs(rest[start:end], common, is_titled=is_titled):
+            is_alone = len(run) == 1 and not _is_code(run[0]) and run[0] not in pairs
+            if not (is_alone and language is GERMAN):
+                yield run
+
+
+def _runs(sentence: str, common: frozenset[str], *, is_titled: bool) -> Iterator[tuple[str, ...]]:
+    """Words with capitals that follow each other, and codes."""
+    run: list[str] = []
+    reached = -1
+    is_first = True
+    for found in _TOKEN.finditer(sentence):
+        word = _POSSESSIVE.sub("", found[0])
+        joins = sentence[reached : found.start()].isspace() if run else True
+        is_name = _is_code(word) or (
+            word[:1].isupper()
+            and word.casefold() not in common
+            and len(word) > 1
+            and not is_first
+            and not is_titled
+        )
+        if run and not (is_name and joins):
+            yield tuple(run)
+            run = []
+        if is_name:
+            run.append(word)
+            reached = found.start() + len(word)
+        is_first = False
+    if run:
+        yield tuple(run)
+
+
+def _is_code(word: str) -> bool:
+    """Letters with digits, or capitals alone; no measure and no number in words."""
+    has_digit = any(char.isdigit() for char in word)
+    has_letter = any(char.isalpha() for char in word)
+    return has_digit and has_letter and _MEASURE.fullmatch(word) is None
+
+
+def _looked_up(reader: IndexReader, words: Sequence[str], where: str | None) -> Name:
+    text = " ".join(words)
+    hits = reader.search(text, None, limit=N_READ, n_candidates=N_READ, where=where)
+    parts = _stems(text)
+    if any(parts <= _held(hit) for hit in hits):
+        return Name(text, "held")
+    taken = []
+    for word in words:
+        if all(is_held(reader, part, where=where) for part in re.findall(r"[^\W_]+", word)):
+            taken.append(word)
+            continue
+        near = near_spelling(reader, word, only_names=True, where=where)
+        if near is None:
+            return Name(text, "unknown")
+        taken.append(near)
+    if taken == list(words):  # of several words each is held, in no place with the others
+        return Name(text, "held" if len(words) == 1 else "unknown")
+    return Name(text, "near", " ".join(taken))
+
+
+def _held(hit: Hit) -> set[str]:
+    chunk = hit.chunk
+    return _stems("\n".join([chunk.uri, chunk.title, *chunk.heading_path, chunk.text]))
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in re.findall(r"[^\W_]+", folded(text))}
