@@ -48,6 +48,19 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerStep:
+    """A look-up that an answer rests on.
+
+    Attributes:
+        question: as it was asked.
+        answer: short; "" if none was found.
+    """
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The outcome of one question.
 
@@ -62,14 +75,16 @@ class Answer:
         usage: tokens by role, of the models that were asked.
         budget: what each was given and how that was counted, by role; see ``Packed.to_record``.
         finish_reason: of the last call; "no_generation" when no model was asked.
-        confidence: geometric mean of the probabilities of the answer's tokens, in (0, 1]; None when
-            no model was asked. It says how sure the model was of its words, not that they hold.
+        confidence: chance that the answer is right, in [0, 1], as the model that read sees it; of
+            a written answer the geometric mean of the probabilities of its tokens; None when no
+            model was asked.
         repairs: what was put right on the way, a sentence each.
         generation_id: the index it was produced on.
         generation_created_at: ISO 8601, UTC.
         created_at: ISO 8601, UTC.
         timings: by step.
         calibration: where the thresholds of answering are from; "uncalibrated" if none fits.
+        steps: the look-ups of a question that was taken apart.
         evidence: the passages that the model read, in order of their numbers in the prompt.
     """
 
@@ -89,6 +104,7 @@ class Answer:
     created_at: str
     timings: Timings
     calibration: str
+    steps: tuple[AnswerStep, ...] = ()
     evidence: tuple[Passage, ...] = ()
     budget: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -104,9 +120,10 @@ class Answer:
                 "model": self.route.model,
                 "reason": self.route.reason,
                 "escalated": self.route.escalated,
-                "deep": self.route.deep,
+                "way": self.route.way,
                 "features": dict(self.route.features),
             },
+            "steps": [asdict(step) for step in self.steps],
             "citations": [citation.to_record() for citation in self.citations],
             "usage": {role: asdict(used) for role, used in self.usage.items()},
             "budget": {role: dict(one) for role, one in self.budget.items()},

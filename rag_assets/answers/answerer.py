@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from rag_assets.answers import routing
-from rag_assets.answers.answer import ABSTENTION, NO_GENERATION, Answer, Timings, Usage
+from rag_assets.answers.answer import (
+    ABSTENTION,
+    NO_GENERATION,
+    Answer,
+    AnswerStep,
+    Timings,
+    Usage,
+)
 from rag_assets.answers.budget import BudgetError, pack, text_counter
-from rag_assets.answers.citations import Grounded, ground
+from rag_assets.answers.citations import Grounded, cited, ground
 from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
+from rag_assets.answers.phrasing import phrased
 from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
 from rag_assets.answers.questions import (
@@ -26,7 +35,8 @@ from rag_assets.answers.questions import (
     check_mode,
     check_question,
 )
-from rag_assets.answers.repair import Generated, generate
+from rag_assets.answers.reading import PassageReader
+from rag_assets.answers.repair import generate
 from rag_assets.answers.routing import Route
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Generation, live_generation
@@ -35,10 +45,14 @@ from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients.prefixed import vectors_revision
 from rag_assets.models.clients.roles import Models
-from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.models.protocols import ChatModel, Completion, Embedder
+from rag_assets.questions.asked import asked
+from rag_assets.questions.plan import AnswerType
+from rag_assets.questions.planner import written_plan
+from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
-from rag_assets.retrieval.asked import asked
-from rag_assets.retrieval.passages import Passage
+from rag_assets.retrieval.asked import asked as asking_part
+from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
 from rag_assets.retrieval.times import wanted_times
@@ -52,7 +66,7 @@ _OF_FILTER = re.compile("^Invalid input|^'utf-8' codec|Arrow error: Cast error")
 # The parts of an answerer; each takes and returns what the product's own, named here, does.
 Search = Callable[..., Retrieved]  # retrieve
 Select = Callable[..., list[Passage]]  # selection.select
-Router = Callable[[str, Sequence[Passage], Mode], Route]  # routing.route
+Router = Callable[..., Route]  # routing.route
 Check = Callable[..., Grounded]  # ground
 Clock = Callable[[], date]  # date.today
 
@@ -78,13 +92,26 @@ def require_embedder_of(generation: Generation, embedder: Embedder) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One attempt at an answer: what a model read and wrote, and what of it holds."""
+    """One attempt at an answer: what models read and wrote, and what of it holds.
+
+    Attributes:
+        passages: that were read, best first.
+        grounded: what holds.
+        calls: of the models, by role.
+        finish_reason: of the last call.
+        confidence: chance that it is right; None if nobody says.
+        budget: what a model was given, by role.
+        steps: of a question that was taken apart.
+        notes: what was put right, and what is missing.
+    """
 
     passages: tuple[Passage, ...]
-    generated: Generated
     grounded: Grounded
-    usage: Mapping[str, Usage]
-    budget: Mapping[str, Mapping[str, Any]]
+    calls: Mapping[Role, tuple[Completion, ...]]
+    finish_reason: str
+    confidence: float | None = None
+    budget: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    steps: tuple[AnswerStep, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -164,7 +191,7 @@ class Answerer:
 
         Args:
             question: in plain words.
-            mode: "auto", "fact" (the SLM alone) or "deep" (map-reduce over documents).
+            mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
             where: SQL filter over the index's columns, e.g. the sources a caller may read.
 
         Raises:
@@ -177,16 +204,16 @@ class Answerer:
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
-        read = asked(text)
+        read = asking_part(text)
         found = self._found(read, where)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
-        way = self.route(read, passages, chosen_mode)
+        way = self.route(read, passages, chosen_mode, self.policy.reading.reader)
         generating = time.perf_counter()
         draft: Draft | None = None
         if passages:
             try:
-                draft, way = self._draft(read, passages, way, chosen_mode)
+                draft, way = self._draft(read, passages, way, where)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
         ended = time.perf_counter()
@@ -201,7 +228,7 @@ class Answerer:
 
     def evidence(self, question: str) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
-        return self._select(self._found(asked(question), None))
+        return self._select(self._found(asking_part(question), None))
 
     def _found(self, question: str, where: str | None) -> Retrieved:
         if where is not None and not isinstance(where, str):
@@ -228,33 +255,122 @@ class Answerer:
             self.reader,
             wanted=terms(found.question),
             times=wanted_times(found.question, self.clock()),
-            n_passages=max(policy.slm.sections, policy.llm.sections, policy.deep.reduce.sections),
+            n_passages=max(
+                policy.reading.candidates, policy.llm.sections, policy.deep.reduce.sections
+            ),
             passage_tokens=policy.passage_tokens,
             decay=policy.per_document_decay,
             count=text_counter(self.slm),
         )
 
     def _draft(
-        self, question: str, passages: Sequence[Passage], way: Route, mode: Mode
+        self, question: str, passages: Sequence[Passage], way: Route, where: str | None
     ) -> tuple[Draft, Route]:
-        """An attempt along the route, and a second one by the LLM where the first is weak."""
-        if way.deep:
+        """An attempt along the route, and another where that comes to nothing."""
+        if way.way == "deep":
             return self._deep(question, passages), way
-        first = self._attempt(way.model, question, passages, self.policy.budget(way.model))
-        why = self._escalation(first, way, mode)
-        if why is None:
-            return first, way
-        second = self._attempt("llm", question, passages, self.policy.llm)
-        both = replace(
-            second,
-            usage={**first.usage, **second.usage},
-            budget={**first.budget, **second.budget},
-        )
-        return both, replace(way, model="llm", reason=f"{way.reason} {why}", escalated=True)
+        if way.way == "apart":
+            first = self._apart(question, way, where)
+            if first is not None and not first.abstains:
+                return first, way
+            second = self._read(question, passages, way)
+            why = "its steps were not all answered" if first is not None else "no plan fits it"
+            return _together(first, second), replace(
+                way, way="read", escalated=True, reason=f"{way.reason} Read as a whole: {why}."
+            )
+        if way.way == "written":
+            first = self._written("llm", question, passages, self.policy.llm)
+            if not first.abstains:
+                return first, way
+            second = self._read(question, passages, way)
+            reason = f"{way.reason} Read as a look-up: nothing that was written holds."
+            return _together(first, second), replace(
+                way, way="read", model=self.policy.reading.reader, escalated=True, reason=reason
+            )
+        return self._read(question, passages, way), way
 
-    def _attempt(
+    def _reader(self, question: str) -> PassageReader:
+        policy = self.policy
+        model = self.llm if policy.reading.reader == "llm" else self.slm
+        today = self.clock() if wanted_times(question, self.clock()).words else None
+        return PassageReader(model, policy.reading, policy.timeout_s, today)
+
+    def _looked_up(
+        self, question: str, passages: Sequence[Passage], wants: AnswerType | None = None
+    ) -> LookedUp:
+        read = asked(question)
+        return looked_up(
+            question, passages, self._reader(question), wants=wants or read.wants, names=read.names
+        )
+
+    def _read(self, question: str, passages: Sequence[Passage], way: Route) -> Draft:
+        """The answer copied out of one passage, as a sentence."""
+        found = self._looked_up(question, passages)
+        calls: dict[Role, tuple[Completion, ...]] = {self.policy.reading.reader: found.calls}
+        reason = found.calls[-1].finish_reason if found.calls else NO_GENERATION
+        if not found.answer or found.score < self.policy.reading.least:
+            return Draft(found.passages, Grounded("", refused=True), calls, reason)
+        sentence, call = self._phrased(question, found)
+        if call is not None:
+            calls["slm"] = (*calls.get("slm", ()), call)
+        grounded = cited([(sentence, found.units)])
+        return Draft(found.passages, grounded, calls, reason, found.confidence)
+
+    def _phrased(self, question: str, found: LookedUp) -> tuple[str, Completion | None]:
+        place = "\n".join(unit.text for unit in found.units)
+        if found.answer in VERDICTS:
+            return f"{found.answer}: {' '.join(place.split())}", None
+        names = " ".join((found.units[0].chunk.title, *found.units[0].chunk.heading_path))
+        return phrased(
+            question, found.answer, f"{names}\n{place}", self.slm, timeout_s=self.policy.timeout_s
+        )
+
+    def _apart(self, question: str, way: Route, where: str | None) -> Draft | None:
+        """The answer put together from look-ups; None where the planner finds no plan."""
+        calls: dict[Role, tuple[Completion, ...]] = {}
+        plan = way.plan or written_plan(question, self.llm, timeout_s=self.policy.timeout_s)
+        if plan is None:
+            return None
+
+        def look_up(step: str, wants: AnswerType) -> Found | None:
+            hits = self._found(step, where)
+            found = self._looked_up(step, self._select(hits), wants)
+            sure = found.score >= self.policy.reading.least
+            return Found(found.answer, sure, found.confidence, found)
+
+        outcome = run(plan, look_up, deadline=time.monotonic() + self.policy.timeout_s)
+        looked = [
+            step.found.reference
+            for step in outcome.steps
+            if step.found is not None and isinstance(step.found.reference, LookedUp)
+        ]
+        reader = self.policy.reading.reader
+        calls[reader] = tuple(call for one in looked for call in one.calls)
+        passages = tuple({id(p): p for one in looked for p in one.passages[:1]}.values())
+        steps = tuple(
+            AnswerStep(step.question, step.found.text if step.found else "")
+            for step in outcome.steps
+        )
+        reason = calls[reader][-1].finish_reason if calls[reader] else NO_GENERATION
+        if not outcome.accepted:
+            note = f"taken apart, but {outcome.reason}"
+            refused = Grounded("", refused=True)
+            return Draft(passages, refused, calls, reason, steps=steps, notes=(note,))
+        told = [
+            (sentence.text, tuple(u for n in sentence.steps for u in _units(outcome.steps[n])))
+            for sentence in outcome.sentences
+        ]
+        confidences = [step.found.confidence for step in outcome.steps if step.found is not None]
+        missing = tuple(f"not found: {what}" for what in outcome.missing)
+        return Draft(
+            passages, cited(told), calls, reason, min(confidences, default=None),
+            steps=steps, notes=missing,
+        )  # fmt: skip
+
+    def _written(
         self, role: Role, question: str, passages: Sequence[Passage], budget: Budget
     ) -> Draft:
+        """What a model writes from several passages, as far as they support it."""
         model = self.slm if role == "slm" else self.llm
         build = partial(answer_messages, role, question, today=self.clock())
         packed = pack(model, build, passages, budget)
@@ -262,9 +378,10 @@ class Answerer:
         grounded = self.check(
             generated.text, packed.passages, question, min_support=self.policy.min_support
         )
-        usage = Usage.by_role({role: generated.completions})
-        budgets: dict[str, dict[str, Any]] = {role: packed.to_record()}
-        return Draft(packed.passages, generated, grounded, usage, budgets)
+        return Draft(
+            packed.passages, grounded, {role: generated.completions}, generated.finish_reason,
+            generated.confidence, {role: packed.to_record()}, notes=generated.repairs,
+        )  # fmt: skip
 
     def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The LLM writes from what the SLM marked in each document, or from the best sections."""
@@ -272,24 +389,11 @@ class Answerer:
         marked, calls = read_documents(
             question, passages, self.slm, policy.deep, timeout_s=policy.timeout_s
         )
-        draft = self._attempt("llm", question, marked or passages, policy.deep.reduce)
-        usage = {**Usage.by_role({"slm": calls}), **draft.usage}
-        return replace(draft, usage=usage, notes=(NOTHING_MARKED,) if calls and not marked else ())
-
-    def _escalation(self, draft: Draft, way: Route, mode: Mode) -> str | None:
-        """Why the LLM should be asked as well, as a sentence; None if it should not."""
-        if way.model != "slm" or mode != "auto":
-            return None
-        similarity = float(way.features["similarity"])
-        if draft.abstains:
-            if similarity < self.policy.decent_similarity:
-                return None
-            what = "said NOT FOUND" if draft.grounded.refused else "gave nothing supported"
-            return f"The SLM {what} although the evidence is near ({similarity:.2f})."
-        margin = draft.generated.mean_logprob
-        if margin is not None and margin < self.policy.min_logprob:
-            return f"The SLM was unsure (mean log-probability {margin:.2f})."
-        return None
+        draft = self._written("llm", question, marked or passages, policy.deep.reduce)
+        notes = (NOTHING_MARKED,) if calls and not marked else ()
+        return replace(
+            draft, calls={"slm": tuple(calls), **draft.calls}, notes=(*notes, *draft.notes)
+        )
 
     def _finished(
         self, question: str, mode: Mode, way: Route, draft: Draft | None, timings: Timings
@@ -306,12 +410,11 @@ class Answerer:
             mode=mode,
             route=way,
             citations=() if draft is None or abstained else draft.grounded.citations,
-            usage={} if draft is None else draft.usage,
-            finish_reason=NO_GENERATION if draft is None else draft.generated.finish_reason,
-            confidence=None if draft is None else draft.generated.confidence,
-            repairs=()
-            if draft is None
-            else (*draft.notes, *draft.generated.repairs, *draft.grounded.notes),
+            usage={} if draft is None else Usage.by_role(draft.calls),
+            finish_reason=NO_GENERATION if draft is None else draft.finish_reason,
+            confidence=None if draft is None else draft.confidence,
+            repairs=() if draft is None else (*draft.notes, *draft.grounded.notes),
+            steps=() if draft is None else draft.steps,
             generation_id=generation.id,
             generation_created_at=generation.created_at,
             created_at=now.isoformat(),
@@ -320,6 +423,26 @@ class Answerer:
             evidence=() if draft is None else draft.passages,
             budget={} if draft is None else draft.budget,
         )
+
+
+def _units(step: Answered) -> tuple[Piece, ...]:
+    found = step.found
+    return found.reference.units if found and isinstance(found.reference, LookedUp) else ()
+
+
+def _together(first: Draft | None, second: Draft) -> Draft:
+    """The second attempt, with what the first one cost and came to."""
+    if first is None:
+        return second
+    roles = dict.fromkeys([*first.calls, *second.calls])
+    calls = {role: (*first.calls.get(role, ()), *second.calls.get(role, ())) for role in roles}
+    return replace(
+        second,
+        calls=calls,
+        budget={**first.budget, **second.budget},
+        steps=first.steps,
+        notes=(*first.notes, *second.notes),
+    )
 
 
 def _abstention(draft: Draft | None) -> str:

@@ -244,6 +244,23 @@ def _marked(sentence: str, marks: str) -> str:
     return f"{body} {marks}{sentence[len(body) :]}"
 
 
+def cited(sentences: Sequence[tuple[str, Sequence[Piece]]]) -> Grounded:
+    """Sentences that are known to stand on these pieces, with markers, and their citations."""
+    citations: dict[tuple[str, int, int], Citation] = {}
+    parts = []
+    for sentence, pieces in sentences:
+        named = []
+        for piece in map(_shortened, pieces):
+            key = (piece.chunk.chunk_id, piece.start, piece.end)
+            if key not in citations:
+                citations[key] = Citation.of(len(citations) + 1, piece)
+            named.append(citations[key].n)
+        marks = "".join(f"[{n}]" for n in sorted(set(named)))
+        ended = sentence if sentence.rstrip()[-1:] in ".!?" else f"{sentence.rstrip()}."
+        parts.append(_marked(ended, marks))
+    return Grounded(" ".join(parts), tuple(citations.values()))
+
+
 def quote(claim: str, passage: Passage, question: frozenset[str]) -> Piece:
     """The sentence or line of the passage that says most of a claim.
 

@@ -1,7 +1,5 @@
 """A short answer as a sentence: the small model writes it, code holds it to what was read."""
 
-from collections.abc import Sequence
-
 from rag_assets.answers.prompts import phrase_messages
 from rag_assets.answers.repair import complete
 from rag_assets.answers.spans import folded
@@ -9,7 +7,7 @@ from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.terms import content_words, numbers
 
 MOST_TOKENS = 60
-_DENIALS = frozenset("no not never none neither nor without cannot n't nicht kein keine ne pas".split())
+_DENIALS = frozenset(["no", "not", "never", "none", "neither", "nor", "without", "cannot", "n't", "nicht", "kein", "keine", "ne", "pas"])
 
 
 def phrased(
@@ -57,10 +55,3 @@ def denials(text: str) -> frozenset[str]:
 
 def _is_sentence(text: str) -> bool:
     return len(text.split()) > 5 and text.rstrip()[-1:] in ".!?"
-
-
-def with_markers(sentence: str, markers: Sequence[int]) -> str:
-    """The sentence with its citation markers before the final full stop."""
-    marks = "".join(f"[{n}]" for n in markers)
-    body = sentence.rstrip().rstrip(".")
-    return f"{body} {marks}."

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TypeVar
 
 from rag_assets.answers.policy import ReadingBudget
@@ -33,6 +34,8 @@ from rag_assets.answers.spans import Span, located
 from rag_assets.models.protocols import ChatModel, ChatOptions, Completion
 from rag_assets.retrieval.passages import Passage
 
+Lacks = Callable[[Passage], int]
+Fits = Callable[[str], bool]
 A = TypeVar("A")
 B = TypeVar("B")
 N_FIRST = 5  # likeliest first tokens asked for: some servers refuse more
@@ -40,6 +43,7 @@ MOST_ODDS = 10.0  # log-odds of a reply that came without log-probabilities
 # What a passage is worth less for each rank, and for each name of the question that it lacks.
 RANK_COST = 0.1
 NAME_COST = 0.8
+TYPE_COST = 1.0  # what an answer is worth less that is not of the type asked for
 HOLDS_WEIGHT = 2.0  # of the third question beside the first
 N_COPIES = 3  # passages out of which an answer is copied
 
@@ -81,6 +85,14 @@ class Reading:
         return next((one for one in self.candidates if one.span is not None), None)
 
 
+def _nothing(_: Passage) -> int:
+    return 0
+
+
+def _any(_: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class PassageReader:
     """Reads passages one by one; threads share it.
@@ -89,19 +101,16 @@ class PassageReader:
         model: the one that reads.
         budget: how many passages, how long an answer.
         timeout_s: of each call.
+        today: told to the model where a question names a time; None: it is not told.
     """
 
     model: ChatModel
     budget: ReadingBudget
     timeout_s: float
+    today: date | None = None
 
     def read(
-        self,
-        question: str,
-        passages: Sequence[Passage],
-        *,
-        lacks: Callable[[Passage], int] = lambda _: 0,
-        fits: Callable[[str], bool] = lambda _: True,
+        self, question: str, passages: Sequence[Passage], *, lacks: Lacks = _nothing, fits: Fits = _any
     ) -> Reading:
         """The answers to a look-up that the passages state, the likeliest first.
 
@@ -111,30 +120,42 @@ class PassageReader:
             lacks: how many names of the question a passage does not hold.
             fits: whether words can be such an answer: a number, a date, a name.
         """
-        tried = list(enumerate(passages[: self.budget.candidates]))
         calls: list[Completion] = []
-
-        def ask(ranked: tuple[int, Passage]) -> Candidate:
-            rank, passage = ranked
-            calls.append(self._say(question, passage, ASK_STATES, 1))
-            worth = odds(calls[-1]) - RANK_COST * rank - NAME_COST * lacks(passage)
-            return Candidate(passage, worth)
 
         def copy(candidate: Candidate) -> Candidate:
             done, made = self._copied(question, candidate, fits)
             calls.extend(made)
             return done
 
-        asked = [ask(one) for one in tried[:1]]
-        if asked and asked[0].worth >= self.budget.sure:
-            asked = [copy(asked[0])]
-            if asked[0].score >= self.budget.sure:
-                return Reading(tuple(asked), tuple(calls))
-        asked += _at_once(ask, tried[1:])
-        likeliest = sorted(asked, key=lambda one: -one.worth)[:N_COPIES]
-        read = _at_once(copy, [one for one in likeliest if one.span is None])
-        done = {id(one.passage): one for one in (*asked, *read)}
-        return Reading(tuple(sorted(done.values(), key=_by_score)), tuple(calls))
+        first = self.asked(question, passages[:1], lacks=lacks)
+        calls.extend(first.calls)
+        candidates = list(first.candidates)
+        if candidates and candidates[0].worth >= self.budget.sure:
+            candidates = [copy(candidates[0])]
+            if candidates[0].score >= self.budget.sure:
+                return Reading(tuple(candidates), tuple(calls))
+        rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
+        calls.extend(rest.calls)
+        candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
+        likeliest = [one for one in candidates[:N_COPIES] if one.span is None]
+        read = {id(one.passage): done for one, done in zip(likeliest, _at_once(copy, likeliest), strict=True)}
+        candidates = [read.get(id(one.passage), one) for one in candidates]
+        return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))
+
+    def asked(
+        self, question: str, passages: Sequence[Passage], *, lacks: Lacks = _nothing, start: int = 0
+    ) -> Reading:
+        """The passages from ``start`` on, each asked whether it contains the answer, best first."""
+
+        def ask(ranked: tuple[int, Passage]) -> tuple[Candidate, Completion]:
+            rank, passage = ranked
+            done = self._say(question, passage, ASK_STATES, 1)
+            worth = odds(done) - RANK_COST * rank - NAME_COST * lacks(passage)
+            return Candidate(passage, worth), done
+
+        asked = _at_once(ask, list(enumerate(passages))[start : self.budget.candidates])
+        candidates = sorted((one for one, _ in asked), key=lambda one: -one.worth)
+        return Reading(tuple(candidates), tuple(done for _, done in asked))
 
     def verdict(self, question: str, passage: Passage) -> tuple[float, Completion]:
         """Log-odds of "Yes" as the passage's answer to a question for yes or no, and the call."""
@@ -148,15 +169,16 @@ class PassageReader:
         passage = candidate.passage
         calls = [self._say(question, passage, ASK_SPAN, self.budget.answer)]
         answer = copied(calls[0].text)
-        span = located(answer, passage, question) if answer and fits(answer) else None
+        span = located(answer, passage, question) if answer else None
         if span is None:
             return candidate, calls
         calls.append(self._say(question, passage, ASK_HOLDS.format(answer=as_data(answer)), 1))
         score = (candidate.worth + HOLDS_WEIGHT * odds(calls[1])) / (1 + HOLDS_WEIGHT)
+        score -= 0.0 if fits(answer) else TYPE_COST
         return replace(candidate, answer=answer, span=span, score=score), calls
 
     def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
-        messages = read_messages(question, passage, ask)
+        messages = read_messages(question, passage, ask, today=self.today)
         options: ChatOptions = {"max_tokens": max_tokens, "timeout_s": self.timeout_s}
         if max_tokens == 1:
             options["top_logprobs"] = N_FIRST

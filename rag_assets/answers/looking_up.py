@@ -1,0 +1,93 @@
+"""A look-up from end to end: search, read the passages one by one, tell what was found.
+
+Steps of a question that was taken apart are look-ups, too, each with a search of its own.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag_assets.answers.reading import PassageReader, Reading
+from rag_assets.models.protocols import Completion
+from rag_assets.questions.plan import AnswerType
+from rag_assets.questions.spans import is_of
+from rag_assets.retrieval.passages import Passage, Piece
+from rag_assets.retrieval.terms import content_words, coverage, terms
+
+VERDICTS = ("Yes", "No")
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a look-up found.
+
+    Attributes:
+        answer: short, in the words of the document; "" if none was found.
+        units: the sentences or rows that state it.
+        score: log-odds that it is right.
+        passages: that were searched, best first.
+        calls: of the model that read.
+    """
+
+    answer: str
+    units: tuple[Piece, ...]
+    score: float
+    passages: tuple[Passage, ...]
+    calls: tuple[Completion, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Chance that the answer is right, in [0, 1]."""
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, self.score))))
+
+
+def looked_up(
+    question: str,
+    passages: Sequence[Passage],
+    reader: PassageReader,
+    *,
+    wants: AnswerType = "text",
+    names: Sequence[str] = (),
+) -> LookedUp:
+    """Read passages for a look-up.
+
+    Args:
+        question: stands alone.
+        passages: best first.
+        reader: reads them.
+        wants: the type of the answer.
+        names: of the question; a passage that lacks one is worth less.
+    """
+    words = [content_words(name) or terms(name) for name in names]
+
+    def lacks(passage: Passage) -> int:
+        held = terms(f"{passage.title}\n{passage.head.uri}\n{passage.text}")
+        return sum(not name <= held for name in words)
+
+    def fits(answer: str) -> bool:
+        return wants == "yes_no" or is_of(answer, wants)
+
+    if wants == "yes_no":
+        return _verdict(question, passages, reader, reader.asked(question, passages, lacks=lacks))
+    reading = reader.read(question, passages, lacks=lacks, fits=fits)
+    best = reading.best
+    if best is None or best.span is None:
+        score = max((one.worth for one in reading.candidates), default=-math.inf)
+        return LookedUp("", (), min(score, 0.0), tuple(passages), reading.calls)
+    return LookedUp(best.answer, best.span.units, best.score, tuple(passages), reading.calls)
+
+
+def _verdict(
+    question: str, passages: Sequence[Passage], reader: PassageReader, reading: Reading
+) -> LookedUp:
+    """Yes or no, by the likeliest passage, with the sentence of it that speaks of the question."""
+    if not reading.candidates:
+        return LookedUp("", (), -math.inf, tuple(passages), reading.calls)
+    best = reading.candidates[0]
+    odds, call = reader.verdict(question, best.passage)
+    wanted = terms(question)
+    units = best.passage.units()
+    nearest = max(units, key=lambda unit: coverage(wanted, terms(unit.text)))
+    score = min(best.worth, abs(odds))
+    answer = VERDICTS[odds < 0]
+    return LookedUp(answer, (nearest,), score, tuple(passages), (*reading.calls, call))
