@@ -8,7 +8,7 @@ leads to are looked up themselves, all in one search, and the texts found say wh
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.retrieval.languages import language_of
@@ -97,9 +97,11 @@ def _two_slips(wanted: str, near: set[str], hits: Iterable[Hit]) -> Counter[str]
 
 
 def respelled(
-    reader: IndexReader, question: str, hits: Iterable[Hit], *, where: str | None = None
+    reader: IndexReader, question: str, hits: Sequence[Hit], *, where: str | None = None
 ) -> str:
     """The question with its typing errors put right by the words of the documents.
+
+    A question in a language that none of what was found is in stays as it is.
 
     Args:
         reader: the generation to search.
@@ -107,8 +109,12 @@ def respelled(
         hits: what the search found for it: words in them need no look-up.
         where: SQL filter over the index's columns.
     """
+    language = language_of(question)
+    is_told = any(word.casefold() in language.words for word in _WORD.findall(question))
+    if is_told and hits and all(hit.chunk.language != language.code for hit in hits):
+        return question
     read = {folded(word) for word in _words(hits)}
-    common = language_of(question).words | STOP_WORDS
+    common = language.words | STOP_WORDS
     mended: dict[str, str] = {}
     for word in dict.fromkeys(_ASKED.findall(question)):
         plain = word.casefold()

@@ -63,6 +63,13 @@ def test_the_search_reads_what_was_meant(reader: IndexReader, embedder: WordEmbe
     assert found.term_coverage == 1.0
 
 
+def test_words_of_another_language_are_no_slips(
+    reader: IndexReader, embedder: WordEmbedder
+) -> None:
+    question = "Wann fährt das Schiff Junper?"
+    assert retrieve(reader, embedder, question, limit=5).question == question
+
+
 def test_without_slips_the_question_stays(reader: IndexReader, embedder: WordEmbedder) -> None:
     question = "Who is the captain of MV Heron?"
     assert retrieve(reader, embedder, question, limit=5).question == question
