@@ -16,8 +16,8 @@ from rag_assets.chunks.stage import TABLE as CHUNKS
 from rag_assets.documents.stage import TABLE as DOCUMENTS
 from rag_assets.embeddings.stage import TABLE as EMBEDDINGS
 from rag_assets.enrichments.stage import TABLE as ENRICHMENTS
-from rag_assets.index.paths import path_words
 from rag_assets.index.partitions import FIGURES, Aliases, standing_rows
+from rag_assets.index.paths import path_words
 from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required, texts
 from rag_assets.lake.store import LakeStore, quoted
@@ -185,7 +185,16 @@ def _documents(
         row["uri"]: row["modified_at"]
         for row in store.rows(SOURCE_FILES.name, partition, columns=["uri", "modified_at"])
     }
-    columns = ["document_id", "uri", "title", "language", "raw_hash", "flags", "created", "modified"]
+    columns = [
+        "document_id",
+        "uri",
+        "title",
+        "language",
+        "raw_hash",
+        "flags",
+        "created",
+        "modified",
+    ]
     documents = {}
     for row in store.rows(DOCUMENTS.name, partition, columns=columns):
         key = row["document_id"]

@@ -17,6 +17,7 @@ class Language:
     """How a language asks.
 
     Attributes:
+        code: ISO 639-1.
         yes: what it says to agree.
         no: what it says to deny.
         words: by which a question of this language is known.
@@ -26,6 +27,7 @@ class Language:
         first: how a sentence begins that asks or commands, with or without a question mark.
     """
 
+    code: str
     yes: str
     no: str
     words: frozenset[str]
@@ -36,6 +38,7 @@ class Language:
 
 
 def _language(
+    code: str,
     yes: str,
     no: str,
     *,
@@ -50,6 +53,7 @@ def _language(
     """A language by its words, each list parted by white space.
 
     Args:
+        code: ISO 639-1.
         yes: what it says to agree.
         no: what it says to deny.
         verbs: that begin a question for yes or no.
@@ -67,6 +71,7 @@ def _language(
     said = " ".join((verbs, asking, either, common)).casefold().split()
     opens = rf"(?:{_any(asking)}|{_any(verbs)}|{_any(commands)})\b"
     return Language(
+        code,
         yes,
         no,
         frozenset(said),
@@ -82,6 +87,7 @@ def _any(words: str) -> str:
 
 
 ENGLISH = _language(
+    "en",
     "Yes",
     "No",
     verbs="""
@@ -99,6 +105,7 @@ ENGLISH = _language(
     joint="and but so please",
 )
 GERMAN = _language(
+    "de",
     "Ja",
     "Nein",
     verbs="""
@@ -124,6 +131,7 @@ GERMAN = _language(
     also=rf"{_CLAUSE}[^\W\d_]+(?:t|en)\s+(?:die|das|ein|eine|es|er|man|ich|wir)\b[^?]*\?",
 )
 _FRENCH = _language(
+    "fr",
     "Oui",
     "Non",
     verbs="""
@@ -147,6 +155,7 @@ _FRENCH = _language(
     also=r"(?<!['\u2019])\best-ce\s+qu(?!i)|\b[^\W\d_]+-(?:t-)?(?:il|elle|ils|elles|on|vous|nous|tu|je)\b",
 )
 _SPANISH = _language(
+    "es",
     "Sí",
     "No",
     verbs="""
@@ -169,6 +178,7 @@ _SPANISH = _language(
     joint="y pero",
 )
 _ITALIAN = _language(
+    "it",
     "Sì",
     "No",
     verbs="""
@@ -187,6 +197,7 @@ _ITALIAN = _language(
     joint="e ma",
 )
 _PORTUGUESE = _language(
+    "pt",
     "Sim",
     "Não",
     verbs="""
@@ -208,6 +219,7 @@ _PORTUGUESE = _language(
     joint="e mas",
 )
 _DUTCH = _language(
+    "nl",
     "Ja",
     "Nee",
     verbs="""

@@ -18,13 +18,14 @@ from rag_assets.retrieval.times import NAMES_OF_TIMES
 N_READ = 20  # chunks read for a name of several words
 _TOKEN = re.compile(r"[^\W_]+(?:[\u2019'&./-][^\W_]+)*")
 _QUOTED = re.compile(
-    "\"([^\"]{2,80})\"|\u201c([^\u201d]{2,80})\u201d|\u201e([^\u201c\u201d]{2,80})[\u201c\u201d]"
+    '"([^"]{2,80})"|\u201c([^\u201d]{2,80})\u201d|\u201e([^\u201c\u201d]{2,80})[\u201c\u201d]'
     "|\u00ab([^\u00bb]{2,80})\u00bb"
 )
 _POSSESSIVE = re.compile("['\u2019]s?$")
 _MEASURE = re.compile(r"\d+(?:[.,:]\d+)*[^\W\d_]{1,4}")  # 500ml, 7th, 1990s, 10am
+_PARTS = re.compile(r"[^\W\d_]+|\d+")
 _PAIR = re.compile(r"\b(?:von|zwischen)\s+(\w+)\s+(?:nach|und|bis)\s+(\w+)")
-MOST_TITLED = 0.7  # share of words with a capital from which they say nothing: "What Does It Cost"
+MOST_TITLED = 0.5  # share of small words with a capital that makes a headline: "What Does It Cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,22 @@ def written_names(question: str) -> Iterator[tuple[str, ...]]:
     rest = _QUOTED.sub(" , ", question)
     language = language_of(question)
     common = language.words | STOP_WORDS | NAMES_OF_TIMES
-    tokens = [m[0] for m in _TOKEN.finditer(rest) if m[0].casefold() not in common]
-    titled = [token for token in tokens if token[0].isupper()]
-    is_titled = len(titled) > 2 and len(titled) >= MOST_TITLED * len(tokens)
+    told = [rest[start:end] for start, end in sentences(rest)]
+    is_titled = _is_titled([w for one in told for w in _TOKEN.findall(one)[1:]], common)
     pairs = {name for found in _PAIR.finditer(rest) for name in found.groups()}
-    for start, end in sentences(rest):
-        for run in _runs(rest[start:end], common, is_titled=is_titled):
+    for sentence in told:
+        for run in _runs(sentence, common, is_titled=is_titled):
             is_alone = len(run) == 1 and not _is_code(run[0]) and run[0] not in pairs
             if not (is_alone and language is GERMAN):
                 yield run
+
+
+def _is_titled(words: Sequence[str], common: frozenset[str]) -> bool:
+    """Whether words within sentences begin with capitals anyway, so that these say nothing."""
+    small = [word for word in words if word.casefold() in common and word.isalpha()]
+    told_by = small or (words if len(words) > 2 else [])
+    share = sum(word[0].isupper() for word in told_by) / max(1, len(told_by))
+    return share >= MOST_TITLED if small else share == 1
 
 
 def _runs(sentence: str, common: frozenset[str], *, is_titled: bool) -> Iterator[tuple[str, ...]]:
@@ -126,9 +134,15 @@ def _is_code(word: str) -> bool:
 
 def _looked_up(reader: IndexReader, words: Sequence[str], where: str | None) -> Name:
     text = " ".join(words)
-    hits = reader.search(text, None, limit=N_READ, n_candidates=N_READ, where=where)
+    apart = " ".join(_PARTS.findall(text))  # a code as the documents may write it: HX200, HX-200
+    hits = reader.search(f"{text} {apart}", None, limit=N_READ, n_candidates=N_READ, where=where)
+    if len(words) == 1 and _is_code(text):
+        code = r"[\W_]*".join(_PARTS.findall(folded(text)))
+        whole = re.compile(rf"(?<![^\W_]){code}(?![^\W_])")
+        is_found = any(whole.search(folded(_read(hit))) for hit in hits)
+        return Name(text, "held" if is_found else "unknown")
     parts = _stems(text)
-    if any(parts <= _held(hit) for hit in hits):
+    if any(parts <= _stems(_read(hit)) for hit in hits):
         return Name(text, "held")
     taken = []
     for word in words:
@@ -144,9 +158,9 @@ def _looked_up(reader: IndexReader, words: Sequence[str], where: str | None) -> 
     return Name(text, "near", " ".join(taken))
 
 
-def _held(hit: Hit) -> set[str]:
+def _read(hit: Hit) -> str:
     chunk = hit.chunk
-    return _stems("\n".join([chunk.uri, chunk.title, *chunk.heading_path, chunk.text]))
+    return "\n".join([chunk.uri, chunk.title, *chunk.heading_path, chunk.text])
 
 
 def _stems(text: str) -> set[str]:

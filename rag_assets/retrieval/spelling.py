@@ -8,7 +8,7 @@ leads to are looked up themselves, all in one search, and the texts found say wh
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.retrieval.languages import language_of
@@ -18,7 +18,8 @@ MIN_LETTERS = 4  # of a word that may be a slip; shorter ones are one slip from 
 MIN_TWO_SLIPS = 6  # letters of a word that may hold two
 N_READ = 20  # chunks read for the words in them
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+")
+_ASKED = re.compile(r"\b[^\W\d_]+\b(?!['\u2019](?:t|re|ve|ll|d)\b)")  # no half of "aren't"
 # What is no letter with a mark above it.
 _UNMARKED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th"})
 
@@ -62,14 +63,17 @@ def near_spelling(
     Args:
         reader: the generation to search.
         word: one that no chunk holds.
-        only_names: whether it has to be written with a capital.
+        only_names: whether it has to be written with a capital, and a letter longer: names of four
+            letters are too near to each other.
         where: SQL filter over the index's columns.
     """
     wanted = folded(word)
-    if len(wanted) < MIN_LETTERS or not wanted.isascii():
+    if len(wanted) < MIN_LETTERS + only_names or not wanted.isascii():
         return None
     near = slips(wanted)
-    hits = reader.search(" ".join(sorted(near)), None, limit=N_READ, n_candidates=N_READ, where=where)
+    hits = reader.search(
+        " ".join(sorted(near)), None, limit=N_READ, n_candidates=N_READ, where=where
+    )
     found = Counter(
         other
         for other in _words(hits)
@@ -93,9 +97,11 @@ def _two_slips(wanted: str, near: set[str], hits: Iterable[Hit]) -> Counter[str]
 
 
 def respelled(
-    reader: IndexReader, question: str, hits: Iterable[Hit], *, where: str | None = None
+    reader: IndexReader, question: str, hits: Sequence[Hit], *, where: str | None = None
 ) -> str:
     """The question with its typing errors put right by the words of the documents.
+
+    A question in a language that none of what was found is in stays as it is.
 
     Args:
         reader: the generation to search.
@@ -103,10 +109,14 @@ def respelled(
         hits: what the search found for it: words in them need no look-up.
         where: SQL filter over the index's columns.
     """
+    language = language_of(question)
+    is_told = any(word.casefold() in language.words for word in _WORD.findall(question))
+    if is_told and hits and all(hit.chunk.language != language.code for hit in hits):
+        return question
     read = {folded(word) for word in _words(hits)}
-    common = language_of(question).words | STOP_WORDS
+    common = language.words | STOP_WORDS
     mended: dict[str, str] = {}
-    for word in dict.fromkeys(WORD.findall(question)):
+    for word in dict.fromkeys(_ASKED.findall(question)):
         plain = word.casefold()
         if len(word) < MIN_LETTERS or plain in common or folded(word) in read:
             continue
@@ -115,11 +125,9 @@ def respelled(
         near = near_spelling(reader, word, where=where)
         if near is not None:
             mended[word] = near
-    return WORD.sub(lambda match: mended.get(match[0], match[0]), question)
+    return _ASKED.sub(lambda match: mended.get(match[0], match[0]), question)
 
 
 def _words(hits: Iterable[Hit]) -> list[str]:
-    texts = (
-        "\n".join([hit.chunk.title, *hit.chunk.heading_path, hit.chunk.text]) for hit in hits
-    )
-    return [word for text in texts for word in WORD.findall(text)]
+    texts = ("\n".join([hit.chunk.title, *hit.chunk.heading_path, hit.chunk.text]) for hit in hits)
+    return [word for text in texts for word in _WORD.findall(text)]

@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -41,9 +41,11 @@ quarta quinta sexta maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
 """
 NAMES_OF_TIMES = frozenset(_MONTHS) | frozenset(_WEEKDAYS.split())
 _MONTH = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
-_YEAR = r"(?<![^\W_])(?<!\d[.,:/-])([12]\d{3})(?![^\W_]|[.,:]\d)"
+_YEAR = r"(?<![^\W_])(?<!\d[.,:])([12]\d{3})(?![^\W_]|[.,:]\d)"
 _ISO = r"(?<!\d)([12]\d{3})[-_/.](0[1-9]|1[0-2])(?:[-_/.](?:0[1-9]|[12]\d|3[01]))?(?![^\W_])"
-_OF_MONTH = rf"{_MONTH}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?,?)?[\s_-]+(?:de\s+|of\s+)?([12]\d{{3}})(?!\d)"
+_OF_MONTH = (
+    rf"{_MONTH}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?,?)?[\s_-]+(?:de\s+|of\s+)?([12]\d{{3}})(?!\d)"
+)
 _NAMED = re.compile(rf"{_ISO}|(?<![^\W_]){_OF_MONTH}|{_YEAR}", re.IGNORECASE)
 # Before a year that is asked about; after a number of things: "in 2025", but "for 1800 kg".
 _ASKS_YEAR = re.compile(

@@ -1,0 +1,106 @@
+"""Names of a question that no document holds."""
+
+import pytest
+
+from rag_assets.index.search import IndexReader
+from rag_assets.lake.store import LakeStore
+from rag_assets.retrieval.names import Name, unknown_names, written_names
+from rag_assets_tests.answers.fakes import WordEmbedder
+from rag_assets_tests.answers.world import FERRIES, Doc, reader_of
+
+ROUTE = Doc(
+    "docs:route.md",
+    "The Norrick to Fell crossing",
+    (
+        (
+            "Crossing",
+            "The Norrick to Fell crossing is 14 nautical miles long and takes 75 minutes. "
+            "The fuel tank of the boat on this crossing holds 3,200 litres.",
+        ),
+    ),
+)
+GATE = Doc("docs:gate.md", "The gate of Alder", (("Gate", "The Alder gate opens at dawn."),))
+BIRDS = Doc(
+    "docs:birds.md", "Birds", (("Birds", "A heron stands in Möwenstein. Take kit HX-200."),)
+)
+JUNIPER = Doc("fleet:juniper.md", "MV Juniper", (("Crew", "Åsa Lindström is her master."),))
+
+
+@pytest.fixture
+def reader(store: LakeStore, embedder: WordEmbedder) -> IndexReader:
+    return reader_of(store, [*FERRIES, ROUTE, GATE, BIRDS, JUNIPER], embedder)
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown"),
+    [
+        ("How long is the crossing from Norrick to Hallam?", ["Hallam"]),
+        ("When does the Zephyr gate open?", ["Zephyr"]),
+        ("Who is the captain of MV Heron?", ["MV Heron"]),
+        ("MV Plover's captain, who is it?", ["Plover"]),
+        ("MV Heron", []),  # of a sentence's first words nothing is known: the bird is held
+        ("When was MV Alder built, and when MV Plover?", ["MV Plover"]),
+        ("Was kostet die Fahrt von Norrick nach Hallam?", ["Hallam"]),
+        ("Wer ist der Kapitän der MV Heron?", ["MV Heron"]),
+        ("What does kit HX-300 hold?", ["HX-300"]),
+        ('What does "nautical furlong" mean?', ["nautical furlong"]),
+        ("Quel est le capitaine du MV Hirondelle ?", ["MV Hirondelle"]),
+    ],
+)
+def test_names_that_no_document_holds(
+    reader: IndexReader, question: str, unknown: list[str]
+) -> None:
+    assert unknown_names(reader, question) == [Name(name, "unknown") for name in unknown]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How long is the crossing from Norrick to Fell?",
+        "How long is the NORRICK crossing?",
+        "When was MV Alder built by Hestvik Yard?",
+        "Who is Asa Lindstrom?",
+        'What does "NAUTICAL miles" mean?',
+        "What does kit HX-200 hold, and kit hx200?",
+        "Does MV Tern sail in May 2024 on a Monday?",
+        "Was kostet ein Stellplatz für einen Lastwagen in Möwenstein?",
+        "Welche Hunde dürfen auf die Fähre nach Möwenstein?",
+        "What Does The Ferry Ticket Office Sell?",
+        "WHAT DOES IT COST?",
+        "does it take 500ml at 10am?",
+        "Which of MV Alder's cabins is the best?",
+        "",
+    ],
+)
+def test_names_that_are_held_and_words_that_are_none(reader: IndexReader, question: str) -> None:
+    assert unknown_names(reader, question) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("Who is the master of MV Junper?", Name("MV Junper", "near", "MV Juniper")),
+        ("Who is Åsa Lindstroem?", Name("Åsa Lindstroem", "near", "Åsa Lindström")),
+        ("Where is Norrik?", Name("Norrik", "near", "Norrick")),
+    ],
+)
+def test_a_slip_in_a_name_is_told(reader: IndexReader, question: str, name: Name) -> None:
+    (found,) = unknown_names(reader, question)
+    assert found == name
+    assert found.told() == f'No document mentions "{name.text}"; it is taken as "{name.taken_as}".'
+
+
+def test_only_what_may_be_read_is_mentioned(reader: IndexReader) -> None:
+    found = unknown_names(reader, "Where is Norrick?", where="partition = 'other'")
+    assert found == [Name("Norrick", "unknown")]
+    assert found[0].told() == 'No document mentions "Norrick".'
+
+
+def test_an_empty_index_is_told_nothing_of(store: LakeStore, embedder: WordEmbedder) -> None:
+    assert unknown_names(reader_of(store, [], embedder), "Who is the captain of MV Heron?") == []
+
+
+def test_no_word_that_begins_a_sentence_is_a_name() -> None:
+    assert list(written_names("Zephyr opens. Passengers wait. What of MV Tern?")) == [
+        ("MV", "Tern")
+    ]
