@@ -83,6 +83,16 @@ class Part:
     stall: Stall | None = None
     stopped: Stopped = field(default_factory=Stopped)
 
+    def pids(self) -> list[int]:
+        """Of its process, and of the Dagster run that has it as a child, if one does."""
+        if self.process is None:
+            return []
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            parent = psutil.Process(self.process.pid).parent()
+            if self.found is not None and parent is not None and RUN in parent.environ():
+                return [self.process.pid, parent.pid]
+        return [self.process.pid]
+
     def report(self) -> Report:
         """What is known of it."""
         phase: Phase = "up" if self.is_up else "starting" if self.process else "waiting"
@@ -151,7 +161,8 @@ class Keeper:
             elif now - part.began > RUN_S:
                 self._ended(part, f"its run did not bring it up within {RUN_S:.0f} s")
         elif why := self._trouble(part, now):
-            _kill(part.process.pid)
+            for pid in part.pids():
+                _kill(pid)
             self._ended(part, why)
         elif not part.is_up:
             part.is_up = part.answered > part.began if part.answers else now - part.began > 1.0
@@ -159,11 +170,7 @@ class Keeper:
     def _trouble(self, part: Part, now: float) -> str:
         if part.process is None or part.stall is None:
             return ""
-        pids = [part.process.pid]
-        if part.found is not None:  # the run that it is a child of
-            with suppress(psutil.NoSuchProcess):
-                pids.append(psutil.Process(part.process.pid).ppid())
-        if part.stopped.seconds(pids) > STOPPED_S:
+        if part.stopped.seconds(part.pids()) > STOPPED_S:
             return "was stopped by a signal and not continued"
         if part.stall.seconds() > STALLED_S:
             return f"did not wake for {STALLED_S:.0f} s"

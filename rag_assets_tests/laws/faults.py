@@ -311,7 +311,7 @@ def table(
         "| fault | process | rounds | whole after, median | max | answered | told to retry | lost |"
     )
     say("|---|---|---|---|---|---|---|---|")
-    for pair in sorted(took):
+    for pair in sorted(pair for pair in took if took[pair]):
         seconds, counted = took[pair], outcomes[pair]
         say(
             f"| {pair[0]} | {pair[1]} | {len(seconds)} | {statistics.median(seconds):.1f} s "

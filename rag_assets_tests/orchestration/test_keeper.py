@@ -18,7 +18,7 @@ from rag_assets.orchestration.keeper import Keeper, Part
 from rag_assets.orchestration.log_files import rotate
 from rag_assets.orchestration.places import RUN
 from rag_assets.orchestration.status import status
-from rag_assets.process_identity import is_alive
+from rag_assets.process_identity import identity, is_alive
 from rag_assets.settings import Settings
 from rag_assets.watching import PART_OF
 
@@ -78,6 +78,29 @@ def test_what_a_signal_stopped_is_replaced(
     os.kill(before.pid, signal.SIGSTOP)
     until(keeper, lambda: part.is_up and part.process != before)
     assert not is_alive(before)
+    assert "stopped by a signal" in part.restarts.last_error
+
+
+def test_a_run_that_a_signal_stopped_is_ended_with_what_it_runs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child may live on, but a run that stands still would never end."""
+    monkeypatch.setattr(keeping, "STOPPED_S", 0.2)
+    code = f"import subprocess\nprint(subprocess.Popen({LIVES}).pid, flush=True)\nimport time\n"
+    code += "while True: time.sleep(0.05)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, RUN: "a run", PART_OF: str(settings.state)},
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        child = identity(int(run.stdout.readline()))
+        part = Part("one", FAILS, found=lambda: child if is_alive(child) else None)
+        keeper = kept(settings, part)
+        until(keeper, lambda: part.is_up)
+        run.send_signal(signal.SIGSTOP)
+        until(keeper, lambda: part.process != child)
+        assert run.wait(10) == -signal.SIGKILL
+        assert not is_alive(child)
     assert "stopped by a signal" in part.restarts.last_error
 
 
