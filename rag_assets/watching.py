@@ -4,11 +4,14 @@ Nothing here depends on a clock that can be set, or on a disk that can be full.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from rag_assets.files import replace_file
 
@@ -21,6 +24,9 @@ STALLED_S = 20.0  # processes that wait in a loop wake at least once a second
 KEPT = "kept.json"  # the keeper's reports, in the folder of the state
 # In the environment of all that the keeper starts, and so of their children: whose they are.
 PART_OF, PART = "RAG_PART_OF", "RAG_PART"
+KEEPER, STANDBY = "keeper", "standby"
+KEEPER_COMMAND = (sys.executable, "-m", "rag_assets.orchestration.keeper")
+KEEPER_LOCK = "keeper.lock"  # whoever has it keeps; in the folder of the state
 
 Phase = Literal["up", "starting", "waiting"]
 
@@ -94,6 +100,28 @@ def read_reports(path: Path) -> list[Report]:
         return [Report(**row) for row in json.loads(path.read_bytes())]
     except FileNotFoundError:
         return []
+
+
+def is_abandoned(state: Path, pause_s: float) -> bool:
+    """Whether `rag up` runs and nobody keeps it: the keeper and its standby died together.
+
+    That is so if two looks find it so: in the pause between them a standby takes over, or
+    `rag down`, which ends both, takes the reports away.
+    """
+    if _is_unkept(state):
+        time.sleep(pause_s)
+        return _is_unkept(state)
+    return False
+
+
+def _is_unkept(state: Path) -> bool:
+    if not (state / KEPT).is_file():
+        return False
+    try:
+        with FileLock(state / KEEPER_LOCK, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
 
 
 class Stopped:

@@ -3,7 +3,8 @@
 ``python -m rag_assets.orchestration.keeper``. A part is started, watched and started again after a
 pause: when it ended, when its main thread no longer wakes, or when it answers no probe for a while.
 The keeper holds a lock; a second one, its standby, waits for the lock, ends a keeper that stands
-still, and takes over the parts as they run. Either starts the other again.
+still, and takes over the parts as they run. Either starts the other again; should both die at the
+same moment, the door starts a keeper.
 
 A part knows nothing of the keeper. All that descend from it carry its name in their environment, so
 what is left of a part is found without any file.
@@ -36,8 +37,11 @@ from rag_assets.serving.client import DOOR_PATH
 from rag_assets.serving.listening import answerer_address, running_answerer
 from rag_assets.settings import Settings, load_settings
 from rag_assets.watching import (
+    KEEPER_COMMAND,
+    KEEPER_LOCK,
     KEPT,
     STALLED_S,
+    STANDBY,
     STOPPED_S,
     Phase,
     Report,
@@ -48,7 +52,6 @@ from rag_assets.watching import (
     read_reports,
 )
 
-COMMAND = (sys.executable, "-m", "rag_assets.orchestration.keeper")
 TICK_S = 0.5
 UPKEEP_EVERY_S = 10.0
 PROBE_EVERY_S = 2.0
@@ -347,10 +350,10 @@ def main(before: str = "") -> None:
     """Wait for the lock as the standby of the keeper ``before``, then keep until killed."""
     settings = load_settings()
     settings.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.state / "keeper.lock")
+    lock = FileLock(settings.state / KEEPER_LOCK)
     _wait_for(lock, ProcessId.parse(before) if before else None)
     own = str(identity(os.getpid()))
-    standby = Part(stack.STANDBY, [*COMMAND, own])
+    standby = Part(STANDBY, [*KEEPER_COMMAND, own])
     parts = [*parts_of(settings), standby]
     keeper = Keeper(settings, parts, dagster_environment())
     tended = 0.0
