@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from filelock import FileLock, Timeout
 
 from rag_assets.files import replace_file
+from rag_assets.process_identity import ProcessId
 
 FIRST_PAUSE_S = 1.0  # before a process is started again; doubles with each end within the window
 LONGEST_PAUSE_S = 60.0  # it is never given up: what it lacks may come back
@@ -65,6 +66,13 @@ class Report:
     process: str
     restarts: int = 0
     last_error: str = ""
+
+    @classmethod
+    def of(cls, name: str, process: ProcessId | None, restarts: Restarts, *, is_up: bool) -> Self:
+        """Of a part that has this process, if any."""
+        phase: Phase = "up" if is_up else "waiting" if process is None else "starting"
+        running = "" if process is None else str(process)
+        return cls(name, phase, running, restarts.total, restarts.last_error)
 
     def sentence(self) -> str:
         """What is wrong with it, for a person; "" if it is up."""

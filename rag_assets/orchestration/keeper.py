@@ -43,7 +43,6 @@ from rag_assets.watching import (
     STALLED_S,
     STANDBY,
     STOPPED_S,
-    Phase,
     Report,
     ReportFile,
     Restarts,
@@ -98,9 +97,7 @@ class Part:
 
     def report(self) -> Report:
         """What is known of it."""
-        phase: Phase = "up" if self.is_up else "starting" if self.process else "waiting"
-        process = "" if self.process is None else str(self.process)
-        return Report(self.name, phase, process, self.restarts.total, self.restarts.last_error)
+        return Report.of(self.name, self.process, self.restarts, is_up=self.is_up)
 
 
 class Keeper:

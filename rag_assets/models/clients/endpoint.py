@@ -34,9 +34,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.openai_http import completion_of, schema_form
+from rag_assets.models.clients.openai_http import chat_body, completion_of, schema_form
 from rag_assets.models.clients.server import Server
-from rag_assets.models.clients.thoughts import switched
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
@@ -68,6 +67,9 @@ _SCHEMA_FORMS: Mapping[_SchemaForm, Callable[[Mapping[str, object]], dict[str, o
 _JSON = re.compile(r'\{\s*["}]|\[\s*["{\[\]\d-]|"')
 _TYPES: Mapping[object, type] = {"object": dict, "array": list, "string": str}
 _Counts = Literal["tokenizer", "vllm", "llama.cpp", "llama-cpp-python", ""]
+_OF_VLLM = (
+    "chat_template_kwargs", "cache_salt", "add_generation_prompt", "continue_final_message"
+)  # fmt: skip
 _MEANS_NO = frozenset({500, 501})  # how some servers refuse a field, beside 400 to 499
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
 _LIST_S = 3.0  # for its list of models: a probe of the answerer waits for it
@@ -132,35 +134,22 @@ class EndpointChat:
 
     def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
         """See :class:`ChatModel`."""
-        prefix, schema = options.get("prefix", ""), options.get("json_schema")
-        if prefix and schema is not None:
-            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
-        can = self.abilities
-        said = [dict(message) for message in messages]
-        body: dict[str, Any] = {
-            "model": self.model_id,
-            "messages": said,
-            can.length_field: options["max_tokens"],
-            "temperature": options.get("temperature", 0.0),
-        }
-        if can.logprobs:
-            body["logprobs"] = True
-        if can.is_vllm:
-            body["chat_template_kwargs"] = switched(options.get("thinking", False))
-            if salt := options.get("cache_salt"):
-                body["cache_salt"] = salt
-        if prefix:
-            said.append({"role": "assistant", "content": prefix})
-            if can.is_vllm:
-                body |= {"add_generation_prompt": False, "continue_final_message": True}
-            else:
-                said.append({"role": "user", "content": _GO_ON})
+        body, can = chat_body(self.model_id, messages, options), self.abilities
+        body[can.length_field] = body.pop("max_tokens")
+        if not can.logprobs:
+            del body["logprobs"]
+        if not can.is_vllm:
+            for name in _OF_VLLM:
+                body.pop(name, None)
+            if options.get("prefix"):
+                body["messages"].append({"role": "user", "content": _GO_ON})
+        schema = options.get("json_schema")
         if schema is not None and can.json_schema:
             body["response_format"] = _SCHEMA_FORMS[can.json_schema](schema)
         elif schema is not None:
-            said[-1]["content"] += (
-                f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
-            )
+            del body["response_format"]
+            asked = f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
+            body["messages"][-1]["content"] += asked
         timeout_s = min(options.get("timeout_s", CHAT_TIMEOUT_S), self._endpoint.timeout_s)
         started = time.perf_counter()
         answer = self._server.post("/chat/completions", body, timeout_s)
