@@ -4,13 +4,17 @@ Nothing here depends on a clock that can be set, or on a disk that can be full.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from filelock import FileLock, Timeout
 
 from rag_assets.files import replace_file
+from rag_assets.process_identity import ProcessId
 
 FIRST_PAUSE_S = 1.0  # before a process is started again; doubles with each end within the window
 LONGEST_PAUSE_S = 60.0  # it is never given up: what it lacks may come back
@@ -21,6 +25,9 @@ STALLED_S = 20.0  # processes that wait in a loop wake at least once a second
 KEPT = "kept.json"  # the keeper's reports, in the folder of the state
 # In the environment of all that the keeper starts, and so of their children: whose they are.
 PART_OF, PART = "RAG_PART_OF", "RAG_PART"
+KEEPER, STANDBY = "keeper", "standby"
+KEEPER_COMMAND = (sys.executable, "-m", "rag_assets.orchestration.keeper")
+KEEPER_LOCK = "keeper.lock"  # whoever has it keeps; in the folder of the state
 
 Phase = Literal["up", "starting", "waiting"]
 
@@ -60,6 +67,13 @@ class Report:
     restarts: int = 0
     last_error: str = ""
 
+    @classmethod
+    def of(cls, name: str, process: ProcessId | None, restarts: Restarts, *, is_up: bool) -> Self:
+        """Of a part that has this process, if any."""
+        phase: Phase = "up" if is_up else "waiting" if process is None else "starting"
+        running = "" if process is None else str(process)
+        return cls(name, phase, running, restarts.total, restarts.last_error)
+
     def sentence(self) -> str:
         """What is wrong with it, for a person; "" if it is up."""
         if self.phase == "up":
@@ -94,6 +108,28 @@ def read_reports(path: Path) -> list[Report]:
         return [Report(**row) for row in json.loads(path.read_bytes())]
     except FileNotFoundError:
         return []
+
+
+def is_abandoned(state: Path, pause_s: float) -> bool:
+    """Whether `rag up` runs and nobody keeps it: the keeper and its standby died together.
+
+    That is so if two looks find it so: in the pause between them a standby takes over, or
+    `rag down`, which ends both, takes the reports away.
+    """
+    if _is_unkept(state):
+        time.sleep(pause_s)
+        return _is_unkept(state)
+    return False
+
+
+def _is_unkept(state: Path) -> bool:
+    if not (state / KEPT).is_file():
+        return False
+    try:
+        with FileLock(state / KEEPER_LOCK, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
 
 
 class Stopped:

@@ -179,11 +179,12 @@ class Answerer:
                 f"no generation is live in {store.uri} yet, so nothing can be answered; refresh it "
                 "first (`rag refresh`)"
             )
-        own = models.embedder_for(generation.models.get("embedder", {}))
+        made_with = generation.models.get("embedder", {})
+        own = models.embedder_for(made_with)
         require_embedder_of(generation, own)
         with leasing(store, generation.id):
             reader = IndexReader(store, generation)
-            fields.setdefault("policy", policy_of(models))
+            fields.setdefault("policy", policy_of(models, made_with))
             yield cls(reader, models.slm, models.llm, own, **fields)
 
     def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rag_assets.answers.policy import UNCALIBRATED
 from rag_assets.answers.prompts import SCAFFOLDS
 from rag_assets.lake.identity import value_hash
+from rag_assets.models.clients.prefixed import prefixes_of, vectors_revision
 from rag_assets.models.profiles import ModelSpec, Profile
 
 LearnedRole = Literal["embedder", "slm"]
@@ -111,9 +112,12 @@ NOTHING_LEARNED = Learned({}, {})
 def identity(role: LearnedRole, model: KnownModel, profile: Profile) -> dict[str, str]:
     """What a threshold of this role depends on.
 
-    The format of its weights is known where the profile's own engine serves the model.
+    The format of its weights is known where the profile's own engine serves the model. An embedder
+    is one of questions, with their prefix.
     """
     found = {"model_id": model.model_id, "revision": model.revision}
+    if role == "embedder":
+        found["revision"] = vectors_revision(model.revision, prefixes_of(model).query)
     if role == "slm":
         served = profile.served_by(role)
         is_ours = (served.model_id, served.revision) == (model.model_id, model.revision)

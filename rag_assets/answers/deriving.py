@@ -40,7 +40,7 @@ from rag_assets.answers.policy import UNCALIBRATED, AnswerPolicy, DeepBudget, Ro
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.errors import ModelRequestError, ProfileError
 from rag_assets.models.profiles import Endpoint, Profile
-from rag_assets.models.protocols import ChatModel, Embedder
+from rag_assets.models.protocols import ChatModel
 from rag_assets.models.speed import Speed, kept_speed, measured_speed
 
 log = logging.getLogger(__name__)
@@ -101,23 +101,52 @@ class Explained:
         return [(name, values[name], reason) for name, reason in self.reasons.items()]
 
 
-def policy_of(models: Models) -> AnswerPolicy:
+@dataclass(frozen=True, slots=True)
+class _NamedEmbedder:
+    """An embedder, as a generation names the one that made it."""
+
+    model_id: str
+    revision: str
+    query_prefix: str = ""
+
+
+def policy_of(models: Models, made_with: Mapping[str, str]) -> AnswerPolicy:
     """The policy of the profile in force, on the models that answer.
+
+    Args:
+        models: who serves each role.
+        made_with: the embedder of the index, as its generation names it; empty: the profile's.
 
     Raises:
         ProfileError: its ``answering`` has a field that there is none of, or a wrong value.
         ModelsError: a model that has to say its context or show its speed does not answer.
     """
-    return policy_on(models.profile, models.slm, models.llm, models.embedder, models.home)
+    own = models.own_embedder or models.profile.served_by("embedder")
+    return policy_on(models.profile, models.slm, models.llm, own, made_with, models.home)
 
 
 def policy_on(
-    profile: Profile, slm: ChatModel, llm: ChatModel, embedder: Embedder, home: Path | None
+    profile: Profile,
+    slm: ChatModel,
+    llm: ChatModel,
+    embedder: KnownModel,
+    made_with: Mapping[str, str],
+    home: Path | None,
 ) -> AnswerPolicy:
     """The policy of a profile on models that can be asked.
 
     Where a budget follows from the speed of a model that the profile serves, and it was never
     measured in this home, it is measured now.
+
+    Args:
+        profile: states what it likes.
+        slm: the small model.
+        llm: the large one.
+        embedder: the one in force, for which the profile states thresholds.
+        made_with: the embedder of the index, as its generation names it; empty: the one in force.
+            While another one is published, or after a rollback, it is an earlier one, for which
+            the profile states nothing.
+        home: of calibrations and measured speeds; None: there is none.
 
     Raises:
         ProfileError: as :func:`policy_of`.
@@ -129,10 +158,21 @@ def policy_on(
             # What cannot be measured, or kept (a read-only home), leaves the context to decide.
             with suppress(ModelRequestError, OSError):
                 measured_speed(profile.served_by(role), model, home)
+    if made_with:
+        prefix = made_with.get("query_prefix", "")
+        other = _NamedEmbedder(made_with["model_id"], made_with["revision"], prefix)
+        if identity("embedder", other, profile) != identity("embedder", embedder, profile):
+            profile, embedder = _without_stated(profile, "embedder"), other
     made = policy_for(profile, slm, llm, embedder, home)
     for remark in made.remarks:
         log.warning("%s", remark)
     return made.policy
+
+
+def _without_stated(profile: Profile, role: LearnedRole) -> Profile:
+    """The profile without the thresholds that it states for its model of this role."""
+    kept = {name: v for name, v in profile.answering.items() if LEARNED.get(name) != role}
+    return replace(profile, answering=kept)
 
 
 def policy_for(

@@ -1,5 +1,7 @@
 """Commands on processes: up, down, demo, doctor."""
 
+from contextlib import suppress
+
 import typer
 from rich import box
 from rich.table import Table
@@ -16,15 +18,18 @@ def up() -> None:
     from rag_assets.models.profile_files import active_profile
     from rag_assets.orchestration import processes as stack
     from rag_assets.orchestration.instance import open_instance
+    from rag_assets.orchestration.refreshing import hot_load
     from rag_assets.orchestration.run_processes import close_dead_runs
-    from rag_assets.serving.client import AnswererClient
+    from rag_assets.serving.client import AnswererClient, AnswererError
 
     settings = load_settings()
     with open_instance() as instance:
         for run_id in close_dead_runs(instance):
             say(f"run {run_id} is closed: its process is gone")
     stack.up(settings, active_profile(), say)
-    stack.start_earlier_embedder(settings, active_profile(), say)
+    if stack.start_earlier_embedder(settings, active_profile(), say) is not None:
+        with suppress(AnswererError):  # told below
+            hot_load(settings, say)  # the answerer came up without what it needs for that one
     reason = AnswererClient(settings.answerer_url).readiness()
     say(f"answerer at {settings.answerer_url}" + (f": {reason}" if reason else " is ready"))
     say(f'next: rag ask "...", or the UI at http://127.0.0.1:{settings.ui_port}')

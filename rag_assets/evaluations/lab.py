@@ -57,7 +57,7 @@ class Lab:
         settings: places.
         profile: of the models.
         chat: role -> the real client.
-        embedder: the real client.
+        embedder_for: gives the real client, by what a generation says of the embedder that made it.
         store: the lake of the sources' own index.
         request: what was asked for.
         tell: told lines of progress.
@@ -67,7 +67,7 @@ class Lab:
     settings: Settings
     profile: Profile
     chat: Callable[[ChatRole], ChatModel]
-    embedder: Embedder
+    embedder_for: Callable[[Mapping[str, str]], Embedder]
     store: LakeStore
     request: Request
     tell: Tell
@@ -89,6 +89,11 @@ class Lab:
     def meter(self) -> Meter:
         """Of all models."""
         return Meter(self.cache)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Of questions: that of the profile."""
+        return self.embedder_for({})
 
     @cached_property
     def slm(self) -> ChatModel:
@@ -134,10 +139,12 @@ class Lab:
         Raises:
             LakeError: another embedder made the generation.
         """
-        require_embedder_of(reader.generation, self.embedder)
+        made_with = reader.generation.models.get("embedder", {})
+        embedder = self.embedder_for(made_with)
+        require_embedder_of(reader.generation, embedder)
         models = self.chat("slm"), self.chat("llm"), self.embedder
-        policy = policy_on(self.profile, *models, self.settings.home)
-        return Answerer(reader, self.slm, self.llm, self.embedder, policy)
+        policy = policy_on(self.profile, *models, made_with, self.settings.home)
+        return Answerer(reader, self.slm, self.llm, embedder, policy)
 
     @contextmanager
     def reader(self) -> Iterator[IndexReader]:

@@ -70,8 +70,10 @@ def ask(
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
     with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
-        embedder = models.models.embedder_for(generation.models.get("embedder", {}))
-        answerer = Answerer(reader, models.slm, models.llm, embedder, policy_of(models.models))
+        made_with = generation.models.get("embedder", {})
+        embedder = models.models.embedder_for(made_with)
+        policy = policy_of(models.models, made_with)
+        answerer = Answerer(reader, models.slm, models.llm, embedder, policy)
         context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
         outcomes = ask_all(
             answerer,

@@ -3,7 +3,8 @@
 ``python -m rag_assets.orchestration.keeper``. A part is started, watched and started again after a
 pause: when it ended, when its main thread no longer wakes, or when it answers no probe for a while.
 The keeper holds a lock; a second one, its standby, waits for the lock, ends a keeper that stands
-still, and takes over the parts as they run. Either starts the other again.
+still, and takes over the parts as they run. Either starts the other again; should both die at the
+same moment, the door starts a keeper.
 
 A part knows nothing of the keeper. All that descend from it carry its name in their environment, so
 what is left of a part is found without any file.
@@ -36,10 +37,12 @@ from rag_assets.serving.client import DOOR_PATH
 from rag_assets.serving.listening import answerer_address, running_answerer
 from rag_assets.settings import Settings, load_settings
 from rag_assets.watching import (
+    KEEPER_COMMAND,
+    KEEPER_LOCK,
     KEPT,
     STALLED_S,
+    STANDBY,
     STOPPED_S,
-    Phase,
     Report,
     ReportFile,
     Restarts,
@@ -48,7 +51,6 @@ from rag_assets.watching import (
     read_reports,
 )
 
-COMMAND = (sys.executable, "-m", "rag_assets.orchestration.keeper")
 TICK_S = 0.5
 UPKEEP_EVERY_S = 10.0
 PROBE_EVERY_S = 2.0
@@ -83,11 +85,19 @@ class Part:
     stall: Stall | None = None
     stopped: Stopped = field(default_factory=Stopped)
 
+    def pids(self) -> list[int]:
+        """Of its process, and of the Dagster run that has it as a child, if one does."""
+        if self.process is None:
+            return []
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            parent = psutil.Process(self.process.pid).parent()
+            if self.found is not None and parent is not None and RUN in parent.environ():
+                return [self.process.pid, parent.pid]
+        return [self.process.pid]
+
     def report(self) -> Report:
         """What is known of it."""
-        phase: Phase = "up" if self.is_up else "starting" if self.process else "waiting"
-        process = "" if self.process is None else str(self.process)
-        return Report(self.name, phase, process, self.restarts.total, self.restarts.last_error)
+        return Report.of(self.name, self.process, self.restarts, is_up=self.is_up)
 
 
 class Keeper:
@@ -151,7 +161,8 @@ class Keeper:
             elif now - part.began > RUN_S:
                 self._ended(part, f"its run did not bring it up within {RUN_S:.0f} s")
         elif why := self._trouble(part, now):
-            _kill(part.process.pid)
+            for pid in part.pids():
+                _kill(pid)
             self._ended(part, why)
         elif not part.is_up:
             part.is_up = part.answered > part.began if part.answers else now - part.began > 1.0
@@ -159,11 +170,7 @@ class Keeper:
     def _trouble(self, part: Part, now: float) -> str:
         if part.process is None or part.stall is None:
             return ""
-        pids = [part.process.pid]
-        if part.found is not None:  # the run that it is a child of
-            with suppress(psutil.NoSuchProcess):
-                pids.append(psutil.Process(part.process.pid).ppid())
-        if part.stopped.seconds(pids) > STOPPED_S:
+        if part.stopped.seconds(part.pids()) > STOPPED_S:
             return "was stopped by a signal and not continued"
         if part.stall.seconds() > STALLED_S:
             return f"did not wake for {STALLED_S:.0f} s"
@@ -340,10 +347,10 @@ def main(before: str = "") -> None:
     """Wait for the lock as the standby of the keeper ``before``, then keep until killed."""
     settings = load_settings()
     settings.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.state / "keeper.lock")
+    lock = FileLock(settings.state / KEEPER_LOCK)
     _wait_for(lock, ProcessId.parse(before) if before else None)
     own = str(identity(os.getpid()))
-    standby = Part(stack.STANDBY, [*COMMAND, own])
+    standby = Part(STANDBY, [*KEEPER_COMMAND, own])
     parts = [*parts_of(settings), standby]
     keeper = Keeper(settings, parts, dagster_environment())
     tended = 0.0

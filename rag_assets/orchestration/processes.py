@@ -39,14 +39,22 @@ from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
 from rag_assets.serving.listening import running_answerer
 from rag_assets.settings import Settings, load_settings
-from rag_assets.watching import KEPT, PART, PART_OF, Report, read_reports
+from rag_assets.watching import (
+    KEEPER,
+    KEEPER_COMMAND,
+    KEPT,
+    PART,
+    PART_OF,
+    STANDBY,
+    Report,
+    read_reports,
+)
 
 EARLIER_ENGINES = "earlier-engines"  # a part of its own
 GRACE_S = 20.0  # for what one command started; engines end within a few seconds
 ANSWERS_S = 11.0  # for answers in flight when all is stopped
 END_S = 8.0  # for all others then
 UP_S = 1200.0  # for all that `rag up` starts
-KEEPER, STANDBY = "keeper", "standby"
 PARTS = ("code", "webserver", "daemon", "door", "answerer")  # what the keeper reports, but engines
 
 if TYPE_CHECKING:
@@ -471,8 +479,7 @@ def up(settings: Settings, profile: Profile, tell: Tell) -> None:
                 require_free_port(port, purpose, variable)
         for file in (KEPT, REPORTS):  # of an earlier life
             (settings.state / file).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "rag_assets.orchestration.keeper"]
-        spawn(settings, KEEPER, command, dagster_environment())
+        spawn(settings, KEEPER, KEEPER_COMMAND, dagster_environment())
     try:
         wait_for_parts(settings, profile, tell, roles, PARTS, is_new=is_new)
     except StackError:
@@ -547,6 +554,7 @@ def down(settings: Settings) -> list[str]:
     for name in (STANDBY, KEEPER, STANDBY, KEEPER):  # each starts the other again
         for process in started(settings, name):
             process.kill()
+    (settings.state / KEPT).unlink(missing_ok=True)  # or the door would start the keeper again
     answerer = running_answerer(settings.state)
     if answerer is not None:
         names.add("answerer")
@@ -557,7 +565,7 @@ def down(settings: Settings) -> list[str]:
     for process in started(settings):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    for file in ("started.json", KEPT, REPORTS):
+    for file in ("started.json", REPORTS):
         (settings.state / file).unlink(missing_ok=True)
     return sorted(names)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -197,13 +197,15 @@ def _run(
 
     asks = planned is None or planned.plan.needs_engines or live(planned.store) is None
     asks = asks and not is_clustered()  # runs ask the engines of the node that they are on
-    engines = borrowed_engines(settings, tell, refresh_roles(sources)) if asks else nullcontext()
-    began = time.monotonic()
     partitions = [key for source in sources for key in source.partitions]
-    with engines, open_instance() as instance:
-        engines_s = time.monotonic() - began if asks else 0.0
-        if follow_others(instance, partitions, tell):
+    with ExitStack() as held:
+        instance = held.enter_context(open_instance())
+        if follow_others(instance, partitions, tell):  # what they leave may need no engine
             return None
+        began = time.monotonic()
+        if asks:
+            held.enter_context(borrowed_engines(settings, tell, refresh_roles(sources)))
+        engines_s = time.monotonic() - began
         runs = run_refresh_job(
             instance,
             partitions,

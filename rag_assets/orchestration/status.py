@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import psutil
 
-from rag_assets.orchestration.processes import KEEPER, STANDBY, reports, started
+from rag_assets.orchestration.processes import reports, started
 from rag_assets.process_identity import ProcessId, identity
 from rag_assets.settings import Settings
-from rag_assets.watching import Report
+from rag_assets.watching import KEEPER, KEPT, STANDBY, Report
+
+ABANDONED = "nobody keeps the others running; if that lasts, run `rag up`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,14 @@ def status(settings: Settings) -> list[Row]:
         return []
     said = reports(settings)
     known = {ProcessId.parse(one.process).pid for one in said if one.process}
+    found = [*started(settings, KEEPER), *started(settings, STANDBY)]
     keepers = [
         Report(KEEPER, "up", str(identity(process.pid)))
-        for process in (*started(settings, KEEPER), *started(settings, STANDBY))
+        for process in found
         if process.pid not in known
     ]
+    if not found and (settings.state / KEPT).is_file():
+        keepers = [Report(KEEPER, "waiting", "", last_error=ABANDONED)]
     rows = [*keepers, *said]
     memory = _memory(ours, [ProcessId.parse(one.process).pid for one in rows if one.process])
     return [_row(one, memory) for one in rows]

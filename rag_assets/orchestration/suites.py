@@ -56,7 +56,7 @@ def suite_asset(name: str, suite: Suite) -> dg.AssetsDefinition:
             load_settings(),
             models.loaded_profile,
             lambda role: models.slm if role == "slm" else models.llm,
-            models.question_embedder,
+            models.models.embedder_for,
             store.client,
             Request(config.limit, config.slices, config.seed, config.generation),
             context.log.info,

@@ -2,13 +2,17 @@
 
 ``python -m rag_assets.serving.door`` passes each whole request on to the answerer that
 ``<state>/answerer.json`` names. Where none answers, or one ends in the middle, the caller gets 503
-with ``Retry-After`` and the reason, in place of a broken connection. It does nothing else, and so
-has little to fall over by.
+with ``Retry-After`` and the reason, in place of a broken connection. If the keeper and its standby
+die together, it starts the keeper again. It does nothing else, and so has little to fall over by.
 """
 
 import asyncio
 import logging
+import os
+import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,9 +26,10 @@ from rag_assets.models.errors import PortTakenError
 from rag_assets.serving.client import ANSWER_S, DOOR_PATH
 from rag_assets.serving.listening import BODY_S, MAX_BODY_BYTES, answerer_address, claim_port
 from rag_assets.settings import Settings, load_settings
-from rag_assets.watching import KEPT, read_reports
+from rag_assets.watching import KEEPER, KEEPER_COMMAND, KEPT, PART, is_abandoned, read_reports
 
 CONNECT_S = 2.0
+LOOK_S = 3.0  # between two looks for the keeper; longer than a standby or `rag down` needs
 RETRY_AFTER_S = "3"
 SHUTDOWN_S = 3  # for requests in flight
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
@@ -122,6 +127,34 @@ def _said(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status, headers=headers)
 
 
+def _keep_kept(settings: Settings) -> None:
+    """Start the keeper whenever nobody keeps what `rag up` started."""
+    keeper: subprocess.Popen[bytes] | None = None
+    while True:
+        time.sleep(LOOK_S)
+        try:
+            # one that was started a moment ago has not taken the lock yet
+            is_ours = keeper is not None and keeper.poll() is None
+            if not is_ours and is_abandoned(settings.state, LOOK_S):
+                logging.warning("the keeper and its standby are gone; starting the keeper")
+                keeper = _start_keeper(settings)
+        except OSError as error:  # a full disk, no memory for another process
+            logging.warning("the keeper cannot be started: %s", error)
+
+
+def _start_keeper(settings: Settings) -> subprocess.Popen[bytes]:
+    with open(settings.state / "logs" / f"{KEEPER}.log", "ab") as log:
+        return subprocess.Popen(
+            KEEPER_COMMAND,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=settings.home,
+            env={**os.environ, PART: KEEPER},
+        )
+
+
 def main(settings: Settings) -> int:
     """Serve until SIGTERM; the exit code."""
     try:
@@ -136,6 +169,7 @@ def main(settings: Settings) -> int:
         timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="off",
     )
+    threading.Thread(target=_keep_kept, args=(settings,), daemon=True).start()
     with closing(listener):
         uvicorn.Server(config).run(sockets=[listener])
     return 0

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -46,7 +47,7 @@ def build_service(
     llm: ChatModel,
     embedder_for: Callable[[Mapping[str, str]], Embedder],
     *,
-    policy: AnswerPolicy = AnswerPolicy(),  # noqa: B008 - a frozen value
+    policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
@@ -57,15 +58,16 @@ def build_service(
         llm: synthesis.
         embedder_for: gives the embedder of questions to an index, by what its generation says of
             the model that made it.
-        policy: how questions are answered, and how many at once.
+        policy_for: gives how questions are answered, by the same; how many at once is the same for
+            every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
     """
 
     def build(reader: IndexReader) -> Answerer:
-        embedder = embedder_for(reader.generation.models.get("embedder", {}))
-        return Answerer(reader, slm, llm, embedder, policy)
+        made_with = reader.generation.models.get("embedder", {})
+        return Answerer(reader, slm, llm, embedder_for(made_with), policy_for(made_with))
 
-    gate = Gate(policy.concurrency, N_WAITING, WAIT_S)
+    gate = Gate(policy_for({}).concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
     return Service(store, live, gate, Metrics(gate), engines_problem, started=time.monotonic())
 
@@ -109,7 +111,7 @@ def connected(settings: Settings) -> Service:
         models.slm,
         models.llm,
         models.embedder_for,
-        policy=policy_of(models),
+        policy_for=partial(policy_of, models),
         engines_problem=models.problem,
     )
 

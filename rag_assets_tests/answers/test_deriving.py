@@ -18,6 +18,7 @@ from rag_assets.answers.deriving import (
     STATED,
     Power,
     derived,
+    fitting_of,
     policy_for,
     policy_on,
 )
@@ -179,19 +180,19 @@ def test_a_calibration_that_is_not_used_is_logged(
     (tmp_path / "calibration").mkdir()
     (tmp_path / "calibration" / "remote.json").write_text("broken")
     profile, chat = remote(), ScriptedChat("slm", always(""))
-    policy_on(profile, chat, chat, WordEmbedder(), tmp_path)
+    policy_on(profile, chat, chat, WordEmbedder(), {}, tmp_path)
     assert "remote.json is not used: " in caplog.text
 
 
 def test_speed_is_measured_once_and_kept(tmp_path: Path) -> None:
     profile = remote()
     slm, llm = served(profile, "slm"), served(profile, "llm")
-    policy_on(profile, slm, llm, WordEmbedder(), tmp_path)
+    policy_on(profile, slm, llm, WordEmbedder(), {}, tmp_path)
     assert slm.calls
     kept = kept_speed(profile.served_by("llm"), tmp_path)
     assert kept is not None
     again = served(profile, "slm"), served(profile, "llm")
-    policy_on(profile, *again, WordEmbedder(), tmp_path)
+    policy_on(profile, *again, WordEmbedder(), {}, tmp_path)
     assert not again[0].calls
     assert kept_speed(profile.served_by("llm"), tmp_path) == kept
 
@@ -204,7 +205,7 @@ def test_speed_is_not_measured_where_nothing_follows_from_it(tmp_path: Path) -> 
         (remote(), remote().endpoints["slm"].revision, None),  # nowhere to keep it
     ):
         slm, llm = (replace(served(profile, role), revision=revision) for role in ROLES)
-        policy_on(profile, slm, llm, WordEmbedder(), home)
+        policy_on(profile, slm, llm, WordEmbedder(), {}, home)
         assert not slm.calls
     assert not (tmp_path / "speeds").exists()
 
@@ -214,7 +215,7 @@ def test_a_speed_that_cannot_be_measured_leaves_the_context_to_decide(tmp_path: 
     mute = served(profile, "slm", reply=always("yes"))
     with pytest.raises(ModelRequestError, match="speed of small-model cannot be measured"):
         measure(mute)
-    made = policy_on(profile, mute, served(profile, "llm"), WordEmbedder(), tmp_path)
+    made = policy_on(profile, mute, served(profile, "llm"), WordEmbedder(), {}, tmp_path)
     assert made.slm == policy({}, 4096, 4096).slm
     assert kept_speed(profile.served_by("slm"), tmp_path) is None
     assert kept_speed(profile.served_by("llm"), tmp_path) is not None
@@ -224,7 +225,7 @@ def test_a_home_that_cannot_be_written_leaves_the_context_to_decide(tmp_path: Pa
     (tmp_path / "speeds").write_text("no folder")
     profile = remote()
     made = policy_on(
-        profile, served(profile, "slm"), served(profile, "llm"), WordEmbedder(), tmp_path
+        profile, served(profile, "slm"), served(profile, "llm"), WordEmbedder(), {}, tmp_path
     )
     assert made.llm == policy({}, 4096, 4096).llm
 
@@ -244,6 +245,28 @@ def test_stated_thresholds_need_no_calibration() -> None:
     assert made.policy.min_logprob == -1.0
     one = policy_for(remote(min_logprob=-1.0), chat, chat, WordEmbedder(), None)
     assert one.policy.calibration == f"{UNCALIBRATED}: min_similarity, decent_similarity"
+
+
+def test_thresholds_are_those_of_the_embedder_that_made_the_index() -> None:
+    """While another embedder takes over, an index of the one before may be answered."""
+    multilingual, cpu = load_profile("cpu-multilingual"), load_profile("cpu")
+    chat = ScriptedChat("slm", always(""))
+    own, earlier = multilingual.served_by("embedder"), cpu.served_by("embedder")
+    made_with = {"model_id": earlier.model_id, "revision": earlier.revision}
+    likewise = {"model_id": own.model_id, "revision": own.revision, "query_prefix": "query: "}
+    stated = {"min_similarity": 0.7, "decent_similarity": 0.8, "min_logprob": -1.0}
+    stating = replace(multilingual, answering={**multilingual.answering, **stated})
+
+    def on(profile: Profile, made_with: dict[str, str]) -> tuple[float, str]:
+        made = policy_on(profile, chat, chat, own, made_with, None)
+        return made.min_similarity, made.calibration
+
+    learned_on = fitting_of(cpu, None).thresholds["min_similarity"]
+    assert on(stating, {}) == on(stating, likewise) == (0.7, STATED)
+    assert on(stating, made_with) == (learned_on, f"cpu.json of 2026-11-29, {STATED}")
+    unlearned = f"{UNCALIBRATED}: min_similarity, decent_similarity"
+    assert on(stating, {**likewise, "query_prefix": "ask: "})[1] == unlearned
+    assert on(multilingual, {})[1] == UNCALIBRATED
 
 
 def test_the_docs_explain_every_field_of_a_profile() -> None:

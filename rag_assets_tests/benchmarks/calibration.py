@@ -192,8 +192,8 @@ def measured(
     parts: dict[LearnedRole, Part] = {}
     if role != "slm":
         say("searching")
-        found = similarities(reader, models.embedder, calibration_questions())
-        model = identity("embedder", models.embedder, models.profile)
+        found = similarities(reader, models.question_embedder, calibration_questions())
+        model = identity("embedder", models.question_embedder, models.profile)
         parts["embedder"] = similarity_part(found, model, keep=keep)
     if role != "embedder":
         asked = [one for one in calibration_questions() if one.kind != "multi"]
@@ -202,7 +202,7 @@ def measured(
         model = identity("slm", models.slm, models.profile)
         cache = CompletionCache(folder / "completions.sqlite")
         slm = ReplayedChat(models.slm, str(model), Meter(cache), CoreClock(None))
-        answerer = Answerer(reader, slm, slm, models.embedder, AnswerPolicy(timeout_s=600))
+        answerer = Answerer(reader, slm, slm, models.question_embedder, AnswerPolicy(timeout_s=600))
         parts["slm"] = logprob_part(answers(answerer, asked, say), model, keep=keep)
     return CalibrationFile(embedder=parts.get("embedder"), slm=parts.get("slm"))
 

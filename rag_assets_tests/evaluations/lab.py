@@ -70,12 +70,13 @@ class Bench:
         slices: Mapping[str, str] | None = None,
         seed: int = 1,
     ) -> Lab:
+        embedder = CountingEmbedder()
         models = {"slm": ScriptedChat("slm", slm), "llm": ScriptedChat("llm", llm)}
         made = Lab(
             self.settings,
             load_profile("cpu"),
             chat or models.__getitem__,  # type: ignore[arg-type]
-            CountingEmbedder(),
+            lambda _: embedder,
             LakeStore(self.settings.lake_uri),
             Request(limit, slices or {}, seed),
             self.lines.append,

@@ -108,7 +108,8 @@ def test_a_generation_of_another_embedder_is_not_judged_by_this_one(bench: Bench
     lab = bench.lab()
     reader = live_reader(lab.store)
     assert lab.answerer(reader).embedder is lab.embedder
-    lab.embedder = CountingEmbedder(revision="2")
+    other = CountingEmbedder(revision="2")
+    lab.embedder_for = lambda _: other
     with pytest.raises(LakeError, match="was embedded with fake/embedder at 1, and the embedder"):
         lab.answerer(reader)
 

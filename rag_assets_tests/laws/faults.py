@@ -35,6 +35,7 @@ from rag_assets.models.engines.state import read_states
 from rag_assets.orchestration import processes as stack
 from rag_assets.serving.listening import running_answerer
 from rag_assets.settings import Settings, load_settings
+from rag_assets.watching import KEEPER, STANDBY
 from rag_assets_tests.laws import stand_in_engine
 from rag_assets_tests.servers import free_ports
 
@@ -119,11 +120,11 @@ class House:
             for one in stack.reports(self.settings)
             if one.process and one.name not in ("slm", "embedder", "llm")
         }
-        for process in stack.started(self.settings, stack.STANDBY):
-            if process.pid != found.get(stack.STANDBY):
-                found[stack.KEEPER] = process.pid
-        for process in stack.started(self.settings, stack.KEEPER):
-            found[stack.KEEPER] = process.pid
+        for process in stack.started(self.settings, STANDBY):
+            if process.pid != found.get(STANDBY):
+                found[KEEPER] = process.pid
+        for process in stack.started(self.settings, KEEPER):
+            found[KEEPER] = process.pid
         for role, state in read_states(self.settings.state).items():
             server = psutil.Process(state.process.pid)
             found[f"{role} server"] = server.pid
@@ -142,9 +143,9 @@ class House:
         with suppress(psutil.NoSuchProcess, httpx.TransportError):
             reports = stack.reports(self.settings)
             names = {one.name for one in reports}
-            if not names >= {"slm", "embedder", stack.STANDBY, *stack.PARTS}:
+            if not names >= {"slm", "embedder", STANDBY, *stack.PARTS}:
                 return False
-            if any(one.phase != "up" for one in reports) or stack.KEEPER not in self.targets():
+            if any(one.phase != "up" for one in reports) or KEEPER not in self.targets():
                 return False
             ready = httpx.get(f"{self.settings.answerer_url}/readyz", timeout=10, trust_env=False)
             ui = f"http://127.0.0.1:{self.settings.ui_port}/server_info"
@@ -157,10 +158,11 @@ class House:
 def hit(house: House, target: str, number: signal.Signals) -> Callable[[], bool]:
     """Send a signal to a process; returns whether that process is gone and the house whole."""
     targets = house.targets()
-    process = psutil.Process(targets[target])
-    # the answerer ends with its run, a moment later
-    ending = [process, *([psutil.Process(targets["answerer"])] if "'s run" in target else [])]
-    process.send_signal(number)
+    ending = [psutil.Process(targets[name]) for name in target.split(" and ")]
+    for process in ending:
+        process.send_signal(number)
+    if "'s run" in target:
+        ending.append(psutil.Process(targets["answerer"]))  # which ends with it, a moment later
 
     def mended() -> bool:
         return not any(one.is_running() for one in ending) and house.is_whole()
@@ -245,6 +247,7 @@ def deck(rng: random.Random, folder: Path, wanted: Sequence[str]) -> Iterator[tu
         "answerer", "answerer's run", "code", "webserver", "daemon", "door", "keeper", "standby",
     ]  # fmt: skip
     pairs = [(fault, target) for fault in ("kill", "stop") for target in targets]
+    pairs.append(("kill", "keeper and standby"))
     if PRIVATE in os.environ:
         pairs += [("disk full", "slm server"), ("disk full", "answerer")]
         pairs += [("disk full", "keeper"), ("shared memory full", "slm server")]
@@ -311,7 +314,7 @@ def table(
         "| fault | process | rounds | whole after, median | max | answered | told to retry | lost |"
     )
     say("|---|---|---|---|---|---|---|---|")
-    for pair in sorted(took):
+    for pair in sorted(pair for pair in took if took[pair]):
         seconds, counted = took[pair], outcomes[pair]
         say(
             f"| {pair[0]} | {pair[1]} | {len(seconds)} | {statistics.median(seconds):.1f} s "

@@ -1,11 +1,13 @@
 """The engine of the embedder that a published generation was made with, beside the profile's."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from rag_assets.cli import processes as commands
 from rag_assets.lake import generations
 from rag_assets.lake.generations import Generation
 from rag_assets.lake.store import LakeStore
@@ -15,7 +17,8 @@ from rag_assets.models.engines.state import EARLIER
 from rag_assets.models.errors import ProfileError
 from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import Profile
-from rag_assets.orchestration import processes
+from rag_assets.orchestration import instance, processes, refreshing, run_processes
+from rag_assets.serving.client import AnswererError
 from rag_assets.settings import Settings, load_settings
 from rag_assets_tests.world import CountingEmbedder
 
@@ -138,6 +141,28 @@ def test_one_that_no_profile_has_is_told_and_one_of_ones_own_needs_no_engine(
     own = replace(settings, models={"embedder": "ours:embedder"})
     processes.start_earlier_embedder(own, NEW, said.append)
     assert not started
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_generation_that_waited_for_it_is_loaded_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    monkeypatch.setattr(instance, "open_instance", nullcontext)
+    monkeypatch.setattr(run_processes, "close_dead_runs", lambda _: [])
+    done: list[str] = []
+
+    def load(*_: object) -> None:
+        done.append("loaded")
+        if is_refused:
+            raise AnswererError("it fails its canaries", 409)
+
+    monkeypatch.setattr(processes, "up", lambda *_: done.append("up"))
+    monkeypatch.setattr(refreshing, "hot_load", load)
+    monkeypatch.setattr(processes, "start_earlier_embedder", lambda *_: None)
+    commands.up()
+    monkeypatch.setattr(processes, "start_earlier_embedder", lambda *_: "started")
+    commands.up()
+    assert done == ["up", "up", "loaded"]
 
 
 def test_questions_go_to_the_embedder_of_the_generation(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from rag_assets.orchestration import keeper as keeping
 from rag_assets.orchestration import processes as stack
@@ -18,9 +19,9 @@ from rag_assets.orchestration.keeper import Keeper, Part
 from rag_assets.orchestration.log_files import rotate
 from rag_assets.orchestration.places import RUN
 from rag_assets.orchestration.status import status
-from rag_assets.process_identity import is_alive
+from rag_assets.process_identity import identity, is_alive
 from rag_assets.settings import Settings
-from rag_assets.watching import PART_OF
+from rag_assets.watching import KEEPER, KEEPER_LOCK, KEPT, PART_OF, STANDBY, is_abandoned
 
 LIVES = [sys.executable, "-c", "import time\nwhile True: time.sleep(0.05)"]
 FAILS = [sys.executable, "-c", "print('no such thing'); raise SystemExit(3)"]
@@ -78,6 +79,29 @@ def test_what_a_signal_stopped_is_replaced(
     os.kill(before.pid, signal.SIGSTOP)
     until(keeper, lambda: part.is_up and part.process != before)
     assert not is_alive(before)
+    assert "stopped by a signal" in part.restarts.last_error
+
+
+def test_a_run_that_a_signal_stopped_is_ended_with_what_it_runs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child may live on, but a run that stands still would never end."""
+    monkeypatch.setattr(keeping, "STOPPED_S", 0.2)
+    code = f"import subprocess\nprint(subprocess.Popen({LIVES}).pid, flush=True)\nimport time\n"
+    code += "while True: time.sleep(0.05)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, RUN: "a run", PART_OF: str(settings.state)},
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        child = identity(int(run.stdout.readline()))
+        part = Part("one", FAILS, found=lambda: child if is_alive(child) else None)
+        keeper = kept(settings, part)
+        until(keeper, lambda: part.is_up)
+        run.send_signal(signal.SIGSTOP)
+        until(keeper, lambda: part.process != child)
+        assert run.wait(10) == -signal.SIGKILL
+        assert not is_alive(child)
     assert "stopped by a signal" in part.restarts.last_error
 
 
@@ -204,13 +228,22 @@ def test_what_another_home_runs_is_not_ours(settings: Settings, tmp_path: Path) 
     assert len(stack.started(settings)) == 1
 
 
-KEEPER = """
+PROGRAM = """
 import sys
 from rag_assets.orchestration import keeper
 keeper.STALLED_S = 2.0
-keeper.COMMAND = sys.orig_argv[:3]
+keeper.KEEPER_COMMAND = sys.orig_argv[:3]
 keeper.parts_of = lambda settings: []
 keeper.main(*sys.argv[1:])
+"""
+
+DOOR = """
+import sys
+from rag_assets.serving import door
+from rag_assets.settings import load_settings
+door.KEEPER_COMMAND = [sys.executable, "-m", "keep"]
+door.LOOK_S = 0.6
+door._keep_kept(load_settings())
 """
 
 
@@ -219,18 +252,56 @@ def test_a_standby_takes_over_from_a_keeper_that_is_killed_or_stopped(
     settings: Settings, number: signal.Signals
 ) -> None:
     (settings.home / "sources.yaml").write_text("sources: []")
-    lock = settings.state / "keeper.lock"
-    first = stack.spawn(settings, stack.KEEPER, [sys.executable, "-c", KEEPER], dict(os.environ))
+    lock = settings.state / KEEPER_LOCK
+    first = stack.spawn(settings, KEEPER, [sys.executable, "-c", PROGRAM], dict(os.environ))
     wait_until(lambda: any(row.part == "standby" and row.phase == "up" for row in status(settings)))
-    (standby,) = stack.started(settings, stack.STANDBY)
+    (standby,) = stack.started(settings, STANDBY)
     time.sleep(3)  # it has seen the first one alive
     os.kill(first.process.pid, number)
     wait_until(lambda: _holder(lock) == standby.pid)
     stack.reap()
     assert not is_alive(first.process)
-    wait_until(lambda: len(stack.started(settings, stack.STANDBY)) == 2)  # it has one of its own
+    wait_until(lambda: len(stack.started(settings, STANDBY)) == 2)  # it has one of its own
     assert stack.down(settings) == ["keeper"]
     assert stack.started(settings) == []
+
+
+def test_the_door_starts_the_keeper_when_it_and_its_standby_die_together(
+    settings: Settings,
+) -> None:
+    (settings.home / "sources.yaml").write_text("sources: []")
+    (settings.home / "keep.py").write_text(PROGRAM)
+    env = {**os.environ, "PYTHONPATH": f"{settings.home}:{os.environ.get('PYTHONPATH', '')}"}
+    stack.spawn(settings, "door", [sys.executable, "-c", DOOR], env)
+    stack.spawn(settings, KEEPER, [sys.executable, "-m", "keep"], env)
+
+    def keepers() -> list[psutil.Process]:
+        return [*stack.started(settings, KEEPER), *stack.started(settings, STANDBY)]
+
+    def are_up() -> bool:
+        rows = [(row.part, row.phase) for row in status(settings)]
+        return sorted(rows) == [(KEEPER, "up"), (STANDBY, "up")]
+
+    wait_until(are_up)
+    before = keepers()
+    for one in before:
+        one.kill()
+    (row,) = [row for row in status(settings) if row.part == KEEPER]
+    assert (row.phase, "run `rag up`" in row.last_error) == ("waiting", True)
+    wait_until(are_up)
+    assert not {one.pid for one in before} & {one.pid for one in keepers()}
+    assert stack.down(settings) == ["door", "keeper"]
+    time.sleep(2 * 0.6)  # two looks of a door, had it lived
+    assert stack.started(settings) == []
+
+
+def test_an_abandoned_service_is_told_from_one_that_is_kept_or_down(settings: Settings) -> None:
+    settings.state.mkdir()
+    assert not is_abandoned(settings.state, 0.0)  # `rag up` did not run, or `rag down` did
+    (settings.state / KEPT).write_text("[]")
+    assert is_abandoned(settings.state, 0.0)
+    with FileLock(settings.state / KEEPER_LOCK):
+        assert not is_abandoned(settings.state, 0.0)
 
 
 def _holder(lock: Path) -> int | None:

@@ -16,6 +16,7 @@ from rag_assets.definitions import defs
 from rag_assets.errors import CommandError
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.clients.roles import Models
 from rag_assets.models.errors import EngineUnavailableError
 from rag_assets.orchestration import refreshing as operations
 from rag_assets.orchestration.in_process import evaluate_suites
@@ -37,7 +38,7 @@ def home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for name in ("RAG_LAKE", "RAG_STATE", "RAG_POSTGRES_URL", "RAG_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     speak(monkeypatch)
-    monkeypatch.setattr(ModelsResource, "question_embedder", property(lambda _: CountingEmbedder()))
+    monkeypatch.setattr(Models, "embedder_for", lambda *_: CountingEmbedder())
     monkeypatch.setattr(operations.stack, "start_engines", lambda *_: None)
     return bench
 

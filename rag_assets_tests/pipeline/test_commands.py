@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 from rag_assets.cli.main import app
 from rag_assets.errors import CommandError
 from rag_assets.lake import generations
+from rag_assets.orchestration import following
 from rag_assets.orchestration import in_process as running
 from rag_assets.orchestration import refreshing as operations
 from rag_assets.orchestration.assets import assets_of, checks_of
+from rag_assets.orchestration.job_run import JobRun
 from rag_assets.pipeline import run, stages
 from rag_assets.pipeline.history import history
 from rag_assets.settings import load_settings
@@ -79,6 +81,24 @@ def test_a_refresh_is_recorded_beside_its_plan(installation: World) -> None:
     assert "this installation" in rag("plan", "refresh")
     shown = rag("plan", "refresh", "--history")
     assert re.search(r"source_files +3 ", shown)  # what both say
+
+
+def test_another_run_is_followed_before_engines_are_started(
+    installation: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(installation)
+    done: list[str] = []
+    monkeypatch.setattr(
+        operations.stack, "start_engines", lambda *_: done.append("engines started")
+    )
+
+    def follow(*_: object) -> list[JobRun]:
+        done.append("followed")
+        return [JobRun("other", "docs.0")] if done == ["followed"] else []
+
+    monkeypatch.setattr(following, "follow_others", follow)
+    operations.refresh_and_load(load_settings(), sources_of("docs"), lambda _: None)
+    assert done == ["followed", "followed", "engines started"]
 
 
 def test_a_refresh_that_would_do_nothing_is_not_run(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.index.writing import make_length
 from rag_assets.lake import leases as readers
 from rag_assets.lake import upkeep
@@ -187,14 +188,21 @@ def test_an_answerer_survives_a_clean_up(
     assert "2003" in service.answer(BUILT, "auto").answer
 
 
-def test_each_generation_is_asked_through_its_own_embedder(store: LakeStore) -> None:
+def test_each_generation_has_an_embedder_and_a_policy_of_its_own(
+    store: LakeStore,
+) -> None:
     old, new = WordEmbedder(), WordEmbedder(model_id="other/embedder", dimension=96)
     engines = {one.model_id: one for one in (old, new)}
+    policies = {
+        made_with: AnswerPolicy(calibration=f"that of {made_with}")
+        for made_with in (*engines, "nobody")
+    }
     service = build_service(
         store,
         ScriptedChat("slm", copies),
         ScriptedChat("llm", copies),
         lambda made_with: engines[made_with["model_id"]],
+        policy_for=lambda made_with: policies[made_with.get("model_id", "nobody")],
     )
     first = publish_docs(store, FERRIES, old)
     service.live.reload()
@@ -203,7 +211,11 @@ def test_each_generation_is_asked_through_its_own_embedder(store: LakeStore) -> 
     make_length(table, new.dimension)
     second = publish_docs(store, CHANGED, new)
     assert service.live.reload().generation_id == second.id
-    assert "2011" in service.answer(BUILT, "auto").answer
+    answer = service.answer(BUILT, "auto")
+    assert "2011" in answer.answer
+    assert answer.calibration == f"that of {new.model_id}"
     rollback(store, first.id)
     assert service.live.reload().generation_id == first.id
-    assert "2003" in service.answer(BUILT, "auto").answer
+    answer = service.answer(BUILT, "auto")
+    assert "2003" in answer.answer
+    assert answer.calibration == f"that of {old.model_id}"

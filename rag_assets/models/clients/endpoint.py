@@ -9,7 +9,8 @@ what                      how it is found out                 what is done witho
 ========================  ==================================  ====================================
 log-probabilities         a reply of one token with them      no confidence, no certainty
 JSON schema               a reply that a schema contradicts   the schema is put in words, and JSON
-                          what the model would say            is looked for in the reply
+                          what the model would say, asked     is looked for in the reply
+                          for in OpenAI's form and llama.cpp's
 going on with an answer   the server is a vLLM                a message asks to go on
 tokens                    the profile's ``tokenizer``, or     an upper bound: tokens a byte of a
                           its routes (vLLM, llama.cpp,        sample, and a margin; the answer
@@ -21,6 +22,7 @@ context                   ``/models``, ``/props``             the profile has to
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,9 +34,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.openai_http import completion_of, schema_form
+from rag_assets.models.clients.openai_http import chat_body, completion_of, schema_form
 from rag_assets.models.clients.server import Server
-from rag_assets.models.clients.thoughts import switched
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.errors import ModelRequestError, ModelsError, ProfileError
 from rag_assets.models.profiles import Endpoint
@@ -57,7 +58,18 @@ SAMPLE = (
     "Order no. AX-20931/7, § 12 (3): payments of EUR 2,480.50 are due within 30 days.\n"
 )
 _GO_ON = "Go on exactly where your answer stops. Do not repeat any of it."
+_SchemaForm = Literal["json_schema", "json_object", ""]
+_SCHEMA_FORMS: Mapping[_SchemaForm, Callable[[Mapping[str, object]], dict[str, object]]] = {
+    "json_schema": schema_form,
+    "json_object": lambda schema: {"type": "json_object", "schema": dict(schema)},  # llama.cpp
+}
+# Where JSON may start: a bracket or brace of prose is followed by something else.
+_JSON = re.compile(r'\{\s*["}]|\[\s*["{\[\]\d-]|"')
+_TYPES: Mapping[object, type] = {"object": dict, "array": list, "string": str}
 _Counts = Literal["tokenizer", "vllm", "llama.cpp", "llama-cpp-python", ""]
+_OF_VLLM = (
+    "chat_template_kwargs", "cache_salt", "add_generation_prompt", "continue_final_message"
+)  # fmt: skip
 _MEANS_NO = frozenset({500, 501})  # how some servers refuse a field, beside 400 to 499
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
 _LIST_S = 3.0  # for its list of models: a probe of the answerer waits for it
@@ -67,11 +79,12 @@ _LIST_S = 3.0  # for its list of models: a probe of the answerer waits for it
 class Abilities:
     """What a server can do for one model; see the module's table.
 
-    ``tokens_a_byte`` is that of the sample. ``length_field`` is how it wants the answer's length.
+    ``json_schema`` is the form in which it takes one; "": it takes none. ``tokens_a_byte`` is that
+    of the sample. ``length_field`` is how it wants the answer's length.
     """
 
     logprobs: bool
-    json_schema: bool
+    json_schema: _SchemaForm
     is_vllm: bool
     counts: _Counts
     max_model_len: int
@@ -106,7 +119,7 @@ class EndpointChat:
         n_tokens = both["usage"]["prompt_tokens"] - first["usage"]["prompt_tokens"]
         return Abilities(
             logprobs=self._gives_logprobs(length),
-            json_schema=self._keeps_schema(length),
+            json_schema=self._schema_form(length),
             is_vllm=is_vllm,
             counts=_counting(self._server, self._endpoint),
             max_model_len=_context(self._server, self._endpoint, entry),
@@ -121,42 +134,28 @@ class EndpointChat:
 
     def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
         """See :class:`ChatModel`."""
-        prefix, schema = options.get("prefix", ""), options.get("json_schema")
-        if prefix and schema is not None:
-            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
-        can = self.abilities
-        said = [dict(message) for message in messages]
-        body: dict[str, Any] = {
-            "model": self.model_id,
-            "messages": said,
-            can.length_field: options["max_tokens"],
-            "temperature": options.get("temperature", 0.0),
-        }
-        if can.logprobs:
-            body["logprobs"] = True
-            if top := options.get("top_logprobs"):
-                body["top_logprobs"] = top
-        if can.is_vllm:
-            body["chat_template_kwargs"] = switched(options.get("thinking", False))
-            if salt := options.get("cache_salt"):
-                body["cache_salt"] = salt
-        if prefix:
-            said.append({"role": "assistant", "content": prefix})
-            if can.is_vllm:
-                body |= {"add_generation_prompt": False, "continue_final_message": True}
-            else:
-                said.append({"role": "user", "content": _GO_ON})
+        body, can = chat_body(self.model_id, messages, options), self.abilities
+        body[can.length_field] = body.pop("max_tokens")
+        if not can.logprobs:
+            del body["logprobs"]
+            body.pop("top_logprobs", None)
+        if not can.is_vllm:
+            for name in _OF_VLLM:
+                body.pop(name, None)
+            if options.get("prefix"):
+                body["messages"].append({"role": "user", "content": _GO_ON})
+        schema = options.get("json_schema")
         if schema is not None and can.json_schema:
-            body["response_format"] = schema_form(schema)
+            body["response_format"] = _SCHEMA_FORMS[can.json_schema](schema)
         elif schema is not None:
-            said[-1]["content"] += (
-                f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
-            )
+            del body["response_format"]
+            asked = f"\nReply with JSON alone, after this schema: {json.dumps(schema)}"
+            body["messages"][-1]["content"] += asked
         timeout_s = min(options.get("timeout_s", CHAT_TIMEOUT_S), self._endpoint.timeout_s)
         started = time.perf_counter()
         answer = self._server.post("/chat/completions", body, timeout_s)
         made = completion_of(answer, time.perf_counter() - started)
-        return made if schema is None or can.json_schema else _only_json(made)
+        return made if schema is None or can.json_schema else _only_json(made, schema)
 
     def count_chat(self, messages: Sequence[Message]) -> int:
         """See :class:`ChatModel`; an upper bound where neither server nor profile can count."""
@@ -200,9 +199,13 @@ class EndpointChat:
             return False
         return bool((answer["choices"][0].get("logprobs") or {}).get("content"))
 
-    def _keeps_schema(self, length: str) -> bool:
-        """Whether a schema is obeyed that the model's own answer would break."""
-        form = schema_form({"type": "string", "enum": ["violet"]})
+    def _schema_form(self, length: str) -> _SchemaForm:
+        """The form in which a schema is obeyed that the model's own answer would break."""
+        schema = {"type": "string", "enum": ["violet"]}
+        kept = (name for name, form in _SCHEMA_FORMS.items() if self._keeps(form(schema), length))
+        return next(kept, "")
+
+    def _keeps(self, form: Mapping[str, object], length: str) -> bool:
         try:
             answer = self._say("What colour is grass?", {length: 8, "response_format": form})
             return bool(json.loads(answer["choices"][0]["message"]["content"]) == "violet")
@@ -405,14 +408,21 @@ def _counter(
     return lambda text: math.ceil(MARGIN * tokens_a_byte * len(text.encode()))
 
 
-def _only_json(made: Completion) -> Completion:
-    """The reply with the JSON in it alone, if there is any."""
-    decoder = json.JSONDecoder()
-    for start, character in enumerate(made.text):
-        if character in '{["':
-            try:
-                found, _ = decoder.raw_decode(made.text, start)
-            except ValueError:
-                continue
+def _only_json(made: Completion, schema: Mapping[str, object]) -> Completion:
+    """The reply with the JSON in it alone, if there is any of the schema's type.
+
+    What stands within other JSON, or within JSON that was cut off, is a part and no answer.
+    """
+    wanted = _TYPES.get(schema.get("type"), object)
+    decoder, at = json.JSONDecoder(), 0
+    while begun := _JSON.search(made.text, at):
+        try:
+            found, at = decoder.raw_decode(made.text, begun.start())
+        except ValueError:
+            if begun[0] != '"':
+                break
+            at = begun.end()
+            continue
+        if isinstance(found, wanted):
             return replace(made, text=json.dumps(found, ensure_ascii=False))
     return made

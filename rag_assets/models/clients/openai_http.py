@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_assets.models.clients.server import Server
+from rag_assets.models.clients.server import Server, nobody_answers
 from rag_assets.models.clients.thoughts import answer_start, switched, without_thoughts
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import read_states
@@ -54,26 +54,7 @@ class HttpChatModel:
 
     def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
         """See :class:`ChatModel`."""
-        prefix, schema = options.get("prefix"), options.get("json_schema")
-        if prefix and schema is not None:
-            raise ValueError("a prefix cannot be continued under a json_schema; ask again")
-        body: dict[str, Any] = {
-            "model": self._served_name,
-            "messages": [dict(message) for message in messages],
-            "max_tokens": options["max_tokens"],
-            "temperature": options.get("temperature", 0.0),
-            "logprobs": True,
-            "chat_template_kwargs": switched(options.get("thinking", False)),
-        }
-        if salt := options.get("cache_salt"):
-            body["cache_salt"] = salt
-        if top := options.get("top_logprobs"):
-            body["top_logprobs"] = top
-        if prefix:
-            body["messages"].append({"role": "assistant", "content": prefix})
-            body |= {"add_generation_prompt": False, "continue_final_message": True}
-        if schema is not None:
-            body["response_format"] = schema_form(schema)
+        body = chat_body(self._served_name, messages, options)
         timeout_s = options.get("timeout_s", CHAT_TIMEOUT_S)
         started = time.perf_counter()
         answer = self._server.post("/chat/completions", body, timeout_s)
@@ -183,7 +164,7 @@ def _place(
     spec = profile.spec(role)
     state = read_states(state_dir).get(spec.role)
     if state is None and started:
-        raise unavailable(role, str(state_dir))
+        raise nobody_answers(f"role {role}", str(state_dir))
     # the revision is that of the weights before conversion: only the name tells formats apart
     if state is not None and (state.revision, state.served_name) != (
         spec.revision,
@@ -198,11 +179,29 @@ def _place(
     return spec, folder, spec.url if state is None else state.url
 
 
-def unavailable(role: Role, where: str) -> EngineUnavailableError:
-    """The error for a role that nobody serves."""
-    return EngineUnavailableError(
-        f"no engine answers for role {role} at {where}; start the engines with `rag up`"
-    )
+def chat_body(model: str, messages: Sequence[Message], options: ChatOptions) -> dict[str, Any]:
+    """The request for an answer, as vLLM takes it."""
+    prefix, schema = options.get("prefix"), options.get("json_schema")
+    if prefix and schema is not None:
+        raise ValueError("a prefix cannot be continued under a json_schema; ask again")
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [dict(message) for message in messages],
+        "max_tokens": options["max_tokens"],
+        "temperature": options.get("temperature", 0.0),
+        "logprobs": True,
+        "chat_template_kwargs": switched(options.get("thinking", False)),
+    }
+    if salt := options.get("cache_salt"):
+        body["cache_salt"] = salt
+    if top := options.get("top_logprobs"):
+        body["top_logprobs"] = top
+    if prefix:
+        body["messages"].append({"role": "assistant", "content": prefix})
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
+    if schema is not None:
+        body["response_format"] = schema_form(schema)
+    return body
 
 
 def schema_form(schema: Mapping[str, object]) -> dict[str, object]:

@@ -26,6 +26,7 @@ FAILURES_TO_OPEN = 5  # in a row; then the server is left alone for a while
 OPEN_S = 20.0
 FIRST_WAIT_S = 0.5  # before the first retry; doubles, with jitter
 LONGEST_WAIT_S = 20.0
+START = "start the engines with `rag up`"  # where they are our own
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _CONTEXT_WORDS = ("context length", "context_length", "maximum context", "context window", "n_ctx")
 
@@ -66,6 +67,11 @@ class _Breaker:
             )
 
 
+def nobody_answers(who: str, where: str, remedy: str = START) -> EngineUnavailableError:
+    """The error where nobody answers."""
+    return EngineUnavailableError(f"no engine answers for {who} at {where}; {remedy}")
+
+
 class Server:
     """Posts JSON to one server; thread-safe.
 
@@ -90,7 +96,7 @@ class Server:
         concurrency: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         trust_env: bool = False,
-        remedy: str = "start the engines with `rag up`",
+        remedy: str = START,
     ) -> None:
         self.who = who
         self.base_url = base_url.rstrip("/")
@@ -135,9 +141,7 @@ class Server:
     def unavailable(self, why: str = "") -> EngineUnavailableError:
         """The error where nobody answers."""
         because = f" ({why})" if why else ""
-        return EngineUnavailableError(
-            f"no engine answers for {self.who} at {self.root}{because}; {self._remedy}"
-        )
+        return nobody_answers(self.who, f"{self.root}{because}", self._remedy)
 
     def _request(
         self,

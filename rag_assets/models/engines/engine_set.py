@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 
 from rag_assets.models.engines import launcher
 from rag_assets.models.engines.command import engine_command, engine_environment, engine_python
-from rag_assets.models.engines.pulse import STOPPED, Pulse, family
+from rag_assets.models.engines.pulse import STOPPED, Pulse
 from rag_assets.models.engines.state import (
     REPORTS,
     EngineState,
+    family,
     is_healthy,
     listens,
     write_states,
@@ -35,7 +36,7 @@ from rag_assets.models.errors import EngineError, PortTakenError
 from rag_assets.models.profiles import ROLES, Launch, ModelSpec, Profile, Role
 from rag_assets.models.weights.pulling import is_pulled, require_pulled
 from rag_assets.process_identity import ProcessId, identity, is_alive
-from rag_assets.watching import STOPPED_S, Phase, Report, ReportFile, Restarts, Stopped
+from rag_assets.watching import STOPPED_S, Report, ReportFile, Restarts, Stopped
 
 START_ORDER: tuple[Role, ...] = ("embedder", "slm", "llm")  # the quickest first: others may go on
 START_TIMEOUT_S = 900.0  # 14 B of weights from a slow disk
@@ -66,9 +67,7 @@ class _Engine:
 
     def report(self) -> Report:
         """What is known of it."""
-        phase: Phase = "up" if self.state else "starting" if self.process else "waiting"
-        process = "" if self.process is None else str(self.process)
-        return Report(self.spec.role, phase, process, self.restarts.total, self.restarts.last_error)
+        return Report.of(self.spec.role, self.process, self.restarts, is_up=bool(self.state))
 
 
 class EngineSet:
@@ -239,7 +238,7 @@ class EngineSet:
             self._now_up(engine, process)
         elif waited > self._start_timeout_s:
             raise self._failed(spec, f"was not healthy after {waited:.0f} s")
-        elif engine.stopped.seconds(family(process.pid)) > STOPPED_S:
+        elif engine.stopped.seconds(one.pid for one in family(process.pid)) > STOPPED_S:
             raise self._failed(spec, STOPPED)
         elif waited >= engine.told + 1.0:
             self._progress(spec.role, "load", waited)

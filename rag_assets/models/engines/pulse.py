@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
-from rag_assets.models.engines.state import EngineState
+from rag_assets.models.engines.state import EngineState, family
 from rag_assets.watching import STOPPED_S, Stopped
 
 LOOK_EVERY_S = 5.0
@@ -40,7 +40,7 @@ class Pulse:
 
     def trouble(self) -> str:
         """Why it is taken for hung; "" when it is not."""
-        if self._stopped.seconds(family(self._state.process.pid)) > STOPPED_S:
+        if self._stopped.seconds(one.pid for one in family(self._state.process.pid)) > STOPPED_S:
             return STOPPED
         quiet = time.monotonic() - self._alive_at
         if quiet > (BUSY_S if self._works else HUNG_S):
@@ -87,18 +87,10 @@ class Pulse:
     def _core_seconds(self) -> float:
         """Processor time of what the server started: its core."""
         total = 0.0
-        for pid in family(self._state.process.pid)[1:]:
+        for process in family(self._state.process.pid)[1:]:
             try:
-                times = psutil.Process(pid).cpu_times()
+                times = process.cpu_times()
             except psutil.NoSuchProcess:
                 continue
             total += times.user + times.system
         return total
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    try:
-        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []

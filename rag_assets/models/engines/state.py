@@ -66,12 +66,19 @@ def running_engines(state_dir: Path) -> dict[Role, EngineState]:
     }
 
 
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that descend from it; none if it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def listens(pid: int, port: int) -> bool:
     """Whether the process itself, or a child of it, listens on a port; else another one answers."""
     try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        sockets = [one for member in family for one in member.net_connections("tcp")]
+        sockets = [one for member in family(pid) for one in member.net_connections("tcp")]
     except psutil.NoSuchProcess:
         return False
     return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)

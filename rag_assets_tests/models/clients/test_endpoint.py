@@ -57,7 +57,7 @@ def test_a_server_that_can_little_is_used_without(world: World) -> None:
     world.act = little
     chat = EndpointChat(endpoint(world, max_model_len=2048), "llm")
     can = chat.abilities
-    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (False, False, False, "")
+    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (False, "", False, "")
     assert can.length_field == "max_completion_tokens"
     question = [{"role": "user", "content": "Is grass green?"}]
     done = chat.complete(question, max_tokens=5)
@@ -70,6 +70,74 @@ def test_a_server_that_can_little_is_used_without(world: World) -> None:
     assert world.seen[-1][1]["messages"][-1]["role"] == "user"
     with pytest.raises(ValueError, match="cannot be continued under a json_schema"):
         chat.complete(question, max_tokens=5, prefix="It", json_schema=COLOUR)
+
+
+OBJECT = {"type": "object", "properties": {"type": COLOUR}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "expected"),
+    [
+        (COLOUR, 'It is "violet", see [1] and {here}.', '"violet"'),
+        (COLOUR, 'The colours [sic] {of grass}: "pink"', '"pink"'),
+        (COLOUR, '{"type": "violet"}', None),
+        (COLOUR, '{"type": "vio', None),
+        (COLOUR, '[{"type": "vio', None),
+        (COLOUR, 'Of course: "vio', None),
+        (OBJECT, 'Here: {"type": "violet"}.', '{"type": "violet"}'),
+        (OBJECT, '"violet" is {"type": "violet"}', '{"type": "violet"}'),
+        (OBJECT, '{"other": {"type": "violet"}, "type": "vio', None),
+        (OBJECT, '{"other": [{"type": "violet"}, {"type": "pink"}', None),
+        ({"type": "array"}, 'See [1, "violet"]', '[1, "violet"]'),
+        ({"enum": ["violet", 1]}, 'So: "violet"', '"violet"'),
+    ],
+)
+def test_json_is_found_in_a_reply_but_no_part_of_what_was_cut(
+    world: World, schema: dict[str, Any], said: str, expected: str | None
+) -> None:
+    def act(handler: Handler, n: int) -> None:
+        seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+        if "schema" not in str(seen.seen[-1][1].get("messages")):
+            little(handler, n)
+            return
+        choice = {"message": {"content": said}, "finish_reason": "length"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1}
+        handler.reply(200, {"choices": [choice], "usage": usage})
+
+    world.act = act
+    chat = EndpointChat(endpoint(world, max_model_len=2048), "llm")
+    asked = [{"role": "user", "content": "Which colour?"}]
+    text = chat.complete(asked, max_tokens=5, json_schema=schema).text
+    assert text == (said if expected is None else expected)
+
+
+@pytest.mark.parametrize("form", ["json_schema", "json_object"])
+def test_a_schema_is_sent_in_the_form_that_the_server_obeys(world: World, form: str) -> None:
+    def act(handler: Handler, n: int) -> None:
+        seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+        body: dict[str, Any] = seen.seen[-1][1]
+        wanted = body.get("response_format")
+        if not wanted or wanted["type"] != form:
+            little(handler, n)
+            return
+        schema = wanted["schema"] if form == "json_object" else wanted["json_schema"]["schema"]
+        choice = {"message": {"content": json.dumps(schema["enum"][0])}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1}
+        handler.reply(200, {"choices": [choice], "usage": usage})
+
+    def bounded(handler: Handler, n: int) -> None:
+        seen: World = handler.server.world  # type: ignore[attr-defined] # set by the fixture
+        if "max_tokens" in seen.seen[-1][1]:
+            little(handler, n)  # which wants the other field
+        else:
+            act(handler, n)
+
+    world.act = bounded
+    chat = EndpointChat(endpoint(world, max_model_len=2048), "llm")
+    assert chat.abilities.json_schema == form
+    asked = [{"role": "user", "content": "Which colour?"}]
+    assert chat.complete(asked, max_tokens=5, json_schema=COLOUR).text == '"violet"'
+    assert world.seen[-1][1]["messages"] == asked  # nothing is said in words
 
 
 def tokenizer_of(folder: Path) -> Path:
@@ -159,7 +227,12 @@ def chat_of(engines: Engines, role: Any, model: str = "") -> EndpointChat:  # no
 def test_a_foreign_vllm_does_all_that_our_own_engine_does(engines: Engines) -> None:
     theirs, ours = chat_of(engines, "slm"), engines.chat("slm")
     can = theirs.abilities
-    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (True, True, True, "vllm")
+    assert (can.logprobs, can.json_schema, can.is_vllm, can.counts) == (
+        True,
+        "json_schema",
+        True,
+        "vllm",
+    )
     assert theirs.max_model_len == ours.max_model_len
     question = [{"role": "user", "content": "Name the capital of France in one word."}]
     assert theirs.count_chat(question) == ours.count_chat(question)
