@@ -48,6 +48,7 @@ def looked_up(
     *,
     wants: AnswerType = "text",
     names: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> LookedUp:
     """Read passages for a look-up.
 
@@ -57,6 +58,7 @@ def looked_up(
         reader: reads them.
         wants: the type of the answer.
         names: of the question; a passage that lacks one is worth less.
+        options: of a choice; else the question's own words are no answer to it.
     """
     words = [content_words(name) or terms(name) for name in names]
 
@@ -64,8 +66,11 @@ def looked_up(
         held = terms(f"{passage.title}\n{passage.head.uri}\n{passage.text}")
         return sum(not name <= held for name in words)
 
+    asked_words = frozenset() if options else terms(question)
+
     def fits(answer: str) -> bool:
-        return wants == "yes_no" or is_of(answer, wants)
+        """Whether it is of the type, and no echo of the question."""
+        return is_of(answer, wants) and not terms(answer) <= asked_words
 
     if wants == "yes_no":
         return _verdict(question, passages, reader, reader.asked(question, passages, lacks=lacks))
