@@ -23,6 +23,7 @@ from rag_assets.answers.answer import (
 )
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, cited, ground
+from rag_assets.answers.collection import told_of
 from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
@@ -214,7 +215,11 @@ class Answerer:
         names = unknown_names(self.reader, read, where=where)
         generating = time.perf_counter()
         draft: Draft | None = None
-        if passages:
+        if way.way == "collection":
+            draft = self._collection(read, where)
+            reason = f"{way.reason} The index does not tell, so it is read."
+            way = way if draft else replace(way, way="read", reason=reason)
+        if passages and draft is None:
             try:
                 draft, way = self._draft(read, passages, way, where)
             except BudgetError as error:
@@ -300,6 +305,18 @@ class Answerer:
         return _together(first, second), replace(
             way, way="written", model="llm", escalated=True, reason=reason
         )
+
+    def _collection(self, question: str, where: str | None) -> Draft | None:
+        """What the index says of its documents; no model is asked."""
+        told = told_of(question, self.reader.documents(where))
+        if told is None:
+            return None
+        places = tuple(Piece(chunk, 0, len(chunk.text)) for chunk in told.documents)
+        passages = tuple(
+            Passage((place,), frozenset([place.chunk.chunk_id]), 0.0, None, whole=False)
+            for place in places
+        )
+        return Draft(passages, cited([(told.text, places)]), {}, NO_GENERATION)
 
     def _reader(self, question: str) -> PassageReader:
         policy = self.policy
