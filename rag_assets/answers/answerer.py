@@ -369,7 +369,7 @@ class Answerer:
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
             found = self._looked_up(step, self._select(hits), wants)
-            sure = found.score >= self.policy.reading.least
+            sure = found.score >= self.policy.reading.least_step
             return Found(found.answer, sure, found.confidence, found)
 
         outcome = run(plan, look_up, deadline=time.monotonic() + self.policy.timeout_s)
