@@ -46,6 +46,11 @@ def test_other_words_stay(reader: IndexReader, word: str) -> None:
     assert respelled(reader, f"who is {word}", []) == f"who is {word}"
 
 
+def test_a_name_is_not_taken_for_another_two_slips_away(reader: IndexReader) -> None:
+    assert respelled(reader, "is it hestwek", []) == "is it Hestvik"
+    assert respelled(reader, "is it Hestwek", []) == "is it Hestwek"
+
+
 def test_half_a_word_is_none(reader: IndexReader) -> None:
     assert respelled(reader, "why aren't tickets sold", []) == "why aren't tickets sold"
 
