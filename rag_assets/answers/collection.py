@@ -54,11 +54,11 @@ def told_of(question: str, documents: Sequence[IndexedChunk]) -> Told | None:
     if subject - content_words("about topics subjects covered"):
         if not of_subject:
             return None
-        named = of_subject[:MOST_NAMED]
+        named = tuple(of_subject[:MOST_NAMED])
         more = len(of_subject) - len(named)
         titles = ", ".join(f'"{one.title}"' for one in named)
         rest = f" and {more} more" if more else ""
-        return Told(f"{_documents(len(of_subject))}: {titles}{rest}", tuple(named))
+        return Told(f"{_documents(len(of_subject))}: {titles}{rest}", named)
     return _about(documents)
 
 
