@@ -445,9 +445,7 @@ class Answerer:
         return Answer(
             answer_id=row_id("answer", *identity),
             question=question,
-            answer=_abstention(draft, names)
-            if draft is None or abstained
-            else draft.grounded.text,
+            answer=_abstention(draft, names) if draft is None or abstained else draft.grounded.text,
             abstained=abstained,
             mode=mode,
             route=way,

@@ -150,7 +150,8 @@ def _messages(
 ) -> list[Message]:
     numbered = [_numbered(n, passage) for n, passage in enumerate(passages, start=1)]
     evidence = "\n\n".join(reversed(numbered))
-    user = f"<documents>\n{evidence}\n</documents>\n{_day(today)}Question: {as_data(question)}\n{cue}"
+    asked = f"{_day(today)}Question: {as_data(question)}\n{cue}"
+    user = f"<documents>\n{evidence}\n</documents>\n{asked}"
     return [{"role": "system", "content": scaffold}, {"role": "user", "content": user}]
 
 
@@ -206,6 +207,5 @@ def as_data(text: str) -> str:
     Tokenizers read ``<|im_end|>`` inside a message as the control token; a space in it undoes that.
     Nothing is taken out: what is left could join to what was taken out.
     """
-    return text.replace("<|", "< |").replace("|>", "| >").replace("documents>", "documents >").replace(
-        "passage>", "passage >"
-    )
+    text = text.replace("<|", "< |").replace("|>", "| >")
+    return text.replace("documents>", "documents >").replace("passage>", "passage >")

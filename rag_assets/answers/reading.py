@@ -110,7 +110,12 @@ class PassageReader:
     today: date | None = None
 
     def read(
-        self, question: str, passages: Sequence[Passage], *, lacks: Lacks = _nothing, fits: Fits = _any
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        lacks: Lacks = _nothing,
+        fits: Fits = _any,
     ) -> Reading:
         """The answers to a look-up that the passages state, the likeliest first.
 
@@ -138,7 +143,7 @@ class PassageReader:
         calls.extend(rest.calls)
         candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
         likeliest = [one for one in candidates[:N_COPIES] if one.span is None]
-        read = {id(one.passage): done for one, done in zip(likeliest, _at_once(copy, likeliest), strict=True)}
+        read = {id(done.passage): done for done in _at_once(copy, likeliest)}
         candidates = [read.get(id(one.passage), one) for one in candidates]
         return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))
 

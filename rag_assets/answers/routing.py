@@ -43,8 +43,8 @@ class Route:
     Attributes:
         model: the model whose answer was given.
         way: "read": copied out of one passage; "apart": put together from look-ups; "written" from
-            several passages; "deep": a map-reduce over documents; "collection": from what the index says of
-            its documents.
+            several passages; "deep": a map-reduce over documents; "collection": from what the index
+            says of its documents.
         reason: one sentence.
         escalated: whether another way was tried first.
         features: what the rule read.
