@@ -33,10 +33,11 @@ class _Style(NamedTuple):
     item: str
     quote: str
     also: str
+    superseded: str
 
 
-MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ")
-PLAIN = _Style(str, str, "", "    > ", "    also at ")
+MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ", "\n  superseded by ")
+PLAIN = _Style(str, str, "", "    > ", "    also at ", "    superseded by ")
 
 
 def _rendered(record: Mapping[str, Any], style: _Style) -> str:
@@ -53,6 +54,10 @@ def _citation(citation: Mapping[str, Any], style: _Style) -> str:
     lines += [f"{style.quote}{style.text(line)}" for line in quoted if line]
     if citation["aliases"]:
         lines.append(style.also + ", ".join(map(style.code, citation["aliases"])))
+    if citation.get("superseded_by"):  # a journal may hold older records
+        title = " ".join(citation["superseded_by_title"].split())
+        named = f" ({style.text(title)})" if title else ""
+        lines.append(style.superseded + style.code(citation["superseded_by"]) + named)
     return "\n".join(lines)
 
 

@@ -48,6 +48,8 @@ def schema_of(dimension: int) -> pa.Schema:
             required("document_type", TEXT),
             required("topics", TEXTS),
             required("modified_at", pa.timestamp("us", "UTC")),
+            required("copies", TEXTS),  # of the aliases those with the same text, word for word
+            *texts("superseded_by", "superseded_by_title"),  # the newest version; "" if this is it
             required("vector", pa.list_(pa.float32(), dimension)),
             required("row_hash", TEXT),
         ]

@@ -41,6 +41,9 @@ class IndexedChunk:
     document_type: str
     topics: list[str]
     modified_at: datetime
+    copies: list[str]  # those of the aliases that hold the same text, word for word
+    superseded_by: str  # uri of the newest version of the document; "" if this is it
+    superseded_by_title: str
 
     def is_table(self, place: int) -> bool:
         """Whether a place of the document, within this chunk, stands in a table."""
@@ -51,6 +54,12 @@ class IndexedChunk:
 
 
 COLUMNS = [column.name for column in fields(IndexedChunk)]
+_ADDED: dict[str, Any] = {
+    "blocks": [],
+    "copies": [],
+    "superseded_by": "",
+    "superseded_by_title": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +178,6 @@ class IndexReader:
 
 def _chunk(row: dict[str, Any]) -> IndexedChunk:
     known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
-    return IndexedChunk(**{**known, "blocks": known["blocks"] or []})
+    for name, blank in _ADDED.items():  # what an older generation lacks
+        known[name] = blank if known[name] is None else known[name]
+    return IndexedChunk(**known)
