@@ -191,11 +191,15 @@ def _documents(
         key = row["document_id"]
         if key in aliases.canonical_of or row["flags"]:
             continue
+        newest_uri, newest_title = aliases.newest_of.get(key, ("", ""))
         label = labels.get(key, {"document_type": "", "topics": [], "questions": []})
         common = {
             "partition": partition,
             "uri": row["uri"],
             "aliases": aliases.uris_of.get(key, []),
+            "copies": aliases.copies_of.get(key, []),
+            "superseded_by": newest_uri,
+            "superseded_by_title": newest_title,
             "title": row["title"],
             "language": row["language"],
             "document_type": label["document_type"],

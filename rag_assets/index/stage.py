@@ -36,7 +36,7 @@ from rag_assets.lake.identity import data_version
 from rag_assets.lake.store import LakeError, LakeStore, scan
 from rag_assets.models.clients.prefixed import vectors_revision
 
-VERSION = "5"
+VERSION = "6"
 MAX_NAMED = 20  # partitions in a message
 ATTEMPTS = 3  # at a build, where others write meanwhile to what it reads
 
