@@ -8,7 +8,7 @@ what matters: texts say the same if nothing but layout tells them apart.
 
 What counts as page furniture, line by line:
 
-* page numbers: "Page 3 of 12", "- 3 -", or a bare number that counts along with the pages;
+* page numbers: "Page 3 of 12", "- 3 -", or a number alone or after a head that counts the pages;
 * print stamps: "Printed on 30.11.2026 10:22", the address line of a browser's print;
 * the line numbers of a whole text; copyright lines; cookie notices and links for moving about;
 * running heads: repeated lines that stand beside a page number or at a distance from one another.
@@ -48,7 +48,9 @@ _NUMBERED_PAGE = (
 _PAGE_LINE = re.compile(rf"{_EDGE}{_NUMBERED_PAGE}{_EDGE}|-\s*\d{{1,5}}\s*-|https?://\S+\s+\d+/\d+")
 _DIGIT = re.compile(r"\d")
 _MOST_NUMBER = 40  # characters of a page number
-_BARE_NUMBER = re.compile(rf"{_EDGE}(\d{{1,5}})(?:\s*{_OF}\s*(\d{{1,5}}))?{_EDGE}")
+_BARE_NUMBER = re.compile(rf"{_EDGE}(\d{{1,5}}){_EDGE}")
+_MOST_BARE = 16  # characters of one
+_COUNTED = re.compile(rf"(.*?){_EDGE}(?<!\d)(\d{{1,4}})\s*{_OF}\s*(\d{{1,4}})")
 # A page number that shares its line with a head; in prose ("see page 3") nothing parts them.
 _PAGE_FIRST = re.compile(rf"^{_EDGE}{_NUMBERED_PAGE}\s*[|·•\u2013\u2014-]\s*(?=\D)")
 _PAGE_LAST = re.compile(
@@ -95,7 +97,7 @@ _SUPERSCRIPTS = {ord(sign): f"^{n}" for n, sign in enumerate("⁰¹²³⁴⁵⁶
 _DASH = "-\u2010-\u2015\u2212"
 _NUMBERS = re.compile(r"\d+(?: \d+)+")
 _GROUPED = re.compile(r"\d{1,3}(?: \d{3})+")
-_BETWEEN_DIGITS = re.compile(rf"(?<=\d)(?:[ \t]*[{_DASH}]\s*|[.,:/'\u2019])(?=\d)")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d)(?:[ \t]*[{_DASH}]\s+|[{_DASH}]|[.,:/'\u2019])(?=\d)")
 _MINUS = re.compile(rf"[{_DASH}](?=\d)(?<![\w)\]{_DASH}][{_DASH}])")
 _MARKUP = re.compile(r"^[\s>*#|•·▪●○◦‣\-\u2010-\u2015]+(?=\s|$)", re.MULTILINE)
 _INNER = dict(zip(".,:/'\u2019-", "\ue000\ue001\ue002\ue003\ue004\ue004\ue005", strict=True))
@@ -186,9 +188,13 @@ def _without_furniture(lines: Sequence[str]) -> tuple[list[str], set[str], set[s
     kept: list[str] = []
     breaks: list[int] = []  # where in ``kept`` a page number was taken out
     marked: set[str] = set()  # lines that one was cut from
-    counting = _page_counters(lines)
+    counting = _page_counters(lines) | _counted_heads(lines)
     for number, line in enumerate(lines):
-        if len(line) > LONGEST_FURNITURE:
+        if head := counting.get(number):
+            marked.add(head)
+            kept.append(head)
+            breaks.append(len(kept))
+        elif len(line) > LONGEST_FURNITURE:
             kept.append(line)
         elif number in counting or _is_page_number(line):
             breaks.append(len(kept))
@@ -237,19 +243,34 @@ def _without_line_numbers(lines: list[str]) -> list[str]:
     return [line[match.end() :] for line, match in zip(lines, matches, strict=True)]
 
 
-def _page_counters(lines: Sequence[str]) -> set[int]:
+def _page_counters(lines: Sequence[str]) -> dict[int, str]:
     """Which lines are bare numbers that count pages: one more each time, with text between."""
     found = [
-        (at, int(match[1]), match[2])
+        (at, int(match[1]))
         for at, line in enumerate(lines)
-        if len(line) <= 16 and (match := _BARE_NUMBER.fullmatch(line))
+        if len(line) <= _MOST_BARE and (match := _BARE_NUMBER.fullmatch(line))
     ]
     if len(found) < 2:
-        return set()
-    for (at, n, of), (next_at, next_n, next_of) in pairwise(found):
-        if next_n != n + 1 or next_of != of or next_at - at <= MIN_BETWEEN:
-            return set()
-    return {at for at, _, _ in found}
+        return {}
+    for (at, n), (next_at, next_n) in pairwise(found):
+        if next_n != n + 1 or next_at - at <= MIN_BETWEEN:
+            return {}
+    return {at: "" for at, _ in found}
+
+
+def _counted_heads(lines: Sequence[str]) -> dict[int, str]:
+    """Lines that end in 1/3, 2/3 and 3/3 after the same head, "" if after none; the head of each."""
+    found: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for at, line in enumerate(lines):
+        if len(line) <= LONGEST_FURNITURE and line[-1].isdigit():
+            if match := _COUNTED.fullmatch(line):
+                found.setdefault((match[1], int(match[3])), []).append((at, int(match[2])))
+    return {
+        at: head
+        for (head, last), some in found.items()
+        if last > 1 and [n for _, n in some] == list(range(1, last + 1))
+        for at, _ in some
+    }
 
 
 def _heads(
@@ -259,7 +280,7 @@ def _heads(
     running = set(marked)
     counts = Counter(line for line in lines if len(line) <= LONGEST_FURNITURE)
     beside: Counter[str] = Counter()
-    for at in breaks:
+    for at in {0, *breaks, len(lines)} if breaks else ():
         beside.update(set(lines[max(0, at - 2) : at + 2]))
     for line, count in counts.items():
         if count > 1 and beside[line] > 1:
