@@ -259,12 +259,12 @@ def _page_counters(lines: Sequence[str]) -> dict[int, str]:
 
 
 def _counted_heads(lines: Sequence[str]) -> dict[int, str]:
-    """Lines that end in 1/3, 2/3 and 3/3 after the same head, "" if after none; the head of each."""
+    """Lines that end in 1/3, 2/3 and 3/3 after the same head; with it, it may be ""."""
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for at, line in enumerate(lines):
-        if len(line) <= LONGEST_FURNITURE and line[-1].isdigit():
-            if match := _COUNTED.fullmatch(line):
-                found.setdefault((match[1], int(match[3])), []).append((at, int(match[2])))
+        is_short = len(line) <= LONGEST_FURNITURE and line[-1].isdigit()
+        if is_short and (match := _COUNTED.fullmatch(line)):
+            found.setdefault((match[1], int(match[3])), []).append((at, int(match[2])))
     return {
         at: head
         for (head, last), some in found.items()
