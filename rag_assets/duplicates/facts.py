@@ -46,6 +46,7 @@ _NUMBERED_PAGE = (
     rf"|\d{{1,5}}\s*(?:{_OF}\s*\d{{1,5}}\s*)?{_PAGES})"
 )
 _PAGE_LINE = re.compile(rf"{_EDGE}{_NUMBERED_PAGE}{_EDGE}|-\s*\d{{1,5}}\s*-|https?://\S+\s+\d+/\d+")
+_HEADLINE = re.compile(r"[^\W\d_][^\d(){}\[\]=<>_;|`\"]*[^\W\d_.)]")
 _DIGIT = re.compile(r"\d")
 _MOST_NUMBER = 40  # characters of a page number
 _BARE_NUMBER = re.compile(rf"{_EDGE}(\d{{1,5}}){_EDGE}")
@@ -93,7 +94,7 @@ _NEGATIONS = re.compile(
 )
 
 # Signs between digits, kept where everything else that is no word goes
-_SUPERSCRIPTS = {ord(sign): f"^{n}" for n, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]")
 _DASH = "-\u2010-\u2015\u2212"
 _NUMBERS = re.compile(r"\d+(?: \d+)+")
 _GROUPED = re.compile(r"\d{1,3}(?: \d{3})+")
@@ -113,15 +114,15 @@ def keys_of(text: str) -> tuple[int, int, int]:
     They are equal where there are no heads, or where heads may not be missing.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS))
-    lines, heads, running = _without_furniture(text.casefold().split("\n"))
+        text = unicodedata.normalize("NFKC", _SUPERSCRIPT.sub(r"^\g<0>", text))
+    lines, heads, running = _without_furniture(text.casefold())
     lines = _once(lines, heads)
     full = _key(_said(lines))
     if not running or any(_tells(head) for head in running):
         return full, full, full
     titled = [line for at, line in enumerate(lines) if at == 0 or line not in running]
-    bare = titled[lines[0] in running :]
-    return full, _key(_said(titled)), _key(_said(bare))
+    key = full if titled == lines else _key(_said(titled))
+    return full, key, _key(_said(titled[1:])) if lines[0] in running else key
 
 
 def agree(left: Sequence[int], right: Sequence[int]) -> bool:
@@ -182,9 +183,11 @@ def _tells(head: str) -> bool:
     return any(char.isdigit() for char in head) or _NEGATIONS.search(head) is not None
 
 
-def _without_furniture(lines: Sequence[str]) -> tuple[list[str], set[str], set[str]]:
+def _without_furniture(text: str) -> tuple[list[str], set[str], set[str]]:
     """The lines that are left, heads among them, and those of these that run over pages."""
-    lines = _without_line_numbers([line.strip() for line in lines if line.strip()])
+    stripped = map(str.strip, text.split("\n"))
+    lines = _without_line_numbers([line for line in stripped if line])
+    hints = [hint for hint in _LEGAL_HINTS if hint in text]
     kept: list[str] = []
     breaks: list[int] = []  # where in ``kept`` a page number was taken out
     marked: set[str] = set()  # lines that one was cut from
@@ -194,13 +197,17 @@ def _without_furniture(lines: Sequence[str]) -> tuple[list[str], set[str], set[s
             marked.add(head)
             kept.append(head)
             breaks.append(len(kept))
+        elif number in counting:
+            breaks.append(len(kept))
         elif len(line) > LONGEST_FURNITURE:
             kept.append(line)
-        elif number in counting or _is_page_number(line):
-            breaks.append(len(kept))
-        elif _is_legal(line) or (len(line) <= _MOST_PRINTED and _PRINTED.fullmatch(line)):
+        elif _is_legal(line, hints):
             continue
-        else:
+        elif not _DIGIT.search(line):
+            kept.append(line)
+        elif _is_page_number(line):
+            breaks.append(len(kept))
+        elif len(line) > _MOST_PRINTED or not _PRINTED.fullmatch(line):
             cut = _without_page_number(line)
             if cut != line:
                 marked.add(cut)
@@ -209,13 +216,13 @@ def _without_furniture(lines: Sequence[str]) -> tuple[list[str], set[str], set[s
     return kept, *_heads(kept, breaks, marked)
 
 
-def _is_legal(line: str) -> bool:
-    return any(map(line.__contains__, _LEGAL_HINTS)) and _LEGAL.fullmatch(line) is not None
+def _is_legal(line: str, hints: Sequence[str]) -> bool:
+    return any(hint in line for hint in hints) and _LEGAL.fullmatch(line) is not None
 
 
 def _is_page_number(line: str) -> bool:
     is_short = len(line) <= _MOST_NUMBER or line.startswith("http")
-    return is_short and _DIGIT.search(line) is not None and _PAGE_LINE.fullmatch(line) is not None
+    return is_short and _PAGE_LINE.fullmatch(line) is not None
 
 
 def _without_page_number(line: str) -> str:
@@ -273,6 +280,11 @@ def _counted_heads(lines: Sequence[str]) -> dict[int, str]:
     }
 
 
+def _is_headline(line: str) -> bool:
+    """Whether it may be a running head without a page number: a few words, no code and no row."""
+    return 2 <= len(line.split()) <= MOST_HEAD_WORDS and _HEADLINE.fullmatch(line) is not None
+
+
 def _heads(
     lines: Sequence[str], breaks: Sequence[int], marked: set[str]
 ) -> tuple[set[str], set[str]]:
@@ -285,11 +297,9 @@ def _heads(
     for line, count in counts.items():
         if count > 1 and beside[line] > 1:
             running.add(line)
-        elif count >= MIN_HEADS and 2 <= len(line.split()) <= MOST_HEAD_WORDS and "|" not in line:
+        elif count >= MIN_HEADS and _is_headline(line):
             places = [at for at, other in enumerate(lines) if other == line]
             apart = pairwise(places)
-            if not any(char.isdigit() for char in line) and all(
-                later - at > MIN_BETWEEN for at, later in apart
-            ):
+            if all(later - at > MIN_BETWEEN for at, later in apart):
                 running.add(line)
     return running | {line for line in beside if counts[line] > 1}, running

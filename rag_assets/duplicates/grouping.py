@@ -24,7 +24,7 @@ from rag_assets.duplicates.verifying import TEXTS_AT_ONCE, Overlaps, Verifier
 SIBLING_THRESHOLD = 0.8  # Jaccard from which two standing documents are siblings
 SIMILAR_THRESHOLD = 0.7  # Jaccard from which they are related
 CONTAINED_THRESHOLD = 0.7  # share of the smaller one's shingles in the larger
-MOST_SIMILAR = 32  # candidates looked at for standing texts that are similar to one
+MOST_SIMILAR = 8  # candidates looked at for standing texts that are similar to one
 _ENDING = r"\.[^./]*$"
 # A sample of s shingles shows a containment c as c * s of them, give or take: at the threshold 8 of
 # 100 pairs are missed where s is 4, 1 where it is 10, by the binomial. Verified afterwards.

@@ -189,7 +189,7 @@ def test_thousands_of_one_template_stand_and_cost_no_square(store: LakeStore) ->
     report = collapse_duplicates(store)
     assert report.by_kind == {}
     assert set(report.by_relation) == {"sibling"}
-    assert report.n_verified <= 32 * n
+    assert report.n_verified <= 8 * n
     assert report.n_read <= n
 
 
