@@ -22,6 +22,8 @@ class Citation:
     """Text of a document that supports a part of an answer.
 
     ``quote`` is the document's text from ``char_start`` to ``char_end`` (half-open), unchanged.
+    ``aliases`` are copies in which it stands word for word, ``superseded_by`` is the newest version
+    of the document, "" if this is it.
     """
 
     n: int
@@ -36,6 +38,8 @@ class Citation:
     quote: str
     aliases: list[str]
     modified_at: str
+    superseded_by: str  # uri
+    superseded_by_title: str
 
     @classmethod
     def of(cls, n: int, piece: Piece) -> "Citation":
@@ -52,8 +56,10 @@ class Citation:
             char_start=piece.char_start,
             char_end=piece.char_end,
             quote=piece.text,
-            aliases=list(chunk.aliases),
+            aliases=list(chunk.copies),
             modified_at=chunk.modified_at.isoformat() if chunk.modified_at != UNDATED else "",
+            superseded_by=chunk.superseded_by,
+            superseded_by_title=chunk.superseded_by_title,
         )
 
     def to_record(self) -> dict[str, Any]:
