@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 from rag_assets.questions.choices import options_of
-from rag_assets.questions.english import AUXILIARY, PERSONS, PLACES, QUESTION_WORD, singular
+from rag_assets.questions.english import AUXILIARY, PERSONS, PLACES, QUESTION_WORD, flat, singular
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.times import When, times_in
 
@@ -74,8 +74,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     )
 )  # fmt: skip
 _NEGATION = re.compile(
-    r"\b(?:not|no longer|never|without|except|other than|n[o'’]t|cannot|lacks?)\b"
-    r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n['’]t\b",
+    r"\b(?:not|no longer|never|without|except|other than|n[o']t|cannot|lacks?)\b"
+    r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n't\b",
     re.IGNORECASE,
 )
 _COMPARES = re.compile(
@@ -83,7 +83,7 @@ _COMPARES = re.compile(
     r"|\bmore .{2,60} than\b|\b(?!other|rather|later? than\b)\w{3,}er than\b|\bless .{0,60}than\b",
     re.IGNORECASE,
 )
-_YES_NO = re.compile(rf"^(?:and |but |so )?{AUXILIARY}(?:n['’]t)?\s+\w", re.IGNORECASE)
+_YES_NO = re.compile(rf"^(?:and |but |so )?{AUXILIARY}(?:n't)?\s+\w", re.IGNORECASE)
 _QUESTION = re.compile(
     rf"\b{QUESTION_WORD}\b|\b(?:wer|wem|wen|wessen|wann|wo|wohin|woher|wie|warum|weshalb|welche[rsnm]?|"
     r"wieviele?|quand|où|qui|quel(?:le)?s?|comment|pourquoi|combien|cuándo|dónde|quién|cuál(?:es)?|"
@@ -91,7 +91,7 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 # A name: capitalised words in a run, with numbers and small words inside, or a quotation, or code.
-_WORD = r"[A-ZÀ-ÖØ-Þ\ue000-\uf8ff][\w’'.&/+-]*"
+_WORD = r"[A-ZÀ-ÖØ-Þ\ue000-\uf8ff][\w'.&/+-]*"
 _NAME = re.compile(
     r"[\"“”„]([^\"“”„]{2,80})[\"“”]|`([^`]+)`"
     rf"|\b({_WORD}(?:[ ](?:(?:of|the|de|la|le|du|van|von|der|den|and|for|in)[ ](?:the[ ])?(?={_WORD}))?"
@@ -102,7 +102,7 @@ _STARTERS = re.compile(
     rf"^(?:{QUESTION_WORD}|{AUXILIARY}|{_IMPERATIVES}|in|on|at|by|for|from|to|of|according|and|the|"
     r"a|an|please|between|under|during|after|before|since|until|if|was|ist|sind|wer|wann|wo|wie|"
     r"warum|welche[rsnm]?|qui|quand|où|comment|quel(?:le)?s?|i|it|that|this|these|those|with|below|"
-    r"above|about)\b['’]?\s*",
+    r"above|about)\b'?\s*",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
@@ -165,7 +165,7 @@ class Asked:
 
 def asked(question: str) -> Asked:
     """What ``question`` asks for, by its words."""
-    text = " ".join(question.split())
+    text = flat(question)
     plain = _PLEASE.sub("", text)
     language = language_of(text)
     options = options_of(plain)
@@ -250,7 +250,7 @@ def _how(rest: str) -> tuple[AnswerType, str]:
                 r"\b(?:cost|pay|paid|fare|fee|price|charge[sd]?|earn|worth|rent|ticket|budget|"
                 r"allowance|spend|spent|owe|expensive)\b", question_rest := rest, re.IGNORECASE,
             )  # fmt: skip
-            return ("money", "") if costs or "much" != question_rest[:4] else ("text", "")
+            return ("money", "") if costs or question_rest[:4] != "much" else ("text", "")
         return "measure", _head(after)
     if re.match(r"(?:long|old)\b", rest, re.IGNORECASE):
         lasting = re.search(
@@ -272,7 +272,7 @@ def _what(rest: str) -> tuple[AnswerType, str]:
     if noun:
         return "text", ""
     phrase = re.match(
-        r"(?:(?:is|was|are|were|will be|does|did)\s+)?(?:the\s+|an?\s+)?((?:[\w'’-]+\s+){0,5}?)"
+        r"(?:(?:is|was|are|were|will be|does|did)\s+)?(?:the\s+|an?\s+)?((?:[\w'-]+\s+){0,5}?)"
         r"(?:of|for|on|in|at|to|from|that|did|do|does|is|was|has|have|can|will|may|should|must|per|with)\b",
         f"{rest.rstrip('?. ')} of", re.IGNORECASE,
     )  # fmt: skip
@@ -335,7 +335,7 @@ def names_in(question: str) -> tuple[str, ...]:
         if match.start() == 0 or question[: match.start()].rstrip().endswith((".", "?", "!", ":")):
             while (shorter := _STARTERS.sub("", name, count=1)) != name:
                 name = shorter
-        name = name.rstrip(".,;:'’").removesuffix("'s").removesuffix("’s").strip()
+        name = name.rstrip(".,;:'").removesuffix("'s").strip()
         if len(name) > 1 or any("\ue000" <= letter <= "\uf8ff" for letter in name):
             found.setdefault(name)
     return tuple(found)

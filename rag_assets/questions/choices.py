@@ -35,10 +35,10 @@ def options_of(question: str) -> tuple[str, ...]:
             return tuple(_named(part) for part in parts)
     if not _OR.search(text):
         return ()
-    # Behind the last comma or colon that leaves an "or": "Which is older, A or B?"
-    cut = re.search(r"[,:]\s+(?P<list>(?:[^,]+,\s*)*[^,]+?,?\s+or\s+[^,]+)$", text)
-    if cut and re.match(r"(?:which|what|who|whose|when|where|is|are|was|in which|on which|how)\b",
-                        text, re.IGNORECASE):  # fmt: skip
+    # Behind the comma or colon that ends the question proper: "Which is older, A or B?"
+    if re.match(
+        r"(?:which|what|who|whose|when|where|is|are|was|(?:in|on|at|of) which|how)\b", text, re.I
+    ):
         behind = _behind_question(text)
         if behind:
             return listed(behind)
@@ -48,7 +48,7 @@ def options_of(question: str) -> tuple[str, ...]:
     )
     if names and re.match(r"(?:who|which|what|is|are|was|were|did|does|do|has|have)\b", text, re.I):
         before = re.search(
-            r"(?:^|[a-z,]\s)(?P<a>(?:the )?[A-Z\ue000-\uf8ff][\w'’.&()-]*(?:\s(?:[A-Z\d(][\w'’.&()-]*|of|the|de|la|van|von))*)$",
+            r"(?:^|[a-z,]\s)(?P<a>(?:the )?[A-Z\ue000-\uf8ff][\w'.&()-]*(?:\s(?:[A-Z\d(][\w'.&()-]*|of|the|de|la|van|von))*)$",
             text[: names.end("a")].lstrip(),
         )
         second = _SUFFIX.sub("", names["b"])
@@ -77,7 +77,7 @@ def _plain_or(text: str) -> tuple[str, ...]:
     if not re.match(r"(?:is|are|was|were|does|do|did|can|must|should|will|has|have)\b", text, re.I):
         return ()
     found = re.search(
-        r"\b(?P<a>[\w'’-]+)\s+or\s+(?P<b>(?:an? |the |in |on |at |by )?[\w'’-]+)$", text
+        r"\b(?P<a>[\w'-]+)\s+or\s+(?P<b>(?:an? |the |in |on |at |by )?[\w'-]+)$", text
     )
     if not found or found["b"].casefold() in ("not", "no", "more", "less", "so"):
         return ()
@@ -92,6 +92,8 @@ def listed(text: str) -> tuple[str, ...]:
     members = [part for piece in head for part in piece.split(", ")] if head else []
     if not head:
         members, last = text.split(", ")[:-1], text.split(", ")[-1]
+    if len({member.casefold() for member in members}) < len(members):
+        members = head  # "No, No, Nanette" is one name
     return tuple(name for part in (*members, last) if (name := _named(part)))
 
 

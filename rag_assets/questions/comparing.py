@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from rag_assets.questions.choices import listed, options_of
 from rag_assets.questions.english import (
-    PARTICIPLES,
     PERSONS,
     RELATIONS,
     inverted,
@@ -52,15 +51,13 @@ _SUPERLATIVE = {
 }  # fmt: skip
 _AGES: tuple[tuple[frozenset[str], str], ...] = (
     (PERSONS, "When was {} born?"),
-    (frozenset("film movie album song book novel single version release update record".split()),
+    (frozenset(["film", "movie", "album", "song", "book", "novel", "single", "version", "release", "update", "record"]),
      "When was {} released?"),
-    (frozenset("company band club school university museum firm yard newspaper magazine clinic "
-               "hospital airline trust charity league team society party".split()),
+    (frozenset(["company", "band", "club", "school", "university", "museum", "firm", "yard", "newspaper", "magazine", "clinic", "hospital", "airline", "trust", "charity", "league", "team", "society", "party"]),
      "When was {} founded?"),
-    (frozenset("vessel ship ferry boat catamaran tug building bridge lighthouse house church "
-               "castle harbour pier station engine hall tower plant berth".split()),
+    (frozenset(["vessel", "ship", "ferry", "boat", "catamaran", "tug", "building", "bridge", "lighthouse", "house", "church", "castle", "harbour", "pier", "station", "engine", "hall", "tower", "plant", "berth"]),
      "When was {} built?"),
-    (frozenset("contract lease agreement treaty policy".split()), "When was {} signed?"),
+    (frozenset(["contract", "lease", "agreement", "treaty", "policy"]), "When was {} signed?"),
 )  # fmt: skip
 _ORDER = (
     r"(?P<order>first|last|(?:the )?(?:earliest|latest|earlier|later|sooner|soonest)|"
@@ -127,8 +124,8 @@ def _predicate(text: str, options: Sequence[str]) -> tuple[str, str, str]:
 
 _HEAD = re.compile(
     r"^(?P<wh>who|which|what)\s+(?P<noun>(?:(?!is\b|are\b|was\b|were\b|has\b|have\b|had\b|can\b|"
-    r"does\b|did\b|whose\b|with\b|came\b|will\b)[\w'’-]+\s+){0,4}?)"
-    r"(?P<said>(?:is|are|was|were|has|have|had|can|does|did|whose|with|came|will|[\w'’-]+)\b.*)$",
+    r"does\b|did\b|whose\b|with\b|came\b|will\b)[\w'-]+\s+){0,4}?)"
+    r"(?P<said>(?:is|are|was|were|has|have|had|can|does|did|whose|with|came|will|[\w'-]+)\b.*)$",
     re.IGNORECASE,
 )
 
@@ -188,7 +185,7 @@ _Each = tuple[tuple[str, ...], How, AnswerType, str]
 
 
 def _in_time(said: str) -> _Each | None:
-    """ "was born first", "came out earlier", "died later", "opens earliest"."""
+    """Of "was born first", "came out earlier", "died later", "opens earliest"."""
     found = re.fullmatch(
         rf"(?P<be>is|was|were|are|has been|did|has)?\s*(?P<verb>[\w ]+?)\s+(?:the )?{_ORDER}"
         r"(?P<rest> (?:in|on|at|by|from|to) .+)?",
@@ -243,7 +240,7 @@ def _older(said: str, wh: str, noun: str) -> _Each | None:
 
 
 def _more_of(said: str) -> _Each | None:
-    """ "has more cars", "can carry the most passengers in winter", "costs less"."""
+    """Of "has more cars", "can carry the most passengers in winter", "costs less"."""
     found = re.fullmatch(
         r"(?P<verb>(?:can|could|will|does|did) \w+|\w+) (?:the )?(?P<more>more|most|fewer|fewest|less|least)"
         r"(?: (?P<noun>[\w ]+?))?(?P<rest> (?:in|on|at|per|for|to|from|by|during) .+)?",
@@ -281,7 +278,7 @@ def _more_of(said: str) -> _Each | None:
 
 
 def _sized(said: str) -> _Each | None:
-    """ "is longer", "is the largest", "has the larger battery", "takes longer"."""
+    """Of "is longer", "is the largest", "has the larger battery", "takes longer"."""
     taking = re.fullmatch(r"(?:takes?|lasts?|took|lasted) (?:the )?(?P<w>longer|longest|shorter|shortest)",
                           said, re.IGNORECASE)  # fmt: skip
     if taking:
@@ -355,8 +352,8 @@ _BOTH = re.compile(
 )
 _ONE = {"are": "is", "were": "was", "do": "does", "have": "has", "did": "did", "can": "can"}
 _NAME_RUN = (
-    r"(?:the )?(?:[A-Z\d\ue000-\uf8ff][\w'’.&:-]*|\([^)]*\))"
-    r"(?: (?:(?:of|the|de|la|in|for|to|von|van|on|a)(?= )|[A-Z\d\ue000-\uf8ff][\w'’.&:-]*|\([^)]*\)))*"
+    r"(?:the )?(?:[A-Z\d\ue000-\uf8ff][\w'.&:-]*|\([^)]*\))"
+    r"(?: (?:(?:of|the|de|la|in|for|to|von|van|on|a)(?= (?:the )?[A-Z\d(])|[A-Z\d\ue000-\uf8ff][\w'.&:-]*|\([^)]*\)))*"
 )
 
 
@@ -385,7 +382,7 @@ def _both(text: str) -> Plan | None:
 
 
 def _one_of(said: str) -> str:
-    """ "American documentaries" as "an American documentary"."""
+    """Of "American documentaries" as "an American documentary"."""
     head, comma, rest = said.partition(" ")
     words = said.split()
     end = next((n for n, w in enumerate(words) if w in ("in", "of", "at", "on", "from", "by", "for")),
@@ -404,7 +401,7 @@ _SAME = re.compile(
 
 
 def _same(text: str) -> Plan | None:
-    """ "Are A and B from the same country?", "Do A and B have the same captain?"."""
+    """Of "Are A and B from the same country?", "Do A and B have the same captain?"."""
     found = _SAME.match(text)
     if not found:
         return None
@@ -436,7 +433,7 @@ _THAN = re.compile(
 
 
 def _than(text: str) -> Plan | None:
-    """ "Is A longer than B?", "Does A carry more cars than B?"."""
+    """Of "Is A longer than B?", "Does A carry more cars than B?"."""
     found = _THAN.match(text)
     if not found:
         return None
@@ -459,8 +456,8 @@ def _than(text: str) -> Plan | None:
 
 def _difference(text: str) -> Plan | None:
     more = re.match(
-        rf"^how (?:many|much) (?P<more>more|fewer|less) (?P<noun>[\w ]+?) (?P<aux>can|does|did|do|has|will) "
-        rf"(?P<a>.+?) (?P<verb>[a-z]+) than (?P<b>.+?)(?P<rest> in (?:19|20)\d\d)?$",
+        r"^how (?:many|much) (?P<more>more|fewer|less) (?P<noun>[\w ]+?) (?P<aux>can|does|did|do|has|will) "
+        r"(?P<a>.+?) (?P<verb>[a-z]+) than (?P<b>.+?)(?P<rest> in (?:19|20)\d\d)?$",
         text, re.IGNORECASE,
     )  # fmt: skip
     if more and _one(more["a"]) and _one(more["b"]):
@@ -559,7 +556,7 @@ def _sum(text: str) -> Plan | None:
         wants: AnswerType = "number" if found["many"] == "many" else "money"
         return _plus(ask, things, wants)
     total = re.match(
-        rf"^what (?:is|was) the (?:(?:total|combined) (?P<n>[\w ]+?)|(?:sum|total) of the (?P<n2>[\w ]+?)) "
+        r"^what (?:is|was) the (?:(?:total|combined) (?P<n>[\w ]+?)|(?:sum|total) of the (?P<n2>[\w ]+?)) "
         r"(?P<prep>of|on|for|in) (?P<list>.+ and .+)$", text, re.IGNORECASE,
     )  # fmt: skip
     if total:

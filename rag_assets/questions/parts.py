@@ -124,7 +124,7 @@ def _at(question: str, when: str) -> str | None:
 
 
 def _other_thing(question: str, thing: str) -> str | None:
-    """ "How much is a car on Route 1, and how much on Route 2?"."""
+    """Of "How much is a car on Route 1, and how much on Route 2?"."""
     preposition = thing.split()[0]
     found = list(re.finditer(rf"\b{preposition} (?:the )?[^,]+?(?=$| in {_YEAR})", question, re.I))
     if not found:
@@ -133,7 +133,7 @@ def _other_thing(question: str, thing: str) -> str | None:
 
 
 def _other_word(question: str, word: str) -> str | None:
-    """ "When was MV Rowan built, and by whom?"."""
+    """Of "When was MV Rowan built, and by whom?"."""
     found = re.match(
         rf"^(?:{_PREPOSITION} )?{QUESTION_WORD} (?P<rest>(?:was|were|is|are) .+)$", question, re.I
     )
@@ -174,8 +174,8 @@ _EACH_YEAR = re.compile(
 )
 _LISTED = re.compile(
     r"^(?P<head>.+?\b(?:of|for|on|in|at|to|from|by|with|is|are|was|were|does|do|did|can|has|have)) (?:each of |both )?(?:the )?(?P<list>"
-    r"(?:[A-Z\d\ue000-\uf8ff][\w.'’&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'’&-]*)*)(?:, (?:[A-Z\d][\w.'’&-]*(?: [A-Z\d][\w.'’&-]*)*))*"
-    r",? and (?:[A-Z\d\ue000-\uf8ff][\w.'’&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'’&-]*)*))(?P<tail>(?: [a-z].*)?)$"
+    r"(?:[A-Z\d\ue000-\uf8ff][\w.'&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'&-]*)*)(?:, (?:[A-Z\d][\w.'&-]*(?: [A-Z\d][\w.'&-]*)*))*"
+    r",? and (?:[A-Z\d\ue000-\uf8ff][\w.'&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'&-]*)*))(?P<tail>(?: [a-z].*)?)$"
 )
 _PLURAL_BE = {"are": "is", "were": "was", "do": "does", "have": "has"}
 

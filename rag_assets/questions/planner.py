@@ -166,7 +166,7 @@ def looks_composite(question: str) -> bool:
         and re.search(
             r"\b(?:that|who|whose|which|where|when)\b.*\b(?:that|who|whose|which|where|when)\b"
             r"|\bthe \w+ (?:that|who|whose|where)\b|\b(?:more|less|fewer|\w+er) than\b"
-            r"|\bsame\b|\bboth\b|\bdifference\b|\btogether\b|\btotal\b|['’]s \w+['’]s\b|\bof the \w+ of\b"
+            r"|\bsame\b|\bboth\b|\bdifference\b|\btogether\b|\btotal\b|'s \w+'s\b|\bof the \w+ of\b"
             r"|\b(?:earlier|later|first|last|older|younger|longer|larger|higher)\b.*\bor\b",
             question,
             re.IGNORECASE,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from rag_assets.questions.asked import asked, language_of, names_in, wanted
 from rag_assets.questions.bridging import bridged
 from rag_assets.questions.comparing import compared
+from rag_assets.questions.english import flat
 from rag_assets.questions.parts import halves, over_things, over_years, referring, with_name
 from rag_assets.questions.plan import (
     MOST_STEPS,
@@ -28,7 +29,7 @@ _DEEPEST = 3
 
 def plan_of(question: str) -> Plan | None:
     """How ``question`` is taken apart; None where it is one look-up, or unclear."""
-    text = " ".join(question.split())
+    text = flat(question)
     if not 3 < len(text.split()) <= _MOST_WORDS or language_of(text) != "en":
         return None
     if asked(text).kind in ("how_to", "summary", "corpus", "definition"):
@@ -115,7 +116,7 @@ def rewritten(question: str) -> tuple[str, ...]:
 
     Keywords and questions are searched as they are.
     """
-    text = " ".join(question.split())
+    text = flat(question)
     if asked(text).kind not in ("imperative", "list", "summary"):
         return ()
     bare = re.sub(

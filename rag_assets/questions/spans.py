@@ -69,7 +69,7 @@ _UNITS = {
     "jahr": "year", "jahre": "year", "jahren": "year", "an": "year", "ans": "year", "night": "night",
 }  # fmt: skip
 _TIME_UNITS = frozenset(
-    "millisecond second minute hour day week month year".split()
+    ["millisecond", "second", "minute", "hour", "day", "week", "month", "year"]
 )  # of which several stand together: "2 h 15 min"
 _CLOCK = re.compile(
     r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])(?:(?::|(?<=\d)\.(?=\d\d\b)|\s?h\s?)(?P<m>[0-5]\d)(?::[0-5]\d)?)?"
@@ -276,7 +276,7 @@ def _with_unit(
     if measure:
         return Value("measure", amount, measure)
     noun = re.match(
-        r"[^\W\d_][\w'’-]*(?: (?!and\b|or\b|in\b|of\b|per\b|to\b)[^\W\d_][\w'’-]*){0,2}", behind
+        r"[^\W\d_][\w'-]*(?: (?!and\b|or\b|in\b|of\b|per\b|to\b)[^\W\d_][\w'-]*){0,2}", behind
     )
     return Value("number", amount, noun.group().casefold() if noun else "")
 

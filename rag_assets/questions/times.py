@@ -14,7 +14,7 @@ TimeKind = Literal["now", "past", "future", "year", "range", "day", "newest", "o
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _UNIT = (
     r"(?:\s*(?:kg|km|m|t|kWh|MW|kW|euros?|EUR|CHF|USD|dollars?|pounds?|tonnes?|passengers?|people|"
-    r"cars?|metres?|meters?|hours?|minutes?|seats?|members?|%|percent|crowns?|francs?|o['’]clock|"
+    r"cars?|metres?|meters?|hours?|minutes?|seats?|members?|%|percent|crowns?|francs?|o'clock|"
     r"litres?|words?|pages?|copies|requests?|employees|visitors?|patients?|steps?)\b|[.,]\d|\s*[€$£%]|:\d\d)"
 )
 _CLOCK_BEFORE = re.compile(r"\b(?:at|open at|close at|clock)\s+$", re.IGNORECASE)
@@ -34,7 +34,7 @@ _RANGE = re.compile(
 )
 _RELATIVE: tuple[tuple[TimeKind, str, int], ...] = (
     ("now", r"now|today|currently|at present|at the moment|current|present|these days|this year|"
-            r"as of today|nowadays|heute|jetzt|zurzeit|aktuell\w*|dieses jahr|aujourd['’]hui|"
+            r"as of today|nowadays|heute|jetzt|zurzeit|aktuell\w*|dieses jahr|aujourd'hui|"
             r"actuellement", 0),
     ("past", r"the year before last|vorletztes jahr", -2),
     ("past", r"last year|previous year|the year before|letztes jahr|letzten jahr|im vorjahr", -1),
@@ -43,7 +43,7 @@ _RELATIVE: tuple[tuple[TimeKind, str, int], ...] = (
     ("oldest", r"oldest|earliest", 0),
 )  # fmt: skip
 _MONTHS = (
-    "january february march april may june july august september october november december".split()
+    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 )
 _DAY = re.compile(
     rf"\b(?:(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?P<m>{'|'.join(_MONTHS)})"
