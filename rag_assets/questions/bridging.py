@@ -61,6 +61,7 @@ _ASKS = re.compile(
     r"|^(?:in|at|on) the\b",
     re.IGNORECASE,
 )
+_WHY = re.compile(r"^why\b", re.IGNORECASE)  # the clause is what it is about
 _FOLLOWS = re.compile(
     rf"^(?:\?|,|$|'s\b|(?:{AUXILIARY}|in|on|at|from|for|with|by|of|to|and|or|after|before|during|"
     r"since|have|born|located|based|worth)\b)"
@@ -85,7 +86,7 @@ class Bridge:
 def bridged(question: str, letter: str) -> Bridge | None:
     """The inner question of ``question`` and what is left, None if it holds none."""
     text = " ".join(question.split())
-    if not _ASKS.match(text):
+    if not _ASKS.match(text) or _WHY.match(text):
         return None
     for found in (_clause(text, letter), _extraposed(text, letter), _relation(text, letter)):
         if found and not _TAIL_ONLY.match(found.rest) and len(found.rest.split()) > 2:
@@ -110,7 +111,7 @@ def _clause(text: str, letter: str) -> Bridge | None:
             continue
         clause, tail = split
         clause = clause.rstrip(",")
-        if len(clause.split()) < 2 or _ASKER.search(clause) or _is_about_many(head):
+        if len(clause.split()) < 2 or _ASKER.search(before) or _ASKER.search(clause) or _is_about_many(head):
             continue
         noun = match["noun"]
         first = _ask(noun, match["pron"], clause)

@@ -99,4 +99,4 @@ def listed(text: str) -> tuple[str, ...]:
 
 def _named(text: str) -> str:
     text = re.sub(r"^(?:either|whether|both)\s+", "", text.strip(" ,?"), flags=re.IGNORECASE)
-    return re.sub(r"^(?:the film|the|film)\s+(?=[a-z]*\s*[A-Z])", "", text).strip()
+    return re.sub(r"^(?:the )?(?:film|movie)\s+(?=[A-Z])", "", text).strip()
