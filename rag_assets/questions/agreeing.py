@@ -14,7 +14,7 @@ _AUX = r"(?P<aux>Are|Were|Do|Did|Have|Can|Is|Was|Does)"
 _BOTH = re.compile(rf"^{_AUX} (?:both )?(?P<a>{_NAME}) and (?P<b>{_NAME}) (?P<said>.+)$")
 _SAME = re.compile(
     rf"^{_AUX} (?:both )?(?P<a>{_NAME}) and (?P<b>{_NAME}) (?:both )?"
-    r"(?:(?P<said>[^?]*?) )?(?:(?P<prep>from|of|in|at|on|by|to) )?the same (?P<what>[\w ]+?)$"
+    r"(?P<said>(?:[^?]*? )?)the same (?P<what>[\w ]+?)$"
 )
 _ONE = {"are": "is", "were": "was", "do": "does", "have": "has"}
 _PREPOSITION = frozenset("in of at on from by for to with".split())
@@ -59,7 +59,10 @@ def _same(text: str) -> Plan | None:
     found = _SAME.match(text)
     if not found:
         return None
-    ask = _ask_of(found["aux"].casefold(), found["said"] or "", found["prep"] or "", found["what"])
+    said, _, prep = found["said"].strip().rpartition(" ")
+    if prep not in _PREPOSITION:
+        said, prep = found["said"].strip(), ""
+    ask = _ask_of(found["aux"].casefold(), said, prep, found["what"])
     if ask is None:
         return None
     person = singular(found["what"].rpartition(" ")[2]) in PERSONS

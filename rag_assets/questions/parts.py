@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag_assets.questions.choices import listed
-from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, is_past, singular
+from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, inverted, is_past, singular
 
 _MOST_PARTS = 4
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
@@ -146,10 +146,11 @@ class Reference:
 _THAT = re.compile(r"\b(?P<words>(?:that|this|the same|the said) (?P<noun>[a-z][\w-]*))\b")
 _PRONOUN = re.compile(r"\b(?P<words>it|its|they|their|them|he|she|him|his|her)\b", re.IGNORECASE)
 _ABOUT = re.compile(
-    rf"^(?:{QUESTION_WORD}(?: \w+)? (?:is|are|was|were|does|did|do|has|can)"
-    r"|(?P<who>who) [a-z]+) (?P<thing>(?:the [a-z][\w -]*?(?: (?:of|for|at|in|on) (?:the )?)?)?"
-    r"[A-Z\ue000-\uf8ff][\w.'&-]*(?: (?:[A-Z\d][\w.'&-]*))*(?: (?:clinic|museum|lease|contract|bridge))?)"
+    rf"^(?:{QUESTION_WORD}(?: \w+){{0,2}}? (?:is|are|was|were|does|did|do|has|can)|who [a-z]+) "
+    r"(?P<thing>(?:the )?(?:(?:[a-z-]+ ){1,3}(?:of|for|at|in|on) (?:the )?)?"
+    r"[A-Z\ue000-\uf8ff][\w.'&-]*(?: [A-Z\d][\w.'&-]*)*)(?P<noun> [a-z]+)?\b",
 )
+_AN_ANSWER = re.compile(rf"(?:which|what) (?!{AUXILIARY}\b)[a-z]+ (?!{AUXILIARY}\b)[a-z]+ ", re.I)
 
 
 def referred(part: str, before: str) -> Reference | None:
@@ -170,14 +171,16 @@ def referred(part: str, before: str) -> Reference | None:
     person = words.casefold() in ("he", "she", "him", "his", "her")
     if re.match(r"who (?:is|was|are) |who [a-z]+(?:s|ed) ", before, re.IGNORECASE) and person:
         return Reference(words)
-    if re.match(r"(?:which|what) [a-z]+ (?!is\b|are\b|was\b|did\b|does\b|do\b|can\b)[a-z]+ ", before,
-                re.IGNORECASE):  # fmt: skip
+    if _AN_ANSWER.match(before):
         return Reference(words)
-    about = _ABOUT.match(before)
+    about = _ABOUT.match(f"{before[0].lower()}{before[1:]}")
     subject = re.search(rf"\b{AUXILIARY} {re.escape(words)}\b", part, re.IGNORECASE)
     if about and not person and (subject or words.casefold() in ("its", "their")):
+        noun = about["noun"] or ""
+        if not about["thing"].startswith("the ") or is_past(noun.strip()) or inverted(noun.strip()):
+            noun = ""
         if not re.search(r"[A-Z]", part[1:]):
-            return Reference(words, about["thing"])
+            return Reference(words, f"{about['thing']}{noun}")
     raise LookupError(part)
 
 

@@ -16,7 +16,7 @@ APART = {
         1 2""",
     "Who chairs the Lowmoor clinic and when was it founded?": """
         Who chairs the Lowmoor clinic?
-        When was Lowmoor founded?
+        When was the Lowmoor clinic founded?
         1 2""",
     "What was the ticket price of the Tilework Museum in 2023, and what was it in 2024?": """
         What was the ticket price of the Tilework Museum in 2023?
@@ -47,13 +47,10 @@ APART = {
         When was version 4.2 released?
         1 2""",
     "What is the notice period in the Haldane lease, what is the rent in it, and who signed it?": None,
-    "Is smoking allowed on MV Petrel, and is it allowed on MV Gull?": """
-        Is smoking allowed on MV Petrel?
-        Is it allowed on MV Gull?
-        1 2""",
+    "Is smoking allowed on MV Petrel, and is it allowed on MV Gull?": None,
     "Where is the ticket office of Selwick, and when does it open?": """
         Where is the ticket office of Selwick?
-        When does the ticket office open?
+        When does the ticket office of Selwick open?
         1 2""",
     # --- clauses
     "How many cars can the ferry that serves Route 9 carry?": """
@@ -229,8 +226,8 @@ APART = {
         same 1 2
         3""",
     "Do MV Petrel and MV Gull have the same captain?": """
-        What is the captain of MV Petrel?
-        What is the captain of MV Gull?
+        Who is the captain of MV Petrel?
+        Who is the captain of MV Gull?
         same 1 2
         3""",
     "Are Selwick Pier and Orrin Pier located in the same county?": """
