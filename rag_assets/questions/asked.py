@@ -356,13 +356,17 @@ _FUNCTION_WORDS = {
     "sv": "den det en ett är vem när var hur varför vilken många och i för med av på till som",
     "pt": "o a os as um uma é são quem quando onde como por quê qual quanto e em para com do da",
 }  # fmt: skip
+_ENGLISH_STARTS = frozenset(
+    "who what which where when why how whose are does did were according please".split()
+)
 _WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
 
 
 def language_of(question: str) -> str:
     """The language that the function words tell, "en" where none tells more."""
     words = re.findall(r"[^\W\d_]+", question.casefold())
+    if words and words[0] in _ENGLISH_STARTS:
+        return "en"  # names in other languages count for nothing
     scores = {language: sum(word in known for word in words) for language, known in _WORDS.items()}
-    # "was" alone is both languages' word: what stands beside it decides.
     best = max(scores.values(), default=0)
     return "en" if scores["en"] == best else next(k for k, v in scores.items() if v == best)

@@ -68,6 +68,9 @@ _FOLLOWS = re.compile(
 )
 
 
+_PREPOSITION = r"(?:in|on|at|by|for|to|from|of|with|near|after|before|behind|under)\b"
+
+
 @dataclass(frozen=True, slots=True)
 class Bridge:
     """What is asked first.
@@ -126,7 +129,7 @@ def _is_about_many(head: str) -> bool:
 
 def _split_clause(before: str, clause: str, pron: str) -> tuple[str, str] | None:
     """The clause and what of the main sentence stands behind it; None where that is unsure."""
-    if _is_subject_of_clause(before):
+    if _is_subject_of_clause(before) or re.search(rf", {AUXILIARY}\b", clause):
         return None  # the subject of another clause, whose verb could be anywhere behind
     if re.search(r"^(?:who|what|which) (?:is|was|are|were) $", before, re.IGNORECASE):
         return clause, ""  # "Who is the man that ...": the noun is what is asked
@@ -135,7 +138,8 @@ def _split_clause(before: str, clause: str, pron: str) -> tuple[str, str] | None
         comma = re.match(r"^(?P<clause>[^,]+)(?P<tail>, .+)$", clause)
         if re.match(r"^(?:for|of|in|at|on|to|by|with|according to)\b[^,]*$", before, re.IGNORECASE):
             return None if comma is None else (comma["clause"], comma["tail"])
-        return clause, ""
+        # A sentence without a verb so far has it behind the clause, and nothing tells where.
+        return (clause, "") if any(_says(word) for word in before.split()) else None
     words = clause.split()
     wanted = _base if aux in _DO else _participle
     # Right behind its auxiliary the noun is the subject; elsewhere only the end may be the verb.
@@ -161,6 +165,10 @@ def _is_subject_of_clause(before: str) -> bool:
     return last is not None and not any(is_finite(word) for word in words[last + 1 :])
 
 
+def _says(word: str) -> bool:
+    return is_finite(word) or word.casefold() in BASE_FORMS or word[0].islower() and word[-1] == "s"
+
+
 def _open_auxiliary(before: str) -> str | None:
     """The auxiliary that still waits for its verb: "when was", "can"; None where none does."""
     found = list(re.finditer(rf"\b(?P<aux>{AUXILIARY})\b(?P<rest>.*)$", before, re.IGNORECASE))
@@ -168,6 +176,8 @@ def _open_auxiliary(before: str) -> str | None:
         return None
     aux = found[0]["aux"].casefold()
     behind = found[0]["rest"].split()
+    if behind and re.fullmatch(_PREPOSITION, behind[0]):
+        return None  # "how many shops are in the state that ..."
     if aux in _DO:
         return None if any(word.casefold() in BASE_FORMS for word in behind) else aux
     if any(is_past(word) or word in _STATES for word in behind):
@@ -182,12 +192,15 @@ _STATES = frozenset(["born", "located", "based", "worth", "open", "from", "calle
 _DETERMINERS = frozenset(["the", "a", "an", "of", "in", "on", "at", "for", "by", "to", "with", "from", "its", "their", "his", "her", "this"])
 
 
+_WITH_BASE = frozenset("did do does can could will would may must should not and had has have".split())
+
+
 def _base(words: list[str], n: int) -> bool:
     """Whether the bare verb of the main sentence stands at ``n``."""
     return (
         words[n].casefold().strip(",") in BASE_FORMS
         and words[n - 1].casefold() not in _DETERMINERS
-        and words[n - 1].casefold() not in ("did", "do", "does", "can", "will", "not", "and")
+        and words[n - 1].casefold() not in _WITH_BASE
         and not words[n][0].isupper()
     )
 
@@ -247,13 +260,15 @@ def _relation(text: str, letter: str) -> Bridge | None:
             owner = match["owner"]
             start, whole = match.start("whole"), match["whole"]
             first_word = re.match(rf"(?:{QUESTION_WORD}|{AUXILIARY}) ", owner, re.IGNORECASE)
-            if first_word:
+            if first_word and pattern is _POSSESSIVE:
                 owner, whole = owner[first_word.end() :], whole[first_word.end() :]
                 start += first_word.end()
             rest = text[:start] + letter + text[start + len(whole) :]
             behind = text[start + len(whole) :].lstrip()
             word = re.match(r"[\w'-]*", behind)
             next_word = word.group() if word else ""
+            if _open_auxiliary(text[:start]) and re.match(_PREPOSITION, behind):
+                continue  # "Songs I Wrote with Amy": the name may go on
             ends = _FOLLOWS.match(behind) or is_finite(next_word) or next_word in BASE_FORMS
             if pattern is _OF and not ends:
                 continue  # the name may go on

@@ -61,14 +61,14 @@ def options_of(question: str) -> tuple[str, ...]:
 
 
 def _behind_question(text: str) -> str:
-    """The list behind the question proper: after the comma that the first option follows."""
-    pieces = re.split(r"(?:,|:)\s+", text)
-    for start in range(1, len(pieces)):
-        tail = ", ".join(pieces[start:])
-        head = ", ".join(pieces[:start])
-        if _OR.search(tail) and not re.match(r"(?:and|but|or|who|which|that|in|on|at)\b(?! [A-Z])",
-                                             tail) and len(head.split()) > 2:  # fmt: skip
-            return tail
+    """The list behind the question proper: after the comma or colon before the first option."""
+    for sign in (", ", ": "):
+        pieces = text.split(sign)
+        for start in range(1, len(pieces)):
+            head, tail = sign.join(pieces[:start]), sign.join(pieces[start:])
+            begins = re.match(r"(?:and|but|or|who|which|that|in|on|at)\b(?! [A-Z])", tail)
+            if _OR.search(tail) and not begins and len(head.split()) > 2:
+                return tail
     return ""
 
 
