@@ -17,7 +17,7 @@ _SAME = re.compile(
     r"(?P<said>(?:[^?]*? )?)the same (?P<what>[\w ]+?)$"
 )
 _ONE = {"are": "is", "were": "was", "do": "does", "have": "has"}
-_PREPOSITION = frozenset("in of at on from by for to with".split())
+_PREPOSITION = frozenset(["in", "of", "at", "on", "from", "by", "for", "to", "with"])
 
 
 def agreeing(question: str) -> Plan | None:

@@ -25,7 +25,8 @@ _RELATIVE = re.compile(
     r"\b(?P<det>the(?: same| only)?) (?P<noun>(?:(?!(?:the|a|an|of|in|on|at|for|by|to|and|or|is|"
     r"are|was|were|did|do|does|from|with|that|who|which|where)\b)[\w'-]+ ){0,3}?"
     r"(?P<head>[a-z][\w'-]*)),? "
-    r"(?P<pron>(?:(?:in|on|at|to|from|by|for|of|with) (?:which|whom)|that|who|which|whose|where))\b "
+    r"(?P<pron>(?:(?:in|on|at|to|from|by|for|of|with) (?:which|whom)|that|who|which|whose|"
+    r"where))\b "
     r"(?P<clause>.+)$"
 )
 _EXTRAPOSED = re.compile(
@@ -35,7 +36,8 @@ _EXTRAPOSED = re.compile(
 )
 _ASKER = re.compile(r"\b(?:i|we|you|my|our|your|me|us)\b", re.IGNORECASE)
 _NAME = (
-    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:'[A-Z]\w*)?(?:,? (?:(?:of|the|de|la|von|van|bin|al|del|di|and) (?:the )?)?"
+    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:'[A-Z]\w*)?(?:,? (?:(?:of|the|de|la|von|van|bin|al|del|di|"
+    r"and) (?:the )?)?"
     r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:'[A-Z]\w*)?|\([^)]*\)))*)"
 )
 _POSSESSIVE = re.compile(
@@ -44,7 +46,8 @@ _POSSESSIVE = re.compile(
 )
 _OF = re.compile(
     rf"\b(?P<whole>the (?P<role>(?:(?:current|former|first|second) )?{RELATIONS}) (?:of|for) "
-    rf"(?P<owner>(?:the )?(?:(?:film|movie|song|album|book|novel|vessel|ship|company|museum|clinic|contract|"
+    rf"(?P<owner>(?:the )?(?:(?:film|movie|song|album|book|novel|vessel|ship|company|museum|"
+    rf"clinic|contract|"
     rf"play|series|ferry) )?(?:[“\"][^\"”]+[\"”]|{_NAME})))(?=[ ?,]|'s|$)"
 )
 _TAIL_ONLY = re.compile(
@@ -57,7 +60,8 @@ _TAIL_ONLY = re.compile(
 
 _ASKS = re.compile(
     rf"^(?:(?:according to|in|on|at|besides|along with|for) [^,?]{{2,60}}, )?"
-    rf"(?:(?:in|on|at|by|for|to|from|of|with|under|until|since|about) )?(?:{QUESTION_WORD}|{AUXILIARY})\b"
+    rf"(?:(?:in|on|at|by|for|to|from|of|with|under|until|since|about) )?(?:{QUESTION_WORD}|"
+    rf"{AUXILIARY})\b"
     r"|^(?:in|at|on) the\b",
     re.IGNORECASE,
 )
@@ -114,7 +118,12 @@ def _clause(text: str, letter: str) -> Bridge | None:
             continue
         clause, tail = split
         clause = clause.rstrip(",")
-        if len(clause.split()) < 2 or _ASKER.search(before) or _ASKER.search(clause) or _is_about_many(head):
+        if (
+            len(clause.split()) < 2
+            or _ASKER.search(before)
+            or _ASKER.search(clause)
+            or _is_about_many(head)
+        ):
             continue
         noun = match["noun"]
         first = _ask(noun, match["pron"], clause)
@@ -152,7 +161,22 @@ def _split_clause(before: str, clause: str, pron: str) -> tuple[str, str] | None
     return None
 
 
-_DO = frozenset(["do", "does", "did", "can", "could", "will", "would", "shall", "should", "may", "might", "must"])
+_DO = frozenset(
+    [
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "shall",
+        "should",
+        "may",
+        "might",
+        "must",
+    ]
+)
 
 
 def _is_subject_of_clause(before: str) -> bool:
@@ -166,7 +190,8 @@ def _is_subject_of_clause(before: str) -> bool:
 
 
 def _says(word: str) -> bool:
-    return is_finite(word) or word.casefold() in BASE_FORMS or word[0].islower() and word[-1] == "s"
+    known = is_finite(word) or word.casefold() in BASE_FORMS
+    return known or (word[0].islower() and word[-1] == "s")
 
 
 def _open_auxiliary(before: str) -> str | None:
@@ -188,11 +213,34 @@ def _open_auxiliary(before: str) -> str | None:
     return None if behind or aux in ("has", "have", "had") else aux
 
 
-_STATES = frozenset(["born", "located", "based", "worth", "open", "from", "called", "situated", "part"])
-_DETERMINERS = frozenset(["the", "a", "an", "of", "in", "on", "at", "for", "by", "to", "with", "from", "its", "their", "his", "her", "this"])
+_STATES = frozenset(
+    ["born", "located", "based", "worth", "open", "from", "called", "situated", "part"]
+)
+_DETERMINERS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "in",
+        "on",
+        "at",
+        "for",
+        "by",
+        "to",
+        "with",
+        "from",
+        "its",
+        "their",
+        "his",
+        "her",
+        "this",
+    ]
+)
 
 
-_WITH_BASE = frozenset("did do does can could will would may must should not and had has have".split())
+_NOT_ALONE = "did do does can could will would may must should not and had has have"
+_WITH_BASE = frozenset(_NOT_ALONE.split())
 
 
 def _base(words: list[str], n: int) -> bool:
@@ -276,7 +324,5 @@ def _relation(text: str, letter: str) -> Bridge | None:
                 continue
             if pattern is _OF and re.match(r"(?:who|what) (?:is|was) [\ue000-\uf8ff]", rest, re.I):
                 continue
-            return Bridge(
-                f"Who is {whole}?" if pattern is _OF else f"Who is {whole}?", "person", rest
-            )
+            return Bridge(f"Who is {whole}?", "person", rest)
     return None

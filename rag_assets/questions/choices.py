@@ -7,16 +7,19 @@ _FRAMES = (
                r"(?=(?:is|are|was|were|has|have|had|can|could|does|did|do|will|would|needs?|came|"
                r"costs?|carries|takes?|holds?|opens?|closes?|leaves?|[a-z]+(?:ed|s))\b)",
                re.IGNORECASE),
-    re.compile(r"^(?:between|of|out of|among)\s+(?P<list>[^,]+(?:,[^,]+)*?(?:,)?\s+(?:and|or)\s+[^,]+),\s*"
+    re.compile(r"^(?:between|of|out of|among)\s+(?P<list>[^,]+(?:,[^,]+)*?(?:,)?\s+(?:and|"
+               r"or)\s+[^,]+),\s*"
                r"(?=which|who|what|whose)", re.IGNORECASE),
-    re.compile(r"\b(?:out of|between|among)\s+(?P<list>[A-Z\ue000-\uf8ff][^?]*?\s+(?:and|or)\s+[^?]+?)\s*\?*$"),
+    re.compile(r"\b(?:out of|between|among)\s+(?P<list>[A-Z\ue000-\uf8ff][^?]*?\s+(?:and|"
+               r"or)\s+[^?]+?)\s*\?*$"),
 )  # fmt: skip
 _VERSUS = re.compile(r"\s+(?:vs\.?|versus)\s+", re.IGNORECASE)
 _OR = re.compile(r"\s+or\s+", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _SUFFIX = re.compile(
     r"\s+(?:born|built|founded|released|opened|published|made|launched|first|last|earlier|later|"
-    r"earliest|latest|older|younger|larger|longer|cheaper|faster|bigger|heavier|taller|higher)\b.*$",
+    r"earliest|latest|older|younger|larger|longer|cheaper|faster|bigger|heavier|taller|"
+    r"higher)\b.*$",
     re.IGNORECASE,
 )
 
@@ -43,12 +46,14 @@ def options_of(question: str) -> tuple[str, ...]:
         if behind:
             return listed(behind)
     names = re.search(
-        r"(?P<a>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*?)\s+or\s+(?P<b>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*)$",
+        r"(?P<a>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*?)\s+or\s+(?P<b>(?:the "
+        r")?[A-Z\d\ue000-\uf8ff][^,]*)$",
         text,
     )
     if names and re.match(r"(?:who|which|what|is|are|was|were|did|does|do|has|have)\b", text, re.I):
         before = re.search(
-            r"(?:^|[a-z,]\s)(?P<a>(?:the )?[A-Z\ue000-\uf8ff][\w'.&()-]*(?:\s(?:[A-Z\d(][\w'.&()-]*|of|the|de|la|van|von))*)$",
+            r"(?:^|[a-z,]\s)(?P<a>(?:the "
+            r")?[A-Z\ue000-\uf8ff][\w'.&()-]*(?:\s(?:[A-Z\d(][\w'.&()-]*|of|the|de|la|van|von))*)$",
             text[: names.end("a")].lstrip(),
         )
         second = _SUFFIX.sub("", names["b"])

@@ -12,7 +12,9 @@ from rag_assets.questions.plan import AnswerType, Plan, Reckoning, Step
 from rag_assets.questions.scales import Scale, scale_of
 
 _MOST_OPTIONS = 5
-_SAYS = re.compile(r"is|are|was|were|has|have|had|can|could|does|did|whose|with|will", re.IGNORECASE)
+_SAYS = re.compile(
+    r"is|are|was|were|has|have|had|can|could|does|did|whose|with|will", re.IGNORECASE
+)
 
 
 def compared(question: str) -> Plan | None:
@@ -81,14 +83,15 @@ def _ranked(options: Sequence[str], scale: Scale) -> Plan:
                 wants = "date"
             steps.append(Step(question, wants, option))
         if len(scale.asks) == 2 and not scale.through:  # a life, from its first to its last day
-            steps.append(Reckoning("difference", (begin + 2, begin + 1)))
+            steps.append(Reckoning("difference", (begin + 2, begin + 1), about=option))
         over.append(len(steps))
     steps.append(Reckoning(scale.how, tuple(over), scale.word))
     return Plan(tuple(steps), (len(steps),), "name", tuple(options))
 
 
 _THAN = re.compile(
-    r"^(?P<aux>is|was|does|did|can|has) (?P<middle>.+?) than (?P<b>.+?)(?: (?:is|was|does|did|can))?$",
+    r"^(?P<aux>is|was|does|did|can|has) (?P<middle>.+?) than (?P<b>.+?)(?: (?:is|was|does|did|"
+    r"can))?$",
     re.IGNORECASE,
 )
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from rag_assets.models.protocols import ChatModel, Message
-from rag_assets.questions.asked import names_in, wanted
+from rag_assets.questions.asked import names_in
 from rag_assets.questions.plan import HOWS, MOST_STEPS, SLOT, How, Plan, Reckoning, Step
+from rag_assets.questions.wants import wanted
 from rag_assets.retrieval.terms import terms
 
 _MAX_TOKENS = 160  # five steps of thirty; a longer program has gone wrong

@@ -6,9 +6,10 @@ where a rule is unsure of the words, it leaves the question whole.
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from rag_assets.questions.agreeing import agreeing
-from rag_assets.questions.asked import asked, language_of, wanted
+from rag_assets.questions.asked import asked, language_of
 from rag_assets.questions.bridging import bridged
 from rag_assets.questions.comparing import compared
 from rag_assets.questions.english import flat
@@ -25,6 +26,7 @@ from rag_assets.questions.plan import (
     single,
 )
 from rag_assets.questions.summing import summed
+from rag_assets.questions.wants import wanted
 
 _MOST_WORDS = 60  # a longer one tells a story; its plan would be a guess
 _DEEPEST = 4
@@ -56,7 +58,7 @@ def _parts(text: str, depth: int) -> Plan | None:
     if not questions:
         return None
     plan = _whole(questions[0], depth)
-    for before, part in zip(questions, questions[1:], strict=False):
+    for before, part in pairwise(questions):
         try:
             reference = referred(part, before)
         except LookupError:

@@ -55,19 +55,24 @@ _COMPARATIVE = {
     for _least in [word.replace("more ", "most ").replace("less ", "least ")]
 }
 # When a thing came to be, by what it is; nobody asks when a ferry was born.
+_RELEASED = "film movie album song book novel single version release update record"
+_FOUNDED = """
+    company band club school university museum firm yard newspaper magazine clinic hospital
+    airline trust charity league team society party
+"""
+_BUILT = """
+    vessel ship ferry boat catamaran tug building bridge lighthouse house church castle harbour
+    pier station engine hall tower plant berth
+"""
+_SIGNED = "contract lease agreement treaty policy"
 _AGES = (
     (PERSONS, "When was {} born?"),
-    (frozenset("film movie album song book novel single version release update record".split()),
-     "When was {} released?"),
-    (frozenset("company band club school university museum firm yard newspaper magazine clinic "
-               "hospital airline trust charity league team society party".split()),
-     "When was {} founded?"),
-    (frozenset("vessel ship ferry boat catamaran tug building bridge lighthouse house church "
-               "castle harbour pier station engine hall tower plant berth".split()),
-     "When was {} built?"),
-    (frozenset("contract lease agreement treaty policy".split()), "When was {} signed?"),
-)  # fmt: skip
-_FIRST = frozenset("first earlier earliest sooner soonest".split())
+    (frozenset(_RELEASED.split()), "When was {} released?"),
+    (frozenset(_FOUNDED.split()), "When was {} founded?"),
+    (frozenset(_BUILT.split()), "When was {} built?"),
+    (frozenset(_SIGNED.split()), "When was {} signed?"),
+)
+_FIRST = frozenset(["first", "earlier", "earliest", "sooner", "soonest"])
 _ORDER = (
     r"(?:the )?(?P<order>first|last|earliest|latest|earlier|later|sooner|soonest|most recently|"
     r"more recently)"
@@ -95,7 +100,10 @@ def scale_of(said: str, noun: str = "") -> Scale | None:
         inner = scale_of(rest if verbal else f"was {rest}", "person")
         if inner is None or len(inner.asks) > 1:
             return None
-        asks = (f"Who is the {role['role'].casefold()} of {{}}?", inner.asks[0].replace("{}", "{1}"))
+        asks = (
+            f"Who is the {role['role'].casefold()} of {{}}?",
+            inner.asks[0].replace("{}", "{1}"),
+        )
         return replace(inner, asks=asks, through=True)
     return _in_time(said) or _older(said, noun) or _more(said) or _sized(said) or _lived(said)
 

@@ -15,7 +15,8 @@ from rag_assets.questions.scales import is_money, size_of
 
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _MORE = re.compile(
-    r"^how (?:many|much) (?P<more>more|fewer|less) (?P<noun>[\w ]+?) (?P<aux>can|does|did|has|will) "
+    r"^how (?:many|much) (?P<more>more|fewer|less) (?P<noun>[\w ]+?) (?P<aux>can|does|did|has|"
+    r"will) "
     rf"(?P<a>.+?) (?P<verb>[a-z]+) than (?P<b>.+?)(?P<rest> in {_YEAR})?$",
     re.IGNORECASE,
 )
@@ -25,7 +26,8 @@ _BEING = re.compile(
     re.IGNORECASE,
 )
 _COSTING = re.compile(
-    r"^how much (?P<more>more|less) (?P<aux>does|did) (?P<a>.+?) (?P<verb>cost|weigh) than (?P<b>.+)$",
+    r"^how much (?P<more>more|less) (?P<aux>does|did) (?P<a>.+?) (?P<verb>cost|weigh) than "
+    r"(?P<b>.+)$",
     re.IGNORECASE,
 )
 _DOWN = r"fall|drop|decrease|decline|shrink|go down"
@@ -44,7 +46,8 @@ _OF_BOTH = re.compile(
     r"^the (?P<noun>[\w ]+?) (?P<prep>of|in|on|for|at) (?P<a>.+) and (?!the [\w ]+ of\b)(?P<b>.+)$"
 )
 _TOGETHER = re.compile(
-    r"^how (?P<many>many|much) (?P<noun>[\w ]*?)\s?(?P<aux>do|did|can|have|will) (?P<list>.+ and .+?) "
+    r"^how (?P<many>many|much) (?P<noun>[\w ]*?)\s?(?P<aux>do|did|can|have|will) (?P<list>.+ and "
+    r".+?) "
     r"(?P<verb>[a-z]+)(?P<rest> (?:in|on|at|per|for) [^,]+?)? "
     r"(?:altogether|together|in total|combined|in all)$",
     re.IGNORECASE,
@@ -112,7 +115,9 @@ def _between(text: str) -> Plan | None:
         ask = f"What is the {shared['noun']} {shared['prep']} {{}}?"
         kind: AnswerType = "money" if is_money(shared["noun"]) else "number"
         return _minus(ask, (shared["a"], shared["b"]), kind, swapped=False)
-    if len(things) == 2 and all(re.match(r"the [\w ]+ (?:of|in|on|for|at) ", each) for each in things):
+    if len(things) == 2 and all(
+        re.match(r"the [\w ]+ (?:of|in|on|for|at) ", each) for each in things
+    ):
         steps = [Step(f"What is {thing}?", "number", thing) for thing in things]
         return Plan((*steps, Reckoning("difference", (1, 2), "difference")), (3,), "number")
     return None

@@ -1,11 +1,8 @@
 """Questions and the plans that they are taken apart into; half of them are to stay whole."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rag_assets.questions.plan import MOST_STEPS, Reckoning, Step
-from rag_assets.questions.rules import plan_of, rewritten
+from rag_assets.questions.rules import plan_of
 
 # One step a line; the last line is the result.
 APART = {
@@ -46,7 +43,7 @@ APART = {
         Who maintains the parser of Quillbase?
         When was version 4.2 released?
         1 2""",
-    "What is the notice period in the Haldane lease, what is the rent in it, and who signed it?": None,
+    "What is the notice period in the Moss lease, what is the rent in it, and who signed it?": None,
     "Is smoking allowed on MV Petrel, and is it allowed on MV Gull?": None,
     "Where is the ticket office of Selwick, and when does it open?": """
         Where is the ticket office of Selwick?
@@ -188,11 +185,11 @@ APART = {
         difference 5 4
         most 3 6
         7""",
-    "Which boat has the larger tank, MV Petrel or MV Gull, and how many litres does that tank hold?": """
+    "Which boat has the larger tank, MV Petrel or MV Gull, and how much does that tank hold?": """
         How large is the tank of MV Petrel?
         How large is the tank of MV Gull?
         most 1 2
-        How many litres does the tank of {3} hold?
+        How much does the tank of {3} hold?
         3 4""",
     "Which was founded later, Lowmoor vs Selwick?": """
         When was Lowmoor founded?
