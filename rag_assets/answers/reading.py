@@ -100,12 +100,14 @@ class PassageReader:
     Attributes:
         model: the one that reads.
         budget: how many passages, how long an answer.
+        sure: log-odds from which the first passage ends the reading.
         timeout_s: of each call.
         today: told to the model where a question names a time; None: it is not told.
     """
 
     model: ChatModel
     budget: ReadingBudget
+    sure: float
     timeout_s: float
     today: date | None = None
 
@@ -135,9 +137,9 @@ class PassageReader:
         first = self.asked(question, passages[:1], lacks=lacks)
         calls.extend(first.calls)
         candidates = list(first.candidates)
-        if candidates and candidates[0].worth >= self.budget.sure:
+        if candidates and candidates[0].worth >= self.sure:
             candidates = [copy(candidates[0])]
-            if candidates[0].score >= self.budget.sure:
+            if candidates[0].score >= self.sure:
                 return Reading(tuple(candidates), tuple(calls))
         rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
         calls.extend(rest.calls)
