@@ -1,8 +1,8 @@
 """Thresholds that were learned on models, and whether they fit the models in use.
 
 A similarity means something for one embedder, the odds of an answer for one large model in one
-format that reads one prompt. So each part of a calibration file names the model that it was learned on,
-and holds for no other. Files are looked for in ``<home>/calibration``, the profile's own first
+format that reads one prompt. So each part of a calibration file names the model that it was learned
+on, and holds for no other. Files are looked for in ``<home>/calibration``, the profile's own first
 (``<profile>.json``), then in the package. What decides is the model, not the name: a profile that
 changes ports or flags takes what fits.
 """

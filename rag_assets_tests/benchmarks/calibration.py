@@ -59,7 +59,7 @@ class Similarity:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A question that was read: the odds of what was found, whether that is right, whether it can be.
+    """A question that was read: the odds of what was found, and whether that is right.
 
     Attributes:
         odds: log-odds; -inf where nothing was found.
@@ -155,7 +155,8 @@ def odds_part(found: Sequence[Read], model: dict[str, str], *, keep: bool) -> Pa
     n_right, n_none = sum(one.right for one in found), sum(not one.answerable for one in found)
     if not n_right or not n_none:
         raise BenchmarkError(
-            f"expected right answers and unanswerable questions, got {n_right} and {n_none}; ask more"
+            f"expected right answers and unanswerable questions, got {n_right} and {n_none}; "
+            "ask more"
         )
     curve = [
         {
