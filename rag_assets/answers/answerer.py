@@ -251,9 +251,7 @@ class Answerer:
         model = self.slm if role == "slm" else self.llm
         packed = pack(model, partial(answer_messages, role, question), passages, budget)
         generated = generate(model, packed, timeout_s=self.policy.timeout_s)
-        grounded = self.check(
-            generated.text, packed.passages, question, min_support=self.policy.min_support
-        )
+        grounded = self.check(generated.text, packed.passages, question)
         usage = Usage.by_role({role: generated.completions})
         budgets: dict[str, dict[str, Any]] = {role: packed.to_record()}
         return Draft(packed.passages, generated, grounded, usage, budgets)

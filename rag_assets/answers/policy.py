@@ -68,7 +68,6 @@ class AnswerPolicy:
         decent_similarity: evidence this good makes an SLM's abstention worth a second opinion.
         min_logprob: an SLM answer whose mean token log-probability is below this goes to the LLM as
             well.
-        min_support: share of a sentence's content words that a cited passage must hold.
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
         timeout_s: for one model call.
@@ -87,7 +86,6 @@ class AnswerPolicy:
     min_term_coverage: float = 0.3
     decent_similarity: float = 0.45
     min_logprob: float = -0.3
-    min_support: float = 0.5
     passage_tokens: PositiveInt = 180
     per_document_decay: float = 0.85
     timeout_s: PositiveFloat = 300.0
