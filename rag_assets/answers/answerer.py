@@ -405,9 +405,7 @@ class Answerer:
         build = partial(answer_messages, role, question, today=self.clock())
         packed = pack(model, build, passages, budget)
         generated = generate(model, packed, timeout_s=self.policy.timeout_s)
-        grounded = self.check(
-            generated.text, packed.passages, question, min_support=self.policy.min_support
-        )
+        grounded = self.check(generated.text, packed.passages, question)
         return Draft(
             packed.passages, grounded, {role: generated.completions}, generated.finish_reason,
             generated.confidence, {role: packed.to_record()}, notes=generated.repairs,

@@ -84,7 +84,6 @@ class AnswerPolicy:
         sure_odds: log-odds from which a first passage, and the answer in it, end the reading.
         least_odds: log-odds of an answer that was read below which it is not given.
         step_odds: the same of a step: the types of its answers hold a plan as well.
-        min_support: share of a sentence's content words that a cited passage must hold.
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
         timeout_s: for one model call.
@@ -105,8 +104,7 @@ class AnswerPolicy:
     sure_odds: float = 1.2
     least_odds: float = 0.3
     step_odds: float = -0.5
-    min_support: float = 0.5
-    passage_tokens: PositiveInt = 220
+    passage_tokens: PositiveInt = 180
     per_document_decay: float = 0.85
     timeout_s: PositiveFloat = 300.0
     concurrency: PositiveInt = 4

@@ -14,7 +14,7 @@ from typing import Final
 
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
-from rag_assets.documents.readers.tables import names_below, names_groups
+from rag_assets.documents.readers.tables import has_header, names_below, names_groups
 from rag_assets.retrieval.languages import language_of
 from rag_assets.retrieval.marks import marks
 from rag_assets.retrieval.passages import LEFT_OUT, Passage, cells_of, is_rule
@@ -187,9 +187,11 @@ def with_labelled_cells(text: Sequence[tuple[str, bool]]) -> str:
         elif len(cells) < 2:
             header = None if line.strip() and line.strip() != LEFT_OUT else header
             lines.append(line)
+        elif header is not None and len(cells) < len(header):
+            lines.append(line)  # a row that lacks cells names no columns
         elif header is None or len(header) != len(cells):
-            is_caption = sum(bool(cell.strip(" |")) for cell in cells) < 2
-            header = None if is_caption or len(cells) < 3 else cells
+            names_columns = sum(bool(c.strip(" |")) for c in cells) > 1 and has_header([cells])
+            header = cells if names_columns and len(cells) > 2 else None
             lines.append(line)
         elif header is rows[n - 1] and names_groups(header, cells, [*rows, []][n + 1]):
             header = names_below(header, cells)
