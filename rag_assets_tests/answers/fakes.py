@@ -157,7 +157,7 @@ def reads(spans: Mapping[str, str] | None = None, *, sure: float = 6.0) -> Reply
 
 def _lines(call: Call) -> list[str]:
     """The sentences and lines of the evidence, those with most words of the question first."""
-    lines = [line for line in call.evidence.splitlines()[1:] if not line.startswith("<")]
+    lines = [line for line in call.evidence.splitlines()[2:] if not line.startswith("<")]
     parts = [part for line in lines for part in re.split(r"(?<=\.) ", line)]
     wanted = terms(call.question)
     return sorted(parts, key=lambda part: -len(wanted & terms(part)))
