@@ -200,9 +200,10 @@ def odds(done: Completion) -> float:
     """Log-odds of "Yes" against "No" as the first word of a reply.
 
     A word that is not among the likeliest counts as the least of them. A server that gives no
-    log-probabilities leaves the reply itself: a large number for either.
+    log-probabilities, or that of the reply alone, leaves the reply itself: a large number for
+    either.
     """
-    if not done.first:
+    if len(done.first) < 2:
         said = done.text.strip().casefold()
         return MOST_ODDS if said.startswith("yes") else -MOST_ODDS if said.startswith("no") else 0.0
     least = min(done.first.values())
