@@ -130,14 +130,17 @@ class PassageReader:
         first = self.asked(question, passages[:1], lacks=lacks)
         calls.extend(first.calls)
         candidates = list(first.candidates)
+        tried = None
         if candidates and candidates[0].worth >= self.budget.sure:
+            tried = candidates[0].passage
             candidates = [copy(candidates[0])]
             if candidates[0].score >= self.budget.sure:
                 return Reading(tuple(candidates), tuple(calls))
         rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
         calls.extend(rest.calls)
         candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
-        likeliest = [one for one in candidates[:N_COPIES] if one.span is None]
+        untried = [one for one in candidates if one.passage is not tried]
+        likeliest = untried[: N_COPIES - (tried is not None)]
         read = {id(one.passage): done for one, done in zip(likeliest, _at_once(copy, likeliest), strict=True)}
         candidates = [read.get(id(one.passage), one) for one in candidates]
         return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))

@@ -97,8 +97,9 @@ def test_of_a_copy_that_stands_nowhere_the_next_passage_answers() -> None:
             return yes(5.0)
         return "8:15" if "Orlen" in call.evidence else "9 euro"
 
-    reader, _ = reader_with(reply)
+    reader, model = reader_with(reply)
     assert answer_of(reader.read(QUESTION, passages_of(TIMES, FARES))) == "9 euro"
+    assert asked_of(model)["span"] == 2  # none is asked twice
 
 
 def test_an_answer_of_another_type_is_worth_less() -> None:
