@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rag_assets.answers.citations import Citation
-from rag_assets.answers.policy import Mode
+from rag_assets.answers.policy import Mode, Role
 from rag_assets.answers.routing import Route
 from rag_assets.models.protocols import Completion
 from rag_assets.retrieval.passages import Passage
@@ -23,7 +23,7 @@ class Usage:
     completion_tokens: int
 
     @classmethod
-    def by_role(cls, calls: Mapping[str, Sequence[Completion]]) -> "dict[str, Usage]":
+    def by_role(cls, calls: Mapping[Role, Sequence[Completion]]) -> "dict[str, Usage]":
         """What the calls of each role took, of the roles that were called."""
         return {
             role: cls(*(sum(getattr(one, name) for one in done) for name in cls.__slots__))

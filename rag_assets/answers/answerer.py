@@ -23,6 +23,7 @@ from rag_assets.answers.answer import (
 )
 from rag_assets.answers.budget import BudgetError, pack, text_counter
 from rag_assets.answers.citations import Grounded, cited, ground
+from rag_assets.answers.collection import told_of
 from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
@@ -52,6 +53,7 @@ from rag_assets.questions.planner import written_plan
 from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
 from rag_assets.retrieval.asked import asked as asking_part
+from rag_assets.retrieval.names import unknown_names
 from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
@@ -210,9 +212,14 @@ class Answerer:
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
         way = self.route(read, passages, chosen_mode, self.policy.reading.reader)
+        names = unknown_names(self.reader, read, where=where)
         generating = time.perf_counter()
         draft: Draft | None = None
-        if passages:
+        if way.way == "collection":
+            draft = self._collection(read, where)
+            reason = f"{way.reason} The index does not tell, so it is read."
+            way = way if draft else replace(way, way="read", reason=reason)
+        if passages and draft is None:
             try:
                 draft, way = self._draft(read, passages, way, where)
             except BudgetError as error:
@@ -225,7 +232,8 @@ class Answerer:
             (ended - generating) * 1000,
             (ended - started) * 1000,
         )
-        return self._finished(text, chosen_mode, way, draft, timings)
+        told = tuple(name.told() for name in names)
+        return self._finished(text, chosen_mode, way, draft, timings, told)
 
     def evidence(self, question: str) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
@@ -288,7 +296,27 @@ class Answerer:
             return _together(first, second), replace(
                 way, way="read", model=self.policy.reading.reader, escalated=True, reason=reason
             )
-        return self._read(question, passages, way), way
+        first = self._read(question, passages, way)
+        if not first.abstains or way.features.get("kind") != "count":
+            return first, way
+        # No passage states the number: a model may count what they list.
+        second = self._written("llm", question, passages, self.policy.llm)
+        reason = f"{way.reason} No passage states the number, so the large model counts."
+        return _together(first, second), replace(
+            way, way="written", model="llm", escalated=True, reason=reason
+        )
+
+    def _collection(self, question: str, where: str | None) -> Draft | None:
+        """What the index says of its documents; no model is asked."""
+        told = told_of(question, self.reader.documents(where))
+        if told is None:
+            return None
+        places = tuple(Piece(chunk, 0, len(chunk.text)) for chunk in told.documents)
+        passages = tuple(
+            Passage((place,), frozenset([place.chunk.chunk_id]), 0.0, None, whole=False)
+            for place in places
+        )
+        return Draft(passages, cited([(told.text, places)]), {}, NO_GENERATION)
 
     def _reader(self, question: str) -> PassageReader:
         policy = self.policy
@@ -301,7 +329,12 @@ class Answerer:
     ) -> LookedUp:
         read = asked(question)
         return looked_up(
-            question, passages, self._reader(question), wants=wants or read.wants, names=read.names
+            question,
+            passages,
+            self._reader(question),
+            wants=wants or read.wants,
+            names=read.names,
+            options=read.options,
         )
 
     def _read(self, question: str, passages: Sequence[Passage], way: Route) -> Draft:
@@ -336,7 +369,7 @@ class Answerer:
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
             found = self._looked_up(step, self._select(hits), wants)
-            sure = found.score >= self.policy.reading.least
+            sure = found.score >= self.policy.reading.least_step
             return Found(found.answer, sure, found.confidence, found)
 
         outcome = run(plan, look_up, deadline=time.monotonic() + self.policy.timeout_s)
@@ -397,7 +430,13 @@ class Answerer:
         )
 
     def _finished(
-        self, question: str, mode: Mode, way: Route, draft: Draft | None, timings: Timings
+        self,
+        question: str,
+        mode: Mode,
+        way: Route,
+        draft: Draft | None,
+        timings: Timings,
+        names: tuple[str, ...],
     ) -> Answer:
         now = datetime.now(UTC)
         generation = self.reader.generation
@@ -406,7 +445,9 @@ class Answerer:
         return Answer(
             answer_id=row_id("answer", *identity),
             question=question,
-            answer=_abstention(draft) if draft is None or abstained else draft.grounded.text,
+            answer=_abstention(draft, names)
+            if draft is None or abstained
+            else draft.grounded.text,
             abstained=abstained,
             mode=mode,
             route=way,
@@ -414,7 +455,7 @@ class Answerer:
             usage={} if draft is None else Usage.by_role(draft.calls),
             finish_reason=NO_GENERATION if draft is None else draft.finish_reason,
             confidence=None if draft is None else draft.confidence,
-            repairs=() if draft is None else (*draft.notes, *draft.grounded.notes),
+            repairs=names if draft is None else (*names, *draft.notes, *draft.grounded.notes),
             steps=() if draft is None else draft.steps,
             generation_id=generation.id,
             generation_created_at=generation.created_at,
@@ -446,15 +487,17 @@ def _together(first: Draft | None, second: Draft) -> Draft:
     )
 
 
-def _abstention(draft: Draft | None) -> str:
+def _abstention(draft: Draft | None, names: tuple[str, ...]) -> str:
+    """That the documents do not answer, which names of the question they lack, what is nearest."""
+    said = " ".join([ABSTENTION, *names])
     if draft is None:
-        return f"{ABSTENTION} Nothing in them is close to it."
+        return f"{said} Nothing in them is close to it."
     if not draft.passages:
-        return f"{ABSTENTION} No evidence fitted the token budget."
+        return f"{said} No evidence fitted the token budget."
     nearest = draft.passages[0]
     what = (
         "does not contain it"
         if draft.grounded.refused or not draft.grounded.removed
         else "does not support what the model wrote"
     )
-    return f'{ABSTENTION} The nearest section, "{nearest.title}", {what}.'
+    return f'{said} The nearest section, "{nearest.title}", {what}.'

@@ -62,6 +62,7 @@ class ReadingBudget:
         answer: tokens of an answer that is copied.
         sure: log-odds from which the first passage ends the search.
         least: log-odds of an answer below which it is not given: an abstention.
+        least_step: the same of a step: a plan is held by the types of its steps as well.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -71,6 +72,7 @@ class ReadingBudget:
     answer: PositiveInt = 48
     sure: float = 1.2
     least: float = 0.3
+    least_step: float = -0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from rag_assets.questions.rules import plan_of
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, terms
 
-Way = Literal["read", "apart", "written", "deep"]
+Way = Literal["read", "apart", "written", "deep", "collection"]
 
 _EXPLANATION = re.compile(
     r"^\W*(?:why|explain|describe|how (?:does|do|did|is|are|was|were|has|have|can|could|should|"
@@ -43,7 +43,8 @@ class Route:
     Attributes:
         model: the model whose answer was given.
         way: "read": copied out of one passage; "apart": put together from look-ups; "written" from
-            several passages; "deep": a map-reduce over documents.
+            several passages; "deep": a map-reduce over documents; "collection": from what the index says of
+            its documents.
         reason: one sentence.
         escalated: whether another way was tried first.
         features: what the rule read.
@@ -94,6 +95,9 @@ def route(question: str, passages: Sequence[Passage], mode: Mode, reader: Role =
         reason = "Mode deep asks for a synthesis over documents."
         return Route("llm", "deep", reason, features=features)
     kind: Kind = features["kind"]
+    if kind == "corpus":
+        reason = "The question is about the documents as a whole."
+        return Route("llm", "collection", reason, features=features)
     if kind in _WRITTEN:
         return Route("llm", "written", _WRITTEN[kind], features=features)
     if plan := plan_of(question):

@@ -166,6 +166,18 @@ class IndexReader:
             found.setdefault(chunk.section_id, []).append(chunk)
         return {key: sorted(rows, key=lambda c: c.ordinal) for key, rows in found.items()}
 
+    def documents(self, where: str | None = None) -> list[IndexedChunk]:
+        """The first chunk of each document, by uri.
+
+        Args:
+            where: SQL filter over the index's columns, e.g. the sources a caller may read.
+        """
+        first = "section_ordinal = 0 AND ordinal = 0"
+        chosen = first if where is None else f"{first} AND ({where})"
+        found = scan(self._table, columns=self._columns, where=chosen).to_pylist()
+        by_id = {row["document_id"]: row for row in found}
+        return sorted(map(_chunk, by_id.values()), key=lambda chunk: chunk.uri)
+
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
         return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}

@@ -63,8 +63,8 @@ def near_spelling(
     Args:
         reader: the generation to search.
         word: one that no chunk holds.
-        only_names: whether it has to be written with a capital, and a letter longer: names of four
-            letters are too near to each other.
+        only_names: whether it has to be written with a capital, and to be longer than other words
+            by a letter, for two slips by two: names are near to each other.
         where: SQL filter over the index's columns.
     """
     wanted = folded(word)
@@ -79,7 +79,7 @@ def near_spelling(
         for other in _words(hits)
         if folded(other) in near and (other[0].isupper() or not only_names)
     )
-    if not found and len(wanted) >= MIN_TWO_SLIPS:
+    if not found and len(wanted) >= MIN_TWO_SLIPS + 2 * only_names:
         found = _two_slips(wanted, near, reader.search_near(wanted, limit=N_READ, where=where))
         found = Counter({o: n for o, n in found.items() if o[0].isupper() or not only_names})
     return max(found, key=lambda other: (found[other], other)) if found else None
@@ -122,7 +122,8 @@ def respelled(
             continue
         if is_held(reader, word, where=where):
             continue
-        near = near_spelling(reader, word, where=where)
+        is_name = word[0].isupper() and not question.lstrip().startswith(word)
+        near = near_spelling(reader, word, only_names=is_name, where=where)
         if near is not None:
             mended[word] = near
     return _ASKED.sub(lambda match: mended.get(match[0], match[0]), question)

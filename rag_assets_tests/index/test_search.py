@@ -65,7 +65,7 @@ def test_limit_and_filter(world: World, reader: IndexReader) -> None:
         " \n",
         '+-"(',
         "AND OR NOT",
-        "a:b^2~",
+        "x:y^2~",
         "'; DROP TABLE x; --",
         "\x00",
         "漢字",
