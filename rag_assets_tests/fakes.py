@@ -60,6 +60,7 @@ class FakeChat:
         prefix: str = "",
         thinking: bool = False,
         cache_salt: str = "",
+        top_logprobs: int = 0,
     ) -> Completion:
         if prefix and json_schema is not None:
             raise ValueError("a prefix cannot be continued under a json_schema; ask again")

@@ -137,14 +137,17 @@ class PassageReader:
         first = self.asked(question, passages[:1], lacks=lacks)
         calls.extend(first.calls)
         candidates = list(first.candidates)
+        tried = None
         if candidates and candidates[0].worth >= self.sure:
+            tried = candidates[0].passage
             candidates = [copy(candidates[0])]
             if candidates[0].score >= self.sure:
                 return Reading(tuple(candidates), tuple(calls))
         rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
         calls.extend(rest.calls)
         candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
-        likeliest = [one for one in candidates[:N_COPIES] if one.span is None]
+        untried = [one for one in candidates if one.passage is not tried]
+        likeliest = untried[: N_COPIES - (tried is not None)]
         read = {id(done.passage): done for done in _at_once(copy, likeliest)}
         candidates = [read.get(id(one.passage), one) for one in candidates]
         return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))
@@ -207,9 +210,10 @@ def odds(done: Completion) -> float:
     """Log-odds of "Yes" against "No" as the first word of a reply.
 
     A word that is not among the likeliest counts as the least of them. A server that gives no
-    log-probabilities leaves the reply itself: a large number for either.
+    log-probabilities, or that of the reply alone, leaves the reply itself: a large number for
+    either.
     """
-    if not done.first:
+    if len(done.first) < 2:
         said = done.text.strip().casefold()
         return MOST_ODDS if said.startswith("yes") else -MOST_ODDS if said.startswith("no") else 0.0
     least = min(done.first.values())

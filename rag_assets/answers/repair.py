@@ -8,7 +8,7 @@ A model that may think aloud and never comes to an answer is asked again without
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -114,7 +114,7 @@ def complete(
 ) -> Completion:
     """One call of any model; of what it returns, no more is trusted than a Completion promises.
 
-    A mean log-probability that cannot be one counts as unknown: the answer stands without it.
+    Log-probabilities that cannot be any count as unknown: the answer stands without them.
 
     Raises:
         ModelRequestError: no Completion came, or one without a text or numbers of tokens.
@@ -134,16 +134,21 @@ def complete(
     for name in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens"):
         if not isinstance(value := getattr(done, name), int):
             raise ModelRequestError(f"{who} must count its {name}, got {value!r:.200}")
-    mean = done.mean_logprob
-    if not isinstance(mean, int | float) or not (-math.inf < mean < MAX_LOGPROB):
-        mean = None
+    mean = done.mean_logprob if _is_logprob(done.mean_logprob) else None
+    told = done.first.items() if isinstance(done.first, Mapping) else ()
+    is_right = all(isinstance(token, str) and _is_logprob(p) for token, p in told)
     text = without_thoughts(done.text)
     return replace(
         done,
         text=text.encode("utf-8", "replace").decode(),  # half a pair cannot be written down
         mean_logprob=None if mean is None else min(mean, 0.0),
         thought=done.thought or text != done.text,
+        first=dict(told) if is_right else {},
     )
+
+
+def _is_logprob(value: object) -> bool:
+    return isinstance(value, int | float) and -math.inf < value < MAX_LOGPROB
 
 
 def _ended(generated: Generated) -> Generated:

@@ -1,5 +1,6 @@
 """Models of the unit tests: they count words, embed by words, and say what a test tells them to."""
 
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from rag_assets.answers.prompts import ASK_HOLDS, ASK_SPAN, ASK_STATES, ASK_VERDICT, PHRASE_SCAFFOLD
 from rag_assets.models.protocols import Completion
-from rag_assets.retrieval.terms import terms
+from rag_assets.retrieval.terms import coverage, terms
 
 Message = Mapping[str, str]
+ASKS = {"states": ASK_STATES, "span": ASK_SPAN, "holds": ASK_HOLDS, "verdict": ASK_VERDICT}
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -27,6 +30,7 @@ def said(
     mean_logprob: float | None = -0.1,
     prompt_tokens: int = 100,
     cached_prompt_tokens: int = 64,
+    first: Mapping[str, float] | None = None,
 ) -> Completion:
     return Completion(
         text,
@@ -36,6 +40,7 @@ def said(
         max(1, n_words(text)),
         0.01,
         mean_logprob,
+        first=first or {},
     )
 
 
@@ -45,6 +50,20 @@ class Call:
     max_tokens: int
     prefix: str
     thinking: bool = False
+    top_logprobs: int = 0
+
+    @property
+    def asks(self) -> str:
+        """What is asked of a passage: "states", "span", "holds", "verdict"; or "sentence", or ""."""
+        if self.messages[0]["content"] == PHRASE_SCAFFOLD:
+            return "sentence"
+        last = self.messages[-1]["content"].splitlines()[-1]
+        return next((name for name, ask in ASKS.items() if ask.splitlines()[-1] == last), "")
+
+    @property
+    def proposed(self) -> str:
+        """The short answer that is to be judged, or told as a sentence."""
+        return self.messages[-1]["content"].rsplit("nswer: ", 1)[-1].split("\n")[0]
 
     @property
     def question(self) -> str:
@@ -81,8 +100,9 @@ class ScriptedChat:
         prefix: str = "",
         thinking: bool = False,
         cache_salt: str = "",
+        top_logprobs: int = 0,
     ) -> Completion:
-        call = Call(messages, max_tokens, prefix, thinking)
+        call = Call(messages, max_tokens, prefix, thinking, top_logprobs)
         with self.lock:
             self.calls.append(call)
         reply = self.reply(call)
@@ -97,8 +117,53 @@ def always(text: str) -> Reply:
     return lambda call: text
 
 
-def copies(call: Call) -> str:
-    """What a good small model does: the evidence line with most words of the question, cited."""
+def yes(odds: float) -> Completion:
+    """ "Yes" with these log-odds, as a server tells the likeliest first tokens."""
+    log_of_both = math.log1p(math.exp(-abs(odds)))
+    yes, no = min(odds, 0.0) - log_of_both, min(-odds, 0.0) - log_of_both
+    return said("Yes" if odds >= 0 else "No", first={"Yes": yes, "No": no, "The": -20.0})
+
+
+def copies(call: Call) -> Completion | str:
+    """What a good model does: the line of the evidence with most words of the question.
+
+    Of one passage it tells whether that holds the question's words, copies that line, or says it
+    as a sentence. Of several it writes the line, cited.
+    """
+    return reads()(call)
+
+
+def reads(spans: Mapping[str, str] | None = None, *, sure: float = 6.0) -> Reply:
+    """As :func:`copies`.
+
+    Args:
+        spans: words of a question -> the short answer that is copied instead of the line.
+        sure: log-odds of "Yes" where the passage has all words of the question.
+    """
+
+    def reply(call: Call) -> Completion | str:
+        if call.asks == "sentence":
+            return f"The answer is {call.proposed}."
+        if not call.asks:
+            return _cited_line(call)
+        if call.asks == "span":
+            short = (span for words, span in (spans or {}).items() if words in call.question)
+            return next(short, _lines(call)[0])
+        covered = coverage(terms(call.question), terms(call.evidence))
+        return yes(sure if covered >= 1 else sure * (2 * covered - 1))
+
+    return reply
+
+
+def _lines(call: Call) -> list[str]:
+    """The sentences and lines of the evidence, those with most words of the question first."""
+    lines = [line for line in call.evidence.splitlines()[2:] if not line.startswith("<")]
+    parts = [part for line in lines for part in re.split(r"(?<=\.) ", line)]
+    wanted = terms(call.question)
+    return sorted(parts, key=lambda part: -len(wanted & terms(part)))
+
+
+def _cited_line(call: Call) -> str:
     wanted = terms(call.question)
     best, n, number = "NOT FOUND", 0, 0
     for line in call.evidence.splitlines():

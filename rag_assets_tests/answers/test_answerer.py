@@ -31,6 +31,7 @@ from rag_assets_tests.answers.fakes import (
 from rag_assets_tests.answers.world import FERRIES, chunks_of, reader_of
 
 BUILT = "When was MV Tern built?"
+HOW = "How was MV Tern built?"  # is written, not read
 
 
 def answerer(
@@ -51,16 +52,15 @@ def calls(asked: Answerer) -> tuple[int, int]:
     return len(asked.slm.calls), len(asked.llm.calls)
 
 
-def test_a_fact_is_answered_by_the_slm_with_its_source(ferries: IndexReader) -> None:
+def test_a_fact_is_copied_out_of_its_passage(ferries: IndexReader) -> None:
     asked = answerer(ferries)
     got = asked.answer(BUILT)
     assert got.answer == "MV Tern was built in 2003 by Solvik Marine [1]."
     assert not got.abstained
-    assert (got.route.model, got.route.escalated) == ("slm", False)
+    assert (got.route.model, got.route.way, got.route.escalated) == ("llm", "read", False)
     assert got.citations[0].uri == "fleet:tern.html"
     assert got.generation_id == ferries.generation.id
     assert got.finish_reason == "stop"
-    assert calls(asked) == (1, 0)
 
 
 def test_record_is_the_contract(ferries: IndexReader) -> None:
@@ -70,9 +70,10 @@ def test_record_is_the_contract(ferries: IndexReader) -> None:
         "answer_id", "question", "answer", "abstained", "mode", "route", "citations", "usage",
         "finish_reason", "repairs", "generation", "timings_ms",
     } <= set(record)  # fmt: skip
-    assert {"model", "reason", "escalated"} <= set(record["route"])
-    assert set(record["usage"]) == {"slm"}
-    assert set(record["usage"]["slm"]) == {
+    assert {"model", "way", "reason", "escalated"} <= set(record["route"])
+    assert record["steps"] == []
+    assert set(record["usage"]) == {"llm"}
+    assert set(record["usage"]["llm"]) == {
         "prompt_tokens", "cached_prompt_tokens", "completion_tokens",
     }  # fmt: skip
     assert set(record["generation"]) == {"id", "created_at"}
@@ -81,13 +82,15 @@ def test_record_is_the_contract(ferries: IndexReader) -> None:
     assert record["evidence"][0]["chunk_ids"]
 
 
-def test_confidence_is_the_geometric_mean_of_the_probabilities(ferries: IndexReader) -> None:
-    sure = answerer(ferries, slm=lambda call: said(copies(call), mean_logprob=-0.25))
-    got = sure.answer(BUILT)
+def test_confidence_of_what_was_written_is_the_geometric_mean_of_the_probabilities(
+    ferries: IndexReader,
+) -> None:
+    sure = answerer(ferries, llm=lambda call: replace(GOOD, mean_logprob=-0.25))
+    got = sure.answer(HOW)
     assert got.confidence == pytest.approx(0.7788, abs=1e-4)
     assert got.to_record()["confidence"] == 0.7788
-    unknown = answerer(ferries, slm=lambda call: said(copies(call), mean_logprob=None))
-    assert unknown.answer(BUILT).confidence is None
+    unknown = answerer(ferries, llm=lambda call: replace(GOOD, mean_logprob=None))
+    assert unknown.answer(HOW).confidence is None
 
 
 def test_no_model_no_confidence(ferries: IndexReader) -> None:
@@ -109,7 +112,7 @@ def test_collaborators_are_asked_wherever_is_searched(ferries: IndexReader) -> N
     asked = answerer(ferries)
     names = ("search", "select", "route", "check")
     asked = replace(asked, **{name: spy(name, getattr(asked, name)) for name in names})
-    got = asked.answer(BUILT)
+    got = asked.answer(HOW)
     assert used == [*names]
     passages = asked.evidence(BUILT)
     assert used[4:] == ["search", "select"]
@@ -117,64 +120,16 @@ def test_collaborators_are_asked_wherever_is_searched(ferries: IndexReader) -> N
     assert any("2003" in passage.text for passage in passages)
 
 
-def test_a_comparison_goes_to_the_llm(ferries: IndexReader) -> None:
-    both = always("MV Alder was built in 1994 and MV Tern in 2003 [1][2].")
-    asked = answerer(ferries, llm=both)
-    got = asked.answer("Which ship is older, MV Alder or MV Tern?")
-    assert calls(asked) == (0, 1)
-    assert got.route.model == "llm"
-    assert {c.uri for c in got.citations} == {"fleet:alder.html", "fleet:tern.html"}
-
-
-def test_an_slm_that_finds_nothing_near_good_evidence_is_seconded(ferries: IndexReader) -> None:
-    asked = answerer(ferries, slm=always("NOT FOUND"))
-    got = asked.answer(BUILT)
-    assert calls(asked) == (1, 1)
-    assert (got.route.model, got.route.escalated) == ("llm", True)
-    assert "said NOT FOUND" in got.route.reason
-    assert set(got.usage) == {"slm", "llm"}
-    assert not got.abstained
-
-
-def test_an_unsupported_answer_is_seconded(ferries: IndexReader) -> None:
-    got = answerer(ferries, slm=always("MV Tern was built in 1871 [1].")).answer(BUILT)
-    assert got.route.escalated
-    assert "nothing supported" in got.route.reason
-    assert "2003" in got.answer
-
-
-def test_an_unsure_slm_is_seconded(ferries: IndexReader) -> None:
-    def unsure(call: Call) -> object:
-        return said(copies(call), mean_logprob=-2.0)
-
-    got = answerer(ferries, slm=unsure).answer(BUILT)  # type: ignore[arg-type]
-    assert got.route.escalated
-    assert "unsure (mean log-probability -2.00)" in got.route.reason
-
-
-def test_mode_fact_never_asks_the_llm(ferries: IndexReader) -> None:
-    asked = answerer(ferries, slm=always("NOT FOUND"))
-    got = asked.answer(BUILT, mode="fact")
-    assert calls(asked) == (1, 0)
-    assert got.abstained
-
-
-def test_far_evidence_is_not_worth_a_second_opinion(ferries: IndexReader) -> None:
-    asked = answerer(ferries, slm=always("NOT FOUND"), policy=AnswerPolicy(decent_similarity=0.99))
-    assert asked.answer(BUILT).abstained
-    assert calls(asked) == (1, 0)
-
-
 def test_mode_deep_maps_and_reduces(ferries: IndexReader) -> None:
     asked = answerer(ferries, llm=always("MV Alder was built in 1994 and MV Tern in 2003 [1][2]."))
     got = asked.answer("When were MV Alder and MV Tern built?", mode="deep")
-    assert got.route.deep
+    assert got.route.way == "deep"
     assert calls(asked)[0] >= 2
     assert set(got.usage) == {"slm", "llm"}
     assert len(got.citations) == 2
 
 
-def test_both_models_finding_nothing_is_an_abstention(ferries: IndexReader) -> None:
+def test_a_model_that_finds_nothing_is_an_abstention(ferries: IndexReader) -> None:
     got = answerer(ferries, slm=always("NOT FOUND"), llm=always("NOT FOUND")).answer(BUILT)
     assert got.abstained
     assert got.answer.startswith(ABSTENTION)
@@ -206,23 +161,23 @@ def test_a_filter_hides_what_it_excludes(ferries: IndexReader) -> None:
 
 
 def test_a_cut_answer_is_repaired_and_says_so(ferries: IndexReader) -> None:
-    def cut(call: Call) -> object:
+    def cut(call: Call) -> Completion:
         if call.prefix:
             return said(" 2003 [1].")
         return said("MV Tern was built in", finish_reason="length")
 
-    got = answerer(ferries, slm=cut).answer(BUILT)  # type: ignore[arg-type]
+    got = answerer(ferries, llm=cut).answer(HOW)
     assert got.answer == "MV Tern was built in 2003 [1]."
     assert got.finish_reason == "stop"
     assert "continued with" in got.repairs[0]
-    assert got.usage["slm"].prompt_tokens == 200  # both calls count
+    assert got.usage["llm"].prompt_tokens == 200  # both calls count
 
 
 def test_still_cut_is_not_hidden(ferries: IndexReader) -> None:
-    def cut(call: Call) -> object:
+    def cut(_: Call) -> Completion:
         return said("MV Tern was built in 2003 [1]. And", finish_reason="length")
 
-    got = answerer(ferries, slm=cut).answer(BUILT)  # type: ignore[arg-type]
+    got = answerer(ferries, llm=cut).answer(HOW)
     assert got.finish_reason == "length"
     assert len(got.repairs) >= 2
 
@@ -251,22 +206,22 @@ def test_a_question_that_fills_a_small_window_is_refused(ferries: IndexReader) -
     small = ScriptedChat("slm", copies, max_model_len=420)
     asked = Answerer(ferries, small, small, WordEmbedder())
     with pytest.raises(QuestionTooLongError):
-        asked.answer("MV Tern " * 60)
+        asked.answer(f"How was {'MV Tern ' * 55}built?")
 
 
 def test_dead_engines_are_an_error_not_an_abstention(ferries: IndexReader) -> None:
     def dead(call: Call) -> str:
-        raise EngineUnavailableError("nobody answers for the slm; start it with `rag up`")
+        raise EngineUnavailableError("nobody answers for the llm; start it with `rag up`")
 
     with pytest.raises(EngineUnavailableError, match="rag up"):
-        answerer(ferries, slm=dead).answer(BUILT)
+        answerer(ferries, llm=dead).answer(BUILT)
 
 
 def test_evidence_stays_within_its_budget(store: LakeStore, embedder: WordEmbedder) -> None:
     reader = reader_of(store, FERRIES, embedder, max_words=6)
-    policy = AnswerPolicy(slm=Budget(40, 20, 0, 5))
-    asked = answerer(reader, policy=policy)
-    got = asked.answer(BUILT)
+    policy = AnswerPolicy(llm=Budget(40, 20, 0, 5))
+    asked = answerer(reader, llm=always(GOOD.text), policy=policy)
+    got = asked.answer(HOW)
     assert len(got.evidence) <= 2
 
 
@@ -407,13 +362,14 @@ def test_a_log_probability_that_cannot_be_one_is_unknown(
     def sure(_: Call) -> Completion:
         return replace(GOOD, mean_logprob=mean)  # type: ignore[arg-type]
 
-    got = answerer(ferries, sure, sure).answer(BUILT)
+    got = answerer(ferries, sure, sure).answer(HOW)
     assert not got.abstained
     assert got.confidence == confidence
     json.dumps(got.to_record(), allow_nan=False)
 
 
 def test_half_a_character_of_a_model_is_written_as_a_question_mark(ferries: IndexReader) -> None:
-    got = answerer(ferries, always("MV Tern was b\ud83duilt in 2003 [1].")).answer(BUILT)
+    broken = always("MV Tern was b\ud83duilt in 2003 [1].")
+    got = answerer(ferries, llm=broken).answer(HOW)
     assert got.answer == "MV Tern was b?uilt in 2003 [1]."
     json.dumps(got.to_record(), ensure_ascii=False).encode()
