@@ -10,6 +10,7 @@ A part knows nothing of the keeper. All that descend from it carry its name in t
 what is left of a part is found without any file.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -52,6 +53,7 @@ from rag_assets.watching import (
     read_reports,
 )
 
+log = logging.getLogger(__name__)
 TICK_S = 0.5
 UPKEEP_EVERY_S = 10.0
 PROBE_EVERY_S = 2.0
@@ -194,6 +196,7 @@ class Keeper:
         part.stopped = Stopped()
 
     def _ended(self, part: Part, why: str) -> None:
+        log.warning("%s %s", part.name, why)  # the report keeps the last one alone
         part.restarts.ended(why, time.monotonic())
         part.process, part.is_up = None, False
 
@@ -379,4 +382,5 @@ def _wait_for(lock: FileLock, before: ProcessId | None) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     main(*sys.argv[1:])

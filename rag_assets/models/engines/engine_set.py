@@ -6,6 +6,7 @@ all at once (figures in launcher.py), and the first ones are ready much earlier.
 """
 
 import json
+import logging
 import os
 import select
 import signal
@@ -43,6 +44,7 @@ START_TIMEOUT_S = 900.0  # 14 B of weights from a slow disk
 GONE_S = 3.0  # for the kernel to free a killed engine's memory
 LAUNCHER_S = 180.0  # in which a launcher that imports vLLM first must answer
 
+log = logging.getLogger(__name__)
 Progress = Callable[[Role, str, float], None]
 
 
@@ -279,6 +281,7 @@ class EngineSet:
     def _end(self, engine: _Engine, error: EngineError) -> None:
         """End what is left of an engine that failed, and note why."""
         engine.fault = error
+        log.warning("%s", str(error).partition(";")[0])  # the report keeps the last one alone
         engine.restarts.ended(str(error).partition(";")[0], time.monotonic())
         self._kill(engine)
 

@@ -5,6 +5,7 @@ Exit code 0 after a signal, 1 with one sentence on standard error when engines c
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -73,4 +74,5 @@ def _leave(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     sys.exit(main(sys.argv[1:]))

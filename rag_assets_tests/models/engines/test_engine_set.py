@@ -43,6 +43,8 @@ if "deaf" in sys.argv:
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if mute and self.path != "/health":
+            while "busy" in sys.argv:  # computes itself, as an engine without a core does
+                pass
             time.sleep(600)
         self.send_response(200); self.end_headers()
     do_POST = do_GET
@@ -336,15 +338,30 @@ def test_an_engine_that_answers_health_and_nothing_else_is_restarted(
     until(engine_set, lambda: "slm" in engine_set.states)
 
 
+def test_an_engine_that_computes_for_long_is_left_alone(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server computes by itself: vLLM without a process of its own for the core."""
+    monkeypatch.setattr(pulse, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "ANSWER_S", 0.2)
+    monkeypatch.setattr(pulse, "HUNG_S", 1.5)
+    engine_set = make(SERVER, "mute", "busy")
+    engine_set.start(["slm"])
+    before = family(engine_set, "slm")
+    end = time.monotonic() + 3.0
+    until(engine_set, lambda: time.monotonic() > end)
+    assert family(engine_set, "slm") == before
+
+
 def test_an_idle_engine_that_answers_is_left_alone(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulse, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(pulse, "HUNG_S", 0.5)
+    monkeypatch.setattr(pulse, "HUNG_S", 2.0)
     engine_set = make()
     engine_set.start(["slm"])
     before = family(engine_set, "slm")
-    end = time.monotonic() + 1.5
+    end = time.monotonic() + 3.5
     until(engine_set, lambda: time.monotonic() > end)
     assert family(engine_set, "slm") == before
 
