@@ -301,6 +301,7 @@ def _rows(
                 "document_type": "",
                 "topics": [],
                 "modified_at": document["modified_at"],
+                "stated": "",
             }
             for row in read
             for piece in _pieces(variant, document["document_id"], row)
