@@ -130,9 +130,16 @@ def test_first_refresh_accounts_for_every_file(world: World, refreshed: JobRun) 
     }
     assert world.uris("documents") == {f"docs:{name}" for name in FILES} - set(rejected)
     collapsed = {row["uri"]: row["kind"] for row in world.store.rows("duplicates")}
-    assert collapsed == {
-        "docs:archive/copy-of-lissmar-linkspan-notice.txt": "exact",
-        "docs:archive/weather-and-tide-procedures-rev3.md": "near",
+    assert collapsed == {"docs:archive/copy-of-lissmar-linkspan-notice.txt": "exact"}
+    newer = {
+        row["uri"]: row["related_uri"]
+        for row in world.store.rows("related_documents")
+        if row["kind"] == "version"
+    }
+    assert newer == {
+        "docs:archive/weather-and-tide-procedures-rev3.md": (
+            "docs:handbook/weather-and-tide-procedures.md"
+        )
     }
 
 

@@ -211,7 +211,7 @@ class Answerer:
         found = self._found(read, where)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
-        way = self.route(read, passages, chosen_mode, self.policy.reading.reader)
+        way = self.route(read, passages, chosen_mode)
         names = unknown_names(self.reader, read, where=where)
         generating = time.perf_counter()
         draft: Draft | None = None
@@ -293,9 +293,7 @@ class Answerer:
                 return first, way
             second = self._read(question, passages, way)
             reason = f"{way.reason} Read as a look-up: nothing that was written holds."
-            return _together(first, second), replace(
-                way, way="read", model=self.policy.reading.reader, escalated=True, reason=reason
-            )
+            return _together(first, second), replace(way, way="read", escalated=True, reason=reason)
         first = self._read(question, passages, way)
         if not first.abstains or way.features.get("kind") != "count":
             return first, way
@@ -320,9 +318,8 @@ class Answerer:
 
     def _reader(self, question: str) -> PassageReader:
         policy = self.policy
-        model = self.llm if policy.reading.reader == "llm" else self.slm
         today = self.clock() if wanted_times(question, self.clock()).words else None
-        return PassageReader(model, policy.reading, policy.timeout_s, today)
+        return PassageReader(self.llm, policy.reading, policy.sure_odds, policy.timeout_s, today)
 
     def _looked_up(
         self, question: str, passages: Sequence[Passage], wants: AnswerType | None = None
@@ -340,9 +337,9 @@ class Answerer:
     def _read(self, question: str, passages: Sequence[Passage], way: Route) -> Draft:
         """The answer copied out of one passage, as a sentence."""
         found = self._looked_up(question, passages)
-        calls: dict[Role, tuple[Completion, ...]] = {self.policy.reading.reader: found.calls}
+        calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
         reason = found.calls[-1].finish_reason if found.calls else NO_GENERATION
-        if not found.answer or found.score < self.policy.reading.least:
+        if not found.answer or found.score < self.policy.least_odds:
             return Draft(found.passages, Grounded("", refused=True), calls, reason)
         sentence, call = self._phrased(question, found)
         if call is not None:
@@ -369,7 +366,7 @@ class Answerer:
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
             found = self._looked_up(step, self._select(hits), wants)
-            sure = found.score >= self.policy.reading.least_step
+            sure = found.score >= self.policy.step_odds
             return Found(found.answer, sure, found.confidence, found)
 
         outcome = run(plan, look_up, deadline=time.monotonic() + self.policy.timeout_s)
@@ -378,14 +375,13 @@ class Answerer:
             for step in outcome.steps
             if step.found is not None and isinstance(step.found.reference, LookedUp)
         ]
-        reader = self.policy.reading.reader
-        calls[reader] = tuple(call for one in looked for call in one.calls)
+        calls["llm"] = tuple(call for one in looked for call in one.calls)
         passages = tuple({id(p): p for one in looked for p in one.passages[:1]}.values())
         steps = tuple(
             AnswerStep(step.question, step.found.text if step.found else "")
             for step in outcome.steps
         )
-        reason = calls[reader][-1].finish_reason if calls[reader] else NO_GENERATION
+        reason = calls["llm"][-1].finish_reason if calls["llm"] else NO_GENERATION
         if not outcome.accepted:
             note = f"taken apart, but {outcome.reason}"
             refused = Grounded("", refused=True)
@@ -409,9 +405,7 @@ class Answerer:
         build = partial(answer_messages, role, question, today=self.clock())
         packed = pack(model, build, passages, budget)
         generated = generate(model, packed, timeout_s=self.policy.timeout_s)
-        grounded = self.check(
-            generated.text, packed.passages, question, min_support=self.policy.min_support
-        )
+        grounded = self.check(generated.text, packed.passages, question)
         return Draft(
             packed.passages, grounded, {role: generated.completions}, generated.finish_reason,
             generated.confidence, {role: packed.to_record()}, notes=generated.repairs,
@@ -445,9 +439,7 @@ class Answerer:
         return Answer(
             answer_id=row_id("answer", *identity),
             question=question,
-            answer=_abstention(draft, names)
-            if draft is None or abstained
-            else draft.grounded.text,
+            answer=_abstention(draft, names) if draft is None or abstained else draft.grounded.text,
             abstained=abstained,
             mode=mode,
             route=way,

@@ -1,8 +1,8 @@
 """Thresholds that were learned on models, and whether they fit the models in use.
 
-A similarity means something for one embedder, a log-probability for one small model in one format
-that reads one prompt. So each part of a calibration file names the model that it was learned on,
-and holds for no other. Files are looked for in ``<home>/calibration``, the profile's own first
+A similarity means something for one embedder, the odds of an answer for one large model in one
+format that reads one prompt. So each part of a calibration file names the model that it was learned
+on, and holds for no other. Files are looked for in ``<home>/calibration``, the profile's own first
 (``<profile>.json``), then in the package. What decides is the model, not the name: a profile that
 changes ports or flags takes what fits.
 """
@@ -16,16 +16,15 @@ from typing import Annotated, Final, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag_assets.answers.policy import UNCALIBRATED
-from rag_assets.answers.prompts import SCAFFOLDS
+from rag_assets.answers.prompts import ASK_HOLDS, ASK_SPAN, ASK_STATES, READ_SCAFFOLD
 from rag_assets.lake.identity import value_hash
 from rag_assets.models.clients.prefixed import prefixes_of, vectors_revision
 from rag_assets.models.profiles import ModelSpec, Profile
 
-LearnedRole = Literal["embedder", "slm"]
+LearnedRole = Literal["embedder", "llm"]
 LEARNED: Mapping[str, LearnedRole] = {  # threshold -> whose model it depends on
     "min_similarity": "embedder",
-    "decent_similarity": "embedder",
-    "min_logprob": "slm",
+    "least_odds": "llm",
 }
 FORM: Final = 1  # of the file; one of another form is not used
 SHIPPED = Path(__file__).parent / "calibrations"
@@ -78,7 +77,7 @@ class CalibrationFile(_Fields):
 
     form: Literal[1] = FORM
     embedder: Part | None = None
-    slm: Part | None = None
+    llm: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +117,11 @@ def identity(role: LearnedRole, model: KnownModel, profile: Profile) -> dict[str
     found = {"model_id": model.model_id, "revision": model.revision}
     if role == "embedder":
         found["revision"] = vectors_revision(model.revision, prefixes_of(model).query)
-    if role == "slm":
+    if role == "llm":
         served = profile.served_by(role)
         is_ours = (served.model_id, served.revision) == (model.model_id, model.revision)
         found["format"] = served.format if is_ours and isinstance(served, ModelSpec) else ""
-        found["prompt"] = value_hash(SCAFFOLDS["slm"])[:12]
+        found["prompt"] = value_hash([READ_SCAFFOLD, ASK_STATES, ASK_SPAN, ASK_HOLDS])[:12]
     return found
 
 
@@ -178,7 +177,7 @@ def read(path: Path) -> CalibrationFile:
         one = error.errors(include_url=False)[0]
         where = ".".join(map(str, one["loc"]))
         raise ValueError(f"{where}: {one['msg']}, got {one['input']!r:.80}") from error
-    for role in ("embedder", "slm"):
+    for role in ("embedder", "llm"):
         part: Part | None = getattr(file, role)
         wanted = {name for name, of in LEARNED.items() if of == role}
         if part is not None and set(part.thresholds) != wanted:

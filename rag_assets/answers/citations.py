@@ -1,20 +1,17 @@
 """Citations: each sentence of an answer cites text that supports it, or it is removed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rag_assets.answers.claims import Claim, Evidence, parse_claims, supporting
-from rag_assets.answers.questions import asks_yes_or_no, offers_choice
+from rag_assets.answers.claims import Claim, Evidence, parse_claims, says_nothing, supporting
+from rag_assets.answers.places import Place, places_of
+from rag_assets.answers.support import supports
 from rag_assets.retrieval.marks import UNDATED
 from rag_assets.retrieval.passages import Passage, Piece
-from rag_assets.retrieval.terms import content_words, coverage, numbers, terms
+from rag_assets.retrieval.terms import coverage, terms
 
 MAX_QUOTE_CHARS = 500
-_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
-_NAME = re.compile(r"[^\W\d_a-z][\w'\u2019-]{2,}")
-_NUMBERED = re.compile(r"\d{1,2}(?:\.\d{1,2})*\.?\s+\D{3,80}[^.!?:;,|\d]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +19,8 @@ class Citation:
     """Text of a document that supports a part of an answer.
 
     ``quote`` is the document's text from ``char_start`` to ``char_end`` (half-open), unchanged.
+    ``aliases`` are copies in which it stands word for word, ``superseded_by`` is the newest version
+    of the document, "" if this is it.
     """
 
     n: int
@@ -36,6 +35,8 @@ class Citation:
     quote: str
     aliases: list[str]
     modified_at: str
+    superseded_by: str  # uri
+    superseded_by_title: str
 
     @classmethod
     def of(cls, n: int, piece: Piece) -> "Citation":
@@ -52,8 +53,10 @@ class Citation:
             char_start=piece.char_start,
             char_end=piece.char_end,
             quote=piece.text,
-            aliases=list(chunk.aliases),
+            aliases=list(chunk.copies),
             modified_at=chunk.modified_at.isoformat() if chunk.modified_at != UNDATED else "",
+            superseded_by=chunk.superseded_by,
+            superseded_by_title=chunk.superseded_by_title,
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -80,127 +83,69 @@ class Grounded:
     notes: tuple[str, ...] = ()
 
 
-def ground(
-    answer: str, passages: Sequence[Passage], question: str, *, min_support: float
-) -> Grounded:
+def ground(answer: str, passages: Sequence[Passage], question: str) -> Grounded:
     """Check an answer against its evidence, sentence by sentence.
 
     Args:
         answer: the model's text.
         passages: evidence in order of its numbers, from 1.
-        question: what was asked; its own numbers need no evidence.
-        min_support: share of a sentence's content words that its passages must hold.
+        question: what was asked.
     """
-    claims = parse_claims(answer)
-    facts = [claim for claim in claims if not claim.is_refusal]
-    if not facts:
-        return Grounded("", refused=bool(claims))
     evidence = Evidence.of(passages, question)
-    figures = numbers(" ".join(claim.text for claim in facts))
-    kept: list[tuple[Claim, list[int]]] = []
+    kept: list[tuple[Claim, list[Piece]]] = []
     removed: list[str] = []
-    moved = 0
-    for claim in facts:
-        found = supporting(claim, evidence, answer_numbers=figures, min_support=min_support)
-        if found is None and _says_nothing(claim):
-            found = []
-        read = [passages[index] for index in found or ()]
-        mistaken = _is_label(claim.text, read) or _is_row_of_another(claim, read, evidence)
-        if found is None or mistaken:
+    moved = n_facts = n_refusals = 0
+    for claim in parse_claims(answer, len(passages)):
+        found = [] if says_nothing(claim.text) else supporting(claim, evidence, answer)
+        if found is None and claim.is_refusal:
+            n_refusals += 1
+            continue
+        n_facts += 1
+        if found is None:
             removed.append(claim.text)
             continue
-        moved += bool(claim.markers) and not {n - 1 for n in claim.markers} & set(found)
-        kept.append((claim, found))
-    if _is_of_another_year(question, kept, evidence) or _repeats_question(question, kept):
-        return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
+        read = {place.passage for place in found}
+        moved += bool(claim.markers and found) and not {n - 1 for n in claim.markers} & read
+        kept.append((claim, pieces_of_places(claim, found)))
     kept = with_bare_answers_supported(kept, evidence)
-    if not any(found for _, found in kept):
-        return Grounded("", removed=(*removed, *(claim.text for claim, _ in kept)))
-    notes = _notes(moved, len(removed), len(facts))
-    return written(kept, evidence, tuple(removed), notes)
-
-
-def _is_label(text: str, passages: Sequence[Passage]) -> bool:
-    """Whether it only repeats a heading of its evidence: "4.2 Equipment", "Rates".
-
-    A heading is a name of the passage, or a line that begins with a section's number and is no
-    sentence. Small models copy one instead of the answer.
-    """
-    bare = _folded(text)
-    for passage in passages:
-        names = (passage.title, passage.head.title, *passage.head.heading_path)
-        lines = [unit.text for unit in passage.units() if _NUMBERED.match(unit.text)]
-        if bare in {_folded(name) for name in (*names, *lines)}:
-            return True
-    return False
-
-
-def _is_row_of_another(claim: Claim, read: Sequence[Passage], evidence: Evidence) -> bool:
-    """Whether its figure is in a table row that lacks a name which question and claim share.
-
-    "MV Bramble carries 11 liferafts" holds every word of a table without Bramble, and 11.
-    """
-    names = content_words(" ".join(_NAME.findall(claim.text))) & evidence.question
-    figures = numbers(claim.text) - evidence.question
-    rows = [
-        (unit.text, passage)
-        for passage in read
-        for unit in passage.units()
-        if unit.is_row and figures & numbers(unit.text)
-    ]
-    prose = numbers("\n".join(u.text for p in read for u in p.units() if not u.is_row))
-    if not names or not rows or figures & prose:
-        return False
-    return not any(
-        names <= terms(f"{passage.title}\n{row}") | _prose_terms(passage) for row, passage in rows
-    )
-
-
-def _prose_terms(passage: Passage) -> frozenset[str]:
-    return terms("\n".join(unit.text for unit in passage.units() if not unit.is_row))
-
-
-def _is_of_another_year(
-    question: str, kept: Sequence[tuple[Claim, list[int]]], evidence: Evidence
-) -> bool:
-    """Whether the question names a year that nothing of what is cited does, its place included."""
-    cited = {index for _, found in kept for index in found}
-    passages = [evidence.passages[index] for index in cited]
-    places = "\n".join(f"{p.title}\n{p.head.uri}\n{p.text}" for p in passages)
-    return bool(cited) and not set(_YEAR.findall(question)) <= set(_YEAR.findall(places))
-
-
-def _repeats_question(question: str, kept: Sequence[tuple[Claim, list[int]]]) -> bool:
-    """Whether the answer has no word that the question lacks, as "They ran operations [1]" may.
-
-    Small models restate a question that they cannot answer, and all of that is supported. To a
-    choice, or a question for yes or no, the question's own words are an answer.
-    """
-    said = frozenset().union(*(terms(claim.text) for claim, _ in kept))
-    is_open = not offers_choice(question) and not asks_yes_or_no(question)
-    return is_open and bool(said) and said <= terms(question)
-
-
-def _folded(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _says_nothing(claim: Claim) -> bool:
-    """Whether it has no content of its own to support: "Yes.", "In short:"."""
-    return not terms(claim.text)
+    if not any(pieces for _, pieces in kept):
+        said = (claim.text for claim, _ in kept)
+        return Grounded("", removed=(*removed, *said), refused=bool(n_refusals) and not n_facts)
+    return written(kept, tuple(removed), _notes(moved, len(removed), n_facts))
 
 
 def with_bare_answers_supported(
-    kept: list[tuple[Claim, list[int]]], evidence: Evidence
-) -> list[tuple[Claim, list[int]]]:
-    """Give an answer that is only "Yes." the passage that speaks most of the question."""
-    if not kept or any(terms(claim.text) for claim, _ in kept) or not evidence.passages:
+    kept: list[tuple[Claim, list[Piece]]], evidence: Evidence
+) -> list[tuple[Claim, list[Piece]]]:
+    """Give an answer that is only "Yes." the passage it cites, or the one nearest the question."""
+    if not kept or not evidence.passages or any(not says_nothing(c.text) for c, _ in kept):
         return kept
-    shares = [coverage(evidence.question, held) for held in evidence.terms]
-    best = max(range(len(shares)), key=lambda index: (shares[index], -index))
-    if shares[best] < 0.5:
+    wanted = terms(evidence.question)
+    shares = [coverage(wanted, terms(f"{p.title}\n{p.text}")) for p in evidence.passages]
+    cited = [n - 1 for claim, _ in kept for n in claim.markers]
+    best = max(range(len(shares)), key=lambda n: (n in cited, shares[n], -n))
+    if best not in cited and shares[best] < 0.5:
         return kept
-    return [(kept[0][0], [best]), *kept[1:]]
+    return [(kept[0][0], [quote(evidence.question, evidence.passages[best])]), *kept[1:]]
+
+
+def pieces_of_places(claim: Claim, places: Sequence[Place]) -> list[Piece]:
+    """The text of the places that hold a claim; those that follow each other are one piece."""
+    pieces: list[Piece] = []
+    for place in sorted(places, key=lambda place: (place.passage, place.piece.char_start)):
+        names = {stem for stem in terms(claim.text) & place.before_terms if stem not in place.own_terms}
+        piece = place.quoted(with_before=bool(names))
+        last = pieces[-1] if pieces else None
+        if (
+            last is not None
+            and last.chunk.chunk_id == piece.chunk.chunk_id
+            and piece.start - last.end <= len("\n\n")
+            and piece.end - last.start <= MAX_QUOTE_CHARS
+        ):
+            piece = replace(last, end=max(last.end, piece.end))
+            pieces.pop()
+        pieces.append(_shortened(piece))
+    return pieces
 
 
 def _notes(moved: int, removed: int, total: int) -> tuple[str, ...]:
@@ -213,18 +158,16 @@ def _notes(moved: int, removed: int, total: int) -> tuple[str, ...]:
 
 
 def written(
-    kept: Sequence[tuple[Claim, list[int]]],
-    evidence: Evidence,
+    kept: Sequence[tuple[Claim, Sequence[Piece]]],
     removed: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Grounded:
     """The kept sentences as one text with renumbered markers, and the citations they name."""
     citations: dict[tuple[str, int, int], Citation] = {}
     text = ""
-    for claim, found in kept:
+    for claim, pieces in kept:
         named = []
-        for index in found:
-            piece = quote(claim.text, evidence.passages[index], evidence.question)
+        for piece in pieces:
             key = (piece.chunk.chunk_id, piece.start, piece.end)
             if key not in citations:
                 citations[key] = Citation.of(len(citations) + 1, piece)
@@ -261,29 +204,46 @@ def cited(sentences: Sequence[tuple[str, Sequence[Piece]]]) -> Grounded:
     return Grounded(" ".join(parts), tuple(citations.values()))
 
 
-def quote(claim: str, passage: Passage, question: frozenset[str]) -> Piece:
-    """The sentence or line of the passage that says most of a claim.
-
-    The following lines join it while they add words of the claim and stay in the same chunk.
-    """
+def quote(claim: str, passage: Passage) -> Piece:
+    """The sentence or row of a passage that says most of a text, held by it or not."""
     wanted = terms(claim)
-    units = passage.units() or list(passage.pieces)
-    read = [terms(unit.text) for unit in units]
 
-    def worth(index: int) -> tuple[float, float, int]:
-        shared = wanted & read[index]
+    def worth(place: Place) -> tuple[int, int, int]:
+        shared = wanted & place.own_terms
         figures = sum(term[0].isdigit() for term in shared)
-        return len(shared) + 2 * figures, coverage(question, read[index]), -index
+        return len(shared) + 2 * figures, len(wanted & place.before_terms), -place.piece.char_start
 
-    best = max(range(len(units)), key=worth)
-    piece, held = units[best], read[best]
-    for unit, words in zip(units[best + 1 :], read[best + 1 :], strict=True):
-        same_chunk = unit.chunk.chunk_id == piece.chunk.chunk_id
-        adds = (wanted & words) - held
-        if not (same_chunk and adds and unit.end - piece.start <= MAX_QUOTE_CHARS):
-            break
-        piece, held = replace(piece, end=unit.end), held | words
-    return _shortened(piece)
+    places = places_of(passage, 0)
+    return _shortened(max(places, key=worth).piece if places else passage.pieces[0])
+
+
+def quote_around(passage: Passage, start: int, end: int) -> Piece:
+    """The sentences or rows of a passage that hold a span of the document, half-open."""
+    units = [u for u in passage.units() if u.char_start < end and start < u.char_end]
+    if not units:
+        raise ValueError(f"no text from {start} to {end} in the passage {passage.title!r}")
+    first, last = units[0], units[-1]
+    same = first.chunk.chunk_id == last.chunk.chunk_id
+    return _shortened(replace(first, end=last.end) if same else first)
+
+
+def asserts_no_more(sentence: str, passage: Passage, start: int, end: int, question: str) -> bool:
+    """Whether a sentence says nothing that the place around a span of the document does not hold.
+
+    Args:
+        sentence: phrased around the span.
+        passage: where the span stands.
+        start: of the span in the document.
+        end: of the span, half-open.
+        question: what was asked.
+    """
+    evidence = Evidence.of([passage], question)
+    around = [
+        place
+        for place in evidence.places
+        if place.piece.char_start < end and start < place.piece.char_end
+    ]
+    return supports(evidence.part(sentence, sentence), around) is not None
 
 
 def _shortened(piece: Piece) -> Piece:

@@ -194,15 +194,15 @@ def policy_for(
         profile.answering,
         _power(profile, "slm", slm, home),
         _power(profile, "llm", llm, home),
-        fitting(profile, slm, embedder, home),
+        fitting(profile, llm, embedder, home),
     )
 
 
-def fitting(profile: Profile, slm: KnownModel, embedder: KnownModel, home: Path | None) -> Learned:
+def fitting(profile: Profile, llm: KnownModel, embedder: KnownModel, home: Path | None) -> Learned:
     """The thresholds that the profile states, or else those learned on these models."""
     models: dict[LearnedRole, dict[str, str]] = {
         "embedder": identity("embedder", embedder, profile),
-        "slm": identity("slm", slm, profile),
+        "llm": identity("llm", llm, profile),
     }
     found = learned(profile.name, models, home)
     stated = dict.fromkeys(LEARNED.keys() & profile.answering.keys(), STATED)
@@ -211,7 +211,7 @@ def fitting(profile: Profile, slm: KnownModel, embedder: KnownModel, home: Path 
 
 def fitting_of(profile: Profile, home: Path | None) -> Learned:
     """:func:`fitting` for the models that the profile names."""
-    return fitting(profile, profile.served_by("slm"), profile.served_by("embedder"), home)
+    return fitting(profile, profile.served_by("llm"), profile.served_by("embedder"), home)
 
 
 def derived(

@@ -45,6 +45,12 @@ class LookedUp:
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
+def odds_of(confidence: float) -> float:
+    """The score that gives this confidence."""
+    odds = math.log(confidence / (1.0 - confidence))
+    return odds / STEEPNESS + EVEN
+
+
 def looked_up(
     question: str,
     passages: Sequence[Passage],

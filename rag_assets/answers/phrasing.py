@@ -7,7 +7,24 @@ from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.terms import content_words, numbers
 
 MOST_TOKENS = 60
-_DENIALS = frozenset(["no", "not", "never", "none", "neither", "nor", "without", "cannot", "n't", "nicht", "kein", "keine", "ne", "pas"])
+_DENIALS = frozenset(
+    [
+        "no",
+        "not",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "without",
+        "cannot",
+        "n't",
+        "nicht",
+        "kein",
+        "keine",
+        "ne",
+        "pas",
+    ]
+)
 
 
 def phrased(
@@ -31,7 +48,8 @@ def phrased(
         model, phrase_messages(question, answer), max_tokens=MOST_TOKENS, timeout_s=timeout_s
     )
     said = " ".join(done.text.split())
-    return (said if done.finish_reason == "stop" and holds(said, question, answer, place) else answer), done
+    is_whole = done.finish_reason == "stop"
+    return (said if is_whole and holds(said, question, answer, place) else answer), done
 
 
 def holds(sentence: str, question: str, answer: str, place: str) -> bool:

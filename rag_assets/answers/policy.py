@@ -57,22 +57,14 @@ class ReadingBudget:
     """How look-ups are read, passage by passage.
 
     Attributes:
-        reader: the model that reads: which of the two does it better.
         candidates: passages asked whether they contain the answer.
         answer: tokens of an answer that is copied.
-        sure: log-odds from which the first passage ends the search.
-        least: log-odds of an answer below which it is not given: an abstention.
-        least_step: the same of a step: a plan is held by the types of its steps as well.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    reader: Role = "llm"
     candidates: PositiveInt = 5
     answer: PositiveInt = 48
-    sure: float = 1.2
-    least: float = 0.3
-    least_step: float = -0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +81,9 @@ class AnswerPolicy:
         min_similarity: below this cosine similarity of the best chunk, and with less than
             ``min_term_coverage`` of the question's words in any chunk, nothing was found.
         min_term_coverage: share of the question's content words.
-        decent_similarity: evidence this good makes an SLM's abstention worth a second opinion.
-        min_logprob: an SLM answer whose mean token log-probability is below this goes to the LLM as
-            well.
-        min_support: share of a sentence's content words that a cited passage must hold.
+        sure_odds: log-odds from which a first passage, and the answer in it, end the reading.
+        least_odds: log-odds of an answer that was read below which it is not given.
+        step_odds: the same of a step: the types of its answers hold a plan as well.
         passage_tokens: of a passage at most; a section up to this is taken whole.
         per_document_decay: factor on a section's score for each better one of its document.
         timeout_s: for one model call.
@@ -110,10 +101,10 @@ class AnswerPolicy:
     n_hits: PositiveInt = 30
     min_similarity: float = 0.2
     min_term_coverage: float = 0.3
-    decent_similarity: float = 0.45
-    min_logprob: float = -0.3
-    min_support: float = 0.5
-    passage_tokens: PositiveInt = 220
+    sure_odds: float = 1.2
+    least_odds: float = 0.3
+    step_odds: float = -0.5
+    passage_tokens: PositiveInt = 180
     per_document_decay: float = 0.85
     timeout_s: PositiveFloat = 300.0
     concurrency: PositiveInt = 4

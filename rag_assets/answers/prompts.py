@@ -14,7 +14,7 @@ from typing import Final
 
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
-from rag_assets.documents.readers.tables import names_below, names_groups
+from rag_assets.documents.readers.tables import has_header, names_below, names_groups
 from rag_assets.retrieval.languages import language_of
 from rag_assets.retrieval.marks import marks
 from rag_assets.retrieval.passages import LEFT_OUT, Passage, cells_of, is_rule
@@ -150,7 +150,8 @@ def _messages(
 ) -> list[Message]:
     numbered = [_numbered(n, passage) for n, passage in enumerate(passages, start=1)]
     evidence = "\n\n".join(reversed(numbered))
-    user = f"<documents>\n{evidence}\n</documents>\n{_day(today)}Question: {as_data(question)}\n{cue}"
+    asked = f"{_day(today)}Question: {as_data(question)}\n{cue}"
+    user = f"<documents>\n{evidence}\n</documents>\n{asked}"
     return [{"role": "system", "content": scaffold}, {"role": "user", "content": user}]
 
 
@@ -186,9 +187,11 @@ def with_labelled_cells(text: Sequence[tuple[str, bool]]) -> str:
         elif len(cells) < 2:
             header = None if line.strip() and line.strip() != LEFT_OUT else header
             lines.append(line)
+        elif header is not None and len(cells) < len(header):
+            lines.append(line)  # a row that lacks cells names no columns
         elif header is None or len(header) != len(cells):
-            is_caption = sum(bool(cell.strip(" |")) for cell in cells) < 2
-            header = None if is_caption or len(cells) < 3 else cells
+            names_columns = sum(bool(c.strip(" |")) for c in cells) > 1 and has_header([cells])
+            header = cells if names_columns and len(cells) > 2 else None
             lines.append(line)
         elif header is rows[n - 1] and names_groups(header, cells, [*rows, []][n + 1]):
             header = names_below(header, cells)
@@ -206,6 +209,5 @@ def as_data(text: str) -> str:
     Tokenizers read ``<|im_end|>`` inside a message as the control token; a space in it undoes that.
     Nothing is taken out: what is left could join to what was taken out.
     """
-    return text.replace("<|", "< |").replace("|>", "| >").replace("documents>", "documents >").replace(
-        "passage>", "passage >"
-    )
+    text = text.replace("<|", "< |").replace("|>", "| >")
+    return text.replace("documents>", "documents >").replace("passage>", "passage >")

@@ -100,17 +100,24 @@ class PassageReader:
     Attributes:
         model: the one that reads.
         budget: how many passages, how long an answer.
+        sure: log-odds from which the first passage ends the reading.
         timeout_s: of each call.
         today: told to the model where a question names a time; None: it is not told.
     """
 
     model: ChatModel
     budget: ReadingBudget
+    sure: float
     timeout_s: float
     today: date | None = None
 
     def read(
-        self, question: str, passages: Sequence[Passage], *, lacks: Lacks = _nothing, fits: Fits = _any
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        lacks: Lacks = _nothing,
+        fits: Fits = _any,
     ) -> Reading:
         """The answers to a look-up that the passages state, the likeliest first.
 
@@ -131,17 +138,17 @@ class PassageReader:
         calls.extend(first.calls)
         candidates = list(first.candidates)
         tried = None
-        if candidates and candidates[0].worth >= self.budget.sure:
+        if candidates and candidates[0].worth >= self.sure:
             tried = candidates[0].passage
             candidates = [copy(candidates[0])]
-            if candidates[0].score >= self.budget.sure:
+            if candidates[0].score >= self.sure:
                 return Reading(tuple(candidates), tuple(calls))
         rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
         calls.extend(rest.calls)
         candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
         untried = [one for one in candidates if one.passage is not tried]
         likeliest = untried[: N_COPIES - (tried is not None)]
-        read = {id(one.passage): done for one, done in zip(likeliest, _at_once(copy, likeliest), strict=True)}
+        read = {id(done.passage): done for done in _at_once(copy, likeliest)}
         candidates = [read.get(id(one.passage), one) for one in candidates]
         return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))
 

@@ -42,6 +42,7 @@ class _Style(NamedTuple):
     item: str
     quote: str
     also: str
+    superseded: str
     fold: Fold = concat
 
 
@@ -52,8 +53,8 @@ _WAYS = {  # of ``Route.way``, as a reader is told
     "deep": "deep",
     "collection": "from the index",
 }
-MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ")
-PLAIN = _Style(str, str, "", "    > ", "    also at ")
+MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ", "\n  superseded by ")
+PLAIN = _Style(str, str, "", "    > ", "    also at ", "    superseded by ")
 
 
 def _rendered(record: Mapping[str, Any], style: _Style) -> str:
@@ -74,6 +75,11 @@ def _citation(citation: Mapping[str, Any], style: _Style) -> str:
     if citation["aliases"]:
         also = ", ".join(map(style.code, citation["aliases"]))
         lines.append(style.fold(style.also, also, "    "))
+    if citation.get("superseded_by"):  # a journal may hold older records
+        title = " ".join(citation["superseded_by_title"].split())
+        named = f" ({style.text(title)})" if title else ""
+        newer = style.code(citation["superseded_by"]) + named
+        lines.append(style.fold(style.superseded, newer, "    "))
     return "\n".join(lines)
 
 

@@ -43,8 +43,8 @@ class Route:
     Attributes:
         model: the model whose answer was given.
         way: "read": copied out of one passage; "apart": put together from look-ups; "written" from
-            several passages; "deep": a map-reduce over documents; "collection": from what the index says of
-            its documents.
+            several passages; "deep": a map-reduce over documents; "collection": from what the index
+            says of its documents.
         reason: one sentence.
         escalated: whether another way was tried first.
         features: what the rule read.
@@ -81,18 +81,17 @@ def features_of(question: str, passages: Sequence[Passage]) -> dict[str, Any]:
     }
 
 
-def route(question: str, passages: Sequence[Passage], mode: Mode, reader: Role = "llm") -> Route:
+def route(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     """Choose the way to answer a question.
 
     Args:
         question: as checked.
         passages: selected evidence, best first.
         mode: "fact" forces a look-up, "deep" the map-reduce, "auto" applies the rule.
-        reader: the model that reads look-ups.
     """
     features = features_of(question, passages)
     if mode == "fact":
-        return Route(reader, "read", "Mode fact asks for a look-up.", features=features)
+        return Route("llm", "read", "Mode fact asks for a look-up.", features=features)
     if mode == "deep":
         reason = "Mode deep asks for a synthesis over documents."
         return Route("llm", "deep", reason, features=features)
@@ -104,11 +103,11 @@ def route(question: str, passages: Sequence[Passage], mode: Mode, reader: Role =
         return Route("llm", "written", _WRITTEN[kind], features=features)
     if plan := plan_of(question):
         reason = f"The question is taken apart into {len(plan.lookups)} look-ups."
-        return Route(reader, "apart", reason, features=features, plan=plan)
+        return Route("llm", "apart", reason, features=features, plan=plan)
     if _EXPLANATION.match(question):
         return Route("llm", "written", "The question asks for an explanation.", features=features)
     if looks_composite(question):
         reason = "The question combines facts; the large model takes it apart."
-        return Route(reader, "apart", reason, features=features)
+        return Route("llm", "apart", reason, features=features)
     reason = f"A look-up: {len(passages)} sections found, no sign of a comparison."
-    return Route(reader, "read", reason, features=features)
+    return Route("llm", "read", reason, features=features)

@@ -78,8 +78,9 @@ def _word_for_word(text: str, units: Sequence[Piece], wanted: frozenset[str]) ->
     if at < 0:
         return ()
     ends = list(accumulate(len(fold) + 1 for fold in folds))
-    over = [i for i, end in enumerate(ends) if end > at and end - len(folds[i]) - 1 < at + len(sought)]
-    return tuple(units[index] for index in over)
+    begins = [0, *ends[:-1]]
+    over = zip(units, begins, ends, strict=True)
+    return tuple(unit for unit, begin, end in over if at < end and begin < at + len(sought))
 
 
 def _holds(fold: str, sought: str) -> bool:

@@ -186,6 +186,8 @@ def _document_facts(
         facts["known from"] = "the generation's pinned index"
     if citation["aliases"]:
         facts["duplicates"] = ", ".join(citation["aliases"])
+    if citation.get("superseded_by"):
+        facts["superseded by"] = citation["superseded_by"]
     return facts
 
 

@@ -8,6 +8,7 @@ from rag_assets.models.engines.engine_set import imported_ahead
 from rag_assets.models.profile_files import active_profile
 from rag_assets.models.profiles import ROLES
 from rag_assets.orchestration import processes as stack
+from rag_assets.orchestration.own_processes import Started, stop
 from rag_assets.orchestration.refreshing import refresh_and_load, refresh_roles
 from rag_assets.progress import Tell
 from rag_assets.serving.client import AnswererClient
@@ -51,7 +52,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     tell(f"profile {profile.name}: {profile.description}")
     with imported_ahead(profile, settings.cache):
         stack.pull_weights(settings, profile, tell)
-    started: list[stack.Started] = []
+    started: list[Started] = []
     try:
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]
         # The large model loads while documents are read. Not on a GPU: an engine that starts
@@ -70,7 +71,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     finally:
         for process in reversed(started):
             tell(f"stopping {process.name}")
-            stack.stop(settings, process)
+            stop(settings, process)
     out.print("\n── how to go on ──", style="bold")
     out.print(
         "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"

@@ -116,7 +116,7 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
 
 
 def _calibrated(standing: str) -> str:
-    """Short, for a narrow column: "no: min_logprob" for "uncalibrated: min_logprob"."""
+    """Short, for a narrow column: "no: least_odds" for "uncalibrated: least_odds"."""
     from rag_assets.answers.policy import UNCALIBRATED
 
     return standing.replace(UNCALIBRATED, "no") if standing.startswith(UNCALIBRATED) else "yes"

@@ -27,6 +27,9 @@ MIN_SKETCH = 4  # sampled hashes; about 130 shingles: with fewer a sample says n
 MIN_SHARED = 2  # sampled hashes; one in common is a turn of phrase
 # A hash in more documents is boilerplate. It would tie each of n pages to all others: n**2 pairs.
 MOST_HOLDERS = 64
+# Ten thousand contracts of one template hold the same bands: of a band's holders the next ones are
+# looked at, by the order of preference, in which versions of a document often stand together.
+MOST_OF_A_BAND = 128
 # Sorting all sketches at once would take three times their size beside them.
 _SHARES = 8
 _SHARE_SHIFT = np.uint64(40)  # away from the low bits, which are 0 in all of them
@@ -35,7 +38,7 @@ _SHARE_SHIFT = np.uint64(40)  # away from the low bits, which are 0 in all of th
 class Postings:
     """Who holds the same keys: from an owner to the others that share keys with it.
 
-    Only keys of at least two holders are kept: 8 bytes for each time one is held, and 4 a key.
+    Only keys of at least two holders are kept: 12 bytes for each time one is held, and 8 a key.
 
     Attributes:
         n_keys: how many keys each owner has, shared or not, without the too common; (n,) int64.
@@ -55,19 +58,24 @@ class Postings:
         sizes = np.concatenate([none, *(sizes for _, sizes in parts)]).astype(np.int64)
         self._key_starts = np.concatenate([[0], np.cumsum(sizes)])
         by_owner = np.argsort(self._holders, kind="stable")
-        self._keys = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[by_owner]
+        self._places = by_owner  # in ``_holders``, owner by owner
         self._owner_starts = np.searchsorted(self._holders[by_owner], np.arange(n_owners + 1))
         self.n_keys = np.zeros(n_owners, dtype=np.int64)
 
     @classmethod
-    def of_bands(cls, bands: np.ndarray) -> Self:
-        """The postings of the signatures' bands, (n, 32) uint32."""
+    def of_bands(cls, bands: np.ndarray, wanted: np.ndarray | None = None) -> Self:
+        """The postings of the signatures' bands, (n, 32) uint32; of those wanted, (n,) bool."""
         owners = np.arange(len(bands), dtype=np.int32)
-        return cls(len(bands), (_shared(*_by_key(column, owners)) for column in bands.T))
+        if wanted is not None:
+            owners = owners[wanted]
+        columns = (column[owners] for column in bands.T)
+        return cls(len(bands), (_shared(*_by_key(column, owners)) for column in columns))
 
     @classmethod
     def of_sketches(cls, keys: np.ndarray, owners: np.ndarray, n_owners: int) -> Self:
         """The postings of sampled hashes, (m,) uint64, and the owner of each, (m,) int32."""
+        by_owner = np.argsort(owners, kind="stable")
+        keys, owners = keys[by_owner], owners[by_owner]
         n_keys = np.zeros(n_owners, dtype=np.int64)
         shares = (keys >> _SHARE_SHIFT).astype(np.uint8) % _SHARES
 
@@ -84,22 +92,23 @@ class Postings:
         postings.n_keys = n_keys
         return postings
 
-    def owners(self) -> np.ndarray:
-        """Those that share a key with somebody, ascending."""
-        return np.flatnonzero(np.diff(self._owner_starts))
+    def owners(self, n_shared: int = 1) -> np.ndarray:
+        """Those that share so many of their keys with somebody, ascending."""
+        return np.flatnonzero(np.diff(self._owner_starts) >= n_shared)
 
-    def sharing(self, owner: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def sharing(self, owner: int) -> tuple[np.ndarray, np.ndarray]:
         """Later owners that share keys with this one, and how many; both (k,).
 
-        ``wanted``, (n,) bool, says who may be in the result.
+        Of each key the next ``MOST_OF_A_BAND`` holders are looked at.
         """
-        keys = self._keys[self._owner_starts[owner] : self._owner_starts[owner + 1]]
-        starts = self._key_starts[keys]
-        sizes = self._key_starts[keys + 1] - starts
+        mine = self._places[self._owner_starts[owner] : self._owner_starts[owner + 1]]
+        starts = mine + 1
+        ends = self._key_starts[np.searchsorted(self._key_starts, mine, side="right")]
+        sizes = np.minimum(ends - starts, MOST_OF_A_BAND)
         before = np.cumsum(sizes) - sizes
         places = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
         others = self._holders[places]
-        others = np.sort(others[(others > owner) & wanted[others]])
+        others.sort()
         firsts = np.flatnonzero(_is_first(others))
         return others[firsts], np.diff(firsts, append=len(others))
 
@@ -123,22 +132,20 @@ def _shared(by_key: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return by_key[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
 
 
-def near_candidates(postings: Postings, owner: int, wanted: np.ndarray) -> np.ndarray:
+def near_candidates(postings: Postings, owner: int) -> np.ndarray:
     """Later owners that share at least two bands with this one, those that share most first."""
-    others, counts = postings.sharing(owner, wanted)
+    others, counts = postings.sharing(owner)
     others, counts = others[counts >= MIN_BANDS], counts[counts >= MIN_BANDS]
     found: np.ndarray = others[np.argsort(-counts, kind="stable")]
     return found
 
 
-def contained_candidates(
-    postings: Postings, owner: int, wanted: np.ndarray, share: float
-) -> np.ndarray:
+def contained_candidates(postings: Postings, owner: int, share: float) -> np.ndarray:
     """Later owners, ascending, that may contain this one or be contained in it.
 
     Both must hold this ``share``, in [0, 1], of the smaller one's sampled hashes.
     """
-    others, counts = postings.sharing(owner, wanted)
+    others, counts = postings.sharing(owner)
     smaller = np.minimum(postings.n_keys[others], postings.n_keys[owner])
     enough = np.maximum(MIN_SHARED, share * smaller)
     found: np.ndarray = others[(smaller >= MIN_SKETCH) & (counts >= enough)]

@@ -1,7 +1,8 @@
 """All documents of all partitions as arrays, and their texts by place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -9,13 +10,17 @@ import pyarrow.compute as pc
 from lancedb.table import Table
 
 from rag_assets.documents import stage as normalise
-from rag_assets.documents.signatures import N_BANDS, shingles
+from rag_assets.documents.signatures import N_BANDS
 from rag_assets.duplicates.candidates import Postings
 from rag_assets.duplicates.grouping import preference
+from rag_assets.duplicates.verifying import Content
+from rag_assets.duplicates.versions import Named
 from rag_assets.lake.store import LakeStore
 
 _COLUMNS = ("document_id", "uri", "text_hash", "flags")
 _PLACE = {"partition": pa.int32(), "row": pa.uint64()}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,27 @@ class Corpus:
                 at = pc.index_in(pa.array(rows[start:end]), value_set=read["_rowid"])
                 yield positions[start:end], read[column].combine_chunks().take(at)
 
-    def shingles(self, positions: Sequence[int]) -> list[np.ndarray]:
-        """The shingles of the texts at these positions, read once for each partition."""
-        rows = self.rows.select(list(_PLACE)).take(pa.array(self.first[np.array(positions)]))
+    def contents(self, positions: Sequence[int]) -> list[Content]:
+        """What is compared of the texts at these positions."""
+        return self._of(positions, ["text"], lambda row: Content.of(row["text"]))
+
+    def names(self, positions: Sequence[int]) -> list[Named]:
+        """What the preferred documents with the texts at these positions are called."""
+        return self._of(positions, ["uri", "title", "created", "modified"], Named.of)
+
+    def _of(
+        self, positions: Sequence[int], columns: list[str], made: Callable[[dict[str, Any]], T]
+    ) -> list[T]:
+        """Something made of the preferred document of each text, read once for each partition."""
+        first = self.first[np.array(positions, dtype=np.int64)]
+        rows = self.rows.select(list(_PLACE)).take(pa.array(first))
         places = list(zip(*(rows[name].to_pylist() for name in _PLACE), strict=True))
-        found: dict[tuple[int, int], np.ndarray] = {}
+        found: dict[tuple[int, int], T] = {}
         for number in sorted({partition for partition, _ in places}):
             wanted = sorted({row for partition, row in places if partition == number})
-            read = self.tables[number].take_row_ids(wanted).select(["text"]).with_row_id()
+            read = self.tables[number].take_row_ids(wanted).select(columns).with_row_id()
             for row in read.to_arrow().to_pylist():
-                found[number, row["_rowid"]] = shingles(row["text"])
+                found[number, row["_rowid"]] = made(row)
         return [found[place] for place in places]
 
 

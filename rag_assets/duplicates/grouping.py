@@ -1,11 +1,14 @@
 """Which document represents which others, and which documents are merely related.
 
-The rule: if the shingles of two documents have a Jaccard similarity of 0.8 or more, one document
-represents both in the index. From 0.7 to 0.8 the two are related, and both stay in the index. As
-every changed word touches three shingles, 0.8 means one word in 27 changed and 0.7 one in 17. In
-the first case an answer from one is an answer from the other. In the second, what changed may be a
-figure or a clause (last year's fares, a form filled in differently). A document that another one
-contains, such as a page of a book, is related to it and stays: it is the more exact citation.
+The rule: documents that say the same are one, and the most preferred of them represents the others
+in the index. They say the same if nothing but layout and page furniture tells them apart (``facts``
+has the rule). A word more or another word may be a fact: both stay.
+
+Standing documents are related by the Jaccard similarity of their shingles. As every changed word
+touches three, 0.8 means one word in 27 changed and 0.7 one in 17. From 0.8 on they are siblings,
+such as contracts that differ in a name and an amount; from 0.7 to 0.8 they are similar. A document
+that another one contains, such as a page of a book, is related to it and is the more exact
+citation.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +21,10 @@ import pyarrow.compute as pc
 from rag_assets.duplicates.candidates import Postings, contained_candidates, near_candidates
 from rag_assets.duplicates.verifying import TEXTS_AT_ONCE, Overlaps, Verifier
 
-NEAR_THRESHOLD = 0.8  # Jaccard from which one document stands for the other
-SIMILAR_THRESHOLD = 0.7  # Jaccard from which two standing documents are related
+SIBLING_THRESHOLD = 0.8  # Jaccard from which two standing documents are siblings
+SIMILAR_THRESHOLD = 0.7  # Jaccard from which they are related
 CONTAINED_THRESHOLD = 0.7  # share of the smaller one's shingles in the larger
-# Ten thousand forms filled in otherwise, 0.75 alike, are each other's candidates: n**2 pairs. The
-# likeliest come first, so a text is compared until so many in a row were no duplicate.
-MOST_IN_VAIN = 256
-MOST_SIMILAR = 32  # candidates looked at for standing texts that are similar to one
+MOST_SIMILAR = 8  # candidates looked at for standing texts that are similar to one
 _ENDING = r"\.[^./]*$"
 # A sample of s shingles shows a containment c as c * s of them, give or take: at the threshold 8 of
 # 100 pairs are missed where s is 4, 1 where it is 10, by the binomial. Verified afterwards.
@@ -52,7 +52,7 @@ class Related:
 
     small: int
     large: int
-    kind: str  # similar | contained
+    kind: str  # sibling | similar | contained
     similarity: float
     containment: float
 
@@ -76,57 +76,57 @@ def preference(documents: pa.Table) -> pa.Array:
     return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
 
 
-def group_near(near: Postings, n_texts: int, verifier: Verifier) -> Grouping:
-    """Collapse near duplicates, each under the most preferred text that it resembles.
+def group_near(owners: np.ndarray, n_texts: int, verifier: Verifier) -> Grouping:
+    """Collapse texts that say the same, each under the most preferred one.
 
-    Every text is compared with its own leader: chains (a like b, b like c) do not pull one under
-    another that it does not resemble. Only leaders are compared, and only with texts that nobody
-    stands for yet, so a thousand copies of one text cost a thousand comparisons. Where a text
-    has more than ``MOST_IN_VAIN`` candidates, those that share few bands are compared only while
-    such that share more were duplicates.
+    Every text has the words of its own leader, so nothing is lost along a chain. A running head
+    may be missing from the leader; then all that have one there have the same.
 
-    Positions in ``near``, the texts by their bands, are in order of preference.
+    ``owners`` are positions of the texts to look at, ascending, those that share bands with others.
+    Positions are in order of preference.
     """
     grouping = Grouping(np.arange(n_texts), np.ones(n_texts, dtype=np.float32))
-    free = np.ones(n_texts, dtype=bool)
-
-    def candidates_of(leader: int) -> np.ndarray:
-        return near_candidates(near, leader, free)
-
-    for leader, candidates in _in_turn(near.owners(), candidates_of, free, verifier):
-        likeliest = candidates[free[candidates]]
-        for start in range(0, len(likeliest), MOST_IN_VAIN):
-            others = likeliest[start : start + MOST_IN_VAIN]
-            similarity = verifier.compare(leader, others).jaccard
-            alike = others[similarity >= NEAR_THRESHOLD]
-            free[alike] = False
-            grouping.leader[alike] = leader
-            grouping.similarity[alike] = similarity[similarity >= NEAR_THRESHOLD]
-            if not len(alike):
-                break
+    leader_of: dict[int, int] = {}  # any key of a leader -> the leader
+    leader_with: dict[int, int] = {}  # a leader's first key, its heads included -> the leader
+    heads_under: dict[int, int] = {}  # leader -> first key of those with a head that it lacks
+    members: dict[int, list[int]] = {}
+    for text, keys in zip(owners.tolist(), verifier.keys(owners).tolist(), strict=True):
+        first = keys[0]
+        leader = leader_of.get(first)
+        if leader is None:
+            leader = next((leader_with[key] for key in keys if key in leader_with), None)
+            if leader is not None and heads_under.setdefault(leader, first) != first:
+                leader = None
+        if leader is not None:
+            members.setdefault(leader, []).append(text)
+            continue
+        leader_with[first] = text
+        for key in keys:
+            leader_of.setdefault(key, text)
+    leaders = np.array(sorted(members), dtype=np.int64)
+    for leader, others in _in_turn(leaders, lambda leader: np.array(members[leader]), verifier):
+        grouping.leader[others] = leader
+        grouping.similarity[others] = verifier.compare(leader, others).jaccard
     verifier.settle()
     return grouping
 
 
-def find_related(
-    near: Postings, sampled: Postings, grouping: Grouping, verifier: Verifier
-) -> list[Related]:
+def find_related(near: Postings, sampled: Postings, verifier: Verifier) -> list[Related]:
     """Pairs of standing texts that are similar, or of which one contains the other; sorted.
 
     Of one text's similar ones among those after it the ``MOST_SIMILAR`` likeliest are looked at.
-    ``near`` has all texts by their bands, ``sampled`` the standing ones by their sketches.
+    Both have the standing texts, ``near`` by their bands, ``sampled`` by their sketches.
     """
-    stands = grouping.stands
 
     def candidates_of(one: int) -> np.ndarray:
         return np.union1d(
-            near_candidates(near, one, stands)[:MOST_SIMILAR],
-            contained_candidates(sampled, one, stands, _SAMPLED_SHARE),
+            near_candidates(near, one)[:MOST_SIMILAR],
+            contained_candidates(sampled, one, _SAMPLED_SHARE),
         )
 
     owners = np.union1d(near.owners(), sampled.owners())
     related: list[Related] = []
-    for one, others in _in_turn(owners, candidates_of, stands, verifier):
+    for one, others in _in_turn(owners, candidates_of, verifier):
         related += _related(one, others, verifier.compare(one, others))
     verifier.settle()
     return sorted(related, key=lambda pair: (pair.small, pair.large))
@@ -135,17 +135,13 @@ def find_related(
 def _in_turn(
     owners: np.ndarray,
     candidates_of: Callable[[int], np.ndarray],
-    free: np.ndarray,
     verifier: Verifier,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Free owners in order, each with its candidates; texts to be read are read together.
-
-    The caller may strike owners from ``free`` on the way: some candidates may be taken by then.
-    """
+    """Owners in order, each with its candidates; texts to be read are read together."""
     ahead: list[tuple[int, np.ndarray]] = []
     to_read: dict[int, None] = {}  # an ordered set
     for owner in owners.tolist():
-        candidates = candidates_of(owner) if free[owner] else owners[:0]
+        candidates = candidates_of(owner)
         if not len(candidates):
             continue
         ahead.append((owner, candidates))
@@ -153,10 +149,10 @@ def _in_turn(
         to_read |= dict.fromkeys([owner, *unknown] if unknown else [])
         if max(len(to_read), len(ahead)) >= TEXTS_AT_ONCE:
             verifier.warm(list(to_read))
-            yield from ((one, others) for one, others in ahead if free[one])
+            yield from ahead
             ahead, to_read = [], {}
     verifier.warm(list(to_read))
-    yield from ((one, others) for one, others in ahead if free[one])
+    yield from ahead
 
 
 def _related(one: int, others: np.ndarray, overlaps: Overlaps) -> Iterator[Related]:
@@ -166,4 +162,5 @@ def _related(one: int, others: np.ndarray, overlaps: Overlaps) -> Iterator[Relat
         pair = (one, int(others[at]))
         small, large = pair if overlaps.own[at] < overlaps.others[at] else pair[::-1]
         kind = "similar" if similar[at] else "contained"
+        kind = "sibling" if jaccard[at] >= SIBLING_THRESHOLD else kind
         yield Related(small, large, kind, float(jaccard[at]), float(containment[at]))

@@ -2,14 +2,15 @@
 
 The cost of a run depends on what changed. If no documents table changed, none is read. If one did,
 the ids, bands and sketches of all documents are read and candidates are found again by sorting (3
-processor seconds for 100,000 documents, 34 for a million). Only pairs with a new text are compared.
+processor seconds for 100,000 documents, 34 for a million). Only new texts are read, and
+only pairs with one are compared.
 
 A record says what the tables were made from. It is emptied before the first table is written and
 written last, so a run that was killed in between is never taken for a finished one.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -18,47 +19,51 @@ import pyarrow as pa
 from lancedb.table import Table as LanceTable
 
 from rag_assets.documents import signatures
-from rag_assets.duplicates.candidates import Postings
+from rag_assets.duplicates import facts
+from rag_assets.duplicates.candidates import MIN_BANDS, Postings
 from rag_assets.duplicates.corpus import Corpus, load_corpus, open_documents
 from rag_assets.duplicates.grouping import (
     CONTAINED_THRESHOLD,
-    NEAR_THRESHOLD,
+    SIBLING_THRESHOLD,
     SIMILAR_THRESHOLD,
     Grouping,
     Related,
     find_related,
     group_near,
 )
-from rag_assets.duplicates.verifying import VERIFIED_PAIRS, Verifier
+from rag_assets.duplicates.verifying import TEXT_KEYS, VERIFIED_PAIRS, Verifier
+from rag_assets.duplicates.versions import Named, newer
 from rag_assets.lake.figures import Outcome, Table
 from rag_assets.lake.identity import data_version
 from rag_assets.lake.schemas import TEXT, required, texts
 from rag_assets.lake.store import GLOBAL, LakeStore, state_of
 
-VERSION = "2"
+VERSION = "3"
 
 DUPLICATES: Final = pa.schema(
     [
         required("document_id", TEXT),  # the alias
         *texts("uri", "canonical_id", "canonical_uri"),
-        required("kind", TEXT),  # exact | near
+        required("kind", TEXT),  # exact | near: the same but for layout and page furniture
         required("similarity", pa.float32()),  # Jaccard of word 3-shingles with the canonical
     ]
 )
 
 RELATED_DOCUMENTS: Final = pa.schema(  # pairs that both stand, neither for the other
     [
-        required("document_id", TEXT),  # the one with fewer shingles
-        *texts("uri", "related_id", "related_uri"),
-        required("kind", TEXT),  # similar | contained
+        required("document_id", TEXT),  # the older version, or the one with fewer shingles
+        *texts("uri", "related_id", "related_uri", "related_title"),
+        required("kind", TEXT),  # version | sibling | similar | contained
         required("similarity", pa.float32()),  # Jaccard of their shingles
-        required("containment", pa.float32()),  # share of the document's shingles in the related
+        required("containment", pa.float32()),  # share of the smaller one's shingles in the larger
     ]
 )
 
 ALIASES = "duplicates"
 RELATED = "related_documents"
 PAIRS = "verified_pairs"
+KEYS = "text_keys"
+RELATIONS = ("version", "sibling", "similar", "contained")
 STATE = "duplicates"  # record: what the tables were made from
 
 
@@ -68,12 +73,12 @@ class CollapseReport:
 
     n_documents: int  # of all partitions
     by_kind: dict[str, int]  # aliases by kind, exact or near
-    by_relation: dict[str, int]  # related pairs by kind, similar or contained
+    by_relation: dict[str, int]  # related pairs by kind
     changed: int  # aliases that appeared, vanished or moved
     n_pairs: int  # pairs of texts whose similarity the result rests on
     n_verified: int  # of these, compared in this run
     n_read: int  # texts read in this run
-    data_version: str  # of the aliases; related pairs do not enter, nothing downstream uses them
+    data_version: str  # of the aliases and the versions: nothing downstream uses other relations
 
 
 def collapse_duplicates(store: LakeStore, version: str = VERSION) -> CollapseReport:
@@ -87,7 +92,8 @@ def collapse_duplicates(store: LakeStore, version: str = VERSION) -> CollapseRep
     is_same_code = state.get("made_from", {}).get("code") == made_from["code"]
     store.put_record(STATE, {"made_from": {"code": made_from["code"]}} if is_same_code else {})
     known = store.read(PAIRS, columns=VERIFIED_PAIRS.names) if is_same_code else None
-    report = _collapse(store, opened, known)
+    keyed = store.read(KEYS, columns=TEXT_KEYS.names) if is_same_code else None
+    report = _collapse(store, opened, known, keyed)
     store.put_record(STATE, {"made_from": made_from, "report": asdict(report)})
     return report
 
@@ -105,12 +111,11 @@ def collapse(store: LakeStore, version: str) -> Outcome:
             "exact": report.by_kind.get("exact", 0),
             "near": report.by_kind.get("near", 0),
             "changed": report.changed,
-            "related_similar": report.by_relation.get("similar", 0),
-            "related_contained": report.by_relation.get("contained", 0),
+            **{f"related_{kind}": report.by_relation.get(kind, 0) for kind in RELATIONS},
             "n_pairs": report.n_pairs,
             "n_verified": report.n_verified,
             "n_texts_read": report.n_read,
-            "threshold": NEAR_THRESHOLD,
+            "threshold_sibling": SIBLING_THRESHOLD,
             "threshold_similar": SIMILAR_THRESHOLD,
             "threshold_contained": CONTAINED_THRESHOLD,
             "aliases": Table(
@@ -140,7 +145,7 @@ def is_current(store: LakeStore, version: str) -> bool:
 
 def _made_from(opened: Mapping[str, LanceTable], version: str) -> dict[str, Any]:
     return {
-        "code": f"{version}/{signatures.VERSION}",
+        "code": f"{version}/{signatures.VERSION}/{facts.VERSION}",
         "documents": {name: state_of(table) for name, table in opened.items()},
     }
 
@@ -150,31 +155,49 @@ def _have_all(store: LakeStore) -> bool:
 
 
 def _collapse(
-    store: LakeStore, opened: Mapping[str, LanceTable], known: pa.Table | None
+    store: LakeStore,
+    opened: Mapping[str, LanceTable],
+    known: pa.Table | None,
+    keyed: pa.Table | None,
 ) -> CollapseReport:
     corpus = load_corpus(list(opened.values()))
-    pairs = VERIFIED_PAIRS.empty_table() if known is None else known
-    verifier = Verifier(corpus.text_hashes(), pairs, corpus.shingles)
-    near = Postings.of_bands(corpus.bands())
-    grouping = group_near(near, len(corpus.first), verifier)
-    related = find_related(near, corpus.sketches(grouping.stands), grouping, verifier)
-    used = verifier.used()
+    verifier = Verifier(
+        corpus.text_hashes(),
+        VERIFIED_PAIRS.empty_table() if known is None else known,
+        TEXT_KEYS.empty_table() if keyed is None else keyed,
+        corpus.contents,
+    )
+    bands = corpus.bands()
+    owners = Postings.of_bands(bands).owners(MIN_BANDS)
+    grouping = group_near(owners, len(corpus.first), verifier)
+    near = Postings.of_bands(bands, grouping.stands)
+    del bands
+    related = find_related(near, corpus.sketches(grouping.stands), verifier)
+    used, used_keys = verifier.used(), verifier.keyed()
     if known is None or verifier.n_verified or used.num_rows != known.num_rows:
         store.overwrite(PAIRS, used)
+    if keyed is None or not used_keys.equals(keyed):
+        store.overwrite(KEYS, used_keys)
     aliases = _alias_rows(corpus, grouping)
     changed = _replace(store, ALIASES, aliases)
-    _replace(store, RELATED, _related_rows(corpus, related))
-    rows = aliases.to_pylist()
+    relations = _related_rows(corpus, related)
+    _replace(store, RELATED, relations)
+    rows, pairs = aliases.to_pylist(), relations.to_pylist()
     return CollapseReport(
         n_documents=corpus.rows.num_rows,
         by_kind=dict(Counter(row["kind"] for row in rows)),
-        by_relation=dict(Counter(pair.kind for pair in related)),
+        by_relation=dict(Counter(pair["kind"] for pair in pairs)),
         changed=changed,
         n_pairs=used.num_rows,
         n_verified=verifier.n_verified,
         n_read=verifier.n_read,
         data_version=data_version(
-            (row["document_id"], f"{row['canonical_id']}/{row['kind']}") for row in rows
+            [(row["document_id"], f"{row['canonical_id']}/{row['kind']}") for row in rows]
+            + [
+                (pair["document_id"], f"{pair['related_id']}/{pair['related_title']}")
+                for pair in pairs
+                if pair["kind"] == "version"
+            ]
         ),
     )
 
@@ -208,18 +231,31 @@ def _alias_rows(corpus: Corpus, grouping: Grouping) -> pa.Table:
     return pa.table([*columns, similarity], schema=DUPLICATES).sort_by("document_id")
 
 
-def _related_rows(corpus: Corpus, related: list[Related]) -> pa.Table:
-    """Rows of ``RELATED_DOCUMENTS``, sorted by ids."""
+def _related_rows(corpus: Corpus, related: Sequence[Related]) -> pa.Table:
+    """Rows of ``RELATED_DOCUMENTS``, sorted by ids; the newer of two versions is the related."""
+    texts = sorted({text for pair in related for text in (pair.small, pair.large)})
+    names = dict(zip(texts, corpus.names(texts), strict=True))
+    pairs = [_ordered(pair, names) for pair in related]
     ends = [
         corpus.rows.select(["document_id", "uri"]).take(
             pa.array(corpus.first[np.array(positions, dtype=np.int64)])
         )
-        for positions in ([pair.small for pair in related], [pair.large for pair in related])
+        for positions in ([pair.small for pair in pairs], [pair.large for pair in pairs])
     ]
-    columns = [*ends[0].columns, *ends[1].columns]
+    titles = pa.array([names[pair.large].said for pair in pairs], TEXT)
+    columns = [*ends[0].columns, *ends[1].columns, titles]
     columns += [
-        pa.array([getattr(pair, field.name) for pair in related], field.type)
+        pa.array([getattr(pair, field.name) for pair in pairs], field.type)
         for field in list(RELATED_DOCUMENTS)[len(columns) :]
     ]
     rows = pa.table(columns, schema=RELATED_DOCUMENTS)
     return rows.sort_by([("document_id", "ascending"), ("related_id", "ascending")])
+
+
+def _ordered(pair: Related, names: Mapping[int, Named]) -> Related:
+    """The pair, as a version and its newer one if it is that."""
+    order = newer(names[pair.small], names[pair.large])
+    if order == 0:
+        return pair
+    older, later = (pair.large, pair.small) if order > 0 else (pair.small, pair.large)
+    return replace(pair, small=older, large=later, kind="version")

@@ -1,15 +1,16 @@
-"""True similarity of candidate pairs: read once, kept between runs, texts held only a few."""
+"""What texts say and share with others: read once, kept between runs, texts held only a few."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rag_assets.documents.signatures import n_shared
+from rag_assets.documents.signatures import n_shared, shingles
+from rag_assets.duplicates.facts import N_KEYS, keys_of
 from rag_assets.lake.schemas import TEXT, required
 
 TEXTS_AT_ONCE = 128
@@ -24,9 +25,30 @@ VERIFIED_PAIRS: Final = pa.schema(  # of texts, so that no later run reads them 
     ]
 )
 
+TEXT_KEYS: Final = pa.schema(  # of texts that share bands with others
+    [
+        required("text_hash", TEXT),
+        required("keys", pa.list_(pa.uint64(), N_KEYS)),  # ``facts.keys_of``
+    ]
+)
+
 MOST_HASHES = 2**22  # of shingles kept for the next comparison: 32 MB
 
-ReadShingles = Callable[[Sequence[int]], Sequence[np.ndarray]]
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is compared of a text."""
+
+    shingles: np.ndarray  # sorted, distinct
+    keys: tuple[int, int, int]  # ``facts.keys_of``
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Of a text."""
+        return cls(shingles(text), keys_of(text))
+
+
+ReadContents = Callable[[Sequence[int]], Sequence[Content]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +72,28 @@ class Overlaps:
         return share
 
 
-class _Shingled:
-    """Shingles by position; the last used are kept, up to ``MOST_HASHES``."""
+class _Shelf:
+    """Contents by position; the last used are kept, up to ``MOST_HASHES``."""
 
-    def __init__(self, read: ReadShingles) -> None:
+    def __init__(self, read: ReadContents) -> None:
         self._read = read
-        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._kept: OrderedDict[int, Content] = OrderedDict()
         self._n_hashes = 0
         self.n_read = 0
 
-    def of(self, positions: Sequence[int]) -> list[np.ndarray]:
-        """Shingles of these; reads, in one go, what is not kept."""
+    def of(self, positions: Sequence[int]) -> list[Content]:
+        """Of these; reads, in one go, what is not kept."""
         missing = [position for position in positions if position not in self._kept]
         if missing:
             self.n_read += len(missing)
-            for position, hashes in zip(missing, self._read(missing), strict=True):
-                self._kept[position] = hashes
-                self._n_hashes += len(hashes)
+            for position, content in zip(missing, self._read(missing), strict=True):
+                self._kept[position] = content
+                self._n_hashes += len(content.shingles)
         for position in positions:
             self._kept.move_to_end(position)
         found = [self._kept[position] for position in positions]
         while self._n_hashes > MOST_HASHES and self._kept:
-            self._n_hashes -= len(self._kept.popitem(last=False)[1])
+            self._n_hashes -= len(self._kept.popitem(last=False)[1].shingles)
         return found
 
 
@@ -84,13 +106,17 @@ class Verifier:
     Args:
         text_hashes: of all texts there are, distinct, (n,) string.
         known: rows of ``VERIFIED_PAIRS``; pairs of texts that are gone are passed over.
-        read: positions -> the texts' shingles, each sorted and distinct, in the same order; asked
-            for at most ``TEXTS_AT_ONCE``.
+        keyed: rows of ``TEXT_KEYS``; texts that are gone are passed over.
+        read: positions -> the texts' contents in the same order; asked for at most
+            ``TEXTS_AT_ONCE``.
     """
 
-    def __init__(self, text_hashes: pa.Array, known: pa.Table, read: ReadShingles) -> None:
+    def __init__(
+        self, text_hashes: pa.Array, known: pa.Table, keyed: pa.Table, read: ReadContents
+    ) -> None:
         self._hashes = text_hashes
-        self._shingled = _Shingled(read)
+        self._shelf = _Shelf(read)
+        self._keyed = keyed
         self._new: list[np.ndarray] = []  # each (k, 4): key, and n_left, n_right, n_shared
         self.n_verified = 0
         left, right = (
@@ -108,7 +134,7 @@ class Verifier:
     @property
     def n_read(self) -> int:
         """Texts read so far."""
-        return self._shingled.n_read
+        return self._shelf.n_read
 
     def _keys(self, left: np.ndarray | int, right: np.ndarray) -> np.ndarray:
         keys: np.ndarray = np.minimum(left, right, dtype=np.int64) * len(self._hashes)
@@ -123,6 +149,27 @@ class Verifier:
         known[known] = self._rows[at[known], 0] == keys[known]
         return at, known
 
+    def keys(self, positions: np.ndarray) -> np.ndarray:
+        """The keys of these texts, (k, 3) uint64; those that are not known are read."""
+        at = pc.index_in(self._hashes.take(pa.array(positions)), value_set=self._keyed["text_hash"])
+        known = at.is_valid().to_numpy(zero_copy_only=False)
+        found = np.empty((len(positions), N_KEYS), dtype=np.uint64)
+        rows = self._keyed["keys"].combine_chunks().take(at.drop_null())
+        found[known] = rows.flatten().to_numpy().reshape(-1, N_KEYS)
+        unknown = np.flatnonzero(~known)
+        for start in range(0, len(unknown), TEXTS_AT_ONCE):
+            some = unknown[start : start + TEXTS_AT_ONCE]
+            contents = self._shelf.of(positions[some].tolist())
+            found[some] = np.array([content.keys for content in contents], dtype=np.uint64)
+        hashes = self._hashes.take(pa.array(positions))
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), N_KEYS)
+        self._keyed = pa.table([hashes, lists], schema=TEXT_KEYS)
+        return found
+
+    def keyed(self) -> pa.Table:
+        """Rows of ``TEXT_KEYS`` for the texts whose keys were asked for last."""
+        return self._keyed
+
     def unknown(self, position: int, others: np.ndarray) -> np.ndarray:
         """Those of the others that have not been compared with this one."""
         new: np.ndarray = others[~self._find(position, others)[1]]
@@ -130,7 +177,7 @@ class Verifier:
 
     def warm(self, positions: Sequence[int]) -> None:
         """Read the first ``TEXTS_AT_ONCE`` of these, which will be compared soon, in one go."""
-        self._shingled.of(positions[:TEXTS_AT_ONCE])
+        self._shelf.of(positions[:TEXTS_AT_ONCE])
 
     def compare(self, position: int, others: np.ndarray) -> Overlaps:
         """What a text shares with later ones, by their positions, (k,)."""
@@ -146,11 +193,11 @@ class Verifier:
 
     def _verify(self, position: int, others: np.ndarray) -> np.ndarray:
         keys = self._keys(position, others)
-        (own,) = self._shingled.of([position])
+        own = self._shelf.of([position])[0].shingles
         counts = [
-            (len(own), len(hashes), n_shared(own, hashes))
+            (len(own), len(content.shingles), n_shared(own, content.shingles))
             for start in range(0, len(others), TEXTS_AT_ONCE)
-            for hashes in self._shingled.of(others[start : start + TEXTS_AT_ONCE].tolist())
+            for content in self._shelf.of(others[start : start + TEXTS_AT_ONCE].tolist())
         ]
         return np.column_stack([keys, np.array(counts, dtype=np.int64)])
 

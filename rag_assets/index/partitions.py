@@ -22,15 +22,36 @@ class Aliases:
 
     canonical_of: dict[str, str]  # alias id -> canonical id
     uris_of: dict[str, list[str]]  # canonical id -> uris of its aliases, sorted
+    copies_of: dict[str, list[str]]  # canonical id -> of these, those with the same text
+    newest_of: dict[str, tuple[str, str]]  # superseded id -> uri and title of the newest version
 
 
 def _aliases(store: LakeStore) -> Aliases:
     canonical_of: dict[str, str] = {}
     uris_of: dict[str, list[str]] = {}
-    for row in store.rows("duplicates"):
+    copies_of: dict[str, list[str]] = {}
+    for row in sorted(store.rows("duplicates"), key=lambda row: str(row["uri"])):
         canonical_of[row["document_id"]] = row["canonical_id"]
         uris_of.setdefault(row["canonical_id"], []).append(row["uri"])
-    return Aliases(canonical_of, {key: sorted(uris) for key, uris in uris_of.items()})
+        if row["kind"] == "exact":
+            copies_of.setdefault(row["canonical_id"], []).append(row["uri"])
+    return Aliases(canonical_of, uris_of, copies_of, _newest(store))
+
+
+def _newest(store: LakeStore) -> dict[str, tuple[str, str]]:
+    """Id of each superseded document -> uri and title of the version that nothing supersedes."""
+    newer: dict[str, dict[str, tuple[str, str]]] = {}
+    for row in store.rows("related_documents", where="kind = 'version'"):
+        named = (row["related_uri"], row["related_title"])
+        newer.setdefault(row["document_id"], {})[row["related_id"]] = named
+    found = {}
+    for older in newer:
+        last, seen = older, {older}
+        while later := newer.get(last, {}).keys() - seen:
+            last, named = min((key, newer[last][key]) for key in later)
+            seen.add(last)
+        found[older] = named
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +126,11 @@ def _inputs(
     mine = sorted(hashes)
     collapsed = {i: aliases.canonical_of[i] for i in mine if i in aliases.canonical_of}
     standing = {i: aliases.uris_of[i] for i in mine if i in aliases.uris_of}
+    exact = {i: aliases.copies_of[i] for i in mine if i in aliases.copies_of}
+    newest = {i: aliases.newest_of[i] for i in mine if i in aliases.newest_of}
     found = {
         "code": index.version,
-        "duplicates": value_hash([collapsed, standing]),
+        "duplicates": value_hash([collapsed, standing, exact, newest]),
     }
     for stage in index.upstream:
         if stage.scope == "partition":

@@ -50,6 +50,8 @@ def schema_of(dimension: int) -> pa.Schema:
             required("topics", TEXTS),
             required("modified_at", pa.timestamp("us", "UTC")),
             required("stated", TEXT),  # the document's own date, YYYY-MM-DD; "" if it states none
+            required("copies", TEXTS),  # of the aliases those with the same text, word for word
+            *texts("superseded_by", "superseded_by_title"),  # the newest version; "" if this is it
             required("vector", pa.list_(pa.float32(), dimension)),
             required("row_hash", TEXT),
         ]
@@ -200,11 +202,15 @@ def _documents(
         key = row["document_id"]
         if key in aliases.canonical_of or row["flags"]:
             continue
+        newest_uri, newest_title = aliases.newest_of.get(key, ("", ""))
         label = labels.get(key, {"document_type": "", "topics": [], "questions": []})
         common = {
             "partition": partition,
             "uri": row["uri"],
             "aliases": aliases.uris_of.get(key, []),
+            "copies": aliases.copies_of.get(key, []),
+            "superseded_by": newest_uri,
+            "superseded_by_title": newest_title,
             "title": row["title"],
             "language": row["language"],
             "document_type": label["document_type"],

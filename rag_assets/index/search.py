@@ -41,6 +41,9 @@ class IndexedChunk:
     document_type: str
     topics: list[str]
     modified_at: datetime
+    copies: list[str]  # those of the aliases that hold the same text, word for word
+    superseded_by: str  # uri of the newest version of the document; "" if this is it
+    superseded_by_title: str
     stated: str = ""  # the day of the document, as it says itself: YYYY-MM-DD; "" if it does not
 
     def is_table(self, place: int) -> bool:
@@ -52,6 +55,13 @@ class IndexedChunk:
 
 
 COLUMNS = [column.name for column in fields(IndexedChunk)]
+_ADDED: dict[str, Any] = {
+    "blocks": [],
+    "copies": [],
+    "superseded_by": "",
+    "superseded_by_title": "",
+    "stated": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,5 +200,6 @@ class IndexReader:
 
 def _chunk(row: dict[str, Any]) -> IndexedChunk:
     known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
-    later = {"blocks": known["blocks"] or [], "stated": known["stated"] or ""}
-    return IndexedChunk(**{**known, **later})
+    for name, blank in _ADDED.items():  # what an older generation lacks
+        known[name] = blank if known[name] is None else known[name]
+    return IndexedChunk(**known)

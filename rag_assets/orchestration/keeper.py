@@ -29,6 +29,7 @@ from rag_assets.files import ensure_file
 from rag_assets.installation.home import file_of
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profile_files import active_profile
+from rag_assets.orchestration import own_processes as own
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.log_files import rotate
 from rag_assets.orchestration.places import RUN, dagster_environment
@@ -115,7 +116,7 @@ class Keeper:
         self._env = env
         self._reports = ReportFile(settings.state / KEPT)
         self._exits: dict[int, int] = {}
-        running = {one.name: one.process for one in stack.known(settings)}
+        running = {one.name: one.process for one in own.known(settings)}
         before = {one.name: one for one in read_reports(settings.state / KEPT)}
         for part in parts:
             found = running.get(part.name) if part.found is None else part.found()
@@ -128,7 +129,7 @@ class Keeper:
 
     def adopt(self, name: str) -> None:
         """From now on keep also this part, which a command started; nothing if there is none."""
-        for one in stack.known(self._settings):
+        for one in own.known(self._settings):
             if one.name == name and name not in {part.name for part in self.parts}:
                 with suppress(psutil.NoSuchProcess):
                     part = Part(name, psutil.Process(one.process.pid).cmdline())
@@ -137,7 +138,7 @@ class Keeper:
 
     def tick(self) -> None:
         """See to each part once."""
-        self._exits |= stack.reap()
+        self._exits |= own.reap()
         for part in self.parts:
             try:
                 self._see_to(part)
@@ -156,7 +157,7 @@ class Keeper:
             launched = part.found is not None and self._exits.get(part.process.pid) == 0
             if part.is_up or not launched:
                 self._ended(part, self._how(part, part.process))
-            elif stack.run_is_over(self._settings, stack.log_end(self._settings, part.name, 1)):
+            elif stack.run_is_over(self._settings, own.log_end(self._settings, part.name, 1)):
                 self._ended(part, "its run ended before it was up; see it in Dagster's UI")
             elif now - part.began > RUN_S:
                 self._ended(part, f"its run did not bring it up within {RUN_S:.0f} s")
@@ -183,7 +184,7 @@ class Keeper:
     def _start(self, part: Part) -> None:
         if part.found is None:
             sweep(self._settings, part.name)
-        started = stack.spawn(self._settings, part.name, part.command, self._env)
+        started = own.spawn(self._settings, part.name, part.command, self._env)
         self._take(part, started.process)
 
     def _take(self, part: Part, process: ProcessId | None) -> None:
@@ -202,7 +203,7 @@ class Keeper:
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return "ended; the last line of its log: " + (
-            stack.log_end(self._settings, part.name, 1) or "none"
+            own.log_end(self._settings, part.name, 1) or "none"
         )
 
 
@@ -327,7 +328,7 @@ def _code_servers(settings: Settings) -> tuple[list[Part], Path]:
 
 def sweep(settings: Settings, part: str) -> None:
     """End by force what is left of a part; runs that it launched go on, as the answerer's does."""
-    for process in stack.started(settings, part):
+    for process in own.started(settings, part):
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getsid(process.pid) == process.pid and RUN not in process.environ():
                 _kill_group(process.pid)
@@ -349,8 +350,8 @@ def main(before: str = "") -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.state / KEEPER_LOCK)
     _wait_for(lock, ProcessId.parse(before) if before else None)
-    own = str(identity(os.getpid()))
-    standby = Part(STANDBY, [*KEEPER_COMMAND, own])
+    me = str(identity(os.getpid()))
+    standby = Part(STANDBY, [*KEEPER_COMMAND, me])
     parts = [*parts_of(settings), standby]
     keeper = Keeper(settings, parts, dagster_environment())
     tended = 0.0

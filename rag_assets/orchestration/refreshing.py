@@ -11,6 +11,7 @@ from rag_assets.models.errors import NotPulledError
 from rag_assets.models.profile_files import active_profile
 from rag_assets.models.profiles import ROLES, Role
 from rag_assets.orchestration import processes as stack
+from rag_assets.orchestration.own_processes import stop
 from rag_assets.progress import Tell
 from rag_assets.quick_imports import uncollected
 from rag_assets.serving.client import AnswererClient
@@ -39,7 +40,7 @@ def borrowed_engines(
             try:
                 tell("stopping the engines that this command started")
             finally:  # also where nobody reads what is told any more
-                stack.stop(settings, started)
+                stop(settings, started)
 
 
 def evaluate(

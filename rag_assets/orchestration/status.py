@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from rag_assets.orchestration.processes import reports, started
+from rag_assets.orchestration.own_processes import started
+from rag_assets.orchestration.processes import reports
 from rag_assets.process_identity import ProcessId, identity
 from rag_assets.settings import Settings
 from rag_assets.watching import KEEPER, KEPT, STANDBY, Report

@@ -122,8 +122,9 @@ DOCUMENTS = Stage(
 DUPLICATES = Stage(
     name="duplicates",
     description="Which documents others stand for: exact duplicates by xxh3_128 of the text, near "
-    "ones by MinHash, verified by true Jaccard. One row per alias. Documents that contain one "
-    "another, or are less similar, are in related_documents.",
+    "ones, which MinHash proposes, by all that they say but for layout and page furniture. One row "
+    "per alias. Versions, siblings, documents that are similar or contain one another are in "
+    "related_documents.",
     version=duplicates.VERSION,
     upstream=(DOCUMENTS,),
     whole=lambda run, stage, _progress: duplicates.collapse(run.store, stage.version),

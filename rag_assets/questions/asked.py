@@ -6,9 +6,10 @@ from datetime import date
 from typing import Literal
 
 from rag_assets.questions.choices import options_of
-from rag_assets.questions.english import AUXILIARY, PERSONS, PLACES, QUESTION_WORD, singular
+from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, flat
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.times import When, times_in
+from rag_assets.questions.wants import wanted
 
 Kind = Literal[
     "lookup", "yes_no", "choice", "definition", "how_to", "list", "count", "comparison",
@@ -39,13 +40,16 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             r"|^(?:what|which) (?:is|are) the (?:newest|latest|oldest|most recent) "
             rf"(?:{_COLLECTION}|reports?|versions? of (?:this|these))\W*$"
             r"|^(?:the )?(?:newest|latest|oldest|most recent) (?:document|report|file)s?\W*$"
-            rf"|^(?:wie viele|welche) (?:dokumente|dateien)\b|^worum geht es (?:hier|in diese[nrm])",
+            rf"|^(?:wie viele|welche) (?:dokumente|dateien)\b|^worum geht es (?:hier|in "
+            rf"diese[nrm])",
         ),
         (
             "summary",
-            r"^(?:summari[sz]e|sum up|outline|give (?:me )?(?:an? |the )?(?:\w+ )?(?:summary|overview|outline))\b"
+            r"^(?:summari[sz]e|sum up|outline|give (?:me )?(?:an? |the )?(?:\w+ )?(?:summary|"
+            r"overview|outline))\b"
             r"|^what (?:is|are) the (?:main|key) (?:points?|ideas?|findings?|message)\b"
-            r"|^what does (?:the|this) (?:document|report|file|text|paper|page) (?:say|deal with)\W*$"
+            r"|^what does (?:the|this) (?:document|report|file|text|paper|page) (?:say|deal "
+            r"with)\W*$"
             r"|^(?:fasse?|fass)\b.* zusammen\b",
         ),
         (
@@ -58,24 +62,27 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         ),
         (
             "definition",
-            r"^(?:define|what does .+ (?:mean|stand for)|what is meant by|what is the (?:meaning|definition) of)\b"
+            r"^(?:define|what does .+ (?:mean|stand for)|what is meant by|what is the (?:meaning|"
+            r"definition) of)\b"
             r"|^what (?:is|are) (?:an? )[\w' -]{2,40}\W*$|^who or what (?:is|was)\b"
             r"|^what is [A-Z][\w-]*\?$|^was (?:ist|sind|bedeutet|heißt) (?:ein|eine)?\b",
         ),
         (
             "list",
-            r"^(?:list|enumerate|name (?:all|the|every|each))\b|^(?:give|show|tell)(?: me)? (?:a list of|all)\b"
+            r"^(?:list|enumerate|name (?:all|the|every|each))\b|^(?:give|show|tell)(?: me)? (?:a "
+            r"list of|all)\b"
             r"|^(?:what|which) are (?:all )?(?:the )?\w+"
             r"|^(?:which|what) (?!is\b|was\b|does\b|did\b|has\b|year\b)(?:\w+ ){0,2}?"
             r"(?:are|were|do|have|can|may)\b(?! (?:i|you|we|it)\b)|^wh(?:ich|at) of\b.* are\b",
         ),
         ("count", r"^(?:in |on |at |by |for |to )?how many\b|^what (?:is|was) the number of\b"
-                  r"|^(?:wie ?viele|combien de|quanti|quante|cuántos|cuántas|hoeveel|hur många|hvor mange)\b"),
+                  r"|^(?:wie ?viele|combien de|quanti|quante|cuántos|cuántas|hoeveel|hur många|"
+                  r"hvor mange)\b"),
     )
 )  # fmt: skip
 _NEGATION = re.compile(
-    r"\b(?:not|no longer|never|without|except|other than|n[o'’]t|cannot|lacks?)\b"
-    r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n['’]t\b",
+    r"\b(?:not|no longer|never|without|except|other than|n[o']t|cannot|lacks?)\b"
+    r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n't\b",
     re.IGNORECASE,
 )
 _COMPARES = re.compile(
@@ -83,18 +90,20 @@ _COMPARES = re.compile(
     r"|\bmore .{2,60} than\b|\b(?!other|rather|later? than\b)\w{3,}er than\b|\bless .{0,60}than\b",
     re.IGNORECASE,
 )
-_YES_NO = re.compile(rf"^(?:and |but |so )?{AUXILIARY}(?:n['’]t)?\s+\w", re.IGNORECASE)
+_YES_NO = re.compile(rf"^(?:and |but |so )?{AUXILIARY}(?:n't)?\s+\w", re.IGNORECASE)
 _QUESTION = re.compile(
-    rf"\b{QUESTION_WORD}\b|\b(?:wer|wem|wen|wessen|wann|wo|wohin|woher|wie|warum|weshalb|welche[rsnm]?|"
+    rf"\b{QUESTION_WORD}\b|\b(?:wer|wem|wen|wessen|wann|wo|wohin|woher|wie|warum|weshalb|"
+    rf"welche[rsnm]?|"
     r"wieviele?|quand|où|qui|quel(?:le)?s?|comment|pourquoi|combien|cuándo|dónde|quién|cuál(?:es)?|"
     r"cómo|quando|dove|chi|quale|quali|perché|wanneer|waar|welke?|hoe|när|vem|var|vilken|hur)\b",
     re.IGNORECASE,
 )
 # A name: capitalised words in a run, with numbers and small words inside, or a quotation, or code.
-_WORD = r"[A-ZÀ-ÖØ-Þ\ue000-\uf8ff][\w’'.&/+-]*"
+_WORD = r"[A-ZÀ-ÖØ-Þ\ue000-\uf8ff][\w'.&/+-]*"
 _NAME = re.compile(
     r"[\"“”„]([^\"“”„]{2,80})[\"“”]|`([^`]+)`"
-    rf"|\b({_WORD}(?:[ ](?:(?:of|the|de|la|le|du|van|von|der|den|and|for|in)[ ](?:the[ ])?(?={_WORD}))?"
+    rf"|\b({_WORD}(?:[ ](?:(?<=[a-z][ ])(?:of|the|de|la|le|du|van|von|der|den|and|for|in)[ ]"
+    rf"(?:the[ ])?(?={_WORD}))?"
     rf"(?:{_WORD}|\d[\w.]*))*(?:\s\([A-Z][^()]*\))?)"
     r"|\b([a-z]+[-_.]?\d[\w.-]*|\w+[_]\w+|--?[a-z][\w-]+)",
 )
@@ -102,35 +111,9 @@ _STARTERS = re.compile(
     rf"^(?:{QUESTION_WORD}|{AUXILIARY}|{_IMPERATIVES}|in|on|at|by|for|from|to|of|according|and|the|"
     r"a|an|please|between|under|during|after|before|since|until|if|was|ist|sind|wer|wann|wo|wie|"
     r"warum|welche[rsnm]?|qui|quand|où|comment|quel(?:le)?s?|i|it|that|this|these|those|with|below|"
-    r"above|about)\b['’]?\s*",
+    r"above|about)\b'?\s*",
     re.IGNORECASE,
 )
-_OPENING = re.compile(
-    rf"^(?:(?:and|but|so|according to [^,]+,|in [^,]+,|on [^,]+,|at [^,]+,)\s+)?"
-    rf"(?P<prep>in|on|at|by|for|to|from|of|with|under|below|above|until|since|after|about)?\s*"
-    rf"(?P<word>{QUESTION_WORD})\b\s*(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_DURATION_UNIT = re.compile(r"^(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?)$")
-_MEASURES = (
-    r"(?:far|deep|high|wide|tall|heavy|big|large|fast|hot|cold|thick|loud|close|steep|warm|strong)"
-)
-_NOUN_TYPES: tuple[tuple[AnswerType, str], ...] = (
-    ("date", r"year|date|day|month|birthday|birth date|deadline|century|decade|weekday"),
-    ("time", r"time|hour"),
-    ("money", r"fare|price|fee|cost|rent|salary|wage|budget|deposit|charge|rate|fine|premium|"
-              r"revenue|turnover|profit|penalty|allowance|amount|sum|rental|toll|grant|subsidy"),
-    ("duration", r"duration|notice period|warranty period|period|length of stay|age|lifetime|"
-                 r"travel time|crossing time|term"),
-    ("measure", r"speed|length|weight|height|width|depth|beam|draught|draft|tonnage|capacity|"
-                r"distance|temperature|area|volume|power|pressure|limit|size|visibility|"
-                r"displacement|voltage|consumption|wind limit|range|elevation|diameter"),
-    ("number", r"number|count|population|total|percentage|share|punctuality|score|channel|"
-               r"attendance|proportion|ratio|quantity|extension"),
-    ("version", r"version|release"),
-    ("name", r"name|company|yard|firm|organi[sz]ation|vessel|ship|ferry|boat|film|song|book|album|"
-             r"band|airline|language|nationality|brand"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +148,7 @@ class Asked:
 
 def asked(question: str) -> Asked:
     """What ``question`` asks for, by its words."""
-    text = " ".join(question.split())
+    text = flat(question)
     plain = _PLEASE.sub("", text)
     language = language_of(text)
     options = options_of(plain)
@@ -209,124 +192,6 @@ def _kind(text: str, language: str, options: tuple[str, ...]) -> Kind:
     return "lookup"
 
 
-def wanted(question: str) -> tuple[AnswerType, str]:
-    """Type of the answer, and the words of its unit or of what is counted."""
-    found = _OPENING.match(question)
-    if not found:
-        return _elsewhere(question)
-    word, rest = found["word"].casefold(), found["rest"]
-    if word in ("who", "whom", "whose"):
-        return ("person", "") if word != "whose" else ("text", "")
-    if word == "where":
-        return "place", ""
-    if word == "when":
-        return ("time", "") if _CLOCK.search(rest) else ("date", "")
-    if word == "why":
-        return "text", ""
-    if word == "how":
-        return _how(rest)
-    return _what(rest)
-
-
-_CLOCK = re.compile(
-    r"\b(?:opens?|closes?|departs?|arrives?|leaves?|sails?|starts?|begins?|ends?|runs?)\b"
-    r"(?!.*\bin (?:19|20)\d\d)",
-    re.IGNORECASE,
-)
-
-
-def _how(rest: str) -> tuple[AnswerType, str]:
-    many = re.match(r"(?:many|few)\s+(?:more\s+|fewer\s+)?(.*)", rest, re.IGNORECASE)
-    if many:
-        unit = _head(many.group(1))
-        return ("duration", unit) if _DURATION_UNIT.match(unit) else ("number", unit)
-    much = re.match(r"(?:much|expensive|cheap)\b\s*(.*)", rest, re.IGNORECASE)
-    if much:
-        after = much.group(1)
-        if re.match(
-            r"(?:more\s+|less\s+)?(?:does|do|did|is|are|was|were|will|would)\b", after, re.I
-        ):
-            costs = re.search(
-                r"\b(?:cost|pay|paid|fare|fee|price|charge[sd]?|earn|worth|rent|ticket|budget|"
-                r"allowance|spend|spent|owe|expensive)\b", question_rest := rest, re.IGNORECASE,
-            )  # fmt: skip
-            return ("money", "") if costs or "much" != question_rest[:4] else ("text", "")
-        return "measure", _head(after)
-    if re.match(r"(?:long|old)\b", rest, re.IGNORECASE):
-        lasting = re.search(
-            r"\b(?:take|took|last|valid|keep|kept|stay|wait|old|live[sd]?)\b", rest, re.I
-        )
-        return ("duration" if lasting else "measure"), ""
-    if re.match(r"(?:soon|late|early)\b", rest, re.IGNORECASE):
-        return "time", ""
-    if re.match(r"often\b", rest, re.IGNORECASE):
-        return "text", ""
-    return ("measure", "") if re.match(rf"{_MEASURES}\b", rest, re.IGNORECASE) else ("text", "")
-
-
-def _what(rest: str) -> tuple[AnswerType, str]:
-    unit = re.search(r"\bin (euros?|percent|[a-zA-Z]+/[a-zA-Z]+|kWh|km|knots|metres|meters|tonnes|"
-                     r"(?:million|thousand) \w+)\W*$", rest)  # fmt: skip
-    words = unit.group(1) if unit else ""
-    noun = re.match(r"(?:kind|type|sort) of\b", rest, re.IGNORECASE)
-    if noun:
-        return "text", ""
-    phrase = re.match(
-        r"(?:(?:is|was|are|were|will be|does|did)\s+)?(?:the\s+|an?\s+)?((?:[\w'’-]+\s+){0,5}?)"
-        r"(?:of|for|on|in|at|to|from|that|did|do|does|is|was|has|have|can|will|may|should|must|per|with)\b",
-        f"{rest.rstrip('?. ')} of", re.IGNORECASE,
-    )  # fmt: skip
-    if phrase and phrase.group(1):
-        head = phrase.group(1).split()
-        last = singular(head[-1].casefold())
-        if last in PERSONS:
-            return "person", words
-        if last in PLACES:
-            return "place", words
-        for kind, nouns in _NOUN_TYPES:
-            if re.search(rf"(?:^|\s)(?:{nouns})s?$", " ".join(head).casefold()):
-                return kind, words
-    if re.search(r"\bcost\W*$|\bcost (?:now|today|in)\b", rest):
-        return "money", words
-    if rest.casefold().startswith(("time", "year")):
-        return ("time" if rest.casefold().startswith("time") else "date"), words
-    return "text", words
-
-
-def _elsewhere(question: str) -> tuple[AnswerType, str]:
-    """Types of questions in other languages, by their first words."""
-    for pattern, wants in (
-        (r"^(?:wer|wem|wen|qui|quién|chi|wie is|vem|hvem)\b", "person"),
-        (r"^(?:wann|quand|cuándo|quando|wanneer|när|hvornår)\b", "date"),
-        (r"^(?:wo|où|dónde|dove|waar|var|hvor)\b(?! (?:viele|mange))", "place"),
-        (
-            r"^(?:wie ?viele?|combien|cuánt[oa]s?|quant[oie]|hoeveel|hur många|hvor mange)\b",
-            "number",
-        ),
-        (r"^was kostet\b|^combien coûte", "money"),
-        (r"^wie lange\b", "duration"),
-        (r"^wie (?:hoch|tief|schnell|schwer|weit|groß|lang|breit)\b", "measure"),
-    ):
-        if re.search(pattern, question, re.IGNORECASE):
-            kind: AnswerType = wants  # type: ignore[assignment]
-            return kind, ""
-    return "text", ""
-
-
-_COUNTED_END = re.compile(
-    rf"\b(?:{AUXILIARY}|of|in|on|at|for|from|to|per|with|that|who|which|travel\w*|serve|live|"
-    r"fit|work|belong|are|before|after|than|by|each)\b",
-    re.IGNORECASE,
-)
-
-
-def _head(text: str) -> str:
-    """The noun phrase at the beginning of ``text``."""
-    end = _COUNTED_END.search(text)
-    words = text[: end.start() if end else len(text)].strip(" ?.,").split()
-    return " ".join(words[:3])
-
-
 def names_in(question: str) -> tuple[str, ...]:
     """Names in a question: capitalised and quoted runs, codes; each once, in order."""
     found: dict[str, None] = {}
@@ -335,7 +200,7 @@ def names_in(question: str) -> tuple[str, ...]:
         if match.start() == 0 or question[: match.start()].rstrip().endswith((".", "?", "!", ":")):
             while (shorter := _STARTERS.sub("", name, count=1)) != name:
                 name = shorter
-        name = name.rstrip(".,;:'’").removesuffix("'s").removesuffix("’s").strip()
+        name = name.rstrip(".,;:'").removesuffix("'s").strip()
         if len(name) > 1 or any("\ue000" <= letter <= "\uf8ff" for letter in name):
             found.setdefault(name)
     return tuple(found)
@@ -345,24 +210,28 @@ _FUNCTION_WORDS = {
     "en": "the of is are was were how what which who when where why does did do and in on for to "
     "with by from can has have a an many much that it this",
     "de": "der die das den dem des ein eine einen einem einer ist sind war wie wer wann wo warum "
-    "welche welcher welches welchem und für im am auf von mit nicht kostet wird werden zu bei viele",
+    "welche welcher welches welchem und für in im am auf von mit nicht kostet wird werden zu bei "
+    "viele",
     "fr": "le la les des du un une est sont qui quand où comment pourquoi quel quelle combien et "
     "dans pour sur avec de que au aux à",
     "es": "el la los las un una es son quién cuándo dónde cómo por qué cuál cuánto cuántos y en "
     "para con de del al que",
-    "it": "il lo la gli le un una è sono chi quando dove come perché quale quanto quanti e in per "
+    "it": "il in lo la gli le un una è sono chi quando dove come perché quale quanto quanti e per "
     "con di del della che",
     "nl": "de het een is zijn wie wanneer waar hoe waarom welke hoeveel en in voor met van op naar",
     "sv": "den det en ett är vem när var hur varför vilken många och i för med av på till som",
     "pt": "o a os as um uma é são quem quando onde como por quê qual quanto e em para com do da",
 }  # fmt: skip
+_STARTS = "who what which where when why how whose are does did were according please"
+_ENGLISH_STARTS = frozenset(_STARTS.split())
 _WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
 
 
 def language_of(question: str) -> str:
     """The language that the function words tell, "en" where none tells more."""
     words = re.findall(r"[^\W\d_]+", question.casefold())
+    if words and words[0] in _ENGLISH_STARTS:
+        return "en"  # names in other languages count for nothing
     scores = {language: sum(word in known for word in words) for language, known in _WORDS.items()}
-    # "was" alone is both languages' word: what stands beside it decides.
     best = max(scores.values(), default=0)
     return "en" if scores["en"] == best else next(k for k, v in scores.items() if v == best)

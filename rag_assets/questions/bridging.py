@@ -23,11 +23,11 @@ _NOT_NOUNS = (
 )
 _RELATIVE = re.compile(
     r"\b(?P<det>the(?: same| only)?) (?P<noun>(?:(?!(?:the|a|an|of|in|on|at|for|by|to|and|or|is|"
-    r"are|was|were|did|do|does|from|with|that|who|which|where)\b)[\w'’-]+ ){0,3}?"
-    r"(?P<head>[a-z][\w'’-]*)),? "
-    r"(?P<pron>(?:(?:in|on|at|to|from|by|for|of|with) (?:which|whom)|that|who|which|whose|where))\b "
-    r"(?P<clause>.+)$",
-    re.IGNORECASE,
+    r"are|was|were|did|do|does|from|with|that|who|which|where)\b)[\w'-]+ ){0,3}?"
+    r"(?P<head>[a-z][\w'-]*)),? "
+    r"(?P<pron>(?:(?:in|on|at|to|from|by|for|of|with) (?:which|whom)|that|who|which|whose|"
+    r"where))\b "
+    r"(?P<clause>.+)$"
 )
 _EXTRAPOSED = re.compile(
     r"^(?P<front>.+?\b(?:does|did|do|can|will|has|is|was) )the (?P<noun>[\w-]+) "
@@ -36,24 +36,43 @@ _EXTRAPOSED = re.compile(
 )
 _ASKER = re.compile(r"\b(?:i|we|you|my|our|your|me|us)\b", re.IGNORECASE)
 _NAME = (
-    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:['’][A-Z]\w*)?(?:,? (?:(?:of|the|de|la|von|van|bin|al|del|di|and) (?:the )?)?"
-    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:['’][A-Z]\w*)?|\([^)]*\)))*)"
+    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:'[A-Z]\w*)?(?:,? (?:(?:of|the|de|la|von|van|bin|al|del|di|"
+    r"and) (?:the )?)?"
+    r"(?:[A-Z\d\ue000-\uf8ff][\w.&-]*(?:'[A-Z]\w*)?|\([^)]*\)))*)"
 )
 _POSSESSIVE = re.compile(
-    rf"\b(?P<whole>(?P<owner>{_NAME})['’]s? (?P<role>(?:maternal |paternal |first |second |elder |"
+    rf"\b(?P<whole>(?P<owner>{_NAME})'s? (?P<role>(?:maternal |paternal |first |second |elder |"
     rf"younger |former |current )?{RELATIONS}))\b"
 )
 _OF = re.compile(
     rf"\b(?P<whole>the (?P<role>(?:(?:current|former|first|second) )?{RELATIONS}) (?:of|for) "
-    rf"(?P<owner>(?:the )?(?:(?:film|movie|song|album|book|novel|vessel|ship|company|museum|clinic|contract|"
-    rf"play|series|ferry) )?(?:[“\"][^\"”]+[\"”]|{_NAME})))(?=[ ?,]|['’]s|$)"
+    rf"(?P<owner>(?:the )?(?:(?:film|movie|song|album|book|novel|vessel|ship|company|museum|"
+    rf"clinic|contract|"
+    rf"play|series|ferry) )?(?:[“\"][^\"”]+[\"”]|{_NAME})))(?=[ ?,]|'s|$)"
 )
 _TAIL_ONLY = re.compile(
-    rf"^(?:who|what|which(?: [\w-]+){{0,2}}|where) (?:is|was|are|were|will be|has been) "
+    r"^(?:who|what|which(?: [\w-]+){0,2}|where) (?:is|was|are|were|will be|has been) "
     r"(?:the (?:full |official |current )?(?:name|title) of |called |named )?[\ue000-\uf8ff]\W*$"
     r"|^[\ue000-\uf8ff]\W*$|^(?:what|who) (?:is|was) [\ue000-\uf8ff] (?:called|named)\W*$",
     re.IGNORECASE,
 )
+
+
+_ASKS = re.compile(
+    rf"^(?:(?:according to|in|on|at|besides|along with|for) [^,?]{{2,60}}, )?"
+    rf"(?:(?:in|on|at|by|for|to|from|of|with|under|until|since|about) )?(?:{QUESTION_WORD}|"
+    rf"{AUXILIARY})\b"
+    r"|^(?:in|at|on) the\b",
+    re.IGNORECASE,
+)
+_WHY = re.compile(r"^why\b", re.IGNORECASE)  # the clause is what it is about
+_FOLLOWS = re.compile(
+    rf"^(?:\?|,|$|'s\b|(?:{AUXILIARY}|in|on|at|from|for|with|by|of|to|and|or|after|before|during|"
+    r"since|have|born|located|based|worth)\b)"
+)
+
+
+_PREPOSITION = r"(?:in|on|at|by|for|to|from|of|with|near|after|before|behind|under)\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,8 @@ class Bridge:
 def bridged(question: str, letter: str) -> Bridge | None:
     """The inner question of ``question`` and what is left, None if it holds none."""
     text = " ".join(question.split())
+    if not _ASKS.match(text) or _WHY.match(text):
+        return None
     for found in (_clause(text, letter), _extraposed(text, letter), _relation(text, letter)):
         if found and not _TAIL_ONLY.match(found.rest) and len(found.rest.split()) > 2:
             return found
@@ -84,23 +105,29 @@ def _clause(text: str, letter: str) -> Bridge | None:
     # The last one first: it holds no other.
     matches = [
         match
-        for start in (m.start() for m in re.finditer(r"\bthe\b", text, re.IGNORECASE))
+        for start in (m.start() for m in re.finditer(r"\bthe\b", text))
         if (match := _RELATIVE.match(text, start))
     ]
     for match in reversed(matches):
         head = match["head"].casefold()
-        if re.fullmatch(_NOT_NOUNS, head) or match.start() == 0:
+        if re.fullmatch(_NOT_NOUNS, head) or match.start() == 0 or is_past(head):
             continue
         before = text[: match.start()]
         split = _split_clause(before, match["clause"].rstrip("?. "), match["pron"].casefold())
         if split is None:
             continue
         clause, tail = split
-        if len(clause.split()) < 2 or _ASKER.search(clause) or _is_about_many(head):
+        clause = clause.rstrip(",")
+        if (
+            len(clause.split()) < 2
+            or _ASKER.search(before)
+            or _ASKER.search(clause)
+            or _is_about_many(head)
+        ):
             continue
         noun = match["noun"]
         first = _ask(noun, match["pron"], clause)
-        rest = f"{before}{letter}{f' {tail}' if tail else ''}?"
+        rest = f"{before}{letter}{' ' if tail and tail[0] != ',' else ''}{tail}?"
         return Bridge(first, _type_of(head), rest)
     return None
 
@@ -111,32 +138,109 @@ def _is_about_many(head: str) -> bool:
 
 def _split_clause(before: str, clause: str, pron: str) -> tuple[str, str] | None:
     """The clause and what of the main sentence stands behind it; None where that is unsure."""
-    aux = re.search(rf"\b(?P<aux>{AUXILIARY})(?:n['’]t)? (?:\S+ ){{0,1}}$", before, re.IGNORECASE)
-    if aux is None or not _asks_behind(before):
-        comma = re.match(r"^(?P<clause>[^,]+), (?P<tail>.+)$", clause)
-        if re.search(r"(?:^|[,;])\s*(?:for|of|in|at|on|to|by|with|according to) $", before, re.I):
-            return None if comma is None else (comma["clause"], f", {comma['tail']}")
-        if not re.search(rf"\b{QUESTION_WORD}\b", before, re.IGNORECASE):
-            return None
-        return clause, ""
-    word = aux["aux"].casefold()
+    if _is_subject_of_clause(before) or re.search(rf", {AUXILIARY}\b", clause):
+        return None  # the subject of another clause, whose verb could be anywhere behind
     if re.search(r"^(?:who|what|which) (?:is|was|are|were) $", before, re.IGNORECASE):
         return clause, ""  # "Who is the man that ...": the noun is what is asked
+    aux = _open_auxiliary(before)
+    if aux is None:
+        comma = re.match(r"^(?P<clause>[^,]+)(?P<tail>, .+)$", clause)
+        if re.match(r"^(?:for|of|in|at|on|to|by|with|according to)\b[^,]*$", before, re.IGNORECASE):
+            return None if comma is None else (comma["clause"], comma["tail"])
+        # A sentence without a verb so far has it behind the clause, and nothing tells where.
+        return (clause, "") if any(_says(word) for word in before.split()) else None
     words = clause.split()
-    wanted = _participle if word in ("is", "are", "was", "were", "has", "have", "had") else _base
-    for n in range(len(words) - 1, 0, -1):
-        if wanted(words, n) and len(words[:n]) >= 2:
+    wanted = _base if aux in _DO else _participle
+    # Right behind its auxiliary the noun is the subject; elsewhere only the end may be the verb.
+    direct = re.search(rf"\b{AUXILIARY}(?:n't)? $", before, re.IGNORECASE) is not None
+    for n in range(len(words) - 1, 1, -1):
+        if wanted(words, n) and any(is_finite(word) for word in words[:n]):
             return " ".join(words[:n]), " ".join(words[n:])
+        if not direct and aux not in _DO:
+            return clause, ""
     return None
 
 
-def _asks_behind(before: str) -> bool:
-    """Whether the noun is the subject of an inverted sentence, so its verb comes behind."""
-    direct = re.search(rf"\b{AUXILIARY}(?:n['’]t)? $", before, re.IGNORECASE)
-    return direct is not None
+_DO = frozenset(
+    [
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "shall",
+        "should",
+        "may",
+        "might",
+        "must",
+    ]
+)
 
 
-_DETERMINERS = frozenset("the a an of in on at for by to with from its their his her this".split())
+def _is_subject_of_clause(before: str) -> bool:
+    """Whether a clause is open that has no verb yet: "... the city where the "."""
+    words = before.split()
+    pronouns = ("where", "which", "whom", "that", "whose", "who")
+    last = max(
+        (n for n, word in enumerate(words) if word.strip(",") in pronouns and n > 1), default=None
+    )
+    return last is not None and not any(is_finite(word) for word in words[last + 1 :])
+
+
+def _says(word: str) -> bool:
+    known = is_finite(word) or word.casefold() in BASE_FORMS
+    return known or (word[0].islower() and word[-1] == "s")
+
+
+def _open_auxiliary(before: str) -> str | None:
+    """The auxiliary that still waits for its verb: "when was", "can"; None where none does."""
+    found = list(re.finditer(rf"\b(?P<aux>{AUXILIARY})\b(?P<rest>.*)$", before, re.IGNORECASE))
+    if not found:
+        return None
+    aux = found[0]["aux"].casefold()
+    behind = found[0]["rest"].split()
+    if behind and re.fullmatch(_PREPOSITION, behind[0]):
+        return None  # "how many shops are in the state that ..."
+    if aux in _DO:
+        return None if any(word.casefold() in BASE_FORMS for word in behind) else aux
+    if any(is_past(word) or word in _STATES for word in behind):
+        return None
+    if re.search(r"\b(?:when|where|how|year|date)\b", before[: found[0].start()], re.IGNORECASE):
+        return aux
+    # "Who is the captain of ...", "Which yard has the dock that ...": a noun completes it.
+    return None if behind or aux in ("has", "have", "had") else aux
+
+
+_STATES = frozenset(
+    ["born", "located", "based", "worth", "open", "from", "called", "situated", "part"]
+)
+_DETERMINERS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "in",
+        "on",
+        "at",
+        "for",
+        "by",
+        "to",
+        "with",
+        "from",
+        "its",
+        "their",
+        "his",
+        "her",
+        "this",
+    ]
+)
+
+
+_NOT_ALONE = "did do does can could will would may must should not and had has have"
+_WITH_BASE = frozenset(_NOT_ALONE.split())
 
 
 def _base(words: list[str], n: int) -> bool:
@@ -144,7 +248,7 @@ def _base(words: list[str], n: int) -> bool:
     return (
         words[n].casefold().strip(",") in BASE_FORMS
         and words[n - 1].casefold() not in _DETERMINERS
-        and words[n - 1].casefold() not in ("did", "do", "does", "can", "will", "not", "and")
+        and words[n - 1].casefold() not in _WITH_BASE
         and not words[n][0].isupper()
     )
 
@@ -186,7 +290,7 @@ def _type_of(head: str) -> AnswerType:
 
 
 def _extraposed(text: str, letter: str) -> Bridge | None:
-    """ "What position does the person hold who signed the report?"."""
+    """Of "What position does the person hold who signed the report?"."""
     found = _EXTRAPOSED.match(text.rstrip("?. "))
     if not found or found["verb"].casefold() not in BASE_FORMS or _ASKER.search(found["clause"]):
         return None
@@ -198,21 +302,27 @@ def _extraposed(text: str, letter: str) -> Bridge | None:
 
 
 def _relation(text: str, letter: str) -> Bridge | None:
-    """ "When did X's father die?", "Where was the director of film X born?"."""
+    """Of "When did X's father die?", "Where was the director of film X born?"."""
     for pattern in (_POSSESSIVE, _OF):
         for match in pattern.finditer(text):
             owner = match["owner"]
             start, whole = match.start("whole"), match["whole"]
             first_word = re.match(rf"(?:{QUESTION_WORD}|{AUXILIARY}) ", owner, re.IGNORECASE)
-            if first_word:
+            if first_word and pattern is _POSSESSIVE:
                 owner, whole = owner[first_word.end() :], whole[first_word.end() :]
                 start += first_word.end()
             rest = text[:start] + letter + text[start + len(whole) :]
-            if _TAIL_ONLY.match(rest):
+            behind = text[start + len(whole) :].lstrip()
+            word = re.match(r"[\w'-]*", behind)
+            next_word = word.group() if word else ""
+            if _open_auxiliary(text[:start]) and re.match(_PREPOSITION, behind):
+                continue  # "Songs I Wrote with Amy": the name may go on
+            ends = _FOLLOWS.match(behind) or is_finite(next_word) or next_word in BASE_FORMS
+            if pattern is _OF and not ends:
+                continue  # the name may go on
+            if _TAIL_ONLY.match(rest) or re.search(r"(?:,|\b(?:also|was once)) $", text[:start]):
                 continue
             if pattern is _OF and re.match(r"(?:who|what) (?:is|was) [\ue000-\uf8ff]", rest, re.I):
                 continue
-            return Bridge(
-                f"Who is {whole}?" if pattern is _OF else f"Who is {whole}?", "person", rest
-            )
+            return Bridge(f"Who is {whole}?", "person", rest)
     return None

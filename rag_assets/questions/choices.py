@@ -7,16 +7,19 @@ _FRAMES = (
                r"(?=(?:is|are|was|were|has|have|had|can|could|does|did|do|will|would|needs?|came|"
                r"costs?|carries|takes?|holds?|opens?|closes?|leaves?|[a-z]+(?:ed|s))\b)",
                re.IGNORECASE),
-    re.compile(r"^(?:between|of|out of|among)\s+(?P<list>[^,]+(?:,[^,]+)*?(?:,)?\s+(?:and|or)\s+[^,]+),\s*"
+    re.compile(r"^(?:between|of|out of|among)\s+(?P<list>[^,]+(?:,[^,]+)*?(?:,)?\s+(?:and|"
+               r"or)\s+[^,]+),\s*"
                r"(?=which|who|what|whose)", re.IGNORECASE),
-    re.compile(r"\b(?:out of|between|among)\s+(?P<list>[A-Z\ue000-\uf8ff][^?]*?\s+(?:and|or)\s+[^?]+?)\s*\?*$"),
+    re.compile(r"\b(?:out of|between|among)\s+(?P<list>[A-Z\ue000-\uf8ff][^?]*?\s+(?:and|"
+               r"or)\s+[^?]+?)\s*\?*$"),
 )  # fmt: skip
 _VERSUS = re.compile(r"\s+(?:vs\.?|versus)\s+", re.IGNORECASE)
 _OR = re.compile(r"\s+or\s+", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _SUFFIX = re.compile(
     r"\s+(?:born|built|founded|released|opened|published|made|launched|first|last|earlier|later|"
-    r"earliest|latest|older|younger|larger|longer|cheaper|faster|bigger|heavier|taller|higher)\b.*$",
+    r"earliest|latest|older|younger|larger|longer|cheaper|faster|bigger|heavier|taller|"
+    r"higher)\b.*$",
     re.IGNORECASE,
 )
 
@@ -35,20 +38,22 @@ def options_of(question: str) -> tuple[str, ...]:
             return tuple(_named(part) for part in parts)
     if not _OR.search(text):
         return ()
-    # Behind the last comma or colon that leaves an "or": "Which is older, A or B?"
-    cut = re.search(r"[,:]\s+(?P<list>(?:[^,]+,\s*)*[^,]+?,?\s+or\s+[^,]+)$", text)
-    if cut and re.match(r"(?:which|what|who|whose|when|where|is|are|was|in which|on which|how)\b",
-                        text, re.IGNORECASE):  # fmt: skip
+    # Behind the comma or colon that ends the question proper: "Which is older, A or B?"
+    if re.match(
+        r"(?:which|what|who|whose|when|where|is|are|was|(?:in|on|at|of) which|how)\b", text, re.I
+    ):
         behind = _behind_question(text)
         if behind:
             return listed(behind)
     names = re.search(
-        r"(?P<a>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*?)\s+or\s+(?P<b>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*)$",
+        r"(?P<a>(?:the )?[A-Z\d\ue000-\uf8ff][^,]*?)\s+or\s+(?P<b>(?:the "
+        r")?[A-Z\d\ue000-\uf8ff][^,]*)$",
         text,
     )
     if names and re.match(r"(?:who|which|what|is|are|was|were|did|does|do|has|have)\b", text, re.I):
         before = re.search(
-            r"(?:^|[a-z,]\s)(?P<a>(?:the )?[A-Z\ue000-\uf8ff][\w'’.&()-]*(?:\s(?:[A-Z\d(][\w'’.&()-]*|of|the|de|la|van|von))*)$",
+            r"(?:^|[a-z,]\s)(?P<a>(?:the "
+            r")?[A-Z\ue000-\uf8ff][\w'.&()-]*(?:\s(?:[A-Z\d(][\w'.&()-]*|of|the|de|la|van|von))*)$",
             text[: names.end("a")].lstrip(),
         )
         second = _SUFFIX.sub("", names["b"])
@@ -61,14 +66,14 @@ def options_of(question: str) -> tuple[str, ...]:
 
 
 def _behind_question(text: str) -> str:
-    """The list behind the question proper: after the comma that the first option follows."""
-    pieces = re.split(r"(?:,|:)\s+", text)
-    for start in range(1, len(pieces)):
-        tail = ", ".join(pieces[start:])
-        head = ", ".join(pieces[:start])
-        if _OR.search(tail) and not re.match(r"(?:and|but|or|who|which|that|in|on|at)\b(?! [A-Z])",
-                                             tail) and len(head.split()) > 2:  # fmt: skip
-            return tail
+    """The list behind the question proper: after the comma or colon before the first option."""
+    for sign in (", ", ": "):
+        pieces = text.split(sign)
+        for start in range(1, len(pieces)):
+            head, tail = sign.join(pieces[:start]), sign.join(pieces[start:])
+            begins = re.match(r"(?:and|but|or|who|which|that|in|on|at)\b(?! [A-Z])", tail)
+            if _OR.search(tail) and not begins and len(head.split()) > 2:
+                return tail
     return ""
 
 
@@ -77,7 +82,7 @@ def _plain_or(text: str) -> tuple[str, ...]:
     if not re.match(r"(?:is|are|was|were|does|do|did|can|must|should|will|has|have)\b", text, re.I):
         return ()
     found = re.search(
-        r"\b(?P<a>[\w'’-]+)\s+or\s+(?P<b>(?:an? |the |in |on |at |by )?[\w'’-]+)$", text
+        r"\b(?P<a>[\w'-]+)\s+or\s+(?P<b>(?:an? |the |in |on |at |by )?[\w'-]+)$", text
     )
     if not found or found["b"].casefold() in ("not", "no", "more", "less", "so"):
         return ()
@@ -92,9 +97,11 @@ def listed(text: str) -> tuple[str, ...]:
     members = [part for piece in head for part in piece.split(", ")] if head else []
     if not head:
         members, last = text.split(", ")[:-1], text.split(", ")[-1]
+    if len({member.casefold() for member in members}) < len(members):
+        members = head  # "No, No, Nanette" is one name
     return tuple(name for part in (*members, last) if (name := _named(part)))
 
 
 def _named(text: str) -> str:
     text = re.sub(r"^(?:either|whether|both)\s+", "", text.strip(" ,?"), flags=re.IGNORECASE)
-    return re.sub(r"^(?:the film|the|film)\s+(?=[a-z]*\s*[A-Z])", "", text).strip()
+    return re.sub(r"^(?:the )?(?:film|movie)\s+(?=[A-Z])", "", text).strip()

@@ -71,6 +71,14 @@ def _table() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
 
 
 _PAST, _THIRD, PARTICIPLES = _table()
+
+
+def flat(text: str) -> str:
+    """The text on one line, with straight apostrophes."""
+    return " ".join(text.translate(_APOSTROPHES).split())
+
+
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018"), "'")
 BASE_FORMS: Final = frozenset(_PAST.values()) | frozenset(_THIRD.values())
 AUXILIARY: Final = (
     r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must)"
@@ -132,29 +140,142 @@ def is_plural(noun: str) -> bool:
 
 _ODD: Final = {"men": "man", "women": "woman", "people": "person", "children": "child"}
 PERSONS: Final = frozenset(
-    """
-    person man woman boy girl child people captain master engineer director manager officer
-    author writer poet painter artist sculptor architect designer composer singer performer actor
-    actress musician player coach driver pilot crewman deckhand keeper guard nurse doctor surgeon
-    physician dentist pharmacist teacher professor scientist engineer president minister mayor
-    governor king queen emperor empress prince princess duke founder owner chairman chairwoman chair
-    chief head leader member employee curator donor tenant landlord signatory lawyer judge
-    secretary treasurer accountant auditor developer maintainer programmer analyst inspector
-    brother sister father mother husband wife son daughter spouse widow uncle aunt cousin
-    grandfather grandmother
-    """.split()
+    [
+        "person",
+        "man",
+        "woman",
+        "boy",
+        "girl",
+        "child",
+        "people",
+        "captain",
+        "master",
+        "engineer",
+        "director",
+        "manager",
+        "officer",
+        "author",
+        "writer",
+        "poet",
+        "painter",
+        "artist",
+        "sculptor",
+        "architect",
+        "designer",
+        "composer",
+        "singer",
+        "performer",
+        "actor",
+        "actress",
+        "musician",
+        "player",
+        "coach",
+        "driver",
+        "pilot",
+        "crewman",
+        "deckhand",
+        "keeper",
+        "guard",
+        "nurse",
+        "doctor",
+        "surgeon",
+        "physician",
+        "dentist",
+        "pharmacist",
+        "teacher",
+        "professor",
+        "scientist",
+        "engineer",
+        "president",
+        "minister",
+        "mayor",
+        "governor",
+        "king",
+        "queen",
+        "emperor",
+        "empress",
+        "prince",
+        "princess",
+        "duke",
+        "founder",
+        "owner",
+        "chairman",
+        "chairwoman",
+        "chair",
+        "chief",
+        "head",
+        "leader",
+        "member",
+        "employee",
+        "curator",
+        "donor",
+        "tenant",
+        "landlord",
+        "signatory",
+        "lawyer",
+        "judge",
+        "secretary",
+        "treasurer",
+        "accountant",
+        "auditor",
+        "developer",
+        "maintainer",
+        "programmer",
+        "analyst",
+        "inspector",
+        "brother",
+        "sister",
+        "father",
+        "mother",
+        "husband",
+        "wife",
+        "son",
+        "daughter",
+        "spouse",
+        "widow",
+        "uncle",
+        "aunt",
+        "cousin",
+        "grandfather",
+        "grandmother",
+    ]
 )
 PLACES: Final = frozenset(
-    """
-    place town city village island harbour harbor port country county state region province
-    district street building room hall ward site station airport river lake mountain capital
-    """.split()
+    [
+        "place",
+        "town",
+        "city",
+        "village",
+        "island",
+        "harbour",
+        "harbor",
+        "port",
+        "country",
+        "county",
+        "state",
+        "region",
+        "province",
+        "district",
+        "street",
+        "building",
+        "room",
+        "hall",
+        "ward",
+        "site",
+        "station",
+        "airport",
+        "river",
+        "lake",
+        "mountain",
+        "capital",
+    ]
 )
 # Of whom or what each is one: their answer is looked up before more is asked about it.
 RELATIONS: Final = (
     r"(?:(?:step|grand|great-grand|foster)?(?:father|mother|parent|son|daughter|child)"
     r"(?:-in-law)?|(?:brother|sister)(?:-in-law)?|husband|wife|spouse|widow|uncle|aunt|nephew|"
-    r"niece|cousin|sibling|employer|predecessor|successor|deputy|director|producer|author|writer|composer|"
+    r"niece|cousin|sibling|employer|predecessor|successor|deputy|director|producer|author|writer|"
+    r"composer|"
     r"performer|singer|founder|owner|operator|manufacturer|builder|publisher|designer|architect|"
     r"captain|manager|landlord|maintainer|supplier|insurer|publisher|creator|inventor|editor|"
     r"screenwriter|conductor|sculptor|painter|developer|donor|curator|discoverer)"

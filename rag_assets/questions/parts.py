@@ -2,247 +2,258 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rag_assets.questions.choices import listed
-from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, is_past, singular
+from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, inverted, is_past, singular
 
+_MOST_PARTS = 4
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _PREPOSITION = r"(?:in|on|at|by|for|to|from|of|with|under|until|since|during|after|before)"
+_SUBJECT = r"(?:it|they|he|she|the|there|[A-Z\d])"
 _AND = re.compile(
-    rf"(?P<sep>,? and (?:also )?|; |, (?:but|then) )(?=(?:{_PREPOSITION} )?(?:{QUESTION_WORD})\b"
-    rf"|(?:{_PREPOSITION}) {_YEAR}\W*$|(?:is|are|was|were|does|did|can|has) (?:it|they|he|she|the|there|[A-Z]))",
-    re.IGNORECASE,
+    rf"(?P<sep>,? and (?:also )?|; |, (?:but|then) )(?=(?:{_PREPOSITION} )?{QUESTION_WORD}\b"
+    rf"|{_PREPOSITION} {_YEAR}$|(?:is|are|was|were|does|did|can|has) {_SUBJECT})"
+    rf"|(?P<comma>, )(?={QUESTION_WORD} {AUXILIARY}\b)"
 )
 _SENTENCES = re.compile(r"(?<=\?)\s+(?=\S)")
-_WH = re.compile(rf"^(?:{_PREPOSITION} )?(?:{QUESTION_WORD}|{AUXILIARY})\b", re.IGNORECASE)
-_TIME = re.compile(
-    rf"\b(?:(?:in|for|during|of) (?:the )?(?:(?!in\b|for\b|of\b|and\b|on\b)\w+ ){{0,2}}?{_YEAR}|(?:in|on|during) (?:the )?"
-    r"(?:spring|summer|autumn|winter|weekends?|weekdays?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|"
-    r"january|february|march|april|may|june|july|august|september|october|november|december)"
-    rf"(?: {_YEAR})?|today|now|last year|this year)",
+_ASKS = re.compile(
+    rf"^(?:(?:and|but) )?(?:{_PREPOSITION} )?(?:{QUESTION_WORD}|{AUXILIARY})\b", re.IGNORECASE
+)
+_INNER = r"(?!(?:in|for|of|and|on)\b)\w+ "
+_TIME = (
+    rf"(?:(?:in|for|during|of) (?:the )?(?:{_INNER}){{0,2}}?{_YEAR}|(?:in|on|during) (?:the )?"
+    r"(?:spring|summer|autumn|winter|weekends?|weekdays?|"
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|may|june|july|"
+    rf"august|september|october|november|december)(?: {_YEAR})?|today|now|last year|this year)"
+)
+_AT = re.compile(rf"\b{_TIME}", re.IGNORECASE)
+_AGAIN = re.compile(
+    r"(?:what|how (?:much|many|long|high|large|big))"
+    rf"(?: (?:is|was|were|are|did|does|will) (?:it|they|that)(?: be)?)? (?P<when>{_TIME})",
     re.IGNORECASE,
 )
-_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|its|their|his|her)\b", re.IGNORECASE)
-_THAT = re.compile(
-    r"\b(?P<all>(?:that|this|the same|the said) (?P<noun>[a-z][\w-]*))\b", re.IGNORECASE
+_ELSEWHERE = re.compile(
+    rf"(?:how (?:much|many|long)|what about|how about|{QUESTION_WORD}) "
+    r"(?P<thing>(?:on|for|at|to|from|with|of) .+)",
+    re.IGNORECASE,
 )
-_CLAUSE_BEFORE = re.compile(
+_NOT_BEFORE = re.compile(
     r"\b(?:between|both|know|tell me|explain|say|see|sure|clear|decide|ask)\b[^,]*$", re.IGNORECASE
 )
 
 
 def halves(question: str) -> tuple[str, ...]:
-    """The questions that ``question`` asks side by side, each written out; () for one.
+    """The questions that ``question`` asks side by side, written out; () for one question.
 
-    A later part may hold a pronoun for the answer of an earlier one; see :func:`referring`.
+    A later one may hold "it" or "that ferry"; see :func:`referred`.
     """
-    text = " ".join(question.split())
-    sentences = [s for s in _SENTENCES.split(text) if s.strip()]
-    if 2 <= len(sentences) <= 4:
-        if all(
-            s.endswith("?") and _WH.match(re.sub(r"^(?:and|but) ", "", s, flags=re.I))
-            for s in sentences
-        ):
-            return _written_out([s.rstrip("? ") for s in sentences])
-        return ()
-    body = text.rstrip("?. ")
+    sentences = _SENTENCES.split(question)
+    if 2 <= len(sentences) <= _MOST_PARTS:
+        asked = all(part.endswith("?") and _ASKS.match(part) for part in sentences)
+        return _written_out([part.rstrip("? ") for part in sentences]) if asked else ()
+    body = question.rstrip("?. ")
     pieces: list[str] = []
     start = 0
     for match in _AND.finditer(body):
         before = body[start : match.start()]
         if (
-            not _WH.match(re.sub(r"^(?:and|but) ", "", before, flags=re.I))
-            or len(before.split()) < 3
+            _ASKS.match(before)
+            and len(before.split()) >= 3
+            and not _NOT_BEFORE.search(before)
+            and not _goes_on(body, match)
         ):
-            continue
-        if _CLAUSE_BEFORE.search(before) or _is_relative(body, match):
-            continue
-        pieces.append(before)
-        start = match.end()
+            pieces.append(before)
+            start = match.end()
     pieces.append(body[start:])
-    return _written_out(pieces) if 2 <= len(pieces) <= 4 else ()
+    return _written_out(pieces) if 2 <= len(pieces) <= _MOST_PARTS else ()
 
 
-def _is_relative(body: str, match: re.Match[str]) -> bool:
+def _goes_on(body: str, match: re.Match[str]) -> bool:
     """Whether "and who" goes on with a clause: "the man who built A and who sold B"."""
-    following = body[match.end() :]
-    pronoun = re.match(r"(?:(?:in|on|at|to|for|of|by) )?(?P<w>who|which|where|whose|when)\b (?P<next>\w+)?",
-                       following, re.IGNORECASE)  # fmt: skip
-    if not pronoun or match["sep"].startswith(","):
+    if match.group().startswith(","):
         return False
-    word = pronoun["w"].casefold()
-    return re.search(rf"\b(?:that|{word}) ", body[: match.start()][1:], re.IGNORECASE) is not None
+    word = re.match(r"(?:\w+ )?(who|which|where|whose|when)\b", body[match.end() :], re.IGNORECASE)
+    before = body[1 : match.start()]
+    return word is not None and re.search(rf"\b(?:that|{word.group(1)}) ", before) is not None
 
 
 def _written_out(pieces: Sequence[str]) -> tuple[str, ...]:
     whole: list[str] = []
     for piece in pieces:
-        piece = re.sub(r"^(?:and|but) ", "", piece.strip(" ,;"), flags=re.IGNORECASE)
-        if not whole:
-            whole.append(piece)
-            continue
-        done = _complete(whole[0], whole[-1], piece)
+        part = re.sub(r"^(?:and|but) ", "", piece.strip(" ,;"), flags=re.IGNORECASE)
+        done = _completed(whole[-1], part) if whole else part
         if done is None:
             return ()
         whole.append(done)
-    return tuple(f"{piece[0].upper()}{piece[1:]}?" for piece in whole)
+    return tuple(f"{part[0].upper()}{part[1:]}?" for part in whole)
 
 
-def _complete(first: str, before: str, piece: str) -> str | None:
+def _completed(before: str, part: str) -> str | None:
     """A later part as a question of its own; None where what it leaves out is unclear."""
-    bare = re.fullmatch(rf"(?P<t>{_TIME.pattern})", piece, re.IGNORECASE)
+    if re.fullmatch(_TIME, part, re.IGNORECASE):
+        return _at(before, part)
+    again = _AGAIN.fullmatch(part)
+    if again:
+        return _at(before, again["when"])
+    bare = re.fullmatch(
+        rf"(?P<word>(?:(?:by|in|at|for|from|to|with|on) )?{QUESTION_WORD}(?: \w+)?)", part, re.I
+    )
     if bare:
-        return _at(before, piece)
-    was_it = re.fullmatch(
-        rf"(?:what|how (?:much|many|long|high|large|big))(?: (?:is|was|were|are|did|does|will) (?:it|they|that)(?: be)?)? (?P<t>{_TIME.pattern})",
-        piece, re.IGNORECASE,
-    )  # fmt: skip
-    if was_it:
-        return _at(before, was_it["t"])
-    alone = re.fullmatch(
-        rf"(?P<wh>(?:by |in |at |for |from |to |with |on )?{QUESTION_WORD}(?: \w+)?)", piece, re.I
-    )
-    if alone:
-        return _other_word(before, alone["wh"])
-    shape = re.fullmatch(
-        rf"(?P<wh>{QUESTION_WORD}) (?P<thing>(?:on|for|at|to|from|with|of) .+)", piece, re.I
-    )
-    if shape:
-        return _other_thing(before, shape["thing"])
-    if len(piece.split()) < 3:
-        return None
-    return piece
+        passive = re.match(
+            rf"^(?:{_PREPOSITION} )?{QUESTION_WORD} (?P<rest>(?:was|were|is|are) .+)$", before, re.I
+        )
+        done = passive and is_past(passive["rest"].split()[-1])
+        return f"{bare['word']} {passive['rest']}" if passive and done else None
+    elsewhere = _ELSEWHERE.fullmatch(part)
+    if elsewhere:
+        return _of_other(before, elsewhere["thing"])
+    return part if len(part.split()) >= 3 else None
 
 
 def _at(question: str, when: str) -> str | None:
     """The question at another time."""
-    found = list(_TIME.finditer(question))
+    found = list(_AT.finditer(question))
     if not found:
         return None
-    last = found[-1]
-    return question[: last.start()] + when + question[last.end() :]
+    return f"{question[: found[-1].start()]}{when}{question[found[-1].end() :]}"
 
 
-def _other_thing(question: str, thing: str) -> str | None:
-    """ "How much is a car on Route 1, and how much on Route 2?"."""
+def _of_other(question: str, thing: str) -> str | None:
+    """Of "How much is a car on Route 1, and how much on Route 2?"."""
     preposition = thing.split()[0]
-    found = list(re.finditer(rf"\b{preposition} (?:the )?[^,]+?(?=$| in {_YEAR})", question, re.I))
+    found = list(re.finditer(rf"\b{preposition} [^,]+?(?=$| in {_YEAR})", question, re.IGNORECASE))
     if not found:
         return None
-    return question[: found[-1].start()] + thing + question[found[-1].end() :]
+    return f"{question[: found[-1].start()]}{thing}{question[found[-1].end() :]}"
 
 
-def _other_word(question: str, word: str) -> str | None:
-    """ "When was MV Rowan built, and by whom?"."""
-    found = re.match(
-        rf"^(?:{_PREPOSITION} )?{QUESTION_WORD} (?P<rest>(?:was|were|is|are) .+)$", question, re.I
-    )
-    if not found or not is_past(found["rest"].split()[-1]):
-        return None
-    return f"{word} {found['rest']}"
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a part of a question refers to.
+
+    Attributes:
+        words: in the part: "that ferry", "it".
+        thing: what they stand for; "" for the answer of the part before.
+        noun: of "that ferry".
+    """
+
+    words: str
+    thing: str = ""
+    noun: str = ""
 
 
-def referring(part: str, earlier: Sequence[str]) -> tuple[str, str] | None:
-    """What in ``part`` stands for an earlier answer or thing: its words and the noun; or None."""
+_THAT = re.compile(r"\b(?P<words>(?:that|this|the same|the said) (?P<noun>[a-z][\w-]*))\b")
+_PRONOUN = re.compile(r"\b(?P<words>it|its|they|their|them|he|she|him|his|her)\b", re.IGNORECASE)
+_ABOUT = re.compile(
+    rf"^(?:{QUESTION_WORD}(?: \w+){{0,2}}? (?:is|are|was|were|does|did|do|has|can)|who [a-z]+) "
+    r"(?P<thing>(?:the )?(?:(?:[a-z-]+ ){1,3}(?:of|for|at|in|on) (?:the )?)?"
+    r"[A-Z\ue000-\uf8ff][\w.'&-]*(?: [A-Z\d][\w.'&-]*)*)(?P<noun> [a-z]+)?\b",
+)
+_AN_ANSWER = re.compile(rf"(?:which|what) (?!{AUXILIARY}\b)[a-z]+ (?!{AUXILIARY}\b)[a-z]+ ", re.I)
+
+
+def referred(part: str, before: str) -> Reference | None:
+    """What ``part`` refers to in the question before it; None for nothing.
+
+    Raises:
+        LookupError: it refers to something, and it is not clear to what.
+    """
     that = _THAT.search(part)
-    if that and any(
-        re.search(rf"\b{that['noun']}s?\b", question, re.IGNORECASE) for question in earlier
-    ):
-        return that["all"], that["noun"]
-    return None
-
-
-def with_name(part: str, first: str, names: Sequence[str]) -> str | None:
-    """``part`` with its pronoun as the only name of ``first``; None where that is unsure."""
-    pronouns = _PRONOUN.findall(part)
+    if that and re.search(rf"\b{re.escape(that['noun'])}s?\b", before, re.IGNORECASE):
+        return Reference(that["words"], noun=that["noun"])
+    pronouns = list(_PRONOUN.finditer(part))
     if not pronouns:
-        return part
-    if len(names) != 1:
         return None
-    name = names[0]
-
-    def put(match: re.Match[str]) -> str:
-        return f"{name}'s" if match.group().casefold() in ("its", "their", "his", "her") else name
-
-    return _PRONOUN.sub(put, part)
+    words = pronouns[0]["words"]
+    if len(pronouns) > 1:
+        raise LookupError(part)
+    person = words.casefold() in ("he", "she", "him", "his", "her")
+    if re.match(r"who (?:is|was|are) |who [a-z]+(?:s|ed) ", before, re.IGNORECASE) and person:
+        return Reference(words)
+    if _AN_ANSWER.match(before):
+        return Reference(words)
+    about = _ABOUT.match(f"{before[0].lower()}{before[1:]}")
+    subject = re.search(rf"\b{AUXILIARY} {re.escape(words)}\b", part, re.IGNORECASE)
+    if about and not person and (subject or words.casefold() in ("its", "their")):
+        noun = about["noun"] or ""
+        if not about["thing"].startswith("the ") or is_past(noun.strip()) or inverted(noun.strip()):
+            noun = ""
+        if not re.search(r"[A-Z]", part[1:]):
+            return Reference(words, f"{about['thing']}{noun}")
+    raise LookupError(part)
 
 
 _EACH_YEAR = re.compile(
-    rf"^(?P<head>.+?)(?P<each>,? (?:in|for|during) each (?:of the )?years?| (?:per|each|every|by) year)?"
-    rf",? (?:in|for|from|between|during)(?: the years)? (?P<years>{_YEAR}(?:, {_YEAR})*,? (?P<j>and|to|until|through|-) {_YEAR})(?P<tail>.*)$",
+    r"^(?P<head>.+?)(?P<each> (?:per|each|every) year|, year by year)?,? "
+    r"(?P<prep>in|for|from|between|during)(?: the years)? "
+    rf"(?P<years>{_YEAR}(?:, {_YEAR})*,? (?P<joint>and|to|until|through) {_YEAR})(?P<tail> .*)?$",
     re.IGNORECASE,
 )
-_LISTED = re.compile(
-    r"^(?P<head>.+?\b(?:of|for|on|in|at|to|from|by|with|is|are|was|were|does|do|did|can|has|have)) (?:each of |both )?(?:the )?(?P<list>"
-    r"(?:[A-Z\d\ue000-\uf8ff][\w.'’&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'’&-]*)*)(?:, (?:[A-Z\d][\w.'’&-]*(?: [A-Z\d][\w.'’&-]*)*))*"
-    r",? and (?:[A-Z\d\ue000-\uf8ff][\w.'’&-]*(?: [A-Z\d\ue000-\uf8ff][\w.'’&-]*)*))(?P<tail>(?: [a-z].*)?)$"
+_CHANGED = re.compile(
+    r"^how (?:did|has|have) (?P<what>.+?) (?:changed?|developed?|evolved?|grown?|risen?|rise)$",
+    re.IGNORECASE,
 )
-_PLURAL_BE = {"are": "is", "were": "was", "do": "does", "have": "has"}
+_AS_ONE = re.compile(
+    r"\b(?:altogether|together|in total|combined|total|between|same|both|difference|compare|sum|"
+    r"in common|more|than|with each other|which of|one of)\b",
+    re.IGNORECASE,
+)
+_MOST_LISTED = 6
 
 
 def over_years(question: str) -> tuple[tuple[str, str], ...]:
-    """(question, year) for each year that is asked for; () where one sum may be meant."""
-    found = _EACH_YEAR.match(question.strip().rstrip("?. "))
-    if not found:
+    """(question, year) for each year that is asked for; () where one answer may be meant."""
+    found = _EACH_YEAR.match(question.rstrip("?. "))
+    if not found or not _ASKS.match(found["head"]) or _AS_ONE.search(found["head"]):
         return ()
-    numbers = [int(year) for year in re.findall(_YEAR, found["years"])]
-    ranged = found["j"].casefold() in ("to", "until", "through", "-")
-    between = re.search(
-        r"\bbetween(?: the years)? $", question[: found.start("years")], re.IGNORECASE
-    )
-    head, tail = found["head"], found["tail"]
-    if ranged or between:
-        changed = re.match(
-            r"^how (?:did|has|have) (?P<what>.+?) (?:change[sd]?|develop(?:ed)?|evolve[d]?|grow|grown|risen|rise)$", head, re.I
-        )  # fmt: skip
-        if not found["each"] and not changed:
-            return ()
-        years = list(range(min(numbers), max(numbers) + 1)) if found["each"] else sorted(numbers)
-        if changed:
-            return tuple(
-                (f"What was {changed['what']} in {year}{tail}?", str(year)) for year in years
-            )
-    else:
-        years = numbers
-    if not 2 <= len(years) <= 6 or not _WH.match(head):
+    head, tail = found["head"], found["tail"] or ""
+    years = [int(year) for year in re.findall(_YEAR, found["years"])]
+    changed = _CHANGED.match(head)
+    if found["joint"].casefold() != "and" or found["prep"].casefold() in ("between", "from"):
+        if found["each"]:
+            years = list(range(min(years), max(years) + 1))
+        elif not changed:
+            return ()  # "cancelled between 2022 and 2024" is one number
+    if not 2 <= len(years) <= _MOST_LISTED:
         return ()
-    if re.search(
-        r"\b(?:altogether|together|in total|combined|between|same|both)\b", question, re.I
-    ):
-        return ()
-    head = re.sub(r"^What (are|were) the ([\w ]+?)s\b", lambda m: m.group(), head)
-    return tuple((f"{head} in {year}{tail}?", str(year)) for year in years)
+    asks = f"What was {changed['what']}" if changed else head
+    return tuple((f"{asks} in {year}{tail}?", str(year)) for year in years)
+
+
+_CAPITAL = r"[A-Z\d\ue000-\uf8ff][\w.'&-]*"
+_NAME = rf"{_CAPITAL}(?: {_CAPITAL})*"
+_LISTED = re.compile(
+    r"^(?P<head>.+? (?:of|for|on|in|at|to|from|by|with|is|are|was|were|do|does|did|have|has|can)) "
+    rf"(?P<each>each of )?(?P<list>{_NAME}(?:, {_NAME})*,? and {_NAME})(?P<tail> [a-z].*)?$"
+)
+_OF_SEVERAL = re.compile(
+    r"^(?P<word>what|who) (?P<be>are|were) the (?P<noun>[\w ]+?) (?P<prep>of|for|on|in|at)$", re.I
+)
+_ONE = {"are": "is", "were": "was", "do": "does", "have": "has"}
 
 
 def over_things(question: str) -> tuple[tuple[str, str], ...]:
     """(question, thing) for each named thing of "for A, B and C"; () for one question."""
-    text = question.strip().rstrip("?. ")
+    text = question.rstrip("?. ")
     found = _LISTED.match(text)
-    if not found or not _WH.match(text):
-        return ()
-    if re.search(r"\b(?:between|same|both|together|altogether|in total|combined|difference|total|"
-                 r"compare|sum|in common|more|than|with each other)\b", text, re.IGNORECASE):  # fmt: skip
+    if not found or not _ASKS.match(text) or _AS_ONE.search(text):
         return ()
     things = listed(found["list"])
-    head, tail = found["head"], found["tail"]
-    last = head.split()[-1].casefold()
-    plural = last in _PLURAL_BE
-    asked_many = re.match(r"^(?P<a>what|who) (?P<be>are|were) (?P<the>the )(?P<noun>[\w ]+?) (?P<of>of|for|on|in|at)$",
-                          head, re.IGNORECASE)  # fmt: skip
-    each = re.search(r"\b(?:each of|respectively)\b", text) is not None
-    if not (plural or asked_many or each or len(things) >= 3) or not 2 <= len(things) <= 6:
+    head, _, last = found["head"].rpartition(" ")
+    tail = (found["tail"] or "").replace(" respectively", "")
+    each = bool(found["each"]) or tail != (found["tail"] or "")
+    several = _OF_SEVERAL.match(found["head"])
+    if not 2 <= len(things) <= _MOST_LISTED:
         return ()
-    if plural:
-        if (
-            re.search(r"\b(?:who|what|which(?: \w+)?) (?:is|are|was|were)$", head, re.I)
-            and not tail
-        ):
-            return ()
-        head = f"{head.rpartition(' ')[0]} {_PLURAL_BE[last]}"
-    elif asked_many:
-        be = _PLURAL_BE[asked_many["be"].casefold()]
-        head = f"{asked_many['a']} {be} the {singular(asked_many['noun'])} {asked_many['of']}"
-    elif last in ("is", "was", "does", "did", "can", "has") and not each:
+    if several:
+        noun = singular(several["noun"])
+        be = _ONE[several["be"].casefold()]
+        asks = f"{several['word']} {be} the {noun} {several['prep']}"
+    elif last.casefold() in _ONE and len(head.split()) > 1:  # "How long are A and B?"
+        asks = f"{head} {_ONE[last.casefold()]}"
+    elif each or (len(things) > 2 and last.casefold() not in _ONE):
+        asks = found["head"]
+    else:
         return ()
-    tail = tail.replace(" respectively", "")
-    return tuple((f"{head} {thing}{tail}?", thing) for thing in things)
+    return tuple((f"{asks} {thing}{tail}?", thing) for thing in things)

@@ -57,11 +57,13 @@ class Reckoning:
         how: the operation.
         over: numbers of the steps, in the order of the operation.
         word: how the question calls the result: "later", "larger battery"; for the sentence.
+        about: what the result is told of where it is compared further.
     """
 
     how: How
     over: tuple[int, ...]
     word: str = ""
+    about: str = ""
 
     @property
     def needs(self) -> tuple[int, ...]:

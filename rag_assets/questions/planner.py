@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from rag_assets.models.protocols import ChatModel, Message
-from rag_assets.questions.asked import names_in, wanted
+from rag_assets.questions.asked import names_in
 from rag_assets.questions.plan import HOWS, MOST_STEPS, SLOT, How, Plan, Reckoning, Step
+from rag_assets.questions.wants import wanted
 from rag_assets.retrieval.terms import terms
 
 _MAX_TOKENS = 160  # five steps of thirty; a longer program has gone wrong
@@ -166,7 +167,7 @@ def looks_composite(question: str) -> bool:
         and re.search(
             r"\b(?:that|who|whose|which|where|when)\b.*\b(?:that|who|whose|which|where|when)\b"
             r"|\bthe \w+ (?:that|who|whose|where)\b|\b(?:more|less|fewer|\w+er) than\b"
-            r"|\bsame\b|\bboth\b|\bdifference\b|\btogether\b|\btotal\b|['’]s \w+['’]s\b|\bof the \w+ of\b"
+            r"|\bsame\b|\bboth\b|\bdifference\b|\btogether\b|\btotal\b|'s \w+'s\b|\bof the \w+ of\b"
             r"|\b(?:earlier|later|first|last|older|younger|longer|larger|higher)\b.*\bor\b",
             question,
             re.IGNORECASE,

@@ -208,7 +208,7 @@ def _reckoned(plan: Plan, step: Reckoning, nodes: dict[int, _Node]) -> _Node:
         text, value = _combined(plan, step, sides)
     except IncommensurableError as error:
         return _Node("", "", rest, str(error))
-    return _Node(text, text, rest, value=value)
+    return _Node(text, step.about, rest, value=value)
 
 
 def _combined(plan: Plan, step: Reckoning, sides: list[_Node]) -> tuple[str, Value | None]:

@@ -29,8 +29,8 @@ _CURRENCY_WORDS = {
     "pounds sterling": "GBP", "pence": "penny", "dollar": "USD", "dollars": "USD",
     "us dollars": "USD", "us dollar": "USD", "swiss francs": "CHF", "swiss franc": "CHF",
     "schweizer franken": "CHF", "franken": "CHF", "francs": "CHF", "franc": "CHF", "fr.": "CHF",
-    "sfr": "CHF", "yen": "JPY", "crown": "crown", "crowns": "crown", "kronor": "SEK", "krona": "SEK",
-    "kroner": "krone", "krone": "krone", "kr": "krone", "rupees": "INR", "zloty": "PLN",
+    "sfr": "CHF", "yen": "JPY", "crown": "crown", "crowns": "crown", "kronor": "SEK",
+    "krona": "SEK", "kroner": "krone", "krone": "krone", "kr": "krone", "rupees": "INR", "zloty": "PLN",
 }  # fmt: skip
 _UNITS = {
     "m": "meter", "metre": "meter", "meter": "meter", "mètre": "meter", "metro": "meter",
@@ -54,8 +54,8 @@ _UNITS = {
     "kilowatt": "kilowatt", "mw": "megawatt", "megawatt": "megawatt", "v": "volt", "volt": "volt",
     "kv": "kilovolt", "a": "ampere", "ampere": "ampere", "hz": "hertz", "khz": "kilohertz",
     "mhz": "megahertz", "bar": "bar", "hpa": "hectopascal", "kn": "knot", "knot": "knot",
-    "kt": "knot", "kts": "knot", "knoten": "knot", "km/h": "kilometer/hour", "kmh": "kilometer/hour",
-    "m/s": "meter/second", "mph": "mile/hour", "°c": "degree_Celsius", "°f": "degree_Fahrenheit",
+    "kt": "knot", "kts": "knot", "knoten": "knot", "km/h": "kilometer/hour",
+    "kmh": "kilometer/hour", "m/s": "meter/second", "mph": "mile/hour", "°c": "degree_Celsius", "°f": "degree_Fahrenheit",
     "degrees celsius": "degree_Celsius", "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte",
     "tb": "terabyte", "%": "percent", "percent": "percent", "per cent": "percent",
     "prozent": "percent", "pct": "percent", "pour cent": "percent",
@@ -66,22 +66,26 @@ _UNITS = {
     "d": "day", "day": "day", "tag": "day", "tage": "day", "tagen": "day", "jour": "day",
     "week": "week", "woche": "week", "wochen": "week", "semaine": "week", "month": "month",
     "monat": "month", "monate": "month", "monaten": "month", "mois": "month", "year": "year",
-    "jahr": "year", "jahre": "year", "jahren": "year", "an": "year", "ans": "year", "night": "night",
+    "jahr": "year", "jahre": "year", "jahren": "year", "an": "year", "ans": "year",
+    "night": "night",
 }  # fmt: skip
 _TIME_UNITS = frozenset(
-    "millisecond second minute hour day week month year".split()
+    ["millisecond", "second", "minute", "hour", "day", "week", "month", "year"]
 )  # of which several stand together: "2 h 15 min"
 _CLOCK = re.compile(
-    r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])(?:(?::|(?<=\d)\.(?=\d\d\b)|\s?h\s?)(?P<m>[0-5]\d)(?::[0-5]\d)?)?"
-    r"(?P<half>\s*(?:a\.?m\.?|p\.?m\.?|o['\u2019]clock|uhr)(?!\w))?(?![\d.,]\d)",
+    r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])(?:(?::|h(?=\d\d(?!\d| ?min)))(?P<m>[0-5]\d)(?::[0-5]\d)?"
+    r"|\.(?P<m2>[0-5]\d)(?=\s*(?:[ap]\.?m\b|uhr)))?"
+    r"(?P<half>\s*(?:a\.?m\b\.?|p\.?m\b\.?|o'clock\b|uhr\b))?(?![\d.,]\d)",
     re.IGNORECASE,
-)  # fmt: skip
+)
 _VERSION = re.compile(
-    r"(?<![\w.])(?:v|version |release |rev\.? |revision )?(?P<v>\d+(?:\.\d+)*(?:[-.]?(?:a|b|rc|alpha|beta|dev|post)\.?\d*)?)(?![\w])",
+    r"(?<![\w.])(?:v|version |release |rev\.? |revision )?(?P<v>\d+(?:\.\d+)*(?:[-.]?(?:a|b|rc|"
+    r"alpha|beta|dev|post)\.?\d*)?)(?![\w])",
     re.IGNORECASE,
 )  # fmt: skip
 _ABOUT = re.compile(
-    r"\b(?:about|approximately|approx\.?|around|roughly|some|exactly|circa|ca\.|up to|at least|at most|"
+    r"\b(?:about|approximately|approx\.?|around|roughly|some|exactly|circa|ca\.|up to|at least|at "
+    r"most|"
     r"over|nearly|almost|maximum|minimum|of|rund|etwa|bis zu|environ|a total|only|just)\s+",
     re.IGNORECASE,
 )
@@ -97,7 +101,7 @@ def read(span: str, wants: AnswerType = "text") -> Value | None:
     """
     text = re.sub(r"\s*\([^)]*\)|\s*\[[^\]]*\]", "", span).strip(' .;,\n"\u201c\u201d')
     text = _ABOUT.sub("", " ".join(text.split(" ")))
-    readers: tuple[Callable[[str], Value | None], ...] = (_date, _amount, _clock)
+    readers: tuple[Callable[[str], Value | None], ...] = (_date, _clock, _amount)
     if wants == "date":
         readers = (_date, _year)
     elif wants == "time":
@@ -140,6 +144,8 @@ def _date(text: str) -> Value | None:
 
 
 def _year(text: str) -> Value | None:
+    if _dates().search(text):
+        return None  # a day that there is none of
     years = re.findall(r"(?<![\d.,:/-])(?:1[0-9]\d\d|20\d\d)(?![\d/]|[.,:]\d)", text)
     if len(set(years)) != 1:
         return None
@@ -167,7 +173,8 @@ def _dates() -> re.Pattern[str]:
     year, day = r"(?P<{}>1\d{{3}}|20\d\d)", r"(?P<{}>\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?"
     return re.compile(
         rf"(?<!\d)(?:{year.format('y1')}-(?P<n1>\d\d)-(?P<d1>\d\d)"
-        rf"|{day.format('d2')}(?: (?:of|de))? ?(?P<m2>{names})\.?,?(?: (?:of|de|del))? {year.format('y2')}"
+        rf"|{day.format('d2')}(?: (?:of|de))? ?(?P<m2>{names})\.?,?(?: (?:of|de|del))? "
+        rf"{year.format('y2')}"
         rf"|(?P<m3>{names})\.? {day.format('d3')},? {year.format('y3')}"
         rf"|(?P<m4>{names})\.?,?(?: (?:of|de|del))? {year.format('y4')}"
         rf"|(?P<d5>\d{{1,2}})\. ?(?P<n5>\d{{1,2}})\. ?{year.format('y5')}"
@@ -211,7 +218,7 @@ def _clock(text: str) -> Value | None:
     found = [m for m in _CLOCK.finditer(text) if m["m"] or m["half"]]
     if len(found) != 1:
         return None
-    hours, minutes = int(found[0]["h"]), int(found[0]["m"] or 0)
+    hours, minutes = int(found[0]["h"]), int(found[0]["m"] or found[0]["m2"] or 0)
     half = (found[0]["half"] or "").strip().casefold().replace(".", "")
     if half == "pm" and hours < 12:
         hours += 12
@@ -276,7 +283,7 @@ def _with_unit(
     if measure:
         return Value("measure", amount, measure)
     noun = re.match(
-        r"[^\W\d_][\w'’-]*(?: (?!and\b|or\b|in\b|of\b|per\b|to\b)[^\W\d_][\w'’-]*){0,2}", behind
+        r"[^\W\d_][\w'-]*(?: (?!and\b|or\b|in\b|of\b|per\b|to\b)[^\W\d_][\w'-]*){0,2}", behind
     )
     return Value("number", amount, noun.group().casefold() if noun else "")
 

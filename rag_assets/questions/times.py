@@ -14,8 +14,9 @@ TimeKind = Literal["now", "past", "future", "year", "range", "day", "newest", "o
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _UNIT = (
     r"(?:\s*(?:kg|km|m|t|kWh|MW|kW|euros?|EUR|CHF|USD|dollars?|pounds?|tonnes?|passengers?|people|"
-    r"cars?|metres?|meters?|hours?|minutes?|seats?|members?|%|percent|crowns?|francs?|o['’]clock|"
-    r"litres?|words?|pages?|copies|requests?|employees|visitors?|patients?|steps?)\b|[.,]\d|\s*[€$£%]|:\d\d)"
+    r"cars?|metres?|meters?|hours?|minutes?|seats?|members?|%|percent|crowns?|francs?|o'clock|"
+    r"litres?|words?|pages?|copies|requests?|employees|visitors?|patients?|steps?)\b|[.,]\d|"
+    r"\s*[€$£%]|:\d\d)"
 )
 _CLOCK_BEFORE = re.compile(r"\b(?:at|open at|close at|clock)\s+$", re.IGNORECASE)
 _BEFORE = re.compile(
@@ -34,7 +35,7 @@ _RANGE = re.compile(
 )
 _RELATIVE: tuple[tuple[TimeKind, str, int], ...] = (
     ("now", r"now|today|currently|at present|at the moment|current|present|these days|this year|"
-            r"as of today|nowadays|heute|jetzt|zurzeit|aktuell\w*|dieses jahr|aujourd['’]hui|"
+            r"as of today|nowadays|heute|jetzt|zurzeit|aktuell\w*|dieses jahr|aujourd'hui|"
             r"actuellement", 0),
     ("past", r"the year before last|vorletztes jahr", -2),
     ("past", r"last year|previous year|the year before|letztes jahr|letzten jahr|im vorjahr", -1),
@@ -42,9 +43,20 @@ _RELATIVE: tuple[tuple[TimeKind, str, int], ...] = (
     ("newest", r"newest|latest|most recent(?:ly)?|neueste\w*|aktuellste\w*", 0),
     ("oldest", r"oldest|earliest", 0),
 )  # fmt: skip
-_MONTHS = (
-    "january february march april may june july august september october november december".split()
-)
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _DAY = re.compile(
     rf"\b(?:(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?P<m>{'|'.join(_MONTHS)})"
     rf"|(?P<m2>{'|'.join(_MONTHS)})\s+(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?,?"
@@ -99,9 +111,8 @@ def times_in(question: str) -> tuple[When, ...]:
         taken.append(match.span())
         return True
 
-    for match in _DAY.finditer(question):
-        if (when := _day(match)) and free(match):
-            found.append((match.start(), when))
+    days = [(match, when) for match in _DAY.finditer(question) if (when := _day(match))]
+    found.extend((match.start(), when) for match, when in days if free(match))
     for match in _RANGE.finditer(question):
         first, last = match["first"] or match["first2"], match["last"] or match["last2"]
         if int(first) <= int(last) and free(match):
@@ -111,9 +122,11 @@ def times_in(question: str) -> tuple[When, ...]:
             year = int(match.group())
             found.append((match.start(), When(match.group(), "year", year, year)))
     for kind, words, years in _RELATIVE:
-        for match in re.finditer(rf"\b(?:{words})\b", question, re.IGNORECASE):
-            if free(match):
-                found.append((match.start(), When(match.group(), kind, years, years)))
+        found.extend(
+            (match.start(), When(match.group(), kind, years, years))
+            for match in re.finditer(rf"\b(?:{words})\b", question, re.IGNORECASE)
+            if free(match)
+        )
     return tuple(when for _, when in sorted(found, key=lambda item: item[0]))
 
 

@@ -46,8 +46,8 @@ class Value:
     kind: ValueKind
     amount: Decimal = Decimal(0)
     unit: str = ""
-    first: date | None = None
-    last: date | None = None
+    first: date = date.min
+    last: date = date.min
     version: str = ""
 
 
@@ -150,7 +150,6 @@ def _compared_dates(one: Value, other: Value) -> int:
         if one.first == one.last:
             return 0
         raise IncommensurableError("both are the same year or month; which day is not said")
-    assert one.first and one.last and other.first and other.last  # noqa: S101  narrowing
     if one.last < other.first:
         return -1
     if other.last < one.first:
@@ -159,7 +158,6 @@ def _compared_dates(one: Value, other: Value) -> int:
 
 
 def _between(one: Value, other: Value) -> Value:
-    assert one.first and one.last and other.first and other.last  # noqa: S101  narrowing
     exact = one.first == one.last and other.first == other.last
     if exact:
         return Value("measure", Decimal((one.first - other.first).days), "day")
@@ -235,7 +233,6 @@ def plain(amount: Decimal) -> str:
 
 
 def _told_date(value: Value) -> str:
-    assert value.first and value.last  # noqa: S101  narrowing
     if value.first == value.last:
         return f"{value.first.day} {value.first:%B %Y}"
     if value.first.month == value.last.month:

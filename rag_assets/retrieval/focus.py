@@ -6,7 +6,7 @@ row above or below the right one.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rag_assets.documents.readers.tables import names_groups
+from rag_assets.documents.readers.tables import has_header, names_groups
 from rag_assets.retrieval.passages import Passage, Piece, cells_of
 from rag_assets.retrieval.terms import terms
 
@@ -48,9 +48,12 @@ def _without_other_rows(units: Sequence[Piece], own: Sequence[float]) -> list[in
             kept.append(index)
             index += 1
             continue
-        first = (cells_of(units[row].text) for row in range(index, index + 3))
-        body = index + (2 if names_groups(*first) else 1)
-        best = max(own[body:end])
+        first = [cells_of(units[row].text) for row in range(index, index + 3)]
+        n_named = 2 if names_groups(*first) else int(has_header(first))
+        body = index + n_named
+        # A row that lacks cells is a remark: what it holds puts no other row out.
+        wide = [r for r in range(body, end) if len(cells_of(units[r].text)) == len(first[0])]
+        best = max((own[row] for row in wide), default=0.0)
         kept += range(index, body)
         kept += [row for row in range(body, end) if own[row] >= ROWS * best]
         index = end

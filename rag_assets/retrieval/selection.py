@@ -24,6 +24,9 @@ from rag_assets.retrieval.times import NO_TIMES, Times, timeliness
 # Ranks alone tie "MV Alder" with "MV Tern" in a question about one of them; a chunk with all of
 # the question's words counts three times what one with none of them does.
 TERMS_WEIGHT = 2.0
+# On a chunk whose document has a newer version among the hits. Two versions score nearly the same;
+# a year or revision that the question names weighs more, so the older one is found by it.
+SUPERSEDED_FACTOR = 0.85
 
 
 def select(
@@ -80,9 +83,11 @@ def _ranked(
     """(hit, score) by falling score; ties by id, so equal input gives equal output."""
     total = sum(weights.values()) or 1.0
     factors = timeliness([hit.chunk for hit in hits], times)
+    found = {hit.chunk.uri for hit in hits}
     scored = []
     for hit, factor in zip(hits, factors, strict=True):
         share = sum(weights[term] for term in weights.keys() & hit_terms(hit)) / total
+        factor *= SUPERSEDED_FACTOR if hit.chunk.superseded_by in found else 1.0
         scored.append((hit, hit.score * factor * (1.0 + TERMS_WEIGHT * share)))
     return sorted(scored, key=lambda item: (-item[1], item[0].chunk.chunk_id))
 

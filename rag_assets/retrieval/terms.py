@@ -12,6 +12,7 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|no|nr|approx|ca|mr|mrs|ms|dr|st|fig|z\.B|bzw)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
+_ITEM_NUMBER = re.compile(r"\s*\(?\d{1,2}\.")  # of a list: no sentence of its own
 _NUMERALS = """
     zero one two three four five six seven eight nine ten eleven twelve
     thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty
@@ -99,7 +100,10 @@ def sentences(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        if "\n" not in match.group() and _ABBREVIATION.search(text, start, match.start()):
+        if "\n" not in match.group() and (
+            _ABBREVIATION.search(text, start, match.start())
+            or _ITEM_NUMBER.fullmatch(text, start, match.start())
+        ):
             continue
         spans.extend(_stripped(text, start, match.end()))
         start = match.end()

@@ -25,8 +25,8 @@ from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import in_format
 
 EMBEDDER = {"model_id": "an/embedder", "revision": "1"}
-SLM = {"model_id": "a/model", "revision": "2", "format": "w8a8", "prompt": "abc"}
-MODELS: dict[Any, dict[str, str]] = {"embedder": EMBEDDER, "slm": SLM}
+LLM = {"model_id": "a/model", "revision": "2", "format": "w8a8", "prompt": "abc"}
+MODELS: dict[Any, dict[str, str]] = {"embedder": EMBEDDER, "llm": LLM}
 words = st.text("ab1", min_size=1, max_size=3)
 
 
@@ -41,8 +41,8 @@ def part(model: dict[str, str], **thresholds: float) -> dict[str, Any]:
 def file() -> dict[str, Any]:
     return {
         "form": 1,
-        "embedder": part(EMBEDDER, min_similarity=0.11, decent_similarity=0.22),
-        "slm": part(SLM, min_logprob=-0.33),
+        "embedder": part(EMBEDDER, min_similarity=0.11),
+        "llm": part(LLM, least_odds=-0.33),
     }
 
 
@@ -57,27 +57,27 @@ def test_thresholds_of_the_same_models_are_used(tmp_path: Path) -> None:
     written(tmp_path, file())
     found = learned("mine", MODELS, tmp_path)
     assert found.thresholds == {
-        "min_similarity": 0.11, "decent_similarity": 0.22, "min_logprob": -0.33,
+        "min_similarity": 0.11, "least_odds": -0.33,
     }  # fmt: skip
     assert found.standing == "mine.json of 2026-11-29"
     assert found.remarks == ()
 
 
 @given(
-    st.fixed_dictionaries({name: words for name in SLM}),
-    st.fixed_dictionaries({name: words for name in SLM}),
+    st.fixed_dictionaries({name: words for name in LLM}),
+    st.fixed_dictionaries({name: words for name in LLM}),
 )
 def test_models_fit_that_differ_in_nothing(one: dict[str, str], other: dict[str, str]) -> None:
     unlike = differences(one, other)
     assert (unlike == "") == (one == other)
-    assert all((name in unlike) == (one[name] != other[name]) for name in SLM)
+    assert all((name in unlike) == (one[name] != other[name]) for name in LLM)
 
 
-@pytest.mark.parametrize("field", SLM)
+@pytest.mark.parametrize("field", LLM)
 def test_another_model_revision_format_or_prompt_does_not_fit(tmp_path: Path, field: str) -> None:
     written(tmp_path, file())
-    found = learned("mine", {**MODELS, "slm": {**SLM, field: "other"}}, tmp_path)
-    assert found.standing == f"{UNCALIBRATED}: min_logprob"
+    found = learned("mine", {**MODELS, "llm": {**LLM, field: "other"}}, tmp_path)
+    assert found.standing == f"{UNCALIBRATED}: least_odds"
     (remark,) = found.remarks
     assert "the slm part of" in remark
     assert f"learned with {field}" in remark
@@ -87,16 +87,16 @@ def test_a_profile_of_another_name_takes_what_fits_its_models(tmp_path: Path) ->
     written(tmp_path, file(), "somebody")
     found = learned("mine", MODELS, tmp_path)
     assert found.standing == "somebody.json of 2026-11-29"
-    other = learned("mine", {**MODELS, "slm": {**SLM, "revision": "3"}}, tmp_path)
+    other = learned("mine", {**MODELS, "llm": {**LLM, "revision": "3"}}, tmp_path)
     assert other.remarks == ()  # nobody said that it should fit
 
 
 def test_the_profiles_own_file_comes_first(tmp_path: Path) -> None:
     written(tmp_path, file(), "another")
     own = file()
-    own["slm"]["thresholds"] = {"min_logprob": -0.9}
+    own["llm"]["thresholds"] = {"least_odds": -0.9}
     written(tmp_path, own, "mine")
-    assert learned("mine", MODELS, tmp_path).thresholds["min_logprob"] == -0.9
+    assert learned("mine", MODELS, tmp_path).thresholds["least_odds"] == -0.9
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_the_profiles_own_file_comes_first(tmp_path: Path) -> None:
         ({}, "expected form 1, got None"),
         ({**file(), "form": 0}, "expected form 1, got 0"),
         ({**file(), "colour": "red"}, "colour: Extra inputs"),
-        ({**file(), "slm": part(SLM, min_support=1)}, "slm.thresholds: expected min_logprob"),
-        ({**file(), "slm": {**part(SLM, min_logprob=0.1), "n": 0}}, "slm.n: .* got 0"),
-        ({**file(), "slm": {**part(SLM, min_logprob=0.1), "curve": []}}, "slm.curve"),
-        ('{"form": 1, "slm": NaN}', "slm: "),
+        ({**file(), "llm": part(LLM, sure_odds=1)}, "llm.thresholds: expected least_odds"),
+        ({**file(), "llm": {**part(LLM, least_odds=0.1), "n": 0}}, "llm.n: .* got 0"),
+        ({**file(), "llm": {**part(LLM, least_odds=0.1), "curve": []}}, "llm.curve"),
+        ('{"form": 1, "llm": NaN}', "llm: "),
     ],
 )
 def test_a_file_that_is_none_is_not_used_and_said(
@@ -140,7 +140,7 @@ def test_no_bytes_break_the_search(data: bytes) -> None:
 def test_shipped_files_keep_the_default_thresholds(path: Path) -> None:
     made = read(path)
     assert made.embedder or made.slm
-    for role in ("embedder", "slm"):
+    for role in ("embedder", "llm"):
         one = getattr(made, role)
         for name, value in ({} if one is None else one.thresholds).items():
             assert value == getattr(AnswerPolicy(), name)
@@ -155,11 +155,11 @@ def test_the_package_calibrates_the_models_of_cpu_on_any_processor() -> None:
     assert fitting_of(moved, None) == fitting_of(cpu, None)
     assert fitting_of(load_profile("gpu-32gb"), None).standing == UNCALIBRATED
     one = fitting_of(load_profile("cpu-one-model"), None)  # the embedder is that of cpu
-    assert one.standing == f"{UNCALIBRATED}: min_logprob"
+    assert one.standing == f"{UNCALIBRATED}: least_odds"
 
 
 def test_a_model_given_in_place_of_the_profiles_has_no_known_format() -> None:
     cpu = in_format(load_profile("cpu"), "w8a8")
-    assert identity("slm", cpu.spec("slm"), cpu)["format"] == "w8a8"
-    assert identity("slm", load_profile("cpu-one-model").spec("llm"), cpu)["format"] == ""
-    assert set(LEARNED.values()) == {"embedder", "slm"}
+    assert identity("llm", cpu.spec("llm"), cpu)["format"] == "w8a8"
+    assert identity("llm", load_profile("cpu-one-model").spec("llm"), cpu)["format"] == ""
+    assert set(LEARNED.values()) == {"embedder", "llm"}

@@ -22,7 +22,7 @@ TEXTS = {doc.document_id: doc.text for doc in FERRIES}
 def grounded(
     answer: str, question: str = "Which ship?", passages: Sequence[Passage] = EVIDENCE
 ) -> Grounded:
-    return ground(answer, passages, question, min_support=0.5)
+    return ground(answer, passages, question)
 
 
 def test_a_cited_fact_is_quoted_from_the_document() -> None:
@@ -40,7 +40,7 @@ def test_record_has_exactly_the_contracts_fields() -> None:
     (citation,) = grounded("MV Tern was built in 2003 [3].").citations
     assert list(citation.to_record()) == [
         "n", "chunk_id", "document_id", "uri", "title", "heading_path", "page", "char_start",
-        "char_end", "quote", "aliases", "modified_at",
+        "char_end", "quote", "aliases", "modified_at", "superseded_by", "superseded_by_title",
     ]  # fmt: skip
 
 
@@ -103,18 +103,15 @@ def test_the_same_quote_is_one_citation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "answer", "stays"),
+    ("question", "answer"),
     [
-        ("Where was MV Tern built in 2003?", "MV Tern was built in 2003 [3].", False),
-        ("Where was MV Tern built in 2003?", "MV Tern was built by Solvik Marine [3].", True),
-        ("Was MV Tern built in 2003?", "Yes, MV Tern was built in 2003 [3].", True),
-        ("Was MV Tern or MV Alder built in 2003?", "MV Tern was built in 2003 [3].", True),
+        ("Was MV Tern built in 2003?", "Yes, MV Tern was built in 2003 [3]."),
+        ("Was MV Tern or MV Alder built in 2003?", "MV Tern was built in 2003 [3]."),
+        ("Which was built later, MV Tern vs MV Alder?", "MV Tern [3]."),
     ],
 )
-def test_an_answer_that_only_repeats_the_question_is_none(
-    question: str, answer: str, stays: bool
-) -> None:
-    assert bool(grounded(answer, question).text) is stays
+def test_the_questions_own_words_may_answer_it(question: str, answer: str) -> None:
+    assert grounded(answer, question).citations[0].uri == "fleet:tern.html"
 
 
 def test_lines_stay_lines() -> None:
@@ -140,7 +137,7 @@ def test_numbers_may_stand_in_several_lines_of_a_table() -> None:
 def test_long_lines_are_cut_between_words() -> None:
     doc = Doc("s:l", "Long", (("H", "word " * 400),))
     (chunk,) = chunks_of(doc, max_words=1000)
-    piece = quote("word", Passage(pieces_of([chunk]), frozenset(), 1, 1, whole=True), frozenset())
+    piece = quote("word", Passage(pieces_of([chunk]), frozenset(), 1, 1, whole=True))
     assert MAX_QUOTE_CHARS - 10 < len(piece.text) <= MAX_QUOTE_CHARS
     assert piece.text.endswith("word")
 
@@ -198,14 +195,15 @@ def test_a_row_supports_what_it_names(ship: str, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "uri", "holds"),
+    ("answer", "uri", "holds"),
     [
-        ("What did a bicycle cost in 2023?", "s:fares.txt", True),  # the text says so
-        ("What did a bicycle cost in 2021?", "s:fares-2021.txt", True),  # the place does
-        ("What does a bicycle cost in 2027?", "s:fares.txt", False),
-        ("What does a bicycle cost?", "s:fares.txt", True),
+        ("In 2023 a bicycle costs 4.50 euro.", "s:fares.txt", True),  # the text says so
+        ("In 2021 a bicycle costs 4.50 euro.", "s:fares-2021.txt", True),  # the place does
+        ("In 2027 a bicycle costs 4.50 euro.", "s:fares.txt", False),
+        ("A bicycle costs 4.50 euro.", "s:fares.txt", True),
     ],
 )
-def test_a_year_of_the_question_must_be_the_evidences(question: str, uri: str, holds: bool) -> None:
+def test_a_year_that_is_told_stands_in_the_evidence(answer: str, uri: str, holds: bool) -> None:
     fares = passage_of("Fares", "From 2023 a bicycle costs 4.50 euro.", uri)
-    assert bool(grounded("A bicycle costs 4.50 euro.", question, [fares]).text) is holds
+    question = "What does a bicycle cost in 2021, 2023 and 2027?"
+    assert bool(grounded(answer, question, [fares]).text) is holds

@@ -238,13 +238,13 @@ def test_thresholds_of_unknown_models_are_uncalibrated() -> None:
 
 
 def test_stated_thresholds_need_no_calibration() -> None:
-    own = {"min_similarity": 0.1, "decent_similarity": 0.2, "min_logprob": -1.0}
+    own = {"min_similarity": 0.1, "least_odds": -1.0}
     chat = ScriptedChat("slm", always(""))
     made = policy_for(remote(**own), chat, chat, WordEmbedder(), None)
     assert made.policy.calibration == STATED
-    assert made.policy.min_logprob == -1.0
-    one = policy_for(remote(min_logprob=-1.0), chat, chat, WordEmbedder(), None)
-    assert one.policy.calibration == f"{UNCALIBRATED}: min_similarity, decent_similarity"
+    assert made.policy.least_odds == -1.0
+    one = policy_for(remote(least_odds=-1.0), chat, chat, WordEmbedder(), None)
+    assert one.policy.calibration == f"{UNCALIBRATED}: min_similarity"
 
 
 def test_thresholds_are_those_of_the_embedder_that_made_the_index() -> None:
@@ -254,7 +254,7 @@ def test_thresholds_are_those_of_the_embedder_that_made_the_index() -> None:
     own, earlier = multilingual.served_by("embedder"), cpu.served_by("embedder")
     made_with = {"model_id": earlier.model_id, "revision": earlier.revision}
     likewise = {"model_id": own.model_id, "revision": own.revision, "query_prefix": "query: "}
-    stated = {"min_similarity": 0.7, "decent_similarity": 0.8, "min_logprob": -1.0}
+    stated = {"min_similarity": 0.7, "least_odds": -1.0}
     stating = replace(multilingual, answering={**multilingual.answering, **stated})
 
     def on(profile: Profile, made_with: dict[str, str]) -> tuple[float, str]:
@@ -264,7 +264,7 @@ def test_thresholds_are_those_of_the_embedder_that_made_the_index() -> None:
     learned_on = fitting_of(cpu, None).thresholds["min_similarity"]
     assert on(stating, {}) == on(stating, likewise) == (0.7, STATED)
     assert on(stating, made_with) == (learned_on, f"cpu.json of 2026-11-29, {STATED}")
-    unlearned = f"{UNCALIBRATED}: min_similarity, decent_similarity"
+    unlearned = f"{UNCALIBRATED}: min_similarity"
     assert on(stating, {**likewise, "query_prefix": "ask: "})[1] == unlearned
     assert on(multilingual, {})[1] == UNCALIBRATED
 

@@ -75,6 +75,9 @@ HEADER, ROW, NAMED = "Ship | Cars | Crew\n", "Alder | 42 | 9", "Alder; Cars: 42;
          f"| {HEADER[:-1]} |\n|---|--:|--:|\n{NAMED}"),
         ("| Length | 62 m |\n|---|---|\n| Speed | 14 |",
          "| Length | 62 m |\n|---|---|\n| Speed | 14 |"),
+        ("Monday | 08:00 | 16:30\nTuesday | 09:15 | 17:45",
+         "Monday | 08:00 | 16:30\nTuesday | 09:15 | 17:45"),
+        (HEADER + "Rest | none\n" + ROW, HEADER + "Rest | none\n" + NAMED),
         ("No table.", "No table."),
     ],
 )  # fmt: skip

@@ -120,3 +120,13 @@ def test_a_terminal_gets_plain_text(ferries: IndexReader) -> None:
         f"answer id: {record['answer_id']}",
     ):
         assert words in text, text
+
+
+def test_an_older_version_is_named_as_superseded(ferries: IndexReader) -> None:
+    answer = ask(ferries)
+    (cited,) = answer.citations
+    newer = replace(cited, superseded_by="fleet:tern-2.html", superseded_by_title="MV Tern,\n2024")
+    older = replace(answer, citations=(newer,))
+    assert "\n  superseded by `fleet:tern-2.html` (MV Tern, 2024)" in markdown(older)
+    assert "superseded by fleet:tern-2.html (MV Tern, 2024)" in record_text(older.to_record())
+    assert "superseded" not in markdown(answer)

@@ -26,6 +26,8 @@ class Doc:
     sections: tuple[tuple[str, str], ...]  # heading, text
     language: str = "en"
     aliases: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    superseded_by: tuple[str, str] = ("", "")  # uri, title
 
     @property
     def document_id(self) -> str:
@@ -55,7 +57,8 @@ FERRIES = (
             ("History", "MV Tern was built in 2003 by Solvik Marine. She sails on Route 5."),
             ("Technical data", "Length 41 m.\nSpeed 28 knots.\nPassengers 180."),
         ),
-        aliases=("fleet:old/tern.html",),
+        aliases=("fleet:old/tern.html", "fleet:print/tern.pdf"),
+        copies=("fleet:old/tern.html",),
     ),
     Doc(
         "fleet:fares.html",
@@ -92,6 +95,9 @@ def chunks_of(doc: Doc, max_words: int = 40) -> list[IndexedChunk]:
                     document_type="",
                     topics=[],
                     modified_at=MODIFIED,
+                    copies=list(doc.copies),
+                    superseded_by=doc.superseded_by[0],
+                    superseded_by_title=doc.superseded_by[1],
                 )
             )
     return chunks

@@ -196,10 +196,10 @@ def bench_calibration(
         Path | None, typer.Option(help="The file; default: calibration/PROFILE.json of the home.")
     ] = None,
     role: Annotated[
-        Literal["embedder", "slm", "both"], typer.Option(help="Whose thresholds.")
+        Literal["embedder", "llm", "both"], typer.Option(help="Whose thresholds.")
     ] = "both",
     questions: Annotated[
-        int | None, typer.Option(min=1, help="That the small model is asked; default: all 405.")
+        int | None, typer.Option(min=1, help="That the large model is asked; default: all 405.")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the default thresholds; measure what they do.")
@@ -216,7 +216,7 @@ def bench_calibration(
     settings, tell = load_settings(), teller(False)
     models = Models(settings=settings)
     target = to or settings.home / "calibration" / f"{models.profile.name}.json"
-    engines: list[Role] = ["embedder"] if role == "embedder" else ["embedder", "slm"]
+    engines: list[Role] = ["embedder"] if role == "embedder" else ["embedder", "slm", "llm"]
     with borrowed_engines(settings, tell, engines):
         own = _folder(folder, "calibration")
         made = calibration.measured(own, models, role, tell, n_asked=questions, keep=keep)

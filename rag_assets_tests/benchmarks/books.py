@@ -15,15 +15,15 @@ import pyarrow as pa
 from rag_assets.documents.readers.blocks import RejectedError
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.documents.signatures import n_shared, shingles
-from rag_assets.duplicates.candidates import Postings
+from rag_assets.duplicates.candidates import MIN_BANDS, Postings
+from rag_assets.duplicates.facts import keys_of
 from rag_assets.duplicates.grouping import (
     CONTAINED_THRESHOLD,
-    NEAR_THRESHOLD,
     find_related,
     group_near,
     preference,
 )
-from rag_assets.duplicates.verifying import VERIFIED_PAIRS, Verifier
+from rag_assets.duplicates.verifying import TEXT_KEYS, VERIFIED_PAIRS, Content, Verifier
 from rag_assets.lake.identity import text_hash
 from rag_assets_tests.benchmarks.data import members
 from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
@@ -39,6 +39,7 @@ class Volume:
     name: str
     flags: list[str]
     hashes: np.ndarray
+    keys: tuple[int, int, int]
     bands: np.ndarray
     sketch: np.ndarray
 
@@ -51,7 +52,8 @@ class Volume:
     def of(cls, book: str, name: str, document: Document) -> "Volume":
         """As the product reads it."""
         hashes = shingles(document.text)
-        return cls(book, name, document.flags, hashes, document.bands, document.sketch)
+        keys = keys_of(document.text)
+        return cls(book, name, document.flags, hashes, keys, document.bands, document.sketch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Found:
 
     Attributes:
         canonical: name of a collapsed volume -> of the one that stands for it.
-        kinds: names of two standing volumes, sorted -> similar | contained.
+        kinds: names of two standing volumes, sorted -> sibling | similar | contained.
     """
 
     canonical: dict[str, str]
@@ -94,7 +96,7 @@ def measure(data: Path, say: Say) -> Part:
         ],
         goals=_goals(volumes, found),
         notes=(
-            f"Rule: Jaccard >= {NEAR_THRESHOLD} collapses. A page of which at least "
+            "Rule: what says the same collapses. A page of which at least "
             f"{CONTAINED_THRESHOLD} stands in the PDF is related to it and stays: it is the more "
             "exact citation.",
             "Pages of fewer than about 130 different shingles have too small a sketch to be found "
@@ -146,12 +148,15 @@ def relate(volumes: Sequence[Volume]) -> Found:
     ordered = [volumes[at] for at in order]
     names = [volume.name for volume in ordered]
 
-    def read(positions: Sequence[int]) -> list[np.ndarray]:
-        return [ordered[position].hashes for position in positions]
+    def read(positions: Sequence[int]) -> list[Content]:
+        return [Content(ordered[at].hashes, ordered[at].keys) for at in positions]
 
-    verifier = Verifier(pa.array(names), VERIFIED_PAIRS.empty_table(), read)
-    near = Postings.of_bands(np.array([volume.bands for volume in ordered]))
-    grouping = group_near(near, len(ordered), verifier)
+    pairs, texts = VERIFIED_PAIRS.empty_table(), TEXT_KEYS.empty_table()
+    verifier = Verifier(pa.array(names), pairs, texts, read)
+    bands = np.array([volume.bands for volume in ordered])
+    owners = Postings.of_bands(bands).owners(MIN_BANDS)
+    grouping = group_near(owners, len(ordered), verifier)
+    near = Postings.of_bands(bands, grouping.stands)
     standing = [(at, ordered[at]) for at in np.flatnonzero(grouping.stands).tolist()]
     owners = np.concatenate([np.full(len(v.sketch), at, dtype=np.int32) for at, v in standing])
     keys = np.concatenate([v.sketch for _, v in standing])
@@ -161,7 +166,7 @@ def relate(volumes: Sequence[Volume]) -> Found:
         for at, leader in enumerate(grouping.leader.tolist())
         if at != leader
     }
-    related = find_related(near, sampled, grouping, verifier)
+    related = find_related(near, sampled, verifier)
     return Found(canonical, {_pair(names[p.small], names[p.large]): p.kind for p in related})
 
 

@@ -4,9 +4,9 @@ Command: ``python -m rag_assets_tests.benchmarks calibration``. The texts of the
 into a lake of their own, without enrichment.
 
 Similarities: each question is searched twice, among all texts and among those of the other domains,
-which say nothing of it. Log-probabilities: the small model answers alone (mode fact); counted are
-look-ups and unanswerable questions that it answered, right and wrong. Completions are kept, so what
-was stopped goes on where it was.
+which say nothing of it. Odds: the large model reads (mode fact) every look-up and every
+unanswerable question, and gives whatever it finds; counted is what a threshold would keep of right
+answers and of others. Completions are kept, so what was stopped goes on where it was.
 """
 
 import math
@@ -19,6 +19,7 @@ from typing import Literal
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.calibration import LEARNED, CalibrationFile, LearnedRole, Part, identity
+from rag_assets.answers.looking_up import odds_of
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.evaluations.calibration_set import (
     CalibrationQuestion,
@@ -43,7 +44,6 @@ SEED = 20261129
 AT_ONCE = 4  # questions; the engine batches them
 STEP = 0.05
 MAY_LOSE = 0.01  # share of questions that min_similarity may take for unrelated
-MUST_CATCH = 0.9  # share of unrelated questions that decent_similarity has to keep out
 SOURCE = "calibration"
 
 Say = Callable[[str], None]
@@ -58,11 +58,18 @@ class Similarity:
 
 
 @dataclass(frozen=True, slots=True)
-class Sureness:
-    """An answer of the small model: its mean log-probability, and whether it is right."""
+class Read:
+    """A question that was read: the odds of what was found, and whether that is right.
 
-    mean_logprob: float
+    Attributes:
+        odds: log-odds; -inf where nothing was found.
+        right: whether the answer is one of the accepted ones.
+        answerable: whether there is one.
+    """
+
+    odds: float
     right: bool
+    answerable: bool
 
 
 def ingested(folder: Path, embedder: Embedder) -> IndexReader:
@@ -99,32 +106,30 @@ def similarities(
     return [searched(one) for one in questions]
 
 
-def answers(
-    answerer: Answerer, questions: Sequence[CalibrationQuestion], say: Say
-) -> list[Sureness]:
-    """What the small model says to questions of one passage or none, where it says anything."""
+def answers(answerer: Answerer, questions: Sequence[CalibrationQuestion], say: Say) -> list[Read]:
+    """What the large model reads of questions of one passage or none; no odds are too low."""
 
-    def asked(one: CalibrationQuestion) -> Sureness | None:
+    def asked(one: CalibrationQuestion) -> Read:
         got = answerer.answer(one.question, mode="fact")
-        if got.abstained or got.confidence is None:
-            return None
         text = without_markers(got.answer)
-        return Sureness(math.log(got.confidence), any(holds(text, form) for form in one.answers))
+        right = not got.abstained and any(holds(text, form) for form in one.answers)
+        known = got.confidence is not None and not got.abstained
+        odds = odds_of(got.confidence or 0.0) if known else -math.inf
+        return Read(odds, right, one.answerable)
 
-    found: list[Sureness] = []
+    found: list[Read] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done, one in enumerate(pool.map(asked, questions), start=1):
-            found += [] if one is None else [one]
-            if done % 20 == 0:
-                say(f"{done} of {len(questions)} questions, {len(found)} answered")
+        for one in pool.map(asked, questions):
+            found.append(one)
+            if len(found) % 20 == 0:
+                say(f"{len(found)} of {len(questions)} questions")
     return found
 
 
 def similarity_part(found: Sequence[Similarity], model: dict[str, str], *, keep: bool) -> Part:
     """What the embedder's thresholds do.
 
-    ``min_similarity`` is the highest step below which at most 1 % of the questions are;
-    ``decent_similarity`` the lowest below which 90 % of the unrelated ones are.
+    ``min_similarity`` is the highest step below which at most 1 % of the questions are.
     """
     curve = [
         {
@@ -135,44 +140,48 @@ def similarity_part(found: Sequence[Similarity], model: dict[str, str], *, keep:
         for step in _steps(0.0, 1.0)
     ]
     lowest = max(p["threshold"] for p in curve if p["questions_below"] <= MAY_LOSE)
-    decent = min(p["threshold"] for p in curve if p["unrelated_below"] >= MUST_CATCH)
-    chosen = {"min_similarity": lowest, "decent_similarity": max(lowest, decent)}
-    return _part("embedder", chosen, model, len(found), curve, keep=keep)
+    return _part("embedder", {"min_similarity": lowest}, model, len(found), curve, keep=keep)
 
 
-def logprob_part(found: Sequence[Sureness], model: dict[str, str], *, keep: bool) -> Part:
-    """What the small model's threshold does.
+def odds_part(found: Sequence[Read], model: dict[str, str], *, keep: bool) -> Part:
+    """What the large model's threshold does.
 
-    ``min_logprob`` is the step at which the share of the wrong answers below it exceeds that of
-    the right ones most.
+    ``least_odds`` is the middle of the steps at which most questions come out right: a right answer
+    is given, or none where there is none.
 
     Raises:
-        BenchmarkError: there are no right answers, or no wrong ones.
+        BenchmarkError: there are no right answers, or no unanswerable questions.
     """
-    right = [one.mean_logprob for one in found if one.right]
-    wrong = [one.mean_logprob for one in found if not one.right]
-    if not right or not wrong:
+    n_right, n_none = sum(one.right for one in found), sum(not one.answerable for one in found)
+    if not n_right or not n_none:
         raise BenchmarkError(
-            f"expected right and wrong answers, got {len(right)} and {len(wrong)}; ask more"
+            f"expected right answers and unanswerable questions, got {n_right} and {n_none}; "
+            "ask more"
         )
     curve = [
         {
             "threshold": step,
-            "right_below": _share(one < step for one in right),
-            "wrong_below": _share(one < step for one in wrong),
+            "right_kept": _share(one.odds >= step for one in found if one.right),
+            "none_abstained": _share(one.odds < step for one in found if not one.answerable),
+            "abstained_rightly": _share_or_none(not o.answerable for o in found if o.odds < step),
+            "correct": _share(
+                one.odds >= step if one.right else one.odds < step and not one.answerable
+                for one in found
+            ),
         }
-        for step in _steps(-1.0, 0.0)
+        for step in _steps(-2.0, 2.0)
     ]
-    best = max(curve, key=lambda point: point["wrong_below"] - point["right_below"])
-    chosen = {"min_logprob": best["threshold"]}
-    counts = f"; {len(right)} right answers, {len(wrong)} wrong ones"
-    return _part("slm", chosen, model, len(found), curve, keep=keep, more=counts)
+    most = max(point["correct"] for point in curve)
+    best = [point["threshold"] for point in curve if point["correct"] == most]
+    chosen = {"least_odds": best[len(best) // 2]}
+    counts = f"; {n_right} right answers, {n_none} unanswerable questions"
+    return _part("llm", chosen, model, len(found), curve, keep=keep, more=counts)
 
 
 def measured(
     folder: Path,
     models: Models,
-    role: Literal["embedder", "slm", "both"],
+    role: Literal["embedder", "llm", "both"],
     say: Say,
     *,
     n_asked: int | None,
@@ -185,12 +194,12 @@ def measured(
         models: that answer.
         role: whose thresholds.
         say: told lines of progress.
-        n_asked: questions that the small model is asked; None for all.
+        n_asked: questions that the large model is asked; None for all.
         keep: the thresholds of the default policy instead of the best; their curve is measured.
     """
     reader = ingested(folder, models.embedder)
     parts: dict[LearnedRole, Part] = {}
-    if role != "slm":
+    if role != "llm":
         say("searching")
         found = similarities(reader, models.question_embedder, calibration_questions())
         model = identity("embedder", models.question_embedder, models.profile)
@@ -199,12 +208,16 @@ def measured(
         asked = [one for one in calibration_questions() if one.kind != "multi"]
         if n_asked is not None:
             asked = sample(asked, n_asked, seed=SEED, stratify_by=lambda one: one.kind)
-        model = identity("slm", models.slm, models.profile)
-        cache = CompletionCache(folder / "completions.sqlite")
-        slm = ReplayedChat(models.slm, str(model), Meter(cache), CoreClock(None))
-        answerer = Answerer(reader, slm, slm, models.question_embedder, AnswerPolicy(timeout_s=600))
-        parts["slm"] = logprob_part(answers(answerer, asked, say), model, keep=keep)
-    return CalibrationFile(embedder=parts.get("embedder"), slm=parts.get("slm"))
+        model = identity("llm", models.llm, models.profile)
+        meter = Meter(CompletionCache(folder / "completions.sqlite"))
+        slm, llm = (
+            ReplayedChat(chat, f"{chat.model_id} {model}", meter, CoreClock(None))
+            for chat in (models.slm, models.llm)
+        )
+        policy = AnswerPolicy(timeout_s=600, least_odds=-math.inf)
+        answerer = Answerer(reader, slm, llm, models.question_embedder, policy)
+        parts["llm"] = odds_part(answers(answerer, asked, say), model, keep=keep)
+    return CalibrationFile(embedder=parts.get("embedder"), llm=parts.get("llm"))
 
 
 def _part(
@@ -235,6 +248,12 @@ def _part(
 def _steps(first: float, last: float) -> Iterator[float]:
     for n in range(round((last - first) / STEP) + 1):
         yield round(first + n * STEP, 2)
+
+
+def _share_or_none(of: Iterator[bool]) -> float:
+    """As :func:`_share`; 1 of nothing."""
+    values = list(of)
+    return _share(iter(values)) if values else 1.0
 
 
 def _share(of: Iterator[bool]) -> float:

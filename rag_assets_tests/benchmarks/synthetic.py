@@ -10,7 +10,7 @@ What a stage's cost depends on is like in real sets; what is written is not lang
   and neardup-articles) over a million invented words, short ones first, 4.6 letters on average
   (4.8 there). A tokenizer cuts them smaller than words it knows: there are more chunks a document;
 * paragraphs: 31 words on average (as html-zyte-articles), exponential;
-* duplicates: 2 % of the documents are exact copies of an earlier one, 3 % are copies in which one
+* duplicates: 2 % of the documents are exact copies of an earlier one, 3 % are siblings in which one
   word of 60 is another (Jaccard of word 3-shingles about 0.9). Assumed, not measured;
 * structure: a heading every 150 words or so, 8 % of blocks lists, 3 % tables, 3 % code; one of two
   lines of boilerplate on each second document; formats Markdown 50 %, HTML 35 %, text 15 %.

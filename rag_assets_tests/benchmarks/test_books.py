@@ -33,7 +33,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(parents=True)
         chapters = [chapter(book, n) for n in range(4)]
         pages = {f"{n}.html": said for n, said in enumerate(chapters)}
-        pages |= {"search.html": "", "all.html": " ".join([*chapters, "licence"]), "style.css": "x"}
+        pages |= {
+            "search.html": "",
+            "all.html": f"{' '.join(chapters)}\nPage 1 of 1",
+            "style.css": "x",
+        }
         with tarfile.open(folder / f"{book}-html.tar.xz", "w:xz") as archive:
             for name, said in pages.items():
                 member = tarfile.TarInfo(name)

@@ -22,6 +22,7 @@ from rag_assets_tests.benchmarks.near_duplicates import (
     rensa_pairs,
     score,
     strings_of,
+    what_differs,
 )
 from rag_assets_tests.duplicates.shelf import text
 
@@ -81,12 +82,33 @@ def test_a_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     part = measure(tmp_path, said.append)
     assert said[0] == "neardup-revisions: 5 documents, 3 pairs from 0.7 on"
-    speed, found = part.tables
-    assert len(speed.rows) == 2 * 10
+    speed, found, differing = part.tables
+    assert len(speed.rows) == 2 * 13
     assert [row[0] for row in found.rows[::3]] == [*near_duplicates.DATA_SETS, "both"]
     for table in part.tables:
         assert all(len(row) == len(table.columns) for row in table.rows)
+    assert {tuple(row[1:]) for row in differing.rows} == {
+        ("number, date or code", "1", "0"),
+        ("negation", "0", "0"),
+        ("name", "0", "0"),
+        ("another word", "0", "0"),
+        ("layout alone", "0", "0"),
+    }
     assert [goal.reached for goal in part.goals[-2:]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("other", "kind"),
+    [
+        ("The Alder, sails on  mondays.\nPage 1 of 1", "layout alone"),
+        ("The Birch sails on Mondays.", "name"),
+        ("A Alder sails on Mondays.", "another word"),
+        ("The Alder sails not on Mondays in May.", "negation"),
+        ("The Alder sails on 3 Mondays, not on Sundays.", "number, date or code"),
+    ],
+)
+def test_what_differs_is_told_by_its_gravest_word(other: str, kind: str) -> None:
+    assert what_differs("The Alder sails on Mondays.", other) == kind
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rag_assets.documents.reading import read_document
 from rag_assets.documents.signatures import jaccard, shingles
-from rag_assets.duplicates.grouping import NEAR_THRESHOLD
+from rag_assets.duplicates.grouping import SIBLING_THRESHOLD
 from rag_assets_tests.benchmarks import synthetic
 
 N = 1200
@@ -62,7 +62,9 @@ def test_shares_are_as_stated(corpus: list[synthetic.Document]) -> None:
     assert within(footed, synthetic.BOILERPLATE_SHARE)
 
 
-def test_copies_are_what_the_duplicates_stage_collapses(corpus: list[synthetic.Document]) -> None:
+def test_copies_are_what_the_duplicates_stage_collapses_or_relates(
+    corpus: list[synthetic.Document],
+) -> None:
     copies = [made for made in corpus if made.copy_of is not None]
     for made in copies:
         assert made.copy_of is not None
@@ -72,7 +74,7 @@ def test_copies_are_what_the_duplicates_stage_collapses(corpus: list[synthetic.D
             assert made.content == original.content
         elif made.n_words > 60:
             mine, theirs = shingles(made.content), shingles(original.content)
-            assert NEAR_THRESHOLD <= jaccard(mine, theirs) < 1
+            assert SIBLING_THRESHOLD <= jaccard(mine, theirs) < 1
 
 
 def test_an_edit_is_small(corpus: list[synthetic.Document]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from rag_assets.documents.signatures import bands, jaccard, shingles, sketch
+from rag_assets.documents.signatures import bands, shingles, sketch
 from rag_assets.documents.stage import DOCUMENTS, TABLE, document_id
+from rag_assets.duplicates.facts import agree, keys_of
 from rag_assets.lake.identity import text_hash
 from rag_assets.lake.store import LakeStore
 
@@ -17,6 +18,14 @@ def text(*, changed: int = 0, first: int = 0, mark: str = "x") -> str:
     words = list(WORDS)
     words[first : first + changed] = [f"{mark}{first + n}" for n in range(changed)]
     return " ".join(words)
+
+
+def printed(said: str, n_pages: int = 1) -> str:
+    """The text as a print of so many pages shows it: the same facts, other bytes."""
+    words = said.split(" ")
+    size = -(-len(words) // n_pages)
+    pages = [" ".join(words[at : at + size]) for at in range(0, len(words), size)]
+    return "\n".join(f"{page}\nPage {n} of {n_pages}" for n, page in enumerate(pages, start=1))
 
 
 def put(
@@ -58,8 +67,8 @@ def expected(texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         if uri in found:
             continue
         for other in order[order.index(uri) + 1 :]:
-            alike = jaccard(shingles(texts[uri]), shingles(texts[other]))
-            if other not in found and alike >= 0.8:
+            alike = agree(keys_of(texts[uri]), keys_of(texts[other]))
+            if other not in found and alike:
                 found[other] = (uri, "exact" if texts[uri] == texts[other] else "near")
     return found
 

@@ -5,7 +5,13 @@ import pyarrow as pa
 import pytest
 
 from rag_assets.duplicates import verifying
-from rag_assets.duplicates.verifying import TEXTS_AT_ONCE, VERIFIED_PAIRS, Verifier
+from rag_assets.duplicates.verifying import (
+    TEXT_KEYS,
+    TEXTS_AT_ONCE,
+    VERIFIED_PAIRS,
+    Content,
+    Verifier,
+)
 
 
 class Library:
@@ -14,13 +20,17 @@ class Library:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def __call__(self, positions: Sequence[int]) -> list[np.ndarray]:
+    def __call__(self, positions: Sequence[int]) -> list[Content]:
         self.asked.append(len(positions))
-        return [np.arange(position + 1, dtype=np.uint64) for position in positions]
+        return [Content(np.arange(n + 1, dtype=np.uint64), (n, n, n)) for n in positions]
 
 
-def verifier(names: str, read: Library, known: pa.Table | None = None) -> Verifier:
-    return Verifier(pa.array(list(names)), known or VERIFIED_PAIRS.empty_table(), read)
+def verifier(
+    names: str, read: Library, known: pa.Table | None = None, keyed: pa.Table | None = None
+) -> Verifier:
+    pairs = VERIFIED_PAIRS.empty_table() if known is None else known
+    keys = TEXT_KEYS.empty_table() if keyed is None else keyed
+    return Verifier(pa.array(list(names)), pairs, keys, read)
 
 
 def test_overlaps_by_hand() -> None:
@@ -73,5 +83,20 @@ def test_few_texts_at_a_time_and_few_kept(monkeypatch: pytest.MonkeyPatch) -> No
     assert library.asked == [TEXTS_AT_ONCE]
     assert one.compare(0, np.arange(1, 400)).shared.tolist() == [1] * 399
     assert max(library.asked) == TEXTS_AT_ONCE
-    kept = one._shingled._kept.values()
-    assert sum(map(len, kept)) == one._shingled._n_hashes <= 1000
+    kept = [len(content.shingles) for content in one._shelf._kept.values()]
+    assert sum(kept) == one._shelf._n_hashes <= 1000
+
+
+def test_keys_are_read_once_and_kept_for_the_texts_asked_for() -> None:
+    library = Library()
+    one = verifier("abcd", library)
+    assert one.keys(np.array([1, 3])).tolist() == [[1, 1, 1], [3, 3, 3]]
+    assert one.keyed().to_pylist() == [
+        {"text_hash": "b", "keys": [1, 1, 1]},
+        {"text_hash": "d", "keys": [3, 3, 3]},
+    ]
+    again = verifier("dxb", library, keyed=one.keyed())
+    assert again.keys(np.array([1, 2])).tolist() == [[1, 1, 1], [1, 1, 1]]  # x is read as text 1
+    assert [row["text_hash"] for row in again.keyed().to_pylist()] == ["x", "b"]
+    assert library.asked == [2, 1]
+    assert again.keys(np.array([], dtype=np.int64)).tolist() == []

@@ -109,6 +109,70 @@ def test_duplicates_are_aliases_of_one_set_of_rows(world: World) -> None:
     assert rows(world)["docs:a.md"]["aliases"] == ["docs:copies/a.md"]
 
 
+CONTRACT = """# Berth contract
+
+The ship is the {ship}. The yearly rent is {rent} euros.
+
+The tenant pays the rent on the first working day of each month to the account of the harbour
+office. The tenant keeps the berth clean, lets the crew of the office come aboard when there is
+danger, and tells the office at least two days before the ship leaves for more than a week. Power
+and water are read on the last day of the month and are paid with the next rent. The office may end
+the contract when the rent is late by more than thirty days. Each side may end it with three months
+notice to the end of a year. Both sides have signed two copies of this contract and each has kept
+one of them. The court of the town hears all disputes that the two sides cannot settle between them
+in a talk, which has to take place within a month.
+"""
+
+
+def test_contracts_that_differ_in_a_name_and_an_amount_are_all_found(world: World) -> None:
+    rents = {"Alder": "410", "Birch": "445", "Cedar": "480"}
+    for ship, rent in rents.items():
+        world.write(f"contract-{ship}.md", CONTRACT.format(ship=ship, rent=rent))
+    built = world.refresh()
+    assert built.generation.counts["documents"] == 3
+    for ship, rent in rents.items():
+        assert found(world, built, ship) == {f"docs:contract-{ship}.md"}
+        row = rows(world)[f"docs:contract-{ship}.md"]
+        texts = [r["text"] for r in world.store.rows("chunk_index") if r["uri"] == row["uri"]]
+        assert f"{rent} euros" in "\n".join(texts)
+        assert (row["aliases"], row["superseded_by"]) == ([], "")
+
+
+def test_a_copy_with_other_furniture_is_an_alias_but_no_copy_word_for_word(world: World) -> None:
+    said = CONTRACT.format(ship="Alder", rent="410")
+    world.write("a.md", said)
+    world.write("copies/a.md", said)
+    world.write("print/a.txt", said + "\nPage 1 of 1\n")
+    world.refresh()
+    assert rows(world).keys() == {"docs:a.md"}
+    row = rows(world)["docs:a.md"]
+    assert row["aliases"] == ["docs:copies/a.md", "docs:print/a.txt"]
+    assert row["copies"] == ["docs:copies/a.md"]
+
+
+def test_an_older_version_names_the_newest(world: World) -> None:
+    def write(year: int, rent: str) -> None:
+        said = CONTRACT.format(ship="Alder", rent=rent).replace("# Berth", f"# Berth {year}:")
+        world.write(f"rents-{year}.md", said)
+
+    write(2023, "410")
+    write(2022, "395")
+    world.refresh()
+    assert rows(world)["docs:rents-2023.md"]["superseded_by"] == ""
+    write(2024, "445")
+    built = world.refresh()
+    assert len(rows(world)) == built.generation.counts["documents"] == 3
+    newest = ("docs:rents-2024.md", "Berth 2024: contract")
+    for year in (2022, 2023):
+        row = rows(world)[f"docs:rents-{year}.md"]
+        assert (row["superseded_by"], row["superseded_by_title"]) == newest
+    assert rows(world)["docs:rents-2024.md"]["superseded_by"] == ""
+    (world.root / "rents-2024.md").unlink()
+    world.refresh()
+    assert rows(world)["docs:rents-2023.md"]["superseded_by"] == ""
+    assert rows(world)["docs:rents-2022.md"]["superseded_by"] == "docs:rents-2023.md"
+
+
 def test_flagged_document_is_left_out_until_it_is_none(world: World) -> None:
     world.write("a.md", "the lighthouse")
     world.write("b.md", "404 Not Found")

@@ -38,7 +38,7 @@ from rag_assets_tests.world import LABELS, TYPES, run_of, say_labels, with_versi
 
 PARTITIONED = [stage for stage in STAGES if stage.scope == "partition"]
 KEYS = {table.name: table.key for stage in PARTITIONED for table in stage.tables}
-GLOBAL_TABLES = ("duplicates", "related_documents", "verified_pairs", "chunk_index")
+GLOBAL_TABLES = ("duplicates", "related_documents", "verified_pairs", "text_keys", "chunk_index")
 # What is no content: which run made a row, and in the index when a file's bytes were last modified.
 # A file that was touched is not changed: its rows in the index are left as they are, and a rebuild,
 # which never saw the older time, has the newer one.

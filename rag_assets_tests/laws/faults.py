@@ -32,6 +32,7 @@ import httpx
 import psutil
 
 from rag_assets.models.engines.state import read_states
+from rag_assets.orchestration import own_processes as own
 from rag_assets.orchestration import processes as stack
 from rag_assets.serving.listening import running_answerer
 from rag_assets.settings import Settings, load_settings
@@ -120,10 +121,10 @@ class House:
             for one in stack.reports(self.settings)
             if one.process and one.name not in ("slm", "embedder", "llm")
         }
-        for process in stack.started(self.settings, STANDBY):
+        for process in own.started(self.settings, STANDBY):
             if process.pid != found.get(STANDBY):
                 found[KEEPER] = process.pid
-        for process in stack.started(self.settings, KEEPER):
+        for process in own.started(self.settings, KEEPER):
             found[KEEPER] = process.pid
         for role, state in read_states(self.settings.state).items():
             server = psutil.Process(state.process.pid)

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from rag_assets.orchestration import keeper as keeping
+from rag_assets.orchestration import own_processes as own
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.keeper import Keeper, Part
 from rag_assets.orchestration.log_files import rotate
@@ -34,9 +35,9 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         cache=tmp_path / "cache", postgres_url=None, answerer_port=1, ui_port=1,
     )  # fmt: skip
     yield made
-    for process in stack.started(made):
+    for process in own.started(made):
         process.kill()
-    stack.reap()
+    own.reap()
 
 
 def kept(settings: Settings, *parts: Part) -> Keeper:
@@ -141,7 +142,7 @@ def test_another_keeper_takes_over_what_runs(settings: Settings) -> None:
     assert part.process == first.parts[0].process
     until(second, lambda: part.is_up)
     assert part.restarts.total == 0
-    assert len(stack.started(settings, "one")) == 1
+    assert len(own.started(settings, "one")) == 1
 
 
 def test_what_is_left_of_a_part_is_ended_before_it_starts_again(settings: Settings) -> None:
@@ -153,12 +154,12 @@ def test_what_is_left_of_a_part_is_ended_before_it_starts_again(settings: Settin
     )
     part = Part("one", [sys.executable, "-c", code])
     keeper = kept(settings, part)
-    until(keeper, lambda: part.is_up and len(stack.started(settings, "one")) == 2)
-    before = stack.started(settings, "one")
+    until(keeper, lambda: part.is_up and len(own.started(settings, "one")) == 2)
+    before = own.started(settings, "one")
     assert part.process is not None
     os.kill(part.process.pid, signal.SIGKILL)
     until(keeper, lambda: not any(one.is_running() for one in before if one.pid != before[0].pid))
-    until(keeper, lambda: part.is_up and len(stack.started(settings, "one")) == 2)
+    until(keeper, lambda: part.is_up and len(own.started(settings, "one")) == 2)
 
 
 def test_a_run_that_a_part_launched_outlives_it(settings: Settings) -> None:
@@ -170,10 +171,10 @@ def test_a_run_that_a_part_launched_outlives_it(settings: Settings) -> None:
     )
     part = Part("one", [sys.executable, "-c", code])
     keeper = kept(settings, part)
-    until(keeper, lambda: part.is_up and len(stack.started(settings, "one")) == 2)
+    until(keeper, lambda: part.is_up and len(own.started(settings, "one")) == 2)
     before = part.process
     assert before is not None
-    (run,) = [one for one in stack.started(settings, "one") if one.pid != before.pid]
+    (run,) = [one for one in own.started(settings, "one") if one.pid != before.pid]
     os.kill(before.pid, signal.SIGKILL)
     until(keeper, lambda: part.is_up and part.process != before)
     assert run.is_running()
@@ -189,7 +190,7 @@ def test_a_full_disk_does_not_end_the_keeper(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(stack, "spawn", refuse)
+        full.setattr(own, "spawn", refuse)
         until(keeper, lambda: part.restarts.total)
         assert "No space left" in part.restarts.last_error
     until(keeper, lambda: part.is_up)
@@ -207,11 +208,11 @@ def test_down_ends_all_also_what_is_stopped_or_deaf(
     stopped = keeper.parts[0].process
     assert stopped is not None
     os.kill(stopped.pid, signal.SIGSTOP)
-    ours = stack.started(settings)
+    ours = own.started(settings)
     stranger = subprocess.Popen(LIVES)
     assert stack.down(settings) == ["one", "two"]
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in ours)
-    assert stack.started(settings) == []
+    assert own.started(settings) == []
     assert status(settings) == []
     assert stranger.poll() is None
     stranger.kill()
@@ -225,7 +226,7 @@ def test_what_another_home_runs_is_not_ours(settings: Settings, tmp_path: Path) 
     other = replace(settings, state=tmp_path / "other")
     assert stack.down(other) == []
     assert PART_OF not in os.environ
-    assert len(stack.started(settings)) == 1
+    assert len(own.started(settings)) == 1
 
 
 PROGRAM = """
@@ -253,17 +254,17 @@ def test_a_standby_takes_over_from_a_keeper_that_is_killed_or_stopped(
 ) -> None:
     (settings.home / "sources.yaml").write_text("sources: []")
     lock = settings.state / KEEPER_LOCK
-    first = stack.spawn(settings, KEEPER, [sys.executable, "-c", PROGRAM], dict(os.environ))
+    first = own.spawn(settings, KEEPER, [sys.executable, "-c", PROGRAM], dict(os.environ))
     wait_until(lambda: any(row.part == "standby" and row.phase == "up" for row in status(settings)))
-    (standby,) = stack.started(settings, STANDBY)
+    (standby,) = own.started(settings, STANDBY)
     time.sleep(3)  # it has seen the first one alive
     os.kill(first.process.pid, number)
     wait_until(lambda: _holder(lock) == standby.pid)
-    stack.reap()
+    own.reap()
     assert not is_alive(first.process)
-    wait_until(lambda: len(stack.started(settings, STANDBY)) == 2)  # it has one of its own
+    wait_until(lambda: len(own.started(settings, STANDBY)) == 2)  # it has one of its own
     assert stack.down(settings) == ["keeper"]
-    assert stack.started(settings) == []
+    assert own.started(settings) == []
 
 
 def test_the_door_starts_the_keeper_when_it_and_its_standby_die_together(
@@ -272,11 +273,11 @@ def test_the_door_starts_the_keeper_when_it_and_its_standby_die_together(
     (settings.home / "sources.yaml").write_text("sources: []")
     (settings.home / "keep.py").write_text(PROGRAM)
     env = {**os.environ, "PYTHONPATH": f"{settings.home}:{os.environ.get('PYTHONPATH', '')}"}
-    stack.spawn(settings, "door", [sys.executable, "-c", DOOR], env)
-    stack.spawn(settings, KEEPER, [sys.executable, "-m", "keep"], env)
+    own.spawn(settings, "door", [sys.executable, "-c", DOOR], env)
+    own.spawn(settings, KEEPER, [sys.executable, "-m", "keep"], env)
 
     def keepers() -> list[psutil.Process]:
-        return [*stack.started(settings, KEEPER), *stack.started(settings, STANDBY)]
+        return [*own.started(settings, KEEPER), *own.started(settings, STANDBY)]
 
     def are_up() -> bool:
         rows = [(row.part, row.phase) for row in status(settings)]
@@ -292,7 +293,7 @@ def test_the_door_starts_the_keeper_when_it_and_its_standby_die_together(
     assert not {one.pid for one in before} & {one.pid for one in keepers()}
     assert stack.down(settings) == ["door", "keeper"]
     time.sleep(2 * 0.6)  # two looks of a door, had it lived
-    assert stack.started(settings) == []
+    assert own.started(settings) == []
 
 
 def test_an_abandoned_service_is_told_from_one_that_is_kept_or_down(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from rag_assets.lake.figures import Table
 from rag_assets.lake.store import LakeStore
 from rag_assets.orchestration.assets import assets_of, checks_of, markdown_table
 from rag_assets.pipeline.stages import DOCUMENTS, STAGES
-from rag_assets_tests.duplicates.shelf import put, text
+from rag_assets_tests.duplicates.shelf import printed, put, text
 from rag_assets_tests.orchestration.graph import resources_of
 from rag_assets_tests.world import World, ingest
 
@@ -46,7 +46,7 @@ def test_a_run_shows_languages_rejects_and_flagged_pages(world: World, tmp_path:
 
 
 def test_a_run_shows_aliases_and_related_pairs(store: LakeStore, tmp_path: Path) -> None:
-    put(store, {"s:a": text(), "s:bb": text(changed=10), "s:ccc": text(changed=34)})
+    put(store, {"s:a": text(), "s:bb": printed(text()), "s:ccc": text(changed=34)})
     result = dg.materialize(
         assets_of(STAGES),
         selection=dg.AssetSelection.assets("duplicates"),
@@ -56,7 +56,7 @@ def test_a_run_shows_aliases_and_related_pairs(store: LakeStore, tmp_path: Path)
     metadata = event.materialization.metadata
     assert metadata["dagster/row_count"].value == 1
     assert (metadata["n_verified"].value, metadata["related_similar"].value) == (2, 1)
-    assert "| s:bb | s:a | near | 0.90 |" in str(metadata["aliases"].value)
+    assert "| s:bb | s:a | near | 0.98 |" in str(metadata["aliases"].value)
     assert "| s:ccc | s:a | similar | 0.71 | 0.83 |" in str(metadata["related"].value)
 
 

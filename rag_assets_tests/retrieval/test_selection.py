@@ -51,6 +51,28 @@ def test_of_a_long_section_the_hit_and_its_neighbours_are_taken(
     assert passage.core == {chunks[7].chunk_id}
 
 
+def fares(year: int, newest: str = "") -> Doc:
+    text = f"In {year} a bicycle costs {year - 2019} euro on every route."
+    return Doc(f"s:{year}", "Fares", (("Bicycles", text),), superseded_by=(newest, ""))
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [("What does a bicycle cost?", "s:2024"), ("What did a bicycle cost in 2023?", "s:2023")],
+)
+def test_the_newer_of_two_versions_comes_first_unless_the_older_is_asked_for(
+    store: LakeStore, embedder: WordEmbedder, question: str, first: str
+) -> None:
+    docs = [fares(2023, "s:2024"), fares(2024)]
+    reader = reader_of(store, docs, embedder)
+    ((older,), (newer,)) = map(chunks_of, docs)
+    hits = (Hit(older, 1 / 61, 0.9, 1), Hit(newer, 1 / 63, 0.9, 1))
+    found = passages_of(reader, hits, question)
+    assert found[0].head.uri == first
+    (alone,) = passages_of(reader, hits[:1], "")
+    assert alone.score == 1 / 61  # a newer one that was not found lowers nothing
+
+
 def test_a_second_document_comes_before_a_section_of_the_first_that_is_little_better(
     ferries: IndexReader,
 ) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rag_assets.answers.citations import Grounded, with_bare_answers_supported, written
+from rag_assets.answers.citations import Grounded, quote, with_bare_answers_supported, written
 from rag_assets.answers.claims import Evidence, parse_claims
 from rag_assets.answers.policy import Mode, Role
 from rag_assets.answers.routing import Route, features_of, route
@@ -71,14 +71,12 @@ def deep_where_many_speak(
     return replace(way, way="deep", reason=reason)
 
 
-def unchecked(
-    answer: str, passages: Sequence[Passage], question: str, *, min_support: float
-) -> Grounded:
+def unchecked(answer: str, passages: Sequence[Passage], question: str) -> Grounded:
     """Every sentence of an answer, supported or not, with the citations that it claims."""
-    claims = parse_claims(answer)
+    claims = parse_claims(answer, len(passages))
     facts = [claim for claim in claims if not claim.is_refusal]
     if not facts:
         return Grounded("", refused=bool(claims))
     evidence = Evidence.of(passages, question)
-    kept = [(fact, [n - 1 for n in fact.markers if 1 <= n <= len(passages)]) for fact in facts]
-    return written(with_bare_answers_supported(kept, evidence), evidence)
+    kept = [(fact, [quote(fact.text, passages[n - 1]) for n in fact.markers]) for fact in facts]
+    return written(with_bare_answers_supported(kept, evidence))

@@ -78,11 +78,11 @@ def test_deep_mode_where_many_documents_speak(monkeypatch: pytest.MonkeyPatch) -
 
 def test_unchecked_answers_keep_what_they_claim() -> None:
     def kept(answer: str, question: str = "Which ship?") -> str:
-        return unchecked(answer, EVIDENCE, question, min_support=0.5).text
+        return unchecked(answer, EVIDENCE, question).text
 
-    got = unchecked("Paris is the capital of France [1].", EVIDENCE, "Which?", min_support=0.5)
+    got = unchecked("Paris is the capital of France [1].", EVIDENCE, "Which?")
     assert got.text == "Paris is the capital of France [1]."
     assert got.citations[0].uri == "fleet:alder.html"
     assert kept("MV Tern was built in 2003 [3].", "Where was MV Tern built in 2003?")
-    refused = unchecked("NOT FOUND", EVIDENCE, "Which ship?", min_support=0.5)
+    refused = unchecked("NOT FOUND", EVIDENCE, "Which ship?")
     assert (refused.text, refused.refused) == ("", True)
