@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rag_assets.answers.citations import Grounded, quote, with_bare_answers_supported, written
 from rag_assets.answers.claims import Evidence, parse_claims
-from rag_assets.answers.policy import Mode, Role
+from rag_assets.answers.policy import Mode
 from rag_assets.answers.routing import Route, features_of, route
 from rag_assets.index.search import Hit, IndexReader
 from rag_assets.models.protocols import Embedder
@@ -50,20 +50,16 @@ def bare_chunks(
     ]
 
 
-def all_to_llm(
-    question: str, passages: Sequence[Passage], mode: Mode, reader: Role = "llm"
-) -> Route:
+def all_to_llm(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     """The LLM writes, whatever is asked, and nothing else is tried."""
     features = features_of(question, passages)
     reason = "Every question goes to the LLM."
     return Route("llm", "written", reason, features=features, alone=True)
 
 
-def deep_where_many_speak(
-    question: str, passages: Sequence[Passage], mode: Mode, reader: Role = "llm"
-) -> Route:
+def deep_where_many_speak(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     """As :func:`route`, which by itself never chooses deep mode: it takes 12 s on two cores."""
-    way = route(question, passages, mode, reader)
+    way = route(question, passages, mode)
     covering = way.features["covering_documents"]
     if mode != "auto" or way.way != "written" or covering < DEEP_DOCUMENTS:
         return way
