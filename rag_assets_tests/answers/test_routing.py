@@ -30,9 +30,9 @@ ONE = ((0, 1.0),)
         ("Who said that the ferry is late?", "read", "look-up"),
         ("Which ship is the oldest?", "read", "look-up"),
         ("How many documents are there about fares?", "collection", "as a whole"),
-        ("When were MV Alder and MV Tern built?", "apart", "2 look-ups"),
+        ("How many passengers do MV Alder and MV Tern hold?", "apart", "2 look-ups"),
         ("Is MV Alder longer than MV Tern?", "apart", "2 look-ups"),
-        ("When was MV Tern built, and who built it?", "apart", "2 look-ups"),
+        ("When was MV Tern built, and who built MV Tern?", "apart", "2 look-ups"),
         ("Who commands the ship that sails Route 5?", "apart", "2 look-ups"),
         ("Which ferry is from the same yard as MV Tern?", "apart", "large model takes it apart"),
         ("Why was the ferry Elder replaced?", "written", "explanation"),
@@ -55,7 +55,7 @@ def test_rule(question: str, way: str, reason: str) -> None:
 
 def test_modes_force_the_way() -> None:
     assert route("Compare MV Alder and MV Tern.", evidence(*TWO), "fact").way == "read"
-    assert route("When were MV Alder and MV Tern built?", evidence(*TWO), "fact").plan is None
+    assert route("How long are MV Alder and MV Tern?", evidence(*TWO), "fact").plan is None
     deep = route("When was MV Alder built?", evidence(*ONE), "deep")
     assert (deep.model, deep.way) == ("llm", "deep")
 

@@ -16,7 +16,7 @@ from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, WordEmbedd
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of, reader_of
 
 BUILT = "When was MV Tern built?"
-BOTH = "When were MV Alder and MV Tern built?"
+BOTH = "When was MV Alder built, and when was MV Tern built?"
 BRIDGE = "How many passengers does the ship that sails on Route 5 hold?"
 UNRULED = "Which ferry is from the same yard as the ferry MV Tern?"  # looks composite, fits no rule
 YEARS = {"Alder": "1994", "Tern": "2003"}

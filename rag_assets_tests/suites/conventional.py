@@ -302,6 +302,9 @@ def _rows(
                 "topics": [],
                 "modified_at": document["modified_at"],
                 "stated": "",
+                "copies": [],
+                "superseded_by": "",
+                "superseded_by_title": "",
             }
             for row in read
             for piece in _pieces(variant, document["document_id"], row)
