@@ -70,7 +70,7 @@ class Answer:
         answer: text with markers [n]; an explicit sentence when ``abstained``.
         abstained: the evidence does not answer the question.
         mode: as asked for.
-        route: which model, why, whether the LLM was a second opinion.
+        route: which way, by which model, why, whether another way was tried first.
         citations: by number.
         usage: tokens by role, of the models that were asked.
         budget: what each was given and how that was counted, by role; see ``Packed.to_record``.

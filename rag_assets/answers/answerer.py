@@ -289,7 +289,7 @@ class Answerer:
             )
         if way.way == "written":
             first = self._written("llm", question, passages, self.policy.llm)
-            if not first.abstains:
+            if way.alone or not first.abstains:
                 return first, way
             second = self._read(question, passages, way)
             reason = f"{way.reason} Read as a look-up: nothing that was written holds."

@@ -46,6 +46,13 @@ class _Style(NamedTuple):
     fold: Fold = concat
 
 
+_WAYS = {  # of ``Route.way``, as a reader is told
+    "read": "read",
+    "apart": "taken apart",
+    "written": "written",
+    "deep": "deep",
+    "collection": "from the index",
+}
 MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ", "\n  superseded by ")
 PLAIN = _Style(str, str, "", "    > ", "    also at ", "    superseded by ")
 
@@ -92,8 +99,10 @@ def _place(citation: Mapping[str, Any]) -> list[str]:
 
 def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     route, timings = record["route"], record["timings_ms"]
-    escalated = ", escalated from the SLM" if route["escalated"] else ""
-    yield "model", f"{route['model']}{escalated}. {route['reason']}"
+    for step in record["steps"]:
+        yield "step", f"{step['question']} {step['answer'] or 'not found'}"
+    escalated = ", after another way" if route["escalated"] else ""
+    yield "model", f"{route['model']}, {_WAYS[route['way']]}{escalated}. {route['reason']}"
     yield "finish reason", record["finish_reason"]
     for role, used in record["usage"].items():
         yield (

@@ -49,6 +49,7 @@ class Route:
         escalated: whether another way was tried first.
         features: what the rule read.
         plan: of "apart"; None: the planner writes it.
+        alone: whether no other way is tried where this one comes to nothing.
     """
 
     model: Role
@@ -57,6 +58,7 @@ class Route:
     escalated: bool = False
     features: Mapping[str, Any] = field(default_factory=dict)
     plan: Plan | None = None
+    alone: bool = False
 
 
 def features_of(question: str, passages: Sequence[Passage]) -> dict[str, Any]:

@@ -250,7 +250,9 @@ def over_things(question: str) -> tuple[tuple[str, str], ...]:
         noun = singular(several["noun"])
         be = _ONE[several["be"].casefold()]
         asks = f"{several['word']} {be} the {noun} {several['prep']}"
-    elif last.casefold() in _ONE and len(head.split()) > 1:  # "How long are A and B?"
+    elif last.casefold() in _ONE and (
+        len(head.split()) > 1 or head.casefold() in ("when", "where")
+    ):  # "How long are A and B?", "When were A and B built?"
         asks = f"{head} {_ONE[last.casefold()]}"
     elif each or (len(things) > 2 and last.casefold() not in _ONE):
         asks = found["head"]

@@ -17,11 +17,11 @@ class Metrics:
     def __init__(self, gate: Gate) -> None:
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
-        by = ["model", "mode", "outcome", "finish_reason"]
+        by = ["model", "way", "mode", "outcome", "finish_reason"]
         self.answers = counter("rag_answers", "Answers given.", by)
         self.errors = counter("rag_errors", "Questions not answered.", ["status"])
         self.tokens = counter("rag_tokens", "Tokens by model and kind.", ["model", "kind"])
-        self.escalations = counter("rag_escalations", "Answers that needed the LLM after the SLM.")
+        self.escalations = counter("rag_escalations", "Answers on another way than the first.")
         self.repairs = counter("rag_repaired_answers", "Answers that something was put right in.")
         self.reloads = counter("rag_reloads", "Reloads of the live index.", ["outcome"])
         self.journal_failures = counter(
@@ -43,14 +43,17 @@ class Metrics:
     def answered(self, answer: Answer) -> None:
         """Count an answer."""
         outcome = "abstained" if answer.abstained else "answered"
-        self.answers.labels(answer.route.model, answer.mode, outcome, answer.finish_reason).inc()
+        route = answer.route
+        self.answers.labels(
+            route.model, route.way, answer.mode, outcome, answer.finish_reason
+        ).inc()
         for step, ms in answer.timings.to_record().items():
             self.seconds.labels(step).observe(ms / 1000)
         for role, used in answer.usage.items():
             self.tokens.labels(role, "prompt").inc(used.prompt_tokens)
             self.tokens.labels(role, "cached_prompt").inc(used.cached_prompt_tokens)
             self.tokens.labels(role, "completion").inc(used.completion_tokens)
-        self.escalations.inc(int(answer.route.escalated))
+        self.escalations.inc(int(route.escalated))
         self.repairs.inc(int(bool(answer.repairs)))
 
     def reloaded(self, reload: Reload) -> None:

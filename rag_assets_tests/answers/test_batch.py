@@ -27,7 +27,7 @@ def test_bad_questions_fail_alone(ferries: IndexReader) -> None:
     assert "empty" in outcomes[1].error
     assert [answer.question for answer in kept] == [outcomes[0].question, outcomes[2].question]
     assert told[1].startswith("2/3 failed: the question is empty")
-    assert told[0].startswith("1/3 1 citations by the slm")
+    assert told[0].startswith("1/3 1 citations by the llm")
 
 
 def test_a_refused_request_fails_alone(ferries: IndexReader) -> None:

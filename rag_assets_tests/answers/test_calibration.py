@@ -79,7 +79,7 @@ def test_another_model_revision_format_or_prompt_does_not_fit(tmp_path: Path, fi
     found = learned("mine", {**MODELS, "llm": {**LLM, field: "other"}}, tmp_path)
     assert found.standing == f"{UNCALIBRATED}: least_odds"
     (remark,) = found.remarks
-    assert "the slm part of" in remark
+    assert "the llm part of" in remark
     assert f"learned with {field}" in remark
 
 
@@ -139,7 +139,7 @@ def test_no_bytes_break_the_search(data: bytes) -> None:
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
 def test_shipped_files_keep_the_default_thresholds(path: Path) -> None:
     made = read(path)
-    assert made.embedder or made.slm
+    assert made.embedder or made.llm
     for role in ("embedder", "llm"):
         one = getattr(made, role)
         for name, value in ({} if one is None else one.thresholds).items():

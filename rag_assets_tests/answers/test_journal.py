@@ -27,7 +27,7 @@ def test_an_answer_is_found_again(store: LakeStore, ferries: IndexReader) -> Non
     row = find_answer(store, answer.answer_id)
     assert row["record"] == answer.to_record()
     assert row["run_id"] == "run-1"
-    assert row["model"] == "slm"
+    assert row["model"] == "llm"
     assert row["created_at"].isoformat() == answer.created_at
 
 

@@ -15,7 +15,7 @@ from rag_assets_tests.answers.test_reading import passages_of
 
 
 def reader_with(reply: Reply) -> PassageReader:
-    return PassageReader(ScriptedChat("llm", reply), ReadingBudget(sure=2.0), 10.0)
+    return PassageReader(ScriptedChat("llm", reply), ReadingBudget(), 2.0, 10.0)
 
 
 ALDER, TERN = "MV Alder was built in 1994.", "MV Tern was built in 2003."

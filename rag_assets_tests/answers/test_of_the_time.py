@@ -51,10 +51,11 @@ def answerer(world: World) -> Answerer:
 
 
 def prompt(asked: Answerer, question: str) -> str:
-    """What the small model is asked."""
+    """What the large model is asked of the passages, best first."""
     asked.answer(question, mode="fact")
-    assert isinstance(asked.slm, ScriptedChat)
-    return asked.slm.calls[-1].messages[-1]["content"]
+    assert isinstance(asked.llm, ScriptedChat)
+    asked_of = [call for call in asked.llm.calls if call.asks == "states"]
+    return "\n\n".join(call.messages[-1]["content"] for call in asked_of)
 
 
 @pytest.fixture
@@ -86,9 +87,10 @@ def test_the_document_of_the_time_is_read_first(fares: Answerer, question: str, 
 
 def test_the_model_reads_names_days_and_today(fares: Answerer) -> None:
     user = prompt(fares, "What does a return ticket for a grown-up on the Windle ferry cost now?")
-    assert "[1] Fares of the Windle ferry (fares-2025.md, 2025-02-01)\n" in user
-    assert "[2] Fares of the Windle ferry (fares-2021.md, 2021-02-01)\n" in user
-    assert "</documents>\nToday is 30 November 2026.\nQuestion: What does" in user
+    now = "<passage>\nFares of the Windle ferry (fares-2025.md, 2025-02-01)\n"
+    assert user.startswith(now)
+    assert "<passage>\nFares of the Windle ferry (fares-2021.md, 2021-02-01)\n" in user
+    assert "</passage>\nToday is 30 November 2026.\nQuestion: What does" in user
 
 
 def test_the_name_of_a_file_is_searched(fares: Answerer) -> None:

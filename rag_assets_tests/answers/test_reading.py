@@ -17,7 +17,8 @@ from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, reads, sai
 from rag_assets_tests.answers.world import Doc, chunks_of
 
 QUESTION = "When does the ferry to Orlen leave?"
-BUDGET = ReadingBudget(candidates=4, sure=2.0)
+BUDGET = ReadingBudget(candidates=4)
+SURE = 2.0
 FARES, TIMES, DOGS = (
     "A ticket costs 9 euro.",
     "The ferry to Orlen leaves at 7:05.",
@@ -32,9 +33,9 @@ def passages_of(*texts: str) -> list[Passage]:
     ]
 
 
-def reader_with(reply: Reply, budget: ReadingBudget = BUDGET) -> tuple[PassageReader, ScriptedChat]:
+def reader_with(reply: Reply) -> tuple[PassageReader, ScriptedChat]:
     model = ScriptedChat("llm", reply)
-    return PassageReader(model, budget, 10.0), model
+    return PassageReader(model, BUDGET, SURE, 10.0), model
 
 
 def asked_of(model: ScriptedChat) -> Counter[str]:
@@ -140,7 +141,7 @@ def test_a_question_for_yes_or_no_takes_one_token_with_its_chances() -> None:
 
 def test_the_day_is_told_where_it_is_given() -> None:
     reader, model = reader_with(reads())
-    PassageReader(model, BUDGET, 10.0, date(2026, 11, 30)).read(QUESTION, passages_of(TIMES))
+    PassageReader(model, BUDGET, SURE, 10.0, date(2026, 11, 30)).read(QUESTION, passages_of(TIMES))
     assert all("Today is 30 November 2026." in call.messages[1]["content"] for call in model.calls)
     model.calls.clear()
     reader.read(QUESTION, passages_of(TIMES))
@@ -186,7 +187,7 @@ def test_a_model_without_log_probabilities_is_taken_at_its_word() -> None:
     reader, _ = reader_with(plain)
     found = reader.read(QUESTION, passages_of(FARES, TIMES))
     assert answer_of(found) == "7:05"
-    assert found.candidates[0].score > 2.0 > found.candidates[1].worth
+    assert found.candidates[0].score > SURE > found.candidates[1].worth
 
 
 @pytest.mark.parametrize(

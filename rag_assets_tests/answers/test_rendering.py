@@ -1,10 +1,14 @@
 """Answers as Markdown."""
 
 from dataclasses import replace
+from typing import get_args
 
-from rag_assets.answers.answer import Answer
+import pytest
+
+from rag_assets.answers.answer import Answer, AnswerStep
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.rendering import markdown, record_markdown, record_text, summary_table
+from rag_assets.answers.routing import Way
 from rag_assets.index.search import IndexReader
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 
@@ -26,9 +30,9 @@ def test_everything_a_reader_asks_for_is_there(ferries: IndexReader) -> None:
         "modified 2024-05-01",
         "  > MV Tern was built in 2003",
         "also at `fleet:old/tern.html`",
-        "- model: slm. A look-up",
+        "- model: llm, read. A look-up",
         "- finish reason: stop",
-        "- tokens, slm: ",
+        "- tokens, llm: ",
         "- thresholds: uncalibrated",
         "- time (ms): embed ",
         f"- generation: {answer.generation_id}",
@@ -39,11 +43,34 @@ def test_everything_a_reader_asks_for_is_there(ferries: IndexReader) -> None:
 
 def test_escalation_and_repairs_are_shown(ferries: IndexReader) -> None:
     answer = ask(ferries)
-    escalated = replace(answer.route, model="llm", escalated=True)
+    escalated = replace(answer.route, way="written", escalated=True)
     shown = replace(answer, repairs=("continued",), route=escalated)
     text = markdown(shown)
-    assert "llm, escalated from the SLM. A look-up" in text
+    assert "llm, written, after another way. A look-up" in text
     assert "- repair: continued" in text
+
+
+def test_the_steps_of_a_question_taken_apart_are_shown(ferries: IndexReader) -> None:
+    steps = (
+        AnswerStep("Which *vessel* serves Route 2?", "MV Rowan"),
+        AnswerStep("How many cars does MV Rowan carry?", ""),
+    )
+    answer = replace(ask(ferries), steps=steps)
+    for shown in (
+        "- step: Which \\*vessel\\* serves Route 2? MV Rowan\n",
+        "- step: How many cars does MV Rowan carry? not found\n",
+    ):
+        assert shown in markdown(answer)
+    text = record_text(answer.to_record())
+    assert "\nstep: Which *vessel* serves Route 2? MV Rowan\n" in text
+    assert "step" not in record_text(ask(ferries).to_record())
+
+
+@pytest.mark.parametrize("way", get_args(Way))
+def test_every_way_has_its_words(ferries: IndexReader, way: Way) -> None:
+    answer = ask(ferries)
+    shown = record_text(replace(answer, route=replace(answer.route, way=way)).to_record())
+    assert "model: llm, " in shown
 
 
 def test_an_abstention_has_no_list_of_citations(ferries: IndexReader) -> None:
@@ -89,7 +116,7 @@ def test_a_terminal_gets_plain_text(ferries: IndexReader) -> None:
         "[1] fleet:tern.html, MV Tern > History, characters",
         f"    > {'*' * 300}",
         "    also at fleet:old/tern.html",
-        "model: slm. A look-up",
+        "model: llm, read. A look-up",
         f"answer id: {record['answer_id']}",
     ):
         assert words in text, text

@@ -29,9 +29,10 @@ ONE = ((0, 1.0),)
         ("Was MV Tern built in 2003?", "read", "look-up"),
         ("Who said that the ferry is late?", "read", "look-up"),
         ("Which ship is the oldest?", "read", "look-up"),
-        ("When were MV Alder and MV Tern built?", "apart", "2 look-ups"),
+        ("How many documents are there about fares?", "collection", "as a whole"),
+        ("How many passengers do MV Alder and MV Tern hold?", "apart", "2 look-ups"),
         ("Is MV Alder longer than MV Tern?", "apart", "2 look-ups"),
-        ("When was MV Tern built, and who built it?", "apart", "2 look-ups"),
+        ("When was MV Tern built, and who built MV Tern?", "apart", "2 look-ups"),
         ("Who commands the ship that sails Route 5?", "apart", "2 look-ups"),
         ("Which ferry is from the same yard as MV Tern?", "apart", "large model takes it apart"),
         ("Why was the ferry Elder replaced?", "written", "explanation"),
@@ -52,16 +53,9 @@ def test_rule(question: str, way: str, reason: str) -> None:
     assert (found.plan is not None) == (way == "apart" and "2 look-ups" in reason)
 
 
-def test_a_look_up_is_of_the_model_that_reads_better() -> None:
-    for question in ("Who built MV Alder?", "When were MV Alder and MV Tern built?"):
-        assert route(question, evidence(*ONE), "auto", "slm").model == "slm"
-        assert route(question, evidence(*ONE), "auto").model == "llm"
-    assert route("List the ships.", evidence(*ONE), "auto", "slm").model == "llm"
-
-
 def test_modes_force_the_way() -> None:
     assert route("Compare MV Alder and MV Tern.", evidence(*TWO), "fact").way == "read"
-    assert route("When were MV Alder and MV Tern built?", evidence(*TWO), "fact").plan is None
+    assert route("How long are MV Alder and MV Tern?", evidence(*TWO), "fact").plan is None
     deep = route("When was MV Alder built?", evidence(*ONE), "deep")
     assert (deep.model, deep.way) == ("llm", "deep")
 

@@ -54,7 +54,8 @@ RECORD = {
             "aliases": ["docs:old.md", PLACE.replace("docs:", "docs:old/")],
         }
     ],
-    "route": {"model": "slm", "escalated": False, "reason": "A look-up."},
+    "route": {"model": "llm", "way": "read", "escalated": False, "reason": "A look-up."},
+    "steps": [{"question": "Which vessel keeps a log?", "answer": "MV Rowan"}],
     "finish_reason": "stop",
     "usage": {},
     "repairs": [],

@@ -1,8 +1,9 @@
 """The headline: conventional RAG, then one discipline after the other, on the same questions.
 
 The order is that of the article the project implements. Every step keeps what the steps before it
-added; corpus, questions, models and prompts are the same. Up to "routing" every question goes to
-the LLM; up to "token budget" it reads five pieces whole and may write 256 tokens. "grounding"
+added; corpus, questions, models and prompts are the same. Up to "routing" the LLM writes every
+answer from several pieces; from there on look-ups are read passage by passage, and questions are
+taken apart. Up to "token budget" it reads five pieces whole and may write 256 tokens. "grounding"
 is ours, not the article's: claims without support leave the answer, and a question that nothing is
 near to is declined; with it the pipeline is the product as it ships. Deep mode comes last,
 chosen by the router; the product leaves it to the user.

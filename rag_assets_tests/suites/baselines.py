@@ -51,19 +51,20 @@ def bare_chunks(
 
 
 def all_to_llm(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
-    """The LLM, whatever is asked."""
+    """The LLM writes, whatever is asked, and nothing else is tried."""
     features = features_of(question, passages)
-    return Route("llm", False, "Every question goes to the LLM.", False, features)
+    reason = "Every question goes to the LLM."
+    return Route("llm", "written", reason, features=features, alone=True)
 
 
 def deep_where_many_speak(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     """As :func:`route`, which by itself never chooses deep mode: it takes 12 s on two cores."""
     way = route(question, passages, mode)
     covering = way.features["covering_documents"]
-    if mode != "auto" or way.model != "llm" or covering < DEEP_DOCUMENTS:
+    if mode != "auto" or way.way != "written" or covering < DEEP_DOCUMENTS:
         return way
     reason = f"{way.reason} {covering} documents speak of it: more than one prompt should hold."
-    return replace(way, deep=True, reason=reason)
+    return replace(way, way="deep", reason=reason)
 
 
 def unchecked(answer: str, passages: Sequence[Passage], question: str) -> Grounded:

@@ -301,6 +301,10 @@ def _rows(
                 "document_type": "",
                 "topics": [],
                 "modified_at": document["modified_at"],
+                "stated": "",
+                "copies": [],
+                "superseded_by": "",
+                "superseded_by_title": "",
             }
             for row in read
             for piece in _pieces(variant, document["document_id"], row)

@@ -2,7 +2,7 @@
 
 ================== =============================================================================
 model-size         the same prompts to the SLM and to the LLM
-routing            the product: all questions to the SLM, to whom the router picks, to the LLM
+routing            the product: all questions read as look-ups, on the way the router picks, written
 quantisation       the same prompts in bf16, int8 and (with AVX-512) int4: quality and speed
 phrasing           the same question in other words, by rule and by the small model
 question-noise     typing errors in the question
@@ -100,12 +100,12 @@ def model_size(lab: Lab, reader: IndexReader) -> list[CaseResult]:
 
 
 def routing(lab: Lab, reader: IndexReader) -> list[CaseResult]:
-    """What the router buys and costs: the product as it is, and with one model for everything."""
+    """What the router buys and costs: the product as it is, and with one way for everything."""
     product = lab.answerer(reader)
     variants = {
-        "all to slm": (product, "fact"),
+        "all read": (product, "fact"),
         "router": (product, "auto"),
-        "all to llm": (replace(product, route=all_to_llm), "auto"),
+        "all written": (replace(product, route=all_to_llm), "auto"),
     }
     return [
         ask(answerer, task, Place(SUITE, "routing", name), lab.meter, mode=mode)

@@ -40,7 +40,7 @@ def test_vectors_alone_search_no_words(
     asked = replace(answerer(ferries), search=by_vectors)
     assert "2003" in asked.answer(BUILT).answer
     assert any("2003" in passage.text for passage in asked.evidence(BUILT))
-    assert searched == ["", ""]
+    assert searched[0] == searched[-1] == ""  # beside them, names that nobody wrote are looked for
 
 
 def test_conventional_answers_come_from_the_llm_unchecked(ferries: IndexReader) -> None:
@@ -49,6 +49,13 @@ def test_conventional_answers_come_from_the_llm_unchecked(ferries: IndexReader) 
     got = asked.answer(BUILT)
     assert calls(asked) == (0, 1)
     assert got.answer == "MV Tern was built in 1871."
+
+
+def test_what_the_llm_does_not_find_is_not_looked_up_in_another_way(ferries: IndexReader) -> None:
+    asked = replace(answerer(ferries, llm=always("NOT FOUND")), route=all_to_llm)
+    got = asked.answer(BUILT)
+    assert got.abstained
+    assert (calls(asked), got.route.way, got.route.escalated) == ((0, 1), "written", False)
 
 
 def test_bare_chunks_are_the_hits(tmp_path: Path) -> None:
@@ -62,11 +69,11 @@ def test_bare_chunks_are_the_hits(tmp_path: Path) -> None:
 
 
 def test_deep_mode_where_many_documents_speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    question = "Compare MV Alder and MV Tern, built by yards"
-    assert not deep_where_many_speak(question, evidence(*TWO), "auto").deep
+    question = "Explain how MV Alder and MV Tern were built by yards"
+    assert deep_where_many_speak(question, evidence(*TWO), "auto").way == "written"
     monkeypatch.setattr(baselines, "DEEP_DOCUMENTS", 2)
-    assert deep_where_many_speak(question, evidence(*TWO), "auto").deep
-    assert not deep_where_many_speak(question, evidence(*TWO), "fact").deep
+    assert deep_where_many_speak(question, evidence(*TWO), "auto").way == "deep"
+    assert deep_where_many_speak(question, evidence(*TWO), "fact").way == "read"
 
 
 def test_unchecked_answers_keep_what_they_claim() -> None:

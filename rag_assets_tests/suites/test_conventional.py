@@ -272,7 +272,7 @@ def test_disciplined_is_the_index_without_enrichment(full: World) -> None:
         assert enriched["search_text"].startswith(row["search_text"])
         assert str(LABELS["question"]) not in row["search_text"]
         assert (row["document_type"], row["topics"]) == ("", [])
-        changed = {"search_text", "document_type", "topics", "row_hash"}
+        changed = {"search_text", "document_type", "topics", "copies", "stated", "row_hash"}
         assert {k: v for k, v in row.items() if k not in changed} == {
             k: v for k, v in enriched.items() if k not in changed
         }

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from rag_assets.evaluations.results import CaseResult
-from rag_assets_tests.evaluations.lab import Bench, chats, never
+from rag_assets.models.protocols import Completion
+from rag_assets_tests.answers.fakes import Call, yes
+from rag_assets_tests.evaluations.lab import Bench, chats, model, never
 from rag_assets_tests.suites import public as suites
 from rag_assets_tests.suites.bench import (
     asked,
@@ -125,19 +127,19 @@ def test_a_slice_that_the_suite_adds_picks_rankings_too(public: Bench, tmp_path:
 
 
 def test_given_document_is_all_that_is_read(public: Bench, tmp_path: Path) -> None:
-    lab = public.lab(tmp_path, limit=0, slices={"dataset": "squad2"})
-    lines: list[set[str]] = []
+    def finds_nothing(call: Call) -> Completion | str:
+        if call.asks in ("states", "span"):
+            return yes(-3.0) if call.asks == "states" else "none"
+        return model(call)
+
+    lab = public.lab(tmp_path, limit=0, slices={"dataset": "squad2"}, llm=finds_nothing)
     results = suites.answers(lab)
     product = {r.case_id: r for r in results if r.variant == suites.PRODUCT}
     given = {r.case_id: r for r in results if r.variant == suites.GIVEN}
     assert product.keys() == given.keys()
-    for chat in chats(lab):
-        for call in chat.calls:
-            evidence = call.messages[-1]["content"].partition("Question:")[0]
-            lines.append({word for word in evidence.split() if word.startswith("Squad2")})
-    alone = [names for names in lines if len({n.strip(".:") for n in names}) == 1]
-    assert len(alone) >= len(given), "each question was asked of its own document alone"
-    assert any(len({n.strip(".:") for n in names}) > 1 for names in lines), "and of all of them"
+    for case, result in given.items():
+        assert result.use["llm"].finish_reasons == {"stop": 2}, "asked of its own document alone"
+        assert product[case].use["llm"].finish_reasons["stop"] > 2, "and of others"
 
 
 def test_the_same_questions_in_each_language(public: Bench, tmp_path: Path) -> None:
@@ -160,8 +162,13 @@ def test_conflicts_say_whether_the_false_document_was_followed(
     (result,) = suites.conflicts(public.lab(tmp_path))
     assert (result.variant, result.dataset) == ("product", "rgb")
     assert result.scores["correct"] + result.scores["followed false"] == 1
-    fooled = public.lab(tmp_path / "b", slm=lambda _: "It was built in 1990 [1] [2].")
-    fooled.chat("llm").reply = fooled.chat("slm").reply  # type: ignore[attr-defined]
+
+    def believes(call: Call) -> Completion | str:
+        if call.asks in ("states", "holds"):
+            return yes(5.0 if "1990" in call.evidence else -5.0)
+        return "1990"
+
+    fooled = public.lab(tmp_path / "b", llm=believes)
     (result,) = suites.conflicts(fooled)
     assert (result.scores["correct"], result.scores["followed false"]) == (0, 1)
 
