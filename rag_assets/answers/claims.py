@@ -21,11 +21,10 @@ MAX_CITED = 4  # passages one sentence may need; more is a list of sources, not 
 _NUMBERS = r"\[[1-9]\d{0,2}(?:\s*[,;]\s*[1-9]\d{0,2})*\]"
 # Behind a word or a bracket "[1]" is an index, reply["seats"][1], but at the end of a sentence.
 MARKER = re.compile(
-    rf"(?:(?<![\w\]\)\"'])(?:{_NUMBERS})+|(?<=\w)(?:{_NUMBERS})+(?=[.!?]?\s*$|[.!?]\s))", re.MULTILINE
+    rf"(?:(?<![\w\]\)\"'])(?:{_NUMBERS})+|(?<=\w)(?:{_NUMBERS})+(?=[.!?]?\s*$|[.!?]\s))",
+    re.MULTILINE,
 )
-_SOURCES = (
-    r"(?:the|these|those|any)\s+(?:\w+\s+)?(?:documents?|evidence|context|texts?|sections?|passages?)"
-)
+_SOURCES = r"(?:the|these|those|any)\s+(?:\w+\s+)?(?:documents?|evidence|context|texts?|sections?|passages?)"
 _APOSTROPHE = "['\u2019]"
 _REFUSAL = re.compile(
     rf"\b{NOT_FOUND}\b"

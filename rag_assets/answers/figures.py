@@ -58,7 +58,9 @@ _UNITS = """
 """
 _UNIT = {word: words.split()[0] for words in _UNITS.split("|") for word in words.split()}
 _SHORT = 2  # letters of a unit that is one only behind a number: "m", "in", "min" is a word
-_NUMBER = r"\d+(?:(?:[.,:]|(?<=\d)['\u2019](?=\d{3}(?!\d))|[ \u00a0\u202f](?=\d{3}(?![\d.,:])))\d+)*"
+_NUMBER = (
+    r"\d+(?:(?:[.,:]|(?<=\d)['\u2019](?=\d{3}(?!\d))|[ \u00a0\u202f](?=\d{3}(?![\d.,:])))\d+)*"
+)
 _TOKEN = re.compile(
     rf"(?P<money>[$€£¥])?\s?(?P<number>(?<![\w.,])(?:(?<!\S)[-\u2212])?(?<![a-zA-Z_]){_NUMBER})"
     r"|(?P<word>--?[A-Za-z][\w-]*|(?<!\w)/[\w./-]+\w|°[CF]|km/h|m/s|[$€£¥%]|m[²³]"
@@ -70,9 +72,7 @@ _DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
 _CLOCK = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b\.?")
 _HOURS = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})\s?(?:h|uhr)\s?(\d\d)(?!\d)")
 _UHR = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})[.:](\d\d)\s?uhr\b")
-_TENS_WORD = re.compile(
-    rf"(?i)\b({'|'.join(_TENS)})(?:[- ]({'|'.join(list(_WORDS)[1:10])}))?\b"
-)
+_TENS_WORD = re.compile(rf"(?i)\b({'|'.join(_TENS)})(?:[- ]({'|'.join(list(_WORDS)[1:10])}))?\b")
 _DIMENSIONS = [
     frozenset(words.split())
     for words in (
@@ -234,7 +234,9 @@ def _figure(
         counts = _stem(near[0])
     named = last is not None and (last.casefold() in _NAMED or last[:1].isupper())
     is_version = raw.count(".") > 1 or (bool(named) and "." in raw and not unit)
-    values = frozenset[Decimal | str]({Decimal(value)}) if value is not None else _read(raw, language)
+    values = (
+        frozenset[Decimal | str]({Decimal(value)}) if value is not None else _read(raw, language)
+    )
     return Figure(raw, values, unit, counts, scale, is_version, at), used
 
 

@@ -65,9 +65,7 @@ _POLE = {
     for word in words
 }
 _DENIALS = frozenset(word for pair in _DENYING_PAIRS for word in pair[1])
-ONE_OF_FEW = {
-    word: words[0] for line in _lines(_NAMING) for words in line for word in words
-}
+ONE_OF_FEW = {word: words[0] for line in _lines(_NAMING) for words in line for word in words}
 FEW = frozenset(ONE_OF_FEW.values())
 
 
@@ -117,7 +115,9 @@ def polarity_of(text: str) -> Polarity:
             is_negative |= word in _DENIALS
             flips = at is not None and words[at] not in _LACKING and pole[0] < len(_DENYING_PAIRS)
             poles.add((pole[0], 1 - pole[1]) if flips else pole)
-    return Polarity(frozenset(denied), frozenset(said - denied), frozenset(poles), is_negative, is_double)
+    return Polarity(
+        frozenset(denied), frozenset(said - denied), frozenset(poles), is_negative, is_double
+    )
 
 
 def agree(claim: Polarity, place: Polarity, context: frozenset[str]) -> bool:
@@ -169,4 +169,3 @@ def _is_negator(word: str) -> bool:
 
 def _is_content(word: str) -> bool:
     return word not in STOP_WORDS and word not in NEGATORS and len(word) > 1
-

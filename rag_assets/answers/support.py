@@ -12,7 +12,15 @@ from functools import cached_property
 from itertools import pairwise
 from operator import gt, lt
 
-from rag_assets.answers.figures import Figure, Tokens, Word, is_derived, is_small, measures_conflict, tokens_of
+from rag_assets.answers.figures import (
+    Figure,
+    Tokens,
+    Word,
+    is_derived,
+    is_small,
+    measures_conflict,
+    tokens_of,
+)
 from rag_assets.answers.places import Place
 from rag_assets.answers.polarity import FEW, NEGATORS, Polarity, agree, clauses, polarity_of
 
@@ -261,8 +269,7 @@ def _items(tokens: Tokens) -> frozenset[str]:
     names = {
         word.stem
         for word in tokens.words
-        if (word.text[:1].isupper() and word.at and not is_small(word.text))
-        or is_one_of_few(word)
+        if (word.text[:1].isupper() and word.at and not is_small(word.text)) or is_one_of_few(word)
     }
     return frozenset(figures | names)
 
@@ -332,7 +339,9 @@ def _is_nearest(at: int, mine: set[int], columns: Sequence[tuple[int, int]]) -> 
     return any(abs(at - place) <= nearest for place, column in columns if column in mine)
 
 
-_NO = re.compile(r"(?i)(?:no|none|nein|kein\w*|non|aucun\w*|not .*|[\u2013\u2014-]|n/a|0|\u2717|\u2718|x)?")
+_NO = re.compile(
+    r"(?i)(?:no|none|nein|kein\w*|non|aucun\w*|not .*|[\u2013\u2014-]|n/a|0|\u2717|\u2718|x)?"
+)
 _YES = re.compile(r"(?i)(?:yes|ja|oui|\u2713|\u2714)")
 
 
@@ -357,7 +366,11 @@ def counted(figure: Figure, part: Part, places: Sequence[Place]) -> list[Place] 
     for place in places:
         by_table.setdefault((place.passage, place.context), []).append(place)
     for rows in by_table.values():
-        listed = [row for row in rows if row.is_row or re.match(r"\s*(?:[-*\u2022]|\d+[.)])\s", row.piece.text)]
+        listed = [
+            row
+            for row in rows
+            if row.is_row or re.match(r"\s*(?:[-*\u2022]|\d+[.)])\s", row.piece.text)
+        ]
         if len(listed) < 2 or not all(_has(n, listed[0].stems | _all(listed)) for n in part.names):
             continue
         filters = told & _all(listed)
@@ -392,11 +405,13 @@ def splits(part: Part) -> Iterator[tuple[Part, Part]]:
 
 
 def each_named(part: Part) -> list[Part]:
-    """"A, B and C have a lift" as one part for each of the three; [] if it names no several."""
+    """ "A, B and C have a lift" as one part for each of the three; [] if it names no several."""
     found = _NAMES.search(part.text)
     if found is None:
         return []
-    more = [re.sub(r"^(?:the|The)\s+", "", n.strip()) for n in found["more"].split(",") if n.strip()]
+    more = [
+        re.sub(r"^(?:the|The)\s+", "", n.strip()) for n in found["more"].split(",") if n.strip()
+    ]
     names = [found["first"], *more, found["last"]]
     before, behind = part.text[: found.start()], part.text[found.end() :]
     whole = replace(part, named=part.names)
