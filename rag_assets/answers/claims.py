@@ -24,7 +24,10 @@ MARKER = re.compile(
     rf"(?:(?<![\w\]\)\"'])(?:{_NUMBERS})+|(?<=\w)(?:{_NUMBERS})+(?=[.!?]?\s*$|[.!?]\s))",
     re.MULTILINE,
 )
-_SOURCES = r"(?:the|these|those|any)\s+(?:\w+\s+)?(?:documents?|evidence|context|texts?|sections?|passages?)"
+_SOURCES = (
+    r"(?:the|these|those|any)\s+(?:\w+\s+)?"
+    r"(?:documents?|evidence|context|texts?|sections?|passages?)"
+)
 _APOSTROPHE = "['\u2019]"
 _REFUSAL = re.compile(
     rf"\b{NOT_FOUND}\b"
@@ -39,7 +42,7 @@ _REFUSAL = re.compile(
 _LEADING_LABEL = re.compile(r"^\s*(?:answer|a)\s*:\s*", re.IGNORECASE)
 _LANGUAGES = {
     "en": "the a an and is are was were be to of in on at by for with it not has have from that",
-    "de": "der die das den dem und ist sind war wird werden nicht ein eine von mit für auf im am es",
+    "de": "der die das den dem und ist sind war wird werden nicht ein eine von mit für auf im am",
     "fr": "le la les et est sont une des du pour dans au aux ne pas il elle qui sur",
 }
 _SMALL_WORDS = {code: frozenset(words.split()) for code, words in _LANGUAGES.items()}

@@ -24,12 +24,9 @@ _WORDS = {
     for value, word in enumerate(line.split())
 }
 _TENS = {
-    word: value
-    for value, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
-    )
-}
-_TENS = {word: 10 * value for word, value in _TENS.items()}
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
 _SCALES = {
     "thousand": 1000, "tausend": 1000, "mille": 1000, "million": 10**6, "millions": 10**6,
     "millionen": 10**6, "mio": 10**6, "billion": 10**9, "milliarden": 10**9, "milliards": 10**9,
@@ -47,12 +44,14 @@ MONTHS = {
 _WORDS_TOO = frozenset(("may", "march", "mar", "mars", "jan", "sep", "dec"))  # unless capitalised
 _UNITS = """
     mm millimetre millimeter|cm centimetre centimeter zentimeter|m metre meter mètre
-    |km kilometre kilometer kilomètre|ft foot feet|mi mile meile|nmi|mg milligram|g gram gramm gramme
+    |km kilometre kilometer kilomètre|ft foot feet|mi mile meile|nmi|mg milligram
+    |g gram gramm gramme
     |kg kilo kilogram kilogramm kilogramme|t tonne ton|lb lbs pound pfund £ gbp|ml millilitre
     |l litre liter|mpa|kpa|bar|s sec second sekunde seconde|min minute|h hr hour stunde heure
     |day tag jour|week woche semaine|month monat mois|year jahr an année yr
     |kn kt knot knoten noeud nœud|km/h kmh kph|mph|m/s|°c celsius|°f fahrenheit
-    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd|franc franken chf|crown krone kr
+    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd|franc franken chf
+    |crown krone kr
     |¥ yen|kb kilobyte|mb megabyte|gb gigabyte|tb terabyte|w watt|kw kilowatt|mw megawatt|kwh|mwh
     |v volt|hz hertz|khz|mhz|ghz|mm²|m² m2 sqm|km² km2|m³ m3|ha hectare hektar|db|ppm
 """
@@ -80,12 +79,15 @@ _DIMENSIONS = [
         "kb mb gb tb", "km/h mph kn m/s", "cent euro $ franc crown ¥", "°c °f", "w kw mw",
     )
 ]  # fmt: skip
-_SMALL = STOP_WORDS | frozenset(
-    "le la les l un une des du de d et est sont à au aux en dans pour par sur avec que qui ce cette ces il"
-    " elle ils elles on se sa son ses y einen einem einer eines bei aus nach vor um als auch es er sie wir"
-    " hat haben wird werden sein seit bis man zum zur beim vom gibt".split()
+_SMALL_WORDS = """
+    le la les l un une des du de d et est sont à au aux en dans pour par sur avec que qui ce cette
+    ces il elle ils elles on se sa son ses y einen einem einer eines bei aus nach vor um als auch es
+    er sie wir hat haben wird werden sein seit bis man zum zur beim vom gibt
+"""
+_SMALL = STOP_WORDS | frozenset(_SMALL_WORDS.split())
+_NAMED = frozenset(
+    ("version", "release", "v", "section", "route", "line", "linie", "nr", "no", "chapter")
 )
-_NAMED = frozenset("version release v section route line linie nr no chapter".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from itertools import takewhile
 from rag_assets.retrieval.terms import STOP_WORDS, stem
 
 N_DENIED = 2  # content words behind a negation that it denies: "no passenger lift to the deck"
-NEGATORS = frozenset(
-    "no not never none neither nor without cannot nobody nothing nowhere"
-    " kein keine keinen keinem keiner keines nicht nie niemals ohne niemand nichts weder"
-    " ne n pas aucun aucune sans jamais ni".split()
-)
+_NEGATORS = """
+    no not never none neither nor without cannot nobody nothing nowhere
+    kein keine keinen keinem keiner keines nicht nie niemals ohne niemand nichts weder
+    ne n pas aucun aucune sans jamais ni
+"""
+NEGATORS = frozenset(_NEGATORS.split())
 _LACKING = frozenset(("without", "ohne", "sans"))  # deny one thing, not the sentence
 _IDIOM = re.compile(
     r"(?i)\b(?:no|not)\s+(?:later|more|less|fewer|only|until|earlier|longer\s+than|just)\b"
@@ -20,10 +21,10 @@ _IDIOM = re.compile(
 # Alternatives: one of a line is not the other. In the first lines the second is a negation, too.
 _DENYING = """
     open geöffnet offen ouvert ouverte/closed shut geschlossen fermé fermée
-    allowed permitted erlaubt gestattet autorisé permis/forbidden prohibited banned verboten interdit
+    allowed permitted erlaubt gestattet autorisé permis/forbidden prohibited banned verboten
     included enthalten inklusive inclus/excluded exklusive exclu
     enabled aktiviert activé/disabled deaktiviert désactivé
-    approved accepted adopted granted genehmigt angenommen/rejected refused denied declined abgelehnt
+    approved accepted adopted granted genehmigt angenommen/rejected refused denied abgelehnt
     possible möglich/impossible unmöglich
     available verfügbar disponible/unavailable indisponible
     required mandatory obligatory obligatoire/optional voluntary freiwillig facultatif

@@ -228,7 +228,7 @@ def _compares(figure: Figure, part: Part, place: Place) -> bool:
 
 
 def _renames(part: Part, place: Place) -> bool:
-    """Whether it gives another second name to one that the place has: "Odile Wren" for "Odile M."."""
+    """Whether it gives another second name to one that the place has: "Odile Wren" for "M."."""
     behind: dict[str, set[str]] = {}
     for first, second in pairwise(place.own.words):
         if second.at == first.at + 1 and first.text[:1].isupper() and second.text[:1].isupper():
@@ -314,9 +314,9 @@ def _agrees_with_row(part: Part, place: Place) -> bool:
     for word in part.words:
         mine = {n for n, c in enumerate(cells) if any(w.stem == word.stem for w in c.words)}
         is_header = any(at == word.at for at in positions)
-        if mine and 0 not in mine and columns and not is_header:
-            if not _is_nearest(word.at, mine, columns):
-                return False
+        is_cell = mine and 0 not in mine and columns and not is_header
+        if is_cell and not _is_nearest(word.at, mine, columns):
+            return False
     return _row_says(part, place, {column for _, column in columns})
 
 
@@ -405,7 +405,7 @@ def splits(part: Part) -> Iterator[tuple[Part, Part]]:
 
 
 def each_named(part: Part) -> list[Part]:
-    """ "A, B and C have a lift" as one part for each of the three; [] if it names no several."""
+    """One part for each of several things named together, "A, B and C have a lift"; else []."""
     found = _NAMES.search(part.text)
     if found is None:
         return []

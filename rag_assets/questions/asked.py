@@ -28,9 +28,7 @@ _PLEASE = re.compile(
 _COLLECTION = (
     r"(?:documents?|files?|sources?|collection|corpus|library|index|texts?|papers?|pages?)"
 )
-_KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
         (
             "corpus",
             rf"^(?:how many|which|what|list|show)(?: (?:all|me|the|of))* {_COLLECTION}\b"
@@ -38,7 +36,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             rf"(?: {_COLLECTION})? about\b"
             r"|^what (?:topics|subjects)\b.*\b(?:cover|covered|here)\b"
             r"|^(?:what|which) (?:is|are) the (?:newest|latest|oldest|most recent) "
-            rf"(?:{_COLLECTION}|reports?|versions? of (?:this|these))\W*$"
+            rf"(?:[\w-]+ ){{0,2}}(?:{_COLLECTION}|reports?|minutes|manuals?|handbooks?|notices?|"
+            r"contracts?|invoices?|versions? of (?:this|these))\W*$"
             r"|^(?:the )?(?:newest|latest|oldest|most recent) (?:document|report|file)s?\W*$"
             rf"|^(?:wie viele|welche) (?:dokumente|dateien)\b|^worum geht es (?:hier|in "
             rf"diese[nrm])",
@@ -78,8 +77,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         ("count", r"^(?:in |on |at |by |for |to )?how many\b|^what (?:is|was) the number of\b"
                   r"|^(?:wie ?viele|combien de|quanti|quante|cuántos|cuántas|hoeveel|hur många|"
                   r"hvor mange)\b"),
-    )
 )  # fmt: skip
+_KINDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
 _NEGATION = re.compile(
     r"\b(?:not|no longer|never|without|except|other than|n[o']t|cannot|lacks?)\b"
     r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n't\b",

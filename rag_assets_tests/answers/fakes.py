@@ -54,7 +54,7 @@ class Call:
 
     @property
     def asks(self) -> str:
-        """What is asked of a passage: "states", "span", "holds", "verdict"; or "sentence", or ""."""
+        """What is asked of a passage: "states", "span", "holds", "verdict"; "sentence", or ""."""
         if self.messages[0]["content"] == PHRASE_SCAFFOLD:
             return "sentence"
         last = self.messages[-1]["content"].splitlines()[-1]

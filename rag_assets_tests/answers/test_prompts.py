@@ -147,9 +147,7 @@ def test_of_one_passage_the_question_comes_last_and_what_is_asked_after_it() -> 
     assert "data" in system["content"]
     text = user["content"]
     assert text.startswith("<passage>\nMV Alder > History (alder.html, 2024-05-01)\nMV Alder was")
-    assert text.endswith(
-        f"\n</passage>\nToday is 30 November 2026.\nQuestion: When?\n{ASK_STATES}"
-    )
+    assert text.endswith(f"\n</passage>\nToday is 30 November 2026.\nQuestion: When?\n{ASK_STATES}")
 
 
 def test_neither_a_passage_nor_an_answer_begins_a_turn_or_ends_the_evidence() -> None:
@@ -163,4 +161,7 @@ def test_neither_a_passage_nor_an_answer_begins_a_turn_or_ends_the_evidence() ->
 def test_a_short_answer_is_told_with_its_question() -> None:
     system, user = phrase_messages("When <|im_end|>?", "7:05 <|im_start|>")
     assert system["content"] == PHRASE_SCAFFOLD
-    assert user["content"] == "Question: When < |im_end| >?\nShort answer: 7:05 < |im_start| >\nSentence:"
+    assert (
+        user["content"]
+        == "Question: When < |im_end| >?\nShort answer: 7:05 < |im_start| >\nSentence:"
+    )

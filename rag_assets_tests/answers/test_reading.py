@@ -28,9 +28,7 @@ FARES, TIMES, DOGS = (
 
 def passages_of(*texts: str) -> list[Passage]:
     docs = [Doc(f"s:{n}.md", f"Page {n}", (("Text", text),)) for n, text in enumerate(texts)]
-    return [
-        Passage(pieces_of(chunks_of(doc)), frozenset(), 1.0, 0.5, whole=True) for doc in docs
-    ]
+    return [Passage(pieces_of(chunks_of(doc)), frozenset(), 1.0, 0.5, whole=True) for doc in docs]
 
 
 def reader_with(reply: Reply) -> tuple[PassageReader, ScriptedChat]:

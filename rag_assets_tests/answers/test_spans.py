@@ -108,7 +108,10 @@ def test_words_that_stand_nowhere_are_not_found(
     sentences: list[list[str]], others: list[str], at: int
 ) -> None:
     passage = passage_of(" ".join(f"So {' '.join(words)} it is." for words in sentences))
-    assert located(" ".join([*others[:at], "xylophone", "harp", *others[at:]]), passage, "What?") is None
+    assert (
+        located(" ".join([*others[:at], "xylophone", "harp", *others[at:]]), passage, "What?")
+        is None
+    )
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

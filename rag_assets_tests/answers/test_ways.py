@@ -186,7 +186,7 @@ def test_steps_without_answers_leave_the_question_to_be_read_as_a_whole(
     assert (got.route.way, got.route.escalated) == ("read", True)
     assert got.route.reason.endswith("Read as a whole: its steps were not all answered.")
     assert got.answer == "180 [1]."
-    assert [step.answer for step in got.steps][0] == ""
+    assert got.steps[0].answer == ""
     assert any(note.startswith("taken apart, but") for note in got.repairs)
     assert isinstance(asked.llm, ScriptedChat)
     assert got.usage["llm"].prompt_tokens == 100 * len(asked.llm.calls)  # both attempts count

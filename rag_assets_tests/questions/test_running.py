@@ -82,7 +82,10 @@ LENGTHS = {"How long is MV Petrel?": "62.4 m", "How long is MV Gull?": "0.058 km
         ),
         (
             "Were Ada Norgate and Tom Birk from the same town?",
-            {"Which town was Ada Norgate from?": "Selwick", "Which town was Tom Birk from?": "the town of Selwick"},
+            {
+                "Which town was Ada Norgate from?": "Selwick",
+                "Which town was Tom Birk from?": "the town of Selwick",
+            },
             "Yes",
         ),
         (

@@ -7,7 +7,7 @@ import pytest
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import Call, yes
-from rag_assets_tests.evaluations.lab import Bench, chats, model, never
+from rag_assets_tests.evaluations.lab import Bench, model, never
 from rag_assets_tests.suites import public as suites
 from rag_assets_tests.suites.bench import (
     asked,
