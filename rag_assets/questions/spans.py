@@ -30,7 +30,8 @@ _CURRENCY_WORDS = {
     "us dollars": "USD", "us dollar": "USD", "swiss francs": "CHF", "swiss franc": "CHF",
     "schweizer franken": "CHF", "franken": "CHF", "francs": "CHF", "franc": "CHF", "fr.": "CHF",
     "sfr": "CHF", "yen": "JPY", "crown": "crown", "crowns": "crown", "kronor": "SEK",
-    "krona": "SEK", "kroner": "krone", "krone": "krone", "kr": "krone", "rupees": "INR", "zloty": "PLN",
+    "krona": "SEK", "kroner": "krone", "krone": "krone", "kr": "krone",
+    "rupees": "INR", "zloty": "PLN",
 }  # fmt: skip
 _UNITS = {
     "m": "meter", "metre": "meter", "meter": "meter", "mètre": "meter", "metro": "meter",
@@ -55,7 +56,8 @@ _UNITS = {
     "kv": "kilovolt", "a": "ampere", "ampere": "ampere", "hz": "hertz", "khz": "kilohertz",
     "mhz": "megahertz", "bar": "bar", "hpa": "hectopascal", "kn": "knot", "knot": "knot",
     "kt": "knot", "kts": "knot", "knoten": "knot", "km/h": "kilometer/hour",
-    "kmh": "kilometer/hour", "m/s": "meter/second", "mph": "mile/hour", "°c": "degree_Celsius", "°f": "degree_Fahrenheit",
+    "kmh": "kilometer/hour", "m/s": "meter/second", "mph": "mile/hour",
+    "°c": "degree_Celsius", "°f": "degree_Fahrenheit",
     "degrees celsius": "degree_Celsius", "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte",
     "tb": "terabyte", "%": "percent", "percent": "percent", "per cent": "percent",
     "prozent": "percent", "pct": "percent", "pour cent": "percent",
