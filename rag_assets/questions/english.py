@@ -56,7 +56,9 @@ def _third(verb: str) -> str:
 
 
 def _table() -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
-    past, third, participles = {}, {}, set()
+    past: dict[str, str] = {}
+    third: dict[str, str] = {}
+    participles: set[str] = set()
     for line in _IRREGULAR.split(";"):
         base, pasts, participle = line.split()
         past |= dict.fromkeys(pasts.split("/"), base)
