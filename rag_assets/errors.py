@@ -37,6 +37,7 @@
     ├── RefreshError                  pipeline.refreshing: a check failed, or no source was read
     ├── QuestionError                 answers.questions: a question cannot be taken
     │   └── QuestionTooLongError      it is longer than the stated limit
+    ├── IncommensurableError          questions.values: these values cannot be compared or summed
     ├── BudgetError                   answers.budget: the prompt alone overflows the model's window
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds

@@ -28,57 +28,60 @@ _PLEASE = re.compile(
 _COLLECTION = (
     r"(?:documents?|files?|sources?|collection|corpus|library|index|texts?|papers?|pages?)"
 )
-_PATTERNS: tuple[tuple[Kind, str], ...] = (
-        (
-            "corpus",
-            rf"^(?:how many|which|what|list|show)(?: (?:all|me|the|of))* {_COLLECTION}\b"
-            rf"|^what (?:is|are) (?:this|these|those|it|they|here|(?:the|this|these) {_COLLECTION})"
-            rf"(?: {_COLLECTION})? about\b"
-            r"|^what (?:topics|subjects)\b.*\b(?:cover|covered|here)\b"
-            r"|^(?:what|which) (?:is|are) the (?:newest|latest|oldest|most recent) "
-            rf"(?:[\w-]+ ){{0,2}}(?:{_COLLECTION}|reports?|minutes|manuals?|handbooks?|notices?|"
-            r"contracts?|invoices?|versions? of (?:this|these))\W*$"
-            r"|^(?:the )?(?:newest|latest|oldest|most recent) (?:document|report|file)s?\W*$"
-            rf"|^(?:wie viele|welche) (?:dokumente|dateien)\b|^worum geht es (?:hier|in "
-            rf"diese[nrm])",
-        ),
-        (
-            "summary",
-            r"^(?:summari[sz]e|sum up|outline|give (?:me )?(?:an? |the )?(?:\w+ )?(?:summary|"
-            r"overview|outline))\b"
-            r"|^what (?:is|are) the (?:main|key) (?:points?|ideas?|findings?|message)\b"
-            r"|^what does (?:the|this) (?:document|report|file|text|paper|page) (?:say|deal "
-            r"with)\W*$"
-            r"|^(?:fasse?|fass)\b.* zusammen\b",
-        ),
-        (
-            "how_to",
-            r"^how (?:do|can|should|must|may|would) (?:i|you|we|one|passengers?|users?|customers?|"
-            r"members?|visitors?|patients?|people|staff|crews?)\b(?! (?:know|feel))"
-            r"|^how to\b|^how (?:is|are) .* (?:installed|configured|booked|reset|started|renewed|"
-            r"cleaned|set up|done|made|replaced|calibrated)\W*$|^what (?:are the )?steps\b"
-            r"|^wie (?:kann|muss|soll) (?:ich|man|wir)\b|^comment (?:puis-je|peut-on|faire)\b",
-        ),
-        (
-            "definition",
-            r"^(?:define|what does .+ (?:mean|stand for)|what is meant by|what is the (?:meaning|"
-            r"definition) of)\b"
-            r"|^what (?:is|are) (?:an? )[\w' -]{2,40}\W*$|^who or what (?:is|was)\b"
-            r"|^what is [A-Z][\w-]*\?$|^was (?:ist|sind|bedeutet|heißt) (?:ein|eine)?\b",
-        ),
-        (
-            "list",
-            r"^(?:list|enumerate|name (?:all|the|every|each))\b|^(?:give|show|tell)(?: me)? (?:a "
-            r"list of|all)\b"
-            r"|^(?:what|which) are (?:all )?(?:the )?\w+"
-            r"|^(?:which|what) (?!is\b|was\b|does\b|did\b|has\b|year\b)(?:\w+ ){0,2}?"
-            r"(?:are|were|do|have|can|may)\b(?! (?:i|you|we|it)\b)|^wh(?:ich|at) of\b.* are\b",
-        ),
-        ("count", r"^(?:in |on |at |by |for |to )?how many\b|^what (?:is|was) the number of\b"
-                  r"|^(?:wie ?viele|combien de|quanti|quante|cuántos|cuántas|hoeveel|hur många|"
-                  r"hvor mange)\b"),
-)  # fmt: skip
-_KINDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
+_BY_WORDS: tuple[tuple[Kind, str], ...] = (
+    (
+        "corpus",
+        rf"^(?:how many|which|what|list|show)(?: (?:all|me|the|of))* {_COLLECTION}\b"
+        rf"|^what (?:is|are) (?:this|these|those|it|they|here|(?:the|this|these) {_COLLECTION})"
+        rf"(?: {_COLLECTION})? about\b"
+        r"|^what (?:topics|subjects)\b.*\b(?:cover|covered|here)\b"
+        r"|^(?:what|which) (?:is|are) the (?:newest|latest|oldest|most recent) "
+        rf"(?:[\w-]+ ){{0,2}}(?:{_COLLECTION}|reports?|minutes|manuals?|handbooks?|notices?|"
+        r"contracts?|invoices?|versions? of (?:this|these))\W*$"
+        r"|^(?:the )?(?:newest|latest|oldest|most recent) (?:document|report|file)s?\W*$"
+        rf"|^(?:wie viele|welche) (?:dokumente|dateien)\b|^worum geht es (?:hier|in "
+        rf"diese[nrm])",
+    ),
+    (
+        "summary",
+        r"^(?:summari[sz]e|sum up|outline|give (?:me )?(?:an? |the )?(?:\w+ )?(?:summary|"
+        r"overview|outline))\b"
+        r"|^what (?:is|are) the (?:main|key) (?:points?|ideas?|findings?|message)\b"
+        r"|^what does (?:the|this) (?:document|report|file|text|paper|page) (?:say|deal "
+        r"with)\W*$"
+        r"|^(?:fasse?|fass)\b.* zusammen\b",
+    ),
+    (
+        "how_to",
+        r"^how (?:do|can|should|must|may|would) (?:i|you|we|one|passengers?|users?|customers?|"
+        r"members?|visitors?|patients?|people|staff|crews?)\b(?! (?:know|feel))"
+        r"|^how to\b|^how (?:is|are) .* (?:installed|configured|booked|reset|started|renewed|"
+        r"cleaned|set up|done|made|replaced|calibrated)\W*$|^what (?:are the )?steps\b"
+        r"|^wie (?:kann|muss|soll) (?:ich|man|wir)\b|^comment (?:puis-je|peut-on|faire)\b",
+    ),
+    (
+        "definition",
+        r"^(?:define|what does .+ (?:mean|stand for)|what is meant by|what is the (?:meaning|"
+        r"definition) of)\b"
+        r"|^what (?:is|are) (?:an? )[\w' -]{2,40}\W*$|^who or what (?:is|was)\b"
+        r"|^what is [A-Z][\w-]*\?$|^was (?:ist|sind|bedeutet|heißt) (?:ein|eine)?\b",
+    ),
+    (
+        "list",
+        r"^(?:list|enumerate|name (?:all|the|every|each))\b|^(?:give|show|tell)(?: me)? (?:a "
+        r"list of|all)\b"
+        r"|^(?:what|which) are (?:all )?(?:the )?\w+"
+        r"|^(?:which|what) (?!is\b|was\b|does\b|did\b|has\b|year\b)(?:\w+ ){0,2}?"
+        r"(?:are|were|do|have|can|may)\b(?! (?:i|you|we|it)\b)|^wh(?:ich|at) of\b.* are\b",
+    ),
+    (
+        "count",
+        r"^(?:in |on |at |by |for |to )?how many\b|^what (?:is|was) the number of\b"
+        r"|^(?:wie ?viele|combien de|quanti|quante|cuántos|cuántas|hoeveel|hur många|"
+        r"hvor mange)\b",
+    ),
+)
+_KINDS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _BY_WORDS)
 _NEGATION = re.compile(
     r"\b(?:not|no longer|never|without|except|other than|n[o']t|cannot|lacks?)\b"
     r"|\b(?:has|have|had|with|is|are|does|accept|offer)s? no\b|n't\b",

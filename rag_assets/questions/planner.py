@@ -120,8 +120,7 @@ def parsed(program: str, question: str) -> Plan | None:
 
 def _built(texts: list[str], numbers: list[int], how: str | None) -> Plan | None:
     steps: list[Step | Reckoning] = [Step(text, wanted(text)[0]) for text in texts]
-    results = tuple(numbers)
-    choices: tuple[str, ...] = ()
+    results, choices = tuple(numbers), tuple[str, ...]()
     if how is not None:
         known: How = next(name for name in HOWS if name == how)
         if len(numbers) != 2 if how in _PAIRS else len(numbers) < 2 and how != "count":

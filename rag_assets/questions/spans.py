@@ -30,8 +30,8 @@ _CURRENCY_WORDS = {
     "us dollars": "USD", "us dollar": "USD", "swiss francs": "CHF", "swiss franc": "CHF",
     "schweizer franken": "CHF", "franken": "CHF", "francs": "CHF", "franc": "CHF", "fr.": "CHF",
     "sfr": "CHF", "yen": "JPY", "crown": "crown", "crowns": "crown", "kronor": "SEK",
-    "krona": "SEK", "kroner": "krone", "krone": "krone", "kr": "krone", "rupees": "INR",
-    "zloty": "PLN",
+    "krona": "SEK", "kroner": "krone", "krone": "krone", "kr": "krone",
+    "rupees": "INR", "zloty": "PLN",
 }  # fmt: skip
 _UNITS = {
     "m": "meter", "metre": "meter", "meter": "meter", "mètre": "meter", "metro": "meter",

@@ -172,7 +172,7 @@ def _version(text: str) -> Version:
 
 
 def _sign(one: Any, other: Any) -> int:  # noqa: ANN401  decimals or versions
-    return int(one > other) - int(one < other)
+    return 0 if one == other else 1 if one > other else -1
 
 
 def told(value: Value) -> str:

@@ -169,12 +169,11 @@ def test_a_missing_member_of_a_list_is_named() -> None:
 
 def test_the_winner_is_asked_about() -> None:
     found = outcome(
-        "Which boat has the larger tank, MV Petrel or MV Gull, and how many litres does that tank "
-        "hold?",
+        "Which boat has the larger tank, MV Petrel or MV Gull, and how much does that tank hold?",
         {
             "How large is the tank of MV Petrel?": "300 l",
             "How large is the tank of MV Gull?": "500 litres",
-            "How many litres does the tank of MV Gull hold?": "500",
+            "How much does the tank of MV Gull hold?": "500",
         },
     )
     assert found.text == "MV Gull; 500"

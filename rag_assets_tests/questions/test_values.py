@@ -253,8 +253,7 @@ def test_what_is_told_is_read(amount: Decimal, code: str) -> None:
 def test_dates_that_are_told_are_read(day: date) -> None:
     for span in (
         told(Value("date", first=day, last=day)), day.isoformat(),
-        f"{day.day}.{day.month}.{day.year}",
-        f"{day:%B} {day.day}, {day.year}",
+        f"{day.day}.{day.month}.{day.year}", f"{day:%B} {day.day}, {day.year}",
     ):  # fmt: skip
         found = read(span, "date")
         assert found is not None
