@@ -135,7 +135,9 @@ class Evidence:
         return self._stems(is_upper=True)
 
     def _stems(self, *, is_upper: bool) -> frozenset[str]:
-        read = [tokens_of(self.question), *(t for p in self.places for t in (p.own, p.around))]
+        read = [tokens_of(self.question), *(place.own for place in self.places)]
+        if is_upper:
+            read += [place.around for place in self.places]
         return frozenset(
             word.stem for t in read for word in t.words if word.text[:1].isupper() is is_upper
         )
@@ -163,8 +165,9 @@ def supporting(claim: Claim, evidence: Evidence, answer: str = "") -> list[Place
         evidence: the passages it may rest on.
         answer: the whole answer: a sum may be told of two of its numbers.
     """
-    if any(plain_line(claim.text) in place.headings for place in evidence.places):
-        return None  # it only repeats a heading
+    is_heading = any(plain_line(claim.text) in place.headings for place in evidence.places)
+    if is_heading and not terms(claim.text) <= terms(evidence.question):
+        return None  # it only repeats a heading, and chooses none that was asked about
     part = evidence.part(claim.text, answer or claim.text)
     cited = {n - 1 for n in claim.markers}
     places = sorted(evidence.places, key=lambda place: place.passage not in cited)

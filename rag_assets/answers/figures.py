@@ -24,9 +24,12 @@ _WORDS = {
     for value, word in enumerate(line.split())
 }
 _TENS = {
-    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
-    "ninety": 90,
-}  # fmt: skip
+    word: value
+    for value, word in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
+    )
+}
+_TENS = {word: 10 * value for word, value in _TENS.items()}
 _SCALES = {
     "thousand": 1000, "tausend": 1000, "mille": 1000, "million": 10**6, "millions": 10**6,
     "millionen": 10**6, "mio": 10**6, "billion": 10**9, "milliarden": 10**9, "milliards": 10**9,
@@ -79,14 +82,77 @@ _DIMENSIONS = [
         "kb mb gb tb", "km/h mph kn m/s", "cent euro $ franc crown ¥", "°c °f", "w kw mw",
     )
 ]  # fmt: skip
-_SMALL_WORDS = """
-    le la les l un une des du de d et est sont à au aux en dans pour par sur avec que qui ce cette
-    ces il elle ils elles on se sa son ses y einen einem einer eines bei aus nach vor um als auch es
-    er sie wir hat haben wird werden sein seit bis man zum zur beim vom gibt
-"""
-_SMALL = STOP_WORDS | frozenset(_SMALL_WORDS.split())
+_SMALL = STOP_WORDS | frozenset(
+    [
+        "le",
+        "la",
+        "les",
+        "l",
+        "un",
+        "une",
+        "des",
+        "du",
+        "de",
+        "d",
+        "et",
+        "est",
+        "sont",
+        "à",
+        "au",
+        "aux",
+        "en",
+        "dans",
+        "pour",
+        "par",
+        "sur",
+        "avec",
+        "que",
+        "qui",
+        "ce",
+        "cette",
+        "ces",
+        "il",
+        "elle",
+        "ils",
+        "elles",
+        "on",
+        "se",
+        "sa",
+        "son",
+        "ses",
+        "y",
+        "einen",
+        "einem",
+        "einer",
+        "eines",
+        "bei",
+        "aus",
+        "nach",
+        "vor",
+        "um",
+        "als",
+        "auch",
+        "es",
+        "er",
+        "sie",
+        "wir",
+        "hat",
+        "haben",
+        "wird",
+        "werden",
+        "sein",
+        "seit",
+        "bis",
+        "man",
+        "zum",
+        "zur",
+        "beim",
+        "vom",
+        "gibt",
+    ]
+)
 _NAMED = frozenset(
-    ("version", "release", "v", "section", "route", "line", "linie", "nr", "no", "chapter")
+    ["version", "release", "v", "section", "route", "line", "linie", "nr", "no", "chapter"]
 )
 
 

@@ -132,7 +132,8 @@ class Place:
 
 def places_of(passage: Passage, number: int) -> list[Place]:
     """The places of a passage, in order."""
-    title = f"{passage.title}\n{passage.head.uri.rpartition('/')[2]}"
+    file = re.sub(r"[\W_]+", " ", passage.head.uri.rpartition("/")[2])
+    title = f"{passage.title}\n{file}"
     names = {plain_line(name) for name in (passage.head.title, *passage.head.heading_path)}
     found: list[Place] = []
     heading, lead, before = "", "", list[Piece]()

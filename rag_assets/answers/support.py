@@ -285,9 +285,12 @@ def _is_of_another_clause(part: Part, read: Sequence[Tokens]) -> bool:
         for n, tokens in enumerate(read):
             mine = next((f for f in tokens.figures if f.equals(figure)), None)
             only = stems[n] - frozenset[str]().union(*stems[:n], *stems[n + 1 :])
-            if mine is None or (only and only <= part.stems):
+            if mine is None:
                 continue
-            for other, words in zip(read, stems, strict=True):
+            # A later clause leaves out what an earlier one said; not the other way round.
+            is_whole = bool(only) and only <= part.stems
+            start = n + 1 if is_whole else 0
+            for other, words in zip(read[start:], stems[start:], strict=True):
                 kin = [f for f in other.figures if f.unit == mine.unit]
                 told = any(f.equals(g) for f in kin for g in part.figures)
                 if other is not tokens and kin and not told and part.plain & (words - stems[n]):
@@ -357,6 +360,13 @@ def _row_says(part: Part, place: Place, columns: set[int]) -> bool:
     return denies or agree(part.polarity, polarity_of("; ".join(rest)), frozenset())
 
 
+def _ticks(part: Part, row: Place) -> bool:
+    """Whether a row says yes in the columns that a part names, if they hold yes and no."""
+    columns = {column for _, column in _columns(part, row)}
+    cells = [row.cells[n] for n in columns if n < len(row.cells)]
+    return not any(map(_NO.fullmatch, cells)) or _row_says(part, row, columns)
+
+
 def counted(figure: Figure, part: Part, places: Sequence[Place]) -> list[Place] | None:
     """The rows or items that a number counts: those that hold what the part names; None if none."""
     if figure.number is None or figure.unit or not figure.counts:
@@ -374,7 +384,7 @@ def counted(figure: Figure, part: Part, places: Sequence[Place]) -> list[Place] 
         if len(listed) < 2 or not all(_has(n, listed[0].stems | _all(listed)) for n in part.names):
             continue
         filters = told & _all(listed)
-        fitting = [row for row in listed if filters <= row.own_stems]
+        fitting = [row for row in listed if filters <= row.own_stems and _ticks(part, row)]
         if not fitting and filters:
             continue
         if len(fitting) == figure.number:

@@ -13,6 +13,8 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _ITEM_NUMBER = re.compile(r"\s*\(?\d{1,2}\.")  # of a list: no sentence of its own
+_DAY = re.compile(r"\d{1,2}\.$")  # "14. Juni" is no end
+_MONTH = re.compile(r"(?:Jan|Feb|M\u00e4r|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b\.?")
 _NUMERALS = """
     zero one two three four five six seven eight nine ten eleven twelve
     thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty
@@ -102,6 +104,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
     for match in _SENTENCE_END.finditer(text):
         if "\n" not in match.group() and (
             _ABBREVIATION.search(text, start, match.start())
+            or (_DAY.search(text, start, match.start()) and _MONTH.match(text, match.end()))
             or _ITEM_NUMBER.fullmatch(text, start, match.start())
         ):
             continue

@@ -40,7 +40,7 @@ def test_record_has_exactly_the_contracts_fields() -> None:
     (citation,) = grounded("MV Tern was built in 2003 [3].").citations
     assert list(citation.to_record()) == [
         "n", "chunk_id", "document_id", "uri", "title", "heading_path", "page", "char_start",
-        "char_end", "quote", "aliases", "modified_at", "superseded_by", "superseded_by_title",
+        "char_end", "quote", "aliases", "modified_at",
     ]  # fmt: skip
 
 
@@ -204,6 +204,7 @@ def test_a_row_supports_what_it_names(ship: str, holds: bool) -> None:
     ],
 )
 def test_a_year_that_is_told_stands_in_the_evidence(answer: str, uri: str, holds: bool) -> None:
-    fares = passage_of("Fares", "From 2023 a bicycle costs 4.50 euro.", uri)
+    text = "A bicycle costs 4.50 euro." if "2021" in uri else "From 2023 a bicycle costs 4.50 euro."
+    fares = passage_of("Fares", text, uri)
     question = "What does a bicycle cost in 2021, 2023 and 2027?"
     assert bool(grounded(answer, question, [fares]).text) is holds
