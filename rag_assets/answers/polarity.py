@@ -7,42 +7,12 @@ from itertools import takewhile
 from rag_assets.retrieval.terms import STOP_WORDS, stem
 
 N_DENIED = 2  # content words behind a negation that it denies: "no passenger lift to the deck"
-NEGATORS = frozenset(
-    [
-        "no",
-        "not",
-        "never",
-        "none",
-        "neither",
-        "nor",
-        "without",
-        "cannot",
-        "nobody",
-        "nothing",
-        "nowhere",
-        "kein",
-        "keine",
-        "keinen",
-        "keinem",
-        "keiner",
-        "keines",
-        "nicht",
-        "nie",
-        "niemals",
-        "ohne",
-        "niemand",
-        "nichts",
-        "weder",
-        "ne",
-        "n",
-        "pas",
-        "aucun",
-        "aucune",
-        "sans",
-        "jamais",
-        "ni",
-    ]
-)
+_NEGATORS = """
+    no not never none neither nor without cannot nobody nothing nowhere
+    kein keine keinen keinem keiner keines nicht nie niemals ohne niemand nichts weder
+    ne n pas aucun aucune sans jamais ni
+"""
+NEGATORS = frozenset(_NEGATORS.split())
 _LACKING = frozenset(("without", "ohne", "sans"))  # deny one thing, not the sentence
 _IDIOM = re.compile(
     r"(?i)\b(?:no|not)\s+(?:later|more|less|fewer|only|until|earlier|longer\s+than|just)\b"
@@ -108,7 +78,6 @@ class Polarity:
         denied: stems of what stands behind a negation.
         said: stems of the other words.
         poles: of each pair of opposites that it names, which one.
-        in_denial: stems of the clauses that a negation reigns in.
         is_negative: whether it denies anything at all.
         is_double: whether it denies a lack: "not without".
     """
@@ -116,7 +85,6 @@ class Polarity:
     denied: frozenset[str]
     said: frozenset[str]
     poles: frozenset[tuple[int, int]]
-    in_denial: frozenset[str]
     is_negative: bool
     is_double: bool
 
@@ -124,7 +92,6 @@ class Polarity:
 def polarity_of(text: str) -> Polarity:
     """Read a sentence, clause by clause."""
     denied: set[str] = set()
-    in_denial: set[str] = set()
     said: set[str] = set()
     poles: set[tuple[int, int]] = set()
     is_negative = is_double = False
@@ -139,8 +106,6 @@ def polarity_of(text: str) -> Polarity:
             behind = [stem(word) for word in reach if _is_content(word)]
             n_denied = 1 if words[at] in _LACKING else N_DENIED
             denied |= set(behind[:n_denied] or content[0][-N_DENIED:])
-            if words[at] not in _LACKING:
-                in_denial |= set(content[1])
             is_negative = True
             lacks = [word in _LACKING for word in words if word in NEGATORS]
             is_double |= any(lacks) and not all(lacks)
@@ -165,9 +130,9 @@ def agree(claim: Polarity, place: Polarity, context: frozenset[str]) -> bool:
         context: stems of words that name the place; they say nothing of it.
     """
     for pair in {pole[0] for pole in claim.poles}:
-        own = {pole for pole in claim.poles if pole[0] == pair}
-        others = {pole for pole in place.poles if pole[0] == pair}
-        if others and not own & others:
+        ours = {pole for pole in claim.poles if pole[0] == pair}
+        theirs = {pole for pole in place.poles if pole[0] == pair}
+        if theirs and not ours & theirs:
             return False
     if place.denied - place.said - context and _denies(place, claim, context):
         return False
@@ -177,12 +142,8 @@ def agree(claim: Polarity, place: Polarity, context: frozenset[str]) -> bool:
         if not place.is_negative:
             return False
         if claim.denied and place.denied and not claim.poles & place.poles:
-            theirs, ours = place.denied | place.in_denial, claim.denied | claim.in_denial
-            return bool(claim.denied & theirs or place.denied & ours)
-        return True
-    # Of what it shares with the place, more than one word and all are denied there.
-    shared = claim.said & (place.said | place.in_denial)
-    return not (len(shared) > 1 and shared <= place.in_denial - place.said)
+            return bool(claim.denied & place.denied)
+    return True
 
 
 def _denies(place: Polarity, claim: Polarity, context: frozenset[str]) -> bool:

@@ -113,7 +113,7 @@ def _clause(text: str, letter: str) -> Bridge | None:
         if re.fullmatch(_NOT_NOUNS, head) or match.start() == 0 or is_past(head):
             continue
         before = text[: match.start()]
-        split = _split_clause(before, match["clause"].rstrip("?. "), match["pron"].casefold())
+        split = _split_clause(before, match["clause"].rstrip("?. "))
         if split is None:
             continue
         clause, tail = split
@@ -136,7 +136,7 @@ def _is_about_many(head: str) -> bool:
     return head.endswith("s") and not head.endswith(("ss", "us", "is"))
 
 
-def _split_clause(before: str, clause: str, pron: str) -> tuple[str, str] | None:
+def _split_clause(before: str, clause: str) -> tuple[str, str] | None:
     """The clause and what of the main sentence stands behind it; None where that is unsure."""
     if _is_subject_of_clause(before) or re.search(rf", {AUXILIARY}\b", clause):
         return None  # the subject of another clause, whose verb could be anywhere behind

@@ -1,7 +1,10 @@
 """Questions and the plans that they are taken apart into; half of them are to stay whole."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from rag_assets.questions.plan import MOST_STEPS
 from rag_assets.questions.rules import plan_of
 
 # One step a line; the last line is the result.
@@ -405,3 +408,26 @@ def test_stays_whole(question: str) -> None:
 def test_half_of_the_questions_stay_whole() -> None:
     assert len(APART) + len(_WHOLE) >= 120
     assert len(_WHOLE) >= len(APART)
+
+
+WORDS = st.sampled_from(
+    sorted(
+        {word for question in (*APART, *_WHOLE) for word in question.split()} | {"{1}", "\u2019s"}
+    )
+)
+
+
+@settings(deadline=None)
+@given(st.lists(WORDS, max_size=20).map(" ".join))
+def test_any_words_make_a_plan_that_can_be_run_or_none(question: str) -> None:
+    plan = plan_of(question)
+    if plan is not None:
+        assert 2 <= len(plan.steps) <= MOST_STEPS
+        assert all(step.question for step in plan.lookups)
+
+
+@pytest.mark.parametrize("question", APART)
+def test_no_mark_is_left(question: str) -> None:
+    plan = plan_of(question)
+    told = str(plan) + "".join(plan.choices if plan else ())
+    assert not any("\ue000" <= letter <= "\uf8ff" for letter in told)
