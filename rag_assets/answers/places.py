@@ -21,7 +21,7 @@ _GOES_ON = re.compile(
     r"|er|sie|es|ihre?|seine?|dies\w*|dort|beide|ils?|elles?|son|sa|ses|ce\w*)\b"
     r"|(?i:the|das|der|die|le|la|les)\s+[^\WA-ZÄÖÜÉ]"
 )
-_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)]|[a-z]\))\s+(?=\S)")
+_MARK = re.compile(r"\A\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)]|[a-z]\))\s+(?=\S)")
 _NUMBERED_HEADING = re.compile(r"\d{1,2}(?:\.\d{1,2})+\.?\s+\D{3,80}[^.!?:;,|\d]$")
 
 

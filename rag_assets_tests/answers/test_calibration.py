@@ -154,12 +154,12 @@ def test_the_package_calibrates_the_models_of_cpu_on_any_processor() -> None:
     moved = replace(cpu, name="mine", port_base=9000)
     assert fitting_of(moved, None) == fitting_of(cpu, None)
     assert fitting_of(load_profile("gpu-32gb"), None).standing == UNCALIBRATED
-    one = fitting_of(load_profile("cpu-one-model"), None)  # the embedder is that of cpu
-    assert one.standing == f"{UNCALIBRATED}: least_odds"
+    many = fitting_of(load_profile("cpu-multilingual"), None)  # the large model is that of cpu
+    assert many.standing == f"{UNCALIBRATED}: min_similarity"
 
 
 def test_a_model_given_in_place_of_the_profiles_has_no_known_format() -> None:
     cpu = in_format(load_profile("cpu"), "w8a8")
     assert identity("llm", cpu.spec("llm"), cpu)["format"] == "w8a8"
-    assert identity("llm", load_profile("cpu-one-model").spec("llm"), cpu)["format"] == ""
+    assert identity("llm", cpu.spec("slm"), cpu)["format"] == ""
     assert set(LEARNED.values()) == {"embedder", "llm"}

@@ -40,7 +40,7 @@ def test_record_has_exactly_the_contracts_fields() -> None:
     (citation,) = grounded("MV Tern was built in 2003 [3].").citations
     assert list(citation.to_record()) == [
         "n", "chunk_id", "document_id", "uri", "title", "heading_path", "page", "char_start",
-        "char_end", "quote", "aliases", "modified_at",
+        "char_end", "quote", "aliases", "modified_at", "superseded_by", "superseded_by_title",
     ]  # fmt: skip
 
 
