@@ -190,9 +190,11 @@ class PassageReader:
     def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
         messages = read_messages(question, passage, ask, today=self.today)
         options: ChatOptions = {"max_tokens": max_tokens, "timeout_s": self.timeout_s}
-        if max_tokens == 1:
-            options["top_logprobs"] = N_FIRST
-        return complete(self.model, messages, **options)
+        if max_tokens > 1:
+            return complete(self.model, messages, **options)
+        options["top_logprobs"] = N_FIRST
+        # One word was asked for, so it is whole, though engines call it cut at its limit.
+        return replace(complete(self.model, messages, **options), finish_reason="stop")
 
 
 def _by_score(candidate: Candidate) -> tuple[float, float]:

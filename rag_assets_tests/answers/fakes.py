@@ -118,10 +118,14 @@ def always(text: str) -> Reply:
 
 
 def yes(odds: float) -> Completion:
-    """ "Yes" with these log-odds, as a server tells the likeliest first tokens."""
+    """ "Yes" with these log-odds, as a server tells the likeliest first tokens.
+
+    Its limit is one token, which engines call cut.
+    """
     log_of_both = math.log1p(math.exp(-abs(odds)))
-    yes, no = min(odds, 0.0) - log_of_both, min(-odds, 0.0) - log_of_both
-    return said("Yes" if odds >= 0 else "No", first={"Yes": yes, "No": no, "The": -20.0})
+    said_yes, said_no = min(odds, 0.0) - log_of_both, min(-odds, 0.0) - log_of_both
+    first = {"Yes": said_yes, "No": said_no, "The": -20.0}
+    return said("Yes" if odds >= 0 else "No", finish_reason="length", first=first)
 
 
 def copies(call: Call) -> Completion | str:

@@ -22,14 +22,14 @@ def embedder() -> WordEmbedder:
 
 
 @pytest.fixture
-def slm() -> ScriptedChat:
-    return ScriptedChat("slm", copies)
+def llm() -> ScriptedChat:
+    return ScriptedChat("llm", copies)
 
 
 @pytest.fixture
-def empty_service(store: LakeStore, slm: ScriptedChat, embedder: WordEmbedder) -> Service:
+def empty_service(store: LakeStore, llm: ScriptedChat, embedder: WordEmbedder) -> Service:
     """A service whose lake has no generation yet."""
-    return build_service(store, slm, ScriptedChat("llm", copies), lambda _: embedder)
+    return build_service(store, ScriptedChat("slm", copies), llm, lambda _: embedder)
 
 
 @pytest.fixture

@@ -102,19 +102,19 @@ def test_foreign_host_names_are_refused(http: TestClient) -> None:
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (EngineUnavailableError("nobody answers for the slm; `rag up` starts it"), 503),
-        (ModelRequestError("the slm garbled its answer"), 502),
+        (EngineUnavailableError("nobody answers for the llm; `rag up` starts it"), 503),
+        (ModelRequestError("the llm garbled its answer"), 502),
         (KeyError("choices"), 502),  # of a client that cannot read what its engine sent
         (ZeroDivisionError("bug"), 500),
     ],
 )
 def test_failing_models_are_sentences(
-    http: TestClient, slm: ScriptedChat, error: Exception, status: int
+    http: TestClient, llm: ScriptedChat, error: Exception, status: int
 ) -> None:
     def fails(call: object) -> str:
         raise error
 
-    slm.reply = fails
+    llm.reply = fails
     response = ask(http)
     assert response.status_code == status
     expected = "ZeroDivisionError" if status == 500 else str(error)
@@ -155,12 +155,13 @@ def test_chat_completion(http: TestClient) -> None:
     assert choice["message"]["calibration"] == body["rag"]["calibration"] == "uncalibrated"
     usage = body["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert body["rag"]["route"]["model"] == "slm"
+    assert body["rag"]["route"]["model"] == "llm"
 
 
-def test_chat_says_length_when_it_was_cut(http: TestClient, slm: ScriptedChat) -> None:
-    slm.reply = lambda call: said("MV Tern was built in 2003 [1]. And", finish_reason="length")
-    assert chat(http).json()["choices"][0]["finish_reason"] == "length"
+def test_chat_says_length_when_it_was_cut(http: TestClient, llm: ScriptedChat) -> None:
+    llm.reply = lambda call: said("MV Tern was built in 2003 [1]. And", finish_reason="length")
+    body = chat(http, "How was MV Tern built?").json()
+    assert body["choices"][0]["finish_reason"] == "length"
 
 
 def test_chat_reads_the_last_turn_and_parts(http: TestClient) -> None:
@@ -191,7 +192,7 @@ def test_chat_stream(http: TestClient) -> None:
     said_event, last = (json.loads(event) for event in events[:-1])
     assert "2003" in said_event["choices"][0]["delta"]["content"]
     assert last["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
-    assert last["usage"]["prompt_tokens"] == 100
+    assert last["usage"]["prompt_tokens"] == 300  # does it hold, copy, is it stated
 
 
 @pytest.mark.parametrize(
@@ -240,9 +241,10 @@ def test_metrics(http: TestClient) -> None:
     http.post("/admin/reload")
     text = http.get("/metrics").text
     for line in (
-        'rag_answers_total{finish_reason="stop",mode="auto",model="slm",outcome="answered"} 1.0',
+        'rag_answers_total{finish_reason="stop",mode="auto",model="llm",outcome="answered",'
+        'way="read"} 1.0',
         'rag_errors_total{status="422"} 1.0',
-        'rag_tokens_total{kind="prompt",model="slm"} 100.0',
+        'rag_tokens_total{kind="prompt",model="llm"} 300.0',
         'rag_answer_seconds_count{step="total"} 1.0',
         'rag_reloads_total{outcome="unchanged"} 1.0',
         "rag_questions_running 0.0",

@@ -13,6 +13,7 @@ from rag_assets.lake import leases as readers
 from rag_assets.lake import upkeep
 from rag_assets.lake.generations import publish, rollback
 from rag_assets.lake.store import LakeStore
+from rag_assets.models.protocols import Completion
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.serving.app import Service
 from rag_assets.serving.process import build_service
@@ -100,13 +101,13 @@ def test_a_request_in_flight_ends_on_its_generation(
 ) -> None:
     started, go = threading.Event(), threading.Event()
 
-    def slow(call: Call) -> str:
+    def slow(call: Call) -> Completion | str:
         started.set()
         assert go.wait(10)
         return copies(call)
 
     service = build_service(
-        store, ScriptedChat("slm", slow), ScriptedChat("llm", copies), lambda _: embedder
+        store, ScriptedChat("slm", copies), ScriptedChat("llm", slow), lambda _: embedder
     )
     first = publish_docs(store, FERRIES, embedder)
     service.live.reload()
