@@ -15,7 +15,8 @@ def ask(
     mode: Annotated[
         str,
         typer.Option(
-            help="fact: the small model; deep: the large one; auto: as the question needs."
+            help="fact: a look-up; deep: a longer look at several documents; auto: as the "
+            "question needs."
         ),
     ] = "auto",
     as_json: JsonFlag = False,

@@ -23,20 +23,20 @@ class Question(NamedTuple):
 
     shows: str
     text: str
-    model: str | None  # that should answer; None where it should abstain
+    way: str | None  # on which it should be answered; None where it should abstain
 
 
 QUESTIONS = (
     Question(
-        "a look-up: the small model",
+        "a look-up: copied out of one passage",
         "At what speed did MV Rowan strike the pier at Brandholm on 12 February 2021?",
-        "slm",
+        "read",
     ),
     Question(
-        "a synthesis over several documents: the large model",
+        "several facts of several documents: taken apart into look-ups",
         "Which vessel has the larger battery, MV Rowan or MV Juniper, and how many kWh does that "
         "battery hold?",
-        "llm",
+        "apart",
     ),
     Question(
         "not in the documents: an abstention",
@@ -89,8 +89,8 @@ def _ask(settings: Settings, question: Question) -> None:
     out.print(f"\n── {question.shows} ──", style="bold")
     record = AnswererClient(settings.answerer_url).ask(question.text)
     show_answer(record)
-    by_whom = None if record["abstained"] else record["route"]["model"]
-    if by_whom != question.model:
+    way = None if record["abstained"] else record["route"]["way"]
+    if way != question.way:
         out.print(
             "This was meant to show something else. Models this small are near a tie at times, and "
             "processors round differently; `rag evaluate` measures how often they are right.",

@@ -153,7 +153,7 @@ def test_an_answer_with_all_that_is_known_of_it(tmp_path: Path, meter: Meter) ->
     assert (result.case_id, result.question, result.slices) == ("t", TASK.question, TASK.slices)
     assert "2003" in result.answer
     assert result.scores["correct"] == result.scores["citation recall"] == 1
-    assert (result.model, result.replayed, result.error) == ("slm", False, "")
+    assert (result.model, result.replayed, result.error) == ("llm", False, "")
     assert result.confidence == pytest.approx(0.905, abs=0.001)
     assert result.use["slm"].calls == 1
     assert result.seconds > 0
@@ -202,8 +202,8 @@ def test_a_question_that_cannot_be_asked_fails(tmp_path: Path, meter: Meter) -> 
 
 def test_what_failed_before_is_not_counted_for_the_next(tmp_path: Path, meter: Meter) -> None:
     product = answerer(tmp_path, meter)
-    meter.calls.append(ModelCall("llm", "left over", ModelUse(1), replayed=False))
-    assert set(ask(product, TASK, PLACE, meter).use) == {"slm"}
+    meter.calls.append(ModelCall("slm", "left over", ModelUse(1), replayed=False))
+    assert set(ask(product, TASK, PLACE, meter).use) == {"llm"}
 
 
 def gone(_: Call) -> str:
