@@ -154,7 +154,8 @@ def test_an_answer_with_all_that_is_known_of_it(tmp_path: Path, meter: Meter) ->
     assert "2003" in result.answer
     assert result.scores["correct"] == result.scores["citation recall"] == 1
     assert (result.model, result.replayed, result.error) == ("llm", False, "")
-    assert result.confidence == pytest.approx(0.905, abs=0.001)
+    assert result.confidence is not None
+    assert 0.9 < result.confidence <= 1
     assert result.use["slm"].calls == 1
     assert result.seconds > 0
     again = ask(product, TASK, PLACE, meter)
