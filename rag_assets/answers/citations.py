@@ -1,6 +1,5 @@
 """Citations: each sentence of an answer cites text that supports it, or it is removed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -129,7 +128,9 @@ def pieces_of_places(claim: Claim, places: Sequence[Place]) -> list[Piece]:
     """The text of the places that hold a claim; those that follow each other are one piece."""
     pieces: list[Piece] = []
     for place in sorted(places, key=lambda place: (place.passage, place.piece.char_start)):
-        names = {stem for stem in terms(claim.text) & place.before_terms if stem not in place.own_terms}
+        names = {
+            stem for stem in terms(claim.text) & place.before_terms if stem not in place.own_terms
+        }
         piece = place.quoted(with_before=bool(names))
         last = pieces[-1] if pieces else None
         if (

@@ -21,10 +21,12 @@ MAX_CITED = 4  # passages one sentence may need; more is a list of sources, not 
 _NUMBERS = r"\[[1-9]\d{0,2}(?:\s*[,;]\s*[1-9]\d{0,2})*\]"
 # Behind a word or a bracket "[1]" is an index, reply["seats"][1], but at the end of a sentence.
 MARKER = re.compile(
-    rf"(?:(?<![\w\]\)\"'])(?:{_NUMBERS})+|(?<=\w)(?:{_NUMBERS})+(?=[.!?]?\s*$|[.!?]\s))", re.MULTILINE
+    rf"(?:(?<![\w\]\)\"'])(?:{_NUMBERS})+|(?<=\w)(?:{_NUMBERS})+(?=[.!?]?\s*$|[.!?]\s))",
+    re.MULTILINE,
 )
 _SOURCES = (
-    r"(?:the|these|those|any)\s+(?:\w+\s+)?(?:documents?|evidence|context|texts?|sections?|passages?)"
+    r"(?:the|these|those|any)\s+(?:\w+\s+)?"
+    r"(?:documents?|evidence|context|texts?|sections?|passages?)"
 )
 _APOSTROPHE = "['\u2019]"
 _REFUSAL = re.compile(
@@ -34,13 +36,14 @@ _REFUSAL = re.compile(
     rf"|(?:\bnot|n{_APOSTROPHE}t)\s+(?:\w+\s+){{0,3}}"
     r"(?:mentioned|provided|specified|stated|found|available|given)"
     rf"\s+(?:\w+\s+){{0,2}}in\s+{_SOURCES}\b"
-    r"|\bno\s+(?:information|mention)\b(?=\W*$|\s+(?:about|on|of|regarding|concerning|in|that|is|was|given)\b)",
+    r"|\bno\s+(?:information|mention)\b"
+    r"(?=\W*$|\s+(?:about|on|of|regarding|concerning|in|that|is|was|given)\b)",
     re.IGNORECASE,
 )
 _LEADING_LABEL = re.compile(r"^\s*(?:answer|a)\s*:\s*", re.IGNORECASE)
 _LANGUAGES = {
     "en": "the a an and is are was were be to of in on at by for with it not has have from that",
-    "de": "der die das den dem und ist sind war wird werden nicht ein eine von mit für auf im am es",
+    "de": "der die das den dem und ist sind war wird werden nicht ein eine von mit für auf im am",
     "fr": "le la les et est sont une des du pour dans au aux ne pas il elle qui sur",
 }
 _SMALL_WORDS = {code: frozenset(words.split()) for code, words in _LANGUAGES.items()}
@@ -133,7 +136,9 @@ class Evidence:
         return self._stems(is_upper=True)
 
     def _stems(self, *, is_upper: bool) -> frozenset[str]:
-        read = [tokens_of(self.question), *(t for p in self.places for t in (p.own, p.around))]
+        read = [tokens_of(self.question), *(place.own for place in self.places)]
+        if is_upper:
+            read += [place.around for place in self.places]
         return frozenset(
             word.stem for t in read for word in t.words if word.text[:1].isupper() is is_upper
         )
@@ -161,8 +166,9 @@ def supporting(claim: Claim, evidence: Evidence, answer: str = "") -> list[Place
         evidence: the passages it may rest on.
         answer: the whole answer: a sum may be told of two of its numbers.
     """
-    if any(plain_line(claim.text) in place.headings for place in evidence.places):
-        return None  # it only repeats a heading
+    is_heading = any(plain_line(claim.text) in place.headings for place in evidence.places)
+    if is_heading and not terms(claim.text) <= terms(evidence.question):
+        return None  # it only repeats a heading, and chooses none that was asked about
     part = evidence.part(claim.text, answer or claim.text)
     cited = {n - 1 for n in claim.markers}
     places = sorted(evidence.places, key=lambda place: place.passage not in cited)

@@ -26,7 +26,7 @@ _WORDS = {
 _TENS = {
     word: value
     for value, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
     )
 }
 _TENS = {word: 10 * value for word, value in _TENS.items()}
@@ -47,18 +47,22 @@ MONTHS = {
 _WORDS_TOO = frozenset(("may", "march", "mar", "mars", "jan", "sep", "dec"))  # unless capitalised
 _UNITS = """
     mm millimetre millimeter|cm centimetre centimeter zentimeter|m metre meter mètre
-    |km kilometre kilometer kilomètre|ft foot feet|mi mile meile|nmi|mg milligram|g gram gramm gramme
-    |kg kilo kilogram kilogramm kilogramme|t tonne ton|lb lbs pound pfund £ gbp|ml millilitre
+    |km kilometre kilometer kilomètre|ft foot feet|mi mile meile|nmi|mg milligram
+    |g gram gramm gramme|kg kilo kilogram kilogramm kilogramme|t tonne ton|lb lbs pound pfund £ gbp
+    |ml millilitre
     |l litre liter|mpa|kpa|bar|s sec second sekunde seconde|min minute|h hr hour stunde heure
     |day tag jour|week woche semaine|month monat mois|year jahr an année yr
     |kn kt knot knoten noeud nœud|km/h kmh kph|mph|m/s|°c celsius|°f fahrenheit
-    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd|franc franken chf|crown krone kr
+    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd
+    |franc franken chf|crown krone kr
     |¥ yen|kb kilobyte|mb megabyte|gb gigabyte|tb terabyte|w watt|kw kilowatt|mw megawatt|kwh|mwh
     |v volt|hz hertz|khz|mhz|ghz|mm²|m² m2 sqm|km² km2|m³ m3|ha hectare hektar|db|ppm
 """
 _UNIT = {word: words.split()[0] for words in _UNITS.split("|") for word in words.split()}
 _SHORT = 2  # letters of a unit that is one only behind a number: "m", "in", "min" is a word
-_NUMBER = r"\d+(?:(?:[.,:]|(?<=\d)['\u2019](?=\d{3}(?!\d))|[ \u00a0\u202f](?=\d{3}(?![\d.,:])))\d+)*"
+_NUMBER = (
+    r"\d+(?:(?:[.,:]|(?<=\d)['\u2019](?=\d{3}(?!\d))|[ \u00a0\u202f](?=\d{3}(?![\d.,:])))\d+)*"
+)
 _TOKEN = re.compile(
     rf"(?P<money>[$€£¥])?\s?(?P<number>(?<![\w.,])(?:(?<!\S)[-\u2212])?(?<![a-zA-Z_]){_NUMBER})"
     r"|(?P<word>--?[A-Za-z][\w-]*|(?<!\w)/[\w./-]+\w|°[CF]|km/h|m/s|[$€£¥%]|m[²³]"
@@ -70,9 +74,7 @@ _DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
 _CLOCK = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b\.?")
 _HOURS = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})\s?(?:h|uhr)\s?(\d\d)(?!\d)")
 _UHR = re.compile(r"(?i)(?<![\d.,:])(\d{1,2})[.:](\d\d)\s?uhr\b")
-_TENS_WORD = re.compile(
-    rf"(?i)\b({'|'.join(_TENS)})(?:[- ]({'|'.join(list(_WORDS)[1:10])}))?\b"
-)
+_TENS_WORD = re.compile(rf"(?i)\b({'|'.join(_TENS)})(?:[- ]({'|'.join(list(_WORDS)[1:10])}))?\b")
 _DIMENSIONS = [
     frozenset(words.split())
     for words in (
@@ -80,12 +82,78 @@ _DIMENSIONS = [
         "kb mb gb tb", "km/h mph kn m/s", "cent euro $ franc crown ¥", "°c °f", "w kw mw",
     )
 ]  # fmt: skip
-_SMALL = STOP_WORDS | frozenset(
-    "le la les l un une des du de d et est sont à au aux en dans pour par sur avec que qui ce cette ces il"
-    " elle ils elles on se sa son ses y einen einem einer eines bei aus nach vor um als auch es er sie wir"
-    " hat haben wird werden sein seit bis man zum zur beim vom gibt".split()
+_SMALL = (STOP_WORDS - {"document", "documents"}) | frozenset(
+    [
+        "le",
+        "la",
+        "les",
+        "l",
+        "un",
+        "une",
+        "des",
+        "du",
+        "de",
+        "d",
+        "et",
+        "est",
+        "sont",
+        "à",
+        "au",
+        "aux",
+        "en",
+        "dans",
+        "pour",
+        "par",
+        "sur",
+        "avec",
+        "que",
+        "qui",
+        "ce",
+        "cette",
+        "ces",
+        "il",
+        "elle",
+        "ils",
+        "elles",
+        "on",
+        "se",
+        "sa",
+        "son",
+        "ses",
+        "y",
+        "einen",
+        "einem",
+        "einer",
+        "eines",
+        "bei",
+        "aus",
+        "nach",
+        "vor",
+        "um",
+        "als",
+        "auch",
+        "es",
+        "er",
+        "sie",
+        "wir",
+        "hat",
+        "haben",
+        "wird",
+        "werden",
+        "sein",
+        "seit",
+        "bis",
+        "man",
+        "zum",
+        "zur",
+        "beim",
+        "vom",
+        "gibt",
+    ]
 )
-_NAMED = frozenset("version release v section route line linie nr no chapter".split())
+_NAMED = frozenset(
+    ["version", "release", "v", "section", "route", "line", "linie", "nr", "no", "chapter"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +255,9 @@ def tokens_of(text: str, language: str = "") -> Tokens:
             units |= {figure.unit} - {""}
         elif token["word"]:
             unit = unit_of(token["word"])
+            is_rate = n > 0 and (found[n - 1]["word"] or "").casefold() in ("per", "par", "pro")
             is_bracketed = text[token.start() - 1 : token.end() + 1] == f"({token['word']})"
-            if unit and (n in measures or is_bracketed or not token["word"].isalpha()
+            if unit and (n in measures or is_rate or is_bracketed or not token["word"].isalpha()
                          or len(token["word"]) > _SHORT):  # fmt: skip
                 units.add(unit)
             if n not in measures and any(map(str.isalnum, token["word"])):
@@ -234,7 +303,9 @@ def _figure(
         counts = _stem(near[0])
     named = last is not None and (last.casefold() in _NAMED or last[:1].isupper())
     is_version = raw.count(".") > 1 or (bool(named) and "." in raw and not unit)
-    values = frozenset[Decimal | str]({Decimal(value)}) if value is not None else _read(raw, language)
+    values = (
+        frozenset[Decimal | str]({Decimal(value)}) if value is not None else _read(raw, language)
+    )
     return Figure(raw, values, unit, counts, scale, is_version, at), used
 
 

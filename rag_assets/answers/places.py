@@ -21,7 +21,7 @@ _GOES_ON = re.compile(
     r"|er|sie|es|ihre?|seine?|dies\w*|dort|beide|ils?|elles?|son|sa|ses|ce\w*)\b"
     r"|(?i:the|das|der|die|le|la|les)\s+[^\WA-ZÄÖÜÉ]"
 )
-_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)]|[a-z]\))\s+(?=\S)")
+_MARK = re.compile(r"\A\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)]|[a-z]\))\s+(?=\S)")
 _NUMBERED_HEADING = re.compile(r"\d{1,2}(?:\.\d{1,2})+\.?\s+\D{3,80}[^.!?:;,|\d]$")
 
 
@@ -132,7 +132,8 @@ class Place:
 
 def places_of(passage: Passage, number: int) -> list[Place]:
     """The places of a passage, in order."""
-    title = f"{passage.title}\n{passage.head.uri.rpartition('/')[2]}"
+    file = re.sub(r"[\W_]+", " ", passage.head.uri.rpartition("/")[2])
+    title = f"{passage.title}\n{file}"
     names = {plain_line(name) for name in (passage.head.title, *passage.head.heading_path)}
     found: list[Place] = []
     heading, lead, before = "", "", list[Piece]()

@@ -12,7 +12,15 @@ from functools import cached_property
 from itertools import pairwise
 from operator import gt, lt
 
-from rag_assets.answers.figures import Figure, Tokens, Word, is_derived, is_small, measures_conflict, tokens_of
+from rag_assets.answers.figures import (
+    Figure,
+    Tokens,
+    Word,
+    is_derived,
+    is_small,
+    measures_conflict,
+    tokens_of,
+)
 from rag_assets.answers.places import Place
 from rag_assets.answers.polarity import FEW, NEGATORS, Polarity, agree, clauses, polarity_of
 
@@ -145,6 +153,9 @@ def holds(part: Part, place: Place) -> bool:
     is_foreign = part.language != place.piece.chunk.language[:2]
     if not is_foreign and not _says_enough(part, place):
         return False
+    is_bare = not part.names and not any(_has(word, place.own_stems) for word in part.plain)
+    if part.subject and part.plain and is_bare and any(f in place.figures for f in found):
+        return False  # "a lead of 6", of which the place has nothing but a 6
     own = any(figure in place.own.figures for figure in found)
     if not own and not any(_has(w.stem, place.own_stems) for w in part.words):
         return False
@@ -165,7 +176,8 @@ def _says_enough(part: Part, place: Place) -> bool:
     """
     held = place.own_stems | place.above_stems
     missing = [word for word in part.plain if not _has(word, held)]
-    n_figures = len(part.figures)
+    values = [word for word in part.words if is_one_of_few(word)]
+    n_figures = len(part.figures) + len(values)
     if any(word in fellow.own_stems for word in missing for fellow in place.fellows):
         n_figures = 0
     said = len(part.plain) - len(missing) + n_figures
@@ -220,7 +232,7 @@ def _compares(figure: Figure, part: Part, place: Place) -> bool:
 
 
 def _renames(part: Part, place: Place) -> bool:
-    """Whether it gives another second name to one that the place has: "Odile Wren" for "Odile M."."""
+    """Whether it gives another second name to one that stands there: "Odile Wren"."""
     behind: dict[str, set[str]] = {}
     for first, second in pairwise(place.own.words):
         if second.at == first.at + 1 and first.text[:1].isupper() and second.text[:1].isupper():
@@ -261,8 +273,7 @@ def _items(tokens: Tokens) -> frozenset[str]:
     names = {
         word.stem
         for word in tokens.words
-        if (word.text[:1].isupper() and word.at and not is_small(word.text))
-        or is_one_of_few(word)
+        if (word.text[:1].isupper() and word.at and not is_small(word.text)) or is_one_of_few(word)
     }
     return frozenset(figures | names)
 
@@ -278,9 +289,12 @@ def _is_of_another_clause(part: Part, read: Sequence[Tokens]) -> bool:
         for n, tokens in enumerate(read):
             mine = next((f for f in tokens.figures if f.equals(figure)), None)
             only = stems[n] - frozenset[str]().union(*stems[:n], *stems[n + 1 :])
-            if mine is None or (only and only <= part.stems):
+            if mine is None:
                 continue
-            for other, words in zip(read, stems, strict=True):
+            # A later clause leaves out what an earlier one said; not the other way round.
+            is_whole = bool(only) and only <= part.stems
+            start = n + 1 if is_whole else 0
+            for other, words in zip(read[start:], stems[start:], strict=True):
                 kin = [f for f in other.figures if f.unit == mine.unit]
                 told = any(f.equals(g) for f in kin for g in part.figures)
                 if other is not tokens and kin and not told and part.plain & (words - stems[n]):
@@ -295,6 +309,9 @@ def _agrees_with_row(part: Part, place: Place) -> bool:
         keys = {w.stem for w in tokens_of(sibling).words} - place.stems
         if keys & told:
             return False
+    first = {word.stem for word in tokens_of("".join(place.header[:1])).words}
+    if any(figure.counts in first for figure in part.figures):
+        return False  # rows are counted, and no row says how many there are
     columns = _columns(part, place)
     positions = sorted({at for at, _ in columns})
     cells = [tokens_of(cell, place.piece.chunk.language) for cell in place.cells]
@@ -307,9 +324,9 @@ def _agrees_with_row(part: Part, place: Place) -> bool:
     for word in part.words:
         mine = {n for n, c in enumerate(cells) if any(w.stem == word.stem for w in c.words)}
         is_header = any(at == word.at for at in positions)
-        if mine and 0 not in mine and columns and not is_header:
-            if not _is_nearest(word.at, mine, columns):
-                return False
+        is_value = mine and 0 not in mine and columns and not is_header
+        if is_value and not _is_nearest(word.at, mine, columns):
+            return False
     return _row_says(part, place, {column for _, column in columns})
 
 
@@ -332,7 +349,9 @@ def _is_nearest(at: int, mine: set[int], columns: Sequence[tuple[int, int]]) -> 
     return any(abs(at - place) <= nearest for place, column in columns if column in mine)
 
 
-_NO = re.compile(r"(?i)(?:no|none|nein|kein\w*|non|aucun\w*|not .*|[\u2013\u2014-]|n/a|0|\u2717|\u2718|x)?")
+_NO = re.compile(
+    r"(?i)(?:no|none|nein|kein\w*|non|aucun\w*|not .*|[\u2013\u2014-]|n/a|0|\u2717|\u2718|x)?"
+)
 _YES = re.compile(r"(?i)(?:yes|ja|oui|\u2713|\u2714)")
 
 
@@ -348,6 +367,13 @@ def _row_says(part: Part, place: Place, columns: set[int]) -> bool:
     return denies or agree(part.polarity, polarity_of("; ".join(rest)), frozenset())
 
 
+def _ticks(part: Part, row: Place) -> bool:
+    """Whether a row says yes in the columns that a part names, if they hold yes and no."""
+    columns = {column for _, column in _columns(part, row)}
+    cells = [row.cells[n] for n in columns if n < len(row.cells)]
+    return not any(map(_NO.fullmatch, cells)) or _row_says(part, row, columns)
+
+
 def counted(figure: Figure, part: Part, places: Sequence[Place]) -> list[Place] | None:
     """The rows or items that a number counts: those that hold what the part names; None if none."""
     if figure.number is None or figure.unit or not figure.counts:
@@ -357,11 +383,15 @@ def counted(figure: Figure, part: Part, places: Sequence[Place]) -> list[Place] 
     for place in places:
         by_table.setdefault((place.passage, place.context), []).append(place)
     for rows in by_table.values():
-        listed = [row for row in rows if row.is_row or re.match(r"\s*(?:[-*\u2022]|\d+[.)])\s", row.piece.text)]
+        listed = [
+            row
+            for row in rows
+            if row.is_row or re.match(r"\s*(?:[-*\u2022]|\d+[.)])\s", row.piece.text)
+        ]
         if len(listed) < 2 or not all(_has(n, listed[0].stems | _all(listed)) for n in part.names):
             continue
         filters = told & _all(listed)
-        fitting = [row for row in listed if filters <= row.own_stems]
+        fitting = [row for row in listed if filters <= row.own_stems and _ticks(part, row)]
         if not fitting and filters:
             continue
         if len(fitting) == figure.number:
@@ -392,11 +422,13 @@ def splits(part: Part) -> Iterator[tuple[Part, Part]]:
 
 
 def each_named(part: Part) -> list[Part]:
-    """"A, B and C have a lift" as one part for each of the three; [] if it names no several."""
+    """One part for each name of "A, B and C have a lift"; [] if it names no several."""
     found = _NAMES.search(part.text)
     if found is None:
         return []
-    more = [re.sub(r"^(?:the|The)\s+", "", n.strip()) for n in found["more"].split(",") if n.strip()]
+    more = [
+        re.sub(r"^(?:the|The)\s+", "", n.strip()) for n in found["more"].split(",") if n.strip()
+    ]
     names = [found["first"], *more, found["last"]]
     before, behind = part.text[: found.start()], part.text[found.end() :]
     whole = replace(part, named=part.names)

@@ -9,10 +9,12 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _SPACED_GROUP = re.compile(r"(?<=\d)[\u00a0\u202f ](?=\d{3}(?!\d))")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"'\u201d\u2019)\]]*\s+(?=\S)|\n+")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|no|nr|approx|ca|mr|mrs|ms|dr|st|fig|z\.B|bzw)|\b[A-Z])\.$",
+    r"(?:\b(?:e\.g|i\.e|etc|vs|no|nr|approx|ca|mr|mrs|ms|dr|st|fig|z\.B|bzw)|(?<!\u00b0)\b[A-Z])\.$",
     re.IGNORECASE,
 )
 _ITEM_NUMBER = re.compile(r"\s*\(?\d{1,2}\.")  # of a list: no sentence of its own
+_DAY = re.compile(r"\d{1,2}\.$")  # "14. Juni" is no end
+_MONTH = re.compile(r"(?:Jan|Feb|M\u00e4r|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b\.?")
 _NUMERALS = """
     zero one two three four five six seven eight nine ten eleven twelve
     thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty
@@ -102,6 +104,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
     for match in _SENTENCE_END.finditer(text):
         if "\n" not in match.group() and (
             _ABBREVIATION.search(text, start, match.start())
+            or (_DAY.search(text, start, match.start()) and _MONTH.match(text, match.end()))
             or _ITEM_NUMBER.fullmatch(text, start, match.start())
         ):
             continue

@@ -107,7 +107,10 @@ def test_the_profiles_own_file_comes_first(tmp_path: Path) -> None:
         ({}, "expected form 1, got None"),
         ({**file(), "form": 0}, "expected form 1, got 0"),
         ({**file(), "colour": "red"}, "colour: Extra inputs"),
-        ({**file(), "slm": part(SLM, per_document_decay=1)}, "slm.thresholds: expected min_logprob"),
+        (
+            {**file(), "slm": part(SLM, per_document_decay=1)},
+            "slm.thresholds: expected min_logprob",
+        ),
         ({**file(), "slm": {**part(SLM, min_logprob=0.1), "n": 0}}, "slm.n: .* got 0"),
         ({**file(), "slm": {**part(SLM, min_logprob=0.1), "curve": []}}, "slm.curve"),
         ('{"form": 1, "slm": NaN}', "slm: "),

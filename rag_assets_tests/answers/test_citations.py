@@ -204,6 +204,7 @@ def test_a_row_supports_what_it_names(ship: str, holds: bool) -> None:
     ],
 )
 def test_a_year_that_is_told_stands_in_the_evidence(answer: str, uri: str, holds: bool) -> None:
-    fares = passage_of("Fares", "From 2023 a bicycle costs 4.50 euro.", uri)
+    text = "A bicycle costs 4.50 euro." if "2021" in uri else "From 2023 a bicycle costs 4.50 euro."
+    fares = passage_of("Fares", text, uri)
     question = "What does a bicycle cost in 2021, 2023 and 2027?"
     assert bool(grounded(answer, question, [fares]).text) is holds
