@@ -1,7 +1,7 @@
 """An answer as claims: its sentences, what each cites, and which places of the evidence hold it.
 
 This catches what small models get wrong most: a fact of one thing told about another, a number that
-stands nowhere, a negation lost. It takes a few milliseconds and no model call.
+stands nowhere, a negation lost. It takes milliseconds and no model call.
 """
 
 import re
