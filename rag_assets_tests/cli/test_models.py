@@ -84,7 +84,7 @@ def test_a_profile_is_shown_with_what_each_number_follows_from(home: Path) -> No
 def test_the_list_and_the_doctor_say_what_is_uncalibrated(home: Path) -> None:
     listed = {row["name"]: row for row in json.loads(rag(home, "profiles", "--json").stdout)}
     assert listed["gpu-32gb"]["calibrated"] == "no"
-    assert listed["cpu-one-model"]["calibrated"] == "no: least_odds"
+    assert listed["cpu-multilingual"]["calibrated"] == "no: min_similarity"
     doctor = rag(home, "doctor", env={"RAG_PROFILE": "gpu-32gb"}).stdout
     assert "thresholds" in doctor
     assert "uncalibrated" in doctor
