@@ -1,7 +1,7 @@
 """An answer as claims: its sentences, what each cites, and which places of the evidence hold it.
 
 This catches what small models get wrong most: a fact of one thing told about another, a number that
-stands nowhere, a negation lost. It takes a few milliseconds and no model call.
+stands nowhere, a negation lost. It takes milliseconds and no model call.
 """
 
 import re
@@ -36,7 +36,8 @@ _REFUSAL = re.compile(
     rf"|(?:\bnot|n{_APOSTROPHE}t)\s+(?:\w+\s+){{0,3}}"
     r"(?:mentioned|provided|specified|stated|found|available|given)"
     rf"\s+(?:\w+\s+){{0,2}}in\s+{_SOURCES}\b"
-    r"|\bno\s+(?:information|mention)\b(?=\W*$|\s+(?:about|on|of|regarding|concerning|in|that|is|was|given)\b)",
+    r"|\bno\s+(?:information|mention)\b"
+    r"(?=\W*$|\s+(?:about|on|of|regarding|concerning|in|that|is|was|given)\b)",
     re.IGNORECASE,
 )
 _LEADING_LABEL = re.compile(r"^\s*(?:answer|a)\s*:\s*", re.IGNORECASE)

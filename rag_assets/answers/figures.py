@@ -48,13 +48,13 @@ _WORDS_TOO = frozenset(("may", "march", "mar", "mars", "jan", "sep", "dec"))  # 
 _UNITS = """
     mm millimetre millimeter|cm centimetre centimeter zentimeter|m metre meter mètre
     |km kilometre kilometer kilomètre|ft foot feet|mi mile meile|nmi|mg milligram
-    |g gram gramm gramme
-    |kg kilo kilogram kilogramm kilogramme|t tonne ton|lb lbs pound pfund £ gbp|ml millilitre
+    |g gram gramm gramme|kg kilo kilogram kilogramm kilogramme|t tonne ton|lb lbs pound pfund £ gbp
+    |ml millilitre
     |l litre liter|mpa|kpa|bar|s sec second sekunde seconde|min minute|h hr hour stunde heure
     |day tag jour|week woche semaine|month monat mois|year jahr an année yr
     |kn kt knot knoten noeud nœud|km/h kmh kph|mph|m/s|°c celsius|°f fahrenheit
-    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd|franc franken chf
-    |crown krone kr
+    |% percent per-cent prozent pour-cent|cent rappen|euro € eur|$ dollar usd
+    |franc franken chf|crown krone kr
     |¥ yen|kb kilobyte|mb megabyte|gb gigabyte|tb terabyte|w watt|kw kilowatt|mw megawatt|kwh|mwh
     |v volt|hz hertz|khz|mhz|ghz|mm²|m² m2 sqm|km² km2|m³ m3|ha hectare hektar|db|ppm
 """
@@ -82,7 +82,7 @@ _DIMENSIONS = [
         "kb mb gb tb", "km/h mph kn m/s", "cent euro $ franc crown ¥", "°c °f", "w kw mw",
     )
 ]  # fmt: skip
-_SMALL = STOP_WORDS | frozenset(
+_SMALL = (STOP_WORDS - {"document", "documents"}) | frozenset(
     [
         "le",
         "la",
@@ -255,8 +255,9 @@ def tokens_of(text: str, language: str = "") -> Tokens:
             units |= {figure.unit} - {""}
         elif token["word"]:
             unit = unit_of(token["word"])
+            is_rate = n > 0 and (found[n - 1]["word"] or "").casefold() in ("per", "par", "pro")
             is_bracketed = text[token.start() - 1 : token.end() + 1] == f"({token['word']})"
-            if unit and (n in measures or is_bracketed or not token["word"].isalpha()
+            if unit and (n in measures or is_rate or is_bracketed or not token["word"].isalpha()
                          or len(token["word"]) > _SHORT):  # fmt: skip
                 units.add(unit)
             if n not in measures and any(map(str.isalnum, token["word"])):

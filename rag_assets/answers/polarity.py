@@ -7,13 +7,44 @@ from itertools import takewhile
 from rag_assets.retrieval.terms import STOP_WORDS, stem
 
 N_DENIED = 2  # content words behind a negation that it denies: "no passenger lift to the deck"
-_NEGATORS = """
-    no not never none neither nor without cannot nobody nothing nowhere
-    kein keine keinen keinem keiner keines nicht nie niemals ohne niemand nichts weder
-    ne n pas aucun aucune sans jamais ni
-"""
-NEGATORS = frozenset(_NEGATORS.split())
+NEGATORS = frozenset(
+    [
+        "no",
+        "not",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "without",
+        "cannot",
+        "nobody",
+        "nothing",
+        "nowhere",
+        "kein",
+        "keine",
+        "keinen",
+        "keinem",
+        "keiner",
+        "keines",
+        "nicht",
+        "nie",
+        "niemals",
+        "ohne",
+        "niemand",
+        "nichts",
+        "weder",
+        "ne",
+        "n",
+        "pas",
+        "aucun",
+        "aucune",
+        "sans",
+        "jamais",
+        "ni",
+    ]
+)
 _LACKING = frozenset(("without", "ohne", "sans"))  # deny one thing, not the sentence
+_NO_LONGER = re.compile(r"(?i)\bno longer\b(?! than)|\bnicht mehr\b")
 _IDIOM = re.compile(
     r"(?i)\b(?:no|not)\s+(?:later|more|less|fewer|only|until|earlier|longer\s+than|just)\b"
     r"|\bnicht\s+nur\b|\bpas\s+seulement\b"
@@ -21,7 +52,8 @@ _IDIOM = re.compile(
 # Alternatives: one of a line is not the other. In the first lines the second is a negation, too.
 _DENYING = """
     open geöffnet offen ouvert ouverte/closed shut geschlossen fermé fermée
-    allowed permitted erlaubt gestattet autorisé permis/forbidden prohibited banned verboten
+    allowed permitted erlaubt gestattet/forbidden banned prohibited verboten
+    permis autorisé/interdit défendu
     included enthalten inklusive inclus/excluded exklusive exclu
     enabled aktiviert activé/disabled deaktiviert désactivé
     approved accepted adopted granted genehmigt angenommen/rejected refused denied abgelehnt
@@ -78,6 +110,7 @@ class Polarity:
         denied: stems of what stands behind a negation.
         said: stems of the other words.
         poles: of each pair of opposites that it names, which one.
+        in_denial: stems of the clauses that a negation reigns in.
         is_negative: whether it denies anything at all.
         is_double: whether it denies a lack: "not without".
     """
@@ -85,6 +118,7 @@ class Polarity:
     denied: frozenset[str]
     said: frozenset[str]
     poles: frozenset[tuple[int, int]]
+    in_denial: frozenset[str]
     is_negative: bool
     is_double: bool
 
@@ -92,20 +126,26 @@ class Polarity:
 def polarity_of(text: str) -> Polarity:
     """Read a sentence, clause by clause."""
     denied: set[str] = set()
+    in_denial: set[str] = set()
     said: set[str] = set()
     poles: set[tuple[int, int]] = set()
     is_negative = is_double = False
+    text = _NO_LONGER.sub("not", text)
     for clause in clauses(_IDIOM.sub(" ", text)):
         words = words_of(clause)
         at = next((n for n, word in enumerate(words) if _is_negator(word)), None)
         content = [[stem(w) for w in part if _is_content(w)] for part in (words[: at or 0], words)]
+        first: list[str] = []
         if at is None:
             said |= set(content[1])
         else:
             reach = takewhile(lambda word: not word.isdigit(), words[at:])
             behind = [stem(word) for word in reach if _is_content(word)]
+            first = behind or content[0][-1:]
             n_denied = 1 if words[at] in _LACKING else N_DENIED
             denied |= set(behind[:n_denied] or content[0][-N_DENIED:])
+            if words[at] not in _LACKING:
+                in_denial |= set(content[1])
             is_negative = True
             lacks = [word in _LACKING for word in words if word in NEGATORS]
             is_double |= any(lacks) and not all(lacks)
@@ -114,10 +154,17 @@ def polarity_of(text: str) -> Polarity:
             if pole is None:
                 continue
             is_negative |= word in _DENIALS
-            flips = at is not None and words[at] not in _LACKING and pole[0] < len(_DENYING_PAIRS)
+            # Only what a negation denies first: "does not close open ones" opens nothing.
+            is_denied = at is not None and words[at] not in _LACKING and stem(word) in first[:1]
+            flips = is_denied and pole[0] < len(_DENYING_PAIRS)
             poles.add((pole[0], 1 - pole[1]) if flips else pole)
     return Polarity(
-        frozenset(denied), frozenset(said - denied), frozenset(poles), is_negative, is_double
+        denied=frozenset(denied),
+        said=frozenset(said - denied),
+        poles=frozenset(poles),
+        in_denial=frozenset(in_denial),
+        is_negative=is_negative,
+        is_double=is_double,
     )
 
 
@@ -130,9 +177,9 @@ def agree(claim: Polarity, place: Polarity, context: frozenset[str]) -> bool:
         context: stems of words that name the place; they say nothing of it.
     """
     for pair in {pole[0] for pole in claim.poles}:
-        ours = {pole for pole in claim.poles if pole[0] == pair}
-        theirs = {pole for pole in place.poles if pole[0] == pair}
-        if theirs and not ours & theirs:
+        own = {pole for pole in claim.poles if pole[0] == pair}
+        others = {pole for pole in place.poles if pole[0] == pair}
+        if others and not own & others:
             return False
     if place.denied - place.said - context and _denies(place, claim, context):
         return False
@@ -142,8 +189,12 @@ def agree(claim: Polarity, place: Polarity, context: frozenset[str]) -> bool:
         if not place.is_negative:
             return False
         if claim.denied and place.denied and not claim.poles & place.poles:
-            return bool(claim.denied & place.denied)
-    return True
+            theirs, ours = place.denied | place.in_denial, claim.denied | claim.in_denial
+            return bool(claim.denied & theirs or place.denied & ours)
+        return True
+    # Of what it shares with the place, more than one word and all are denied there.
+    shared = claim.said & (place.said | place.in_denial)
+    return not (len(shared) > 1 and shared <= place.in_denial - place.said)
 
 
 def _denies(place: Polarity, claim: Polarity, context: frozenset[str]) -> bool:
@@ -169,4 +220,5 @@ def _is_negator(word: str) -> bool:
 
 
 def _is_content(word: str) -> bool:
-    return word not in STOP_WORDS and word not in NEGATORS and len(word) > 1
+    is_small = word in STOP_WORDS or word in NEGATORS or len(word) < 2
+    return not is_small and not word.isdigit()

@@ -102,7 +102,7 @@ class AnswerPolicy:
     min_similarity: float = 0.2
     min_term_coverage: float = 0.3
     sure_odds: float = 1.2
-    least_odds: float = 0.3
+    least_odds: float = -0.05
     step_odds: float = -0.5
     passage_tokens: PositiveInt = 180
     per_document_decay: float = 0.85

@@ -153,6 +153,9 @@ def holds(part: Part, place: Place) -> bool:
     is_foreign = part.language != place.piece.chunk.language[:2]
     if not is_foreign and not _says_enough(part, place):
         return False
+    is_bare = not part.names and not any(_has(word, place.own_stems) for word in part.plain)
+    if part.subject and part.plain and is_bare and any(f in place.figures for f in found):
+        return False  # "a lead of 6", of which the place has nothing but a 6
     own = any(figure in place.own.figures for figure in found)
     if not own and not any(_has(w.stem, place.own_stems) for w in part.words):
         return False
@@ -173,7 +176,8 @@ def _says_enough(part: Part, place: Place) -> bool:
     """
     held = place.own_stems | place.above_stems
     missing = [word for word in part.plain if not _has(word, held)]
-    n_figures = len(part.figures)
+    values = [word for word in part.words if is_one_of_few(word)]
+    n_figures = len(part.figures) + len(values)
     if any(word in fellow.own_stems for word in missing for fellow in place.fellows):
         n_figures = 0
     said = len(part.plain) - len(missing) + n_figures
@@ -228,7 +232,7 @@ def _compares(figure: Figure, part: Part, place: Place) -> bool:
 
 
 def _renames(part: Part, place: Place) -> bool:
-    """Whether it gives another second name to one that the place has: "Odile Wren" for "M."."""
+    """Whether it gives another second name to one that stands there: "Odile Wren"."""
     behind: dict[str, set[str]] = {}
     for first, second in pairwise(place.own.words):
         if second.at == first.at + 1 and first.text[:1].isupper() and second.text[:1].isupper():
@@ -305,6 +309,9 @@ def _agrees_with_row(part: Part, place: Place) -> bool:
         keys = {w.stem for w in tokens_of(sibling).words} - place.stems
         if keys & told:
             return False
+    first = {word.stem for word in tokens_of("".join(place.header[:1])).words}
+    if any(figure.counts in first for figure in part.figures):
+        return False  # rows are counted, and no row says how many there are
     columns = _columns(part, place)
     positions = sorted({at for at, _ in columns})
     cells = [tokens_of(cell, place.piece.chunk.language) for cell in place.cells]
@@ -317,8 +324,8 @@ def _agrees_with_row(part: Part, place: Place) -> bool:
     for word in part.words:
         mine = {n for n, c in enumerate(cells) if any(w.stem == word.stem for w in c.words)}
         is_header = any(at == word.at for at in positions)
-        is_cell = mine and 0 not in mine and columns and not is_header
-        if is_cell and not _is_nearest(word.at, mine, columns):
+        is_value = mine and 0 not in mine and columns and not is_header
+        if is_value and not _is_nearest(word.at, mine, columns):
             return False
     return _row_says(part, place, {column for _, column in columns})
 
@@ -415,7 +422,7 @@ def splits(part: Part) -> Iterator[tuple[Part, Part]]:
 
 
 def each_named(part: Part) -> list[Part]:
-    """One part for each of several things named together, "A, B and C have a lift"; else []."""
+    """One part for each name of "A, B and C have a lift"; [] if it names no several."""
     found = _NAMES.search(part.text)
     if found is None:
         return []

@@ -49,11 +49,13 @@ def schema_of(dimension: int) -> pa.Schema:
             required("document_type", TEXT),
             required("topics", TEXTS),
             required("modified_at", pa.timestamp("us", "UTC")),
-            required("stated", TEXT),  # the document's own date, YYYY-MM-DD; "" if it states none
-            required("copies", TEXTS),  # of the aliases those with the same text, word for word
-            *texts("superseded_by", "superseded_by_title"),  # the newest version; "" if this is it
             required("vector", pa.list_(pa.float32(), dimension)),
             required("row_hash", TEXT),
+            # Null until a refresh has written the row, in an index from before there were these.
+            pa.field("stated", TEXT),  # the document's own date, YYYY-MM-DD; "" if it states none
+            pa.field("copies", TEXTS),  # of the aliases those with the same text, word for word
+            pa.field("superseded_by", TEXT),  # uri of the newest version; "" if this is it
+            pa.field("superseded_by_title", TEXT),
         ]
     )
 

@@ -9,7 +9,7 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _SPACED_GROUP = re.compile(r"(?<=\d)[\u00a0\u202f ](?=\d{3}(?!\d))")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])[\"'\u201d\u2019)\]]*\s+(?=\S)|\n+")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|no|nr|approx|ca|mr|mrs|ms|dr|st|fig|z\.B|bzw)|\b[A-Z])\.$",
+    r"(?:\b(?:e\.g|i\.e|etc|vs|no|nr|approx|ca|mr|mrs|ms|dr|st|fig|z\.B|bzw)|(?<!\u00b0)\b[A-Z])\.$",
     re.IGNORECASE,
 )
 _ITEM_NUMBER = re.compile(r"\s*\(?\d{1,2}\.")  # of a list: no sentence of its own

@@ -71,7 +71,7 @@ def test_a_profile_is_shown_with_what_each_number_follows_from(home: Path) -> No
     policy = {row["field"]: (row["value"], row["from"]) for row in shown["policy"]}
     assert policy["llm.evidence"] == (2400, "stated by the profile")
     assert policy["deep.document"] == (1024, "1/4 of the context of 4,096 tokens")
-    assert policy["least_odds"] == (0.3, "uncalibrated: that of profile cpu")
+    assert policy["least_odds"] == (-0.05, "uncalibrated: that of profile cpu")
     assert shown["thresholds"] == "uncalibrated"
     assert "gpu-32gb.json is not used: expected form 1, got 0" in shown["remarks"][0]
     table = rag(home, "profiles", "show", env={"RAG_PROFILE": "remote"})
@@ -84,7 +84,7 @@ def test_a_profile_is_shown_with_what_each_number_follows_from(home: Path) -> No
 def test_the_list_and_the_doctor_say_what_is_uncalibrated(home: Path) -> None:
     listed = {row["name"]: row for row in json.loads(rag(home, "profiles", "--json").stdout)}
     assert listed["gpu-32gb"]["calibrated"] == "no"
-    assert listed["cpu-one-model"]["calibrated"] == "no: least_odds"
+    assert listed["cpu-multilingual"]["calibrated"] == "no: min_similarity"
     doctor = rag(home, "doctor", env={"RAG_PROFILE": "gpu-32gb"}).stdout
     assert "thresholds" in doctor
     assert "uncalibrated" in doctor

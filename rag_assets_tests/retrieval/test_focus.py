@@ -62,6 +62,18 @@ def test_names_and_values_are_no_table_with_a_header() -> None:
     assert shortened(text, "How many cars?", 100) == text
 
 
+def test_a_short_row_puts_no_other_out() -> None:
+    rows = (
+        "Day | Keeper | Relief\nMonday | Ansel | Corin\nRest day | none\nTuesday | Bryony | Ansel"
+    )
+    assert shortened(rows, "List the keepers for each day", 100) == rows
+
+
+def test_a_table_without_a_header_keeps_no_row_as_one() -> None:
+    rows = "Monday | 08:00 | 16:30\nTuesday | 09:15 | 17:45\nFriday | 07:45 | 18:15"
+    assert shortened(rows, "When does it close on Tuesday?", 100) == rows.split("\n")[1]
+
+
 @given(
     st.lists(
         st.sampled_from(["Ein.", "two", "a | b | c", "\n", "4.5 |", "caf\u00e9?"]), min_size=1
