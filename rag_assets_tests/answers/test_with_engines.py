@@ -54,11 +54,10 @@ def test_scaffolds_fill_a_kv_block_and_are_found_again(asked: Answerer) -> None:
 
 
 def test_a_cut_answer_is_continued(asked: Answerer) -> None:
-    policy = AnswerPolicy(slm=Budget(900, 3, 60, 5))
+    policy = AnswerPolicy(llm=Budget(900, 3, 60, 5))
     short = Answerer(asked.reader, asked.slm, asked.llm, asked.embedder, policy)
-    got = short.answer("When was MV Tern built, and by whom?", mode="fact")
-    assert "continued with" in got.repairs[0]
-    assert got.finish_reason == "stop"
+    got = short.answer("Describe MV Tern.")
+    assert any("continued with" in note for note in got.repairs)
 
 
 def test_deep_mode(asked: Answerer) -> None:
