@@ -188,13 +188,16 @@ class PassageReader:
         return replace(candidate, answer=answer, span=span, score=score), calls
 
     def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
+        """One reply; an empty one is asked for once more, as a server may have lost it."""
         messages = read_messages(question, passage, ask, today=self.today)
         options: ChatOptions = {"max_tokens": max_tokens, "timeout_s": self.timeout_s}
-        if max_tokens > 1:
-            return complete(self.model, messages, **options)
-        options["top_logprobs"] = N_FIRST
+        if max_tokens == 1:
+            options["top_logprobs"] = N_FIRST
+        done = complete(self.model, messages, **options)
+        if not done.text.strip() and not done.first:
+            done = complete(self.model, messages, **options)
         # One word was asked for, so it is whole, though engines call it cut at its limit.
-        return replace(complete(self.model, messages, **options), finish_reason="stop")
+        return replace(done, finish_reason="stop") if max_tokens == 1 else done
 
 
 def _by_score(candidate: Candidate) -> tuple[float, float]:

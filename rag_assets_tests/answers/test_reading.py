@@ -249,3 +249,15 @@ def test_a_model_that_fails_is_an_error() -> None:
 )  # fmt: skip
 def test_what_models_put_around_an_answer_goes(text: str, answer: str) -> None:
     assert copied(text) == answer
+
+
+def test_an_empty_reply_is_asked_for_once_more() -> None:
+    lost = iter([True])
+    whole = reads({"leave": "7:05"})
+
+    def loses_one(call: Call) -> Completion | str:
+        return "" if call.asks == "span" and next(lost, False) else whole(call)
+
+    reader, model = reader_with(loses_one)
+    assert answer_of(reader.read(QUESTION, passages_of(TIMES))) == "7:05"
+    assert asked_of(model) == {"states": 1, "span": 2, "holds": 1}
