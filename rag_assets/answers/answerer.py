@@ -282,7 +282,7 @@ class Answerer:
             first = self._apart(question, way, where)
             if first is not None and not first.abstains:
                 return first, way
-            second = self._read(question, passages, way)
+            second = self._read(question, passages)
             why = "its steps were not all answered" if first is not None else "no plan fits it"
             return _together(first, second), replace(
                 way, way="read", escalated=True, reason=f"{way.reason} Read as a whole: {why}."
@@ -291,10 +291,10 @@ class Answerer:
             first = self._written("llm", question, passages, self.policy.llm)
             if way.alone or not first.abstains:
                 return first, way
-            second = self._read(question, passages, way)
+            second = self._read(question, passages)
             reason = f"{way.reason} Read as a look-up: nothing that was written holds."
             return _together(first, second), replace(way, way="read", escalated=True, reason=reason)
-        first = self._read(question, passages, way)
+        first = self._read(question, passages)
         if not first.abstains or way.features.get("kind") != "count":
             return first, way
         # No passage states the number: a model may count what they list.
@@ -334,7 +334,7 @@ class Answerer:
             options=read.options,
         )
 
-    def _read(self, question: str, passages: Sequence[Passage], way: Route) -> Draft:
+    def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The answer copied out of one passage, as a sentence."""
         found = self._looked_up(question, passages)
         calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
@@ -343,7 +343,7 @@ class Answerer:
             return Draft(found.passages, Grounded("", refused=True), calls, reason)
         sentence, call = self._phrased(question, found)
         if call is not None:
-            calls["slm"] = (*calls.get("slm", ()), call)
+            calls["slm"] = (call,)
         grounded = cited([(sentence, found.units)])
         return Draft(found.passages, grounded, calls, reason, found.confidence)
 
@@ -358,7 +358,6 @@ class Answerer:
 
     def _apart(self, question: str, way: Route, where: str | None) -> Draft | None:
         """The answer put together from look-ups; None where the planner finds no plan."""
-        calls: dict[Role, tuple[Completion, ...]] = {}
         plan = way.plan or written_plan(question, self.llm, timeout_s=self.policy.timeout_s)
         if plan is None:
             return None
@@ -375,13 +374,14 @@ class Answerer:
             for step in outcome.steps
             if step.found is not None and isinstance(step.found.reference, LookedUp)
         ]
-        calls["llm"] = tuple(call for one in looked for call in one.calls)
+        asked_of = tuple(call for one in looked for call in one.calls)
+        calls: dict[Role, tuple[Completion, ...]] = {"llm": asked_of}
         passages = tuple({id(p): p for one in looked for p in one.passages[:1]}.values())
         steps = tuple(
             AnswerStep(step.question, step.found.text if step.found else "")
             for step in outcome.steps
         )
-        reason = calls["llm"][-1].finish_reason if calls["llm"] else NO_GENERATION
+        reason = asked_of[-1].finish_reason if asked_of else NO_GENERATION
         if not outcome.accepted:
             note = f"taken apart, but {outcome.reason}"
             refused = Grounded("", refused=True)
