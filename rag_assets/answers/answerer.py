@@ -26,6 +26,7 @@ from rag_assets.answers.citations import Grounded, cited, ground
 from rag_assets.answers.collection import told_of
 from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
 from rag_assets.answers.phrasing import phrased
 from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
@@ -48,13 +49,14 @@ from rag_assets.models.clients.prefixed import vectors_revision
 from rag_assets.models.clients.roles import Models
 from rag_assets.models.protocols import ChatModel, Completion, Embedder
 from rag_assets.questions.asked import asked
+from rag_assets.questions.listing import Listing
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.planner import written_plan
 from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
 from rag_assets.retrieval.asked import asked as asking_part
 from rag_assets.retrieval.names import unknown_names
-from rag_assets.retrieval.passages import Passage, Piece
+from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
 from rag_assets.retrieval.times import wanted_times
@@ -276,6 +278,11 @@ class Answerer:
         self, question: str, passages: Sequence[Passage], way: Route, where: str | None
     ) -> tuple[Draft, Route]:
         """An attempt along the route, and another where that comes to nothing."""
+        if way.listing is not None:
+            draft = self._listed(way.listing, passages, where)
+            if draft is not None:
+                reason = "The question asks for all things of a kind; a list holds them."
+                return draft, replace(way, way="listed", reason=reason)
         if way.way == "deep":
             return self._deep(question, passages), way
         if way.way == "apart":
@@ -315,6 +322,23 @@ class Answerer:
             for place in places
         )
         return Draft(passages, cited([(told.text, places)]), {}, NO_GENERATION)
+
+    def _listed(
+        self, listing: Listing, passages: Sequence[Passage], where: str | None
+    ) -> Draft | None:
+        """What a table or a list says of all things of a kind; no model is asked."""
+        told = listed(listing, self._whole_sections(passages))
+        if told is None:
+            passages = self._select(self._found(listing.noun, where))
+            told = listed(listing, self._whole_sections(passages))
+        if told is None:
+            return None
+        return Draft(tuple(passages), cited([(told.text, told.units)]), {}, NO_GENERATION)
+
+    def _whole_sections(self, passages: Sequence[Passage]) -> list[Passage]:
+        ids = list(dict.fromkeys(passage.head.section_id for passage in passages))
+        chunks = self.reader.sections(ids)
+        return [Passage(pieces_of(chunks[one]), frozenset(), 0.0, None, whole=True) for one in ids]
 
     def _reader(self, question: str) -> PassageReader:
         policy = self.policy

@@ -52,6 +52,7 @@ _WAYS = {  # of ``Route.way``, as a reader is told
     "written": "written",
     "deep": "deep",
     "collection": "from the index",
+    "listed": "out of a list",
 }
 MARKDOWN = _Style(markdown_text, markdown_code, "- ", "  > ", "\n  also at ", "\n  superseded by ")
 PLAIN = _Style(str, str, "", "    > ", "    also at ", "    superseded by ")

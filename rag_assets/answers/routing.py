@@ -8,18 +8,19 @@ passages.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rag_assets.answers.policy import Mode, Role
 from rag_assets.questions.asked import Kind, asked
+from rag_assets.questions.listing import Listing, listing_of
 from rag_assets.questions.plan import Plan
 from rag_assets.questions.planner import looks_composite
 from rag_assets.questions.rules import plan_of
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, terms
 
-Way = Literal["read", "apart", "written", "deep", "collection"]
+Way = Literal["read", "apart", "written", "deep", "collection", "listed"]
 
 _EXPLANATION = re.compile(
     r"^\W*(?:why|explain|describe|how (?:does|do|did|is|are|was|were|has|have|can|could|should|"
@@ -44,11 +45,13 @@ class Route:
         model: the model whose answer was given.
         way: "read": copied out of one passage; "apart": put together from look-ups; "written" from
             several passages; "deep": a map-reduce over documents; "collection": from what the index
-            says of its documents.
+            says of its documents; "listed": out of a table or a list, by code.
         reason: one sentence.
         escalated: whether another way was tried first.
         features: what the rule read.
         plan: of "apart"; None: the planner writes it.
+        listing: what is asked of all things of a kind; tried before the way, which follows where no
+            list tells.
         alone: whether no other way is tried where this one comes to nothing.
     """
 
@@ -58,6 +61,7 @@ class Route:
     escalated: bool = False
     features: Mapping[str, Any] = field(default_factory=dict)
     plan: Plan | None = None
+    listing: Listing | None = None
     alone: bool = False
 
 
@@ -95,10 +99,14 @@ def route(question: str, passages: Sequence[Passage], mode: Mode) -> Route:
     if mode == "deep":
         reason = "Mode deep asks for a synthesis over documents."
         return Route("llm", "deep", reason, features=features)
-    kind: Kind = features["kind"]
-    if kind == "corpus":
+    if features["kind"] == "corpus":
         reason = "The question is about the documents as a whole."
         return Route("llm", "collection", reason, features=features)
+    return replace(_by_words(question, passages, features), listing=listing_of(question))
+
+
+def _by_words(question: str, passages: Sequence[Passage], features: Mapping[str, Any]) -> Route:
+    kind: Kind = features["kind"]
     if kind in _WRITTEN:
         return Route("llm", "written", _WRITTEN[kind], features=features)
     if plan := plan_of(question):
