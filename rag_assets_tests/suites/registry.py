@@ -6,7 +6,7 @@ from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.presentation import View
 from rag_assets.evaluations.registry import Suite
 from rag_assets.evaluations.results import CaseResult
-from rag_assets_tests.suites import mixed, public, views
+from rag_assets_tests.suites import headline, mixed, public, views
 from rag_assets_tests.suites.ablation import ablation
 from rag_assets_tests.suites.ladders import LADDERS, ladders
 
@@ -36,6 +36,10 @@ SUITES: Mapping[str, Suite] = dict([
         "Conventional RAG, then one discipline after the other, on the same questions.",
     ),
     _suite(
+        headline.headline, views.HEADLINE,
+        "Conventional RAG, the product, and the product with one model for all roles.",
+    ),
+    _suite(
         ladders, views.LADDERS,
         "Model size, quantisation, phrasing, noise and position of the evidence, rung by rung.",
     ),
@@ -46,6 +50,7 @@ PARTS: Mapping[str, Sequence[str]] = {  # what ``--slice dataset=NAME`` can pick
     "languages": ["xquad"],
     "conflicts": ["rgb"],
     "ablation": ["golden", mixed.NAME],
+    "headline": ["golden", mixed.NAME],
     "ladders": list(LADDERS),
 }
 FIRST_LOOK = ("retrieval", "answers", "languages", "conflicts")  # if none is named

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rag_assets.evaluations.drawing import Plot
 from rag_assets.evaluations.presentation import (
@@ -32,6 +33,11 @@ def steps_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
     """Each step against the one before it, and against the first."""
     asked = [v for v in variants if not v.startswith(CLOSED)]
     return [*itertools.pairwise(asked), *((asked[0], other) for other in asked[2:])]
+
+
+def against_product(variants: Sequence[str]) -> list[tuple[str, str]]:
+    """Each other arm against the product."""
+    return [(one, "product") for one in variants if one != "product"]
 
 
 def rungs_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
@@ -106,6 +112,7 @@ ABLATION = View(
     picture=step_by_step,
     has_latencies=False,
 )
+HEADLINE = replace(ABLATION, pairs=against_product)
 LADDERS = View(
     qualities=(
         *QUALITY, "tokens read per second", "tokens written per second", "wall seconds an answer",
