@@ -17,9 +17,10 @@ from rag_assets.models.clients.openai_http import (
 )
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.engines.state import running_engines
-from rag_assets.models.profile_files import active_profile, load_profile
+from rag_assets.models.profile_files import load_profile
 from rag_assets.models.profiles import ROLES, Profile
 from rag_assets.models.protocols import ChatRole
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import cache_root, pull
 from rag_assets_tests.servers import postgres_server
 
@@ -71,7 +72,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
         return
     # not the default ports: engines of a developer's own stack may be running there
     profile = load_profile(profile.name, port_base=TEST_PORT_BASE)
-    pull(profile, cache_dir, progress=lambda _what, _share: None)
+    profile = pull(profile, cache_dir, progress=lambda _what, _share: None)
     state_dir = Path(given) if given else tmp_path_factory.mktemp("engines")
     with EngineSet(profile, cache_dir, state_dir) as owned:
         owned.start()

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from rag_assets.cli.console import out, show_answer
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.engines.engine_set import imported_ahead
-from rag_assets.models.profile_files import active_profile
 from rag_assets.models.profiles import ROLES
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.own_processes import Started, stop
 from rag_assets.orchestration.refreshing import refresh_and_load, refresh_roles
@@ -51,7 +51,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     profile = active_profile()
     tell(f"profile {profile.name}: {profile.description}")
     with imported_ahead(profile, settings.cache):
-        stack.pull_weights(settings, profile, tell)
+        profile = stack.pull_weights(settings, profile, tell)
     started: list[Started] = []
     try:
         source = catalog(settings.sources_file, LakeStore(settings.lake_uri))[SOURCE]

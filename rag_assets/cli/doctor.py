@@ -24,9 +24,9 @@ from rag_assets.models.engines.command import engine_python, has_vllm
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.errors import ModelsError
 from rag_assets.models.processor import has_avx512
-from rag_assets.models.profile_files import active_profile
 from rag_assets.models.profiles import ROLES, Endpoint, ModelSpec, Profile
 from rag_assets.models.protocols import ChatRole
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import is_pulled
 from rag_assets.orchestration.processes import is_listening, own_engines
 from rag_assets.serving.client import AnswererClient

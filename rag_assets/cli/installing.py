@@ -8,7 +8,7 @@ import typer
 from rag_assets.cli.app import app
 from rag_assets.cli.console import say
 from rag_assets.installation import engines, home
-from rag_assets.models.profile_files import active_profile
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.settings import find_home
 
 engines_app = typer.Typer(help="The model engines (vLLM).", no_args_is_help=True)

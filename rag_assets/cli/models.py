@@ -29,18 +29,18 @@ ASSUMED_CONTEXT = 4096  # tokens
 @models_app.command("pull")
 def models_pull() -> None:
     """Fetch and verify the profile's weights, and convert them to the served format."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.profile_files import wanted_profile
     from rag_assets.orchestration.processes import pull_weights
 
     settings = load_settings()
-    pull_weights(settings, active_profile(), say)
+    pull_weights(settings, wanted_profile(), say)
     say(_disk_use(settings.cache))
 
 
 @models_app.command("list")
 def models_list(as_json: JsonFlag = False) -> None:
     """List the weights on this machine's disk, and whether they are as they were pulled."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.choosing import active_profile
     from rag_assets.models.weights.pulling import model_dir, on_disk
 
     settings, profile = load_settings(), active_profile()
@@ -96,11 +96,12 @@ def _listed(file: "ProfileFile", home: Path | None) -> dict[str, str]:
     from rag_assets.models.errors import ProfileError
     from rag_assets.models.profile_files import profile_of, read_profile
     from rag_assets.models.profiles import ROLES
+    from rag_assets.models.weights.pulling import as_pulled, cache_root
 
     row = {"name": file.name, "origin": file.origin}
     try:
         fields = read_profile(file, home)
-        profile = profile_of(fields)
+        profile = as_pulled(profile_of(fields), cache_root())
         plan = _plan(profile, None, None)
         keys = {one.api_key_env for one in profile.endpoints.values() if one.api_key_env}
         keyless = [f"{name} is not set" for name in sorted(keys) if not os.environ.get(name)]
@@ -129,10 +130,10 @@ def profiles_show(
 ) -> None:
     """Show how answers are made with a profile: each number, and what it follows from."""
     from rag_assets.answers.deriving import policy_for
-    from rag_assets.models.profile_files import active_profile, load_profile
+    from rag_assets.models.weights.choosing import active_profile
 
     home = find_home()
-    profile = load_profile(name, home=home) if name else active_profile()
+    profile = active_profile(name)
     assumed: list[str] = []
     slm, llm = (_sized(profile, role, assumed) for role in ("slm", "llm"))
     made = policy_for(profile, slm, llm, profile.served_by("embedder"), home)
@@ -206,10 +207,9 @@ def plan_serving(
     as_json: JsonFlag = False,
 ) -> None:
     """Say what memory the profile's engines need, and whether the machine has it."""
-    from rag_assets.models.profile_files import active_profile, load_profile
+    from rag_assets.models.weights.choosing import active_profile
 
-    chosen = load_profile(profile, home=find_home()) if profile else active_profile()
-    plan = _plan(chosen, gpu_memory, memory)
+    plan = _plan(active_profile(profile), gpu_memory, memory)
     if as_json:
         show_json(plan.to_record())
     else:

@@ -15,7 +15,7 @@ from rag_assets.settings import load_settings
 @app.command()
 def up() -> None:
     """Start engines, Dagster, and the answerer as a Dagster run, and keep them running."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.choosing import active_profile
     from rag_assets.orchestration import processes as stack
     from rag_assets.orchestration.instance import open_instance
     from rag_assets.orchestration.refreshing import hot_load

@@ -19,6 +19,20 @@ class WeightsError(ModelsError):
     """Weights cannot be fetched or stored."""
 
 
+class HubError(WeightsError):
+    """A model hub cannot be asked, or lacks a model, a commit or a file.
+
+    ``what`` is the message without the advice.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}; check the network, HF_ENDPOINT and HF_HUB_OFFLINE, then run "
+            "`rag models pull` again, which goes on; the profile cpu needs no hub"
+        )
+        self.what = what
+
+
 class WeightsCorruptError(WeightsError):
     """Fetched bytes do not have the sha256 that the profile records."""
 

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,6 +27,7 @@ from rag_assets.models.errors import ProfileError
 from rag_assets.models.memory import Shape
 from rag_assets.models.processor import has_avx512, has_fast_bfloat16
 from rag_assets.models.profiles import (
+    PREFER,
     ROLES,
     Endpoint,
     Format,
@@ -37,11 +39,13 @@ from rag_assets.models.profiles import (
     ObjectStore,
     Part,
     Precision,
+    Prefer,
     Profile,
     Role,
     Source,
     WheelFolder,
     WheelParts,
+    as_published,
     computed_in,
     in_format,
 )
@@ -111,10 +115,14 @@ class HubFields(_Fields):
     kind: Literal["hub"]
     revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="The commit.")
     size_bytes: PositiveInt
+    files: dict[str, Sha256 | None] = Field(
+        default_factory=dict,
+        description="Each wanted file: its SHA-256, or null where it is not known. Default: all.",
+    )
 
-    def source(self) -> Source:
+    def source(self) -> HubSnapshot:
         """See above."""
-        return HubSnapshot(self.revision, self.size_bytes)
+        return HubSnapshot(self.revision, self.size_bytes, self.files)
 
 
 class FolderFields(_Fields):
@@ -208,6 +216,9 @@ class RoleFields(_Fields):
         default="", description="Of a model behind an endpoint: what tells it from another."
     )
     source: SourceFields | None = Field(default=None, description="Where weights come from.")
+    original: HubFields | None = Field(
+        default=None, description="The published weights, taken instead where prefer says so."
+    )
     format: Format = Field(default="as-is", description="What packed weights are converted to.")
     shape: ShapeFields | None = None
     # Context.
@@ -248,6 +259,8 @@ class RoleFields(_Fields):
                 + (" and ".join(given) or "none")
             )
         if self.source is None:
+            if self.original is not None:
+                raise ValueError("expected source beside original: what serves without a hub")
             return self
         if not self.model_id or self.max_model_len is None:
             raise ValueError("expected model_id and max_model_len beside source")
@@ -296,6 +309,11 @@ class ProfileFields(_Fields):
     run_on: str = Field(default="", description="Machines that ran it; empty: none did.")
     lock: Lock = Field(default="cpu", description="The build of vLLM that its engines need.")
     launch: Launch = Field(default="exec", description="fork is for engines on processors.")
+    prefer: Prefer = Field(
+        default="source",
+        description="Weights of a role that has both: those of its source, or its original where "
+        "a model hub can be reached.",
+    )
     environment: dict[str, str] = Field(
         default_factory=dict, description="Of each engine; {threads} is the number of cores."
     )
@@ -359,20 +377,28 @@ def find_profile(name: str, home: Path | None = None) -> ProfileFile:
 
 
 def load_profile(
-    name: str, *, port_base: int = DEFAULT_PORT_BASE, home: Path | None = None
+    name: str,
+    *,
+    port_base: int = DEFAULT_PORT_BASE,
+    home: Path | None = None,
+    prefer: Prefer | None = None,
 ) -> Profile:
     """A profile by its name or path; its engines listen on ``port_base`` and the ports after it.
 
     A profile can have two entries for processors, each with the number format (``dtype``) of some
     roles: ``with_slow_bfloat16``, and ``without_avx512``, which has a format for converted weights
-    as well.
+    as well. ``prefer`` stands in place of the profile's own.
+
+    It is what the profile wants; ``weights.choosing`` says what is here of it.
 
     Raises:
         ProfileError: no such profile, or its file lacks or contradicts something.
     """
     file = find_profile(name, home)
-    profile = profile_of(read_profile(file, home), port_base=port_base)
-    return replace(profile, path=file.path)
+    fields = read_profile(file, home)
+    if prefer is not None:
+        fields = fields.model_copy(update={"prefer": prefer})
+    return replace(profile_of(fields, port_base=port_base), path=file.path)
 
 
 def profile_with_embedder(
@@ -384,18 +410,24 @@ def profile_with_embedder(
         ProfileError: there is none.
     """
     wanted = (made_with["model_id"], made_with["revision"])
-    for name in profile_files(home):
+    for name, prefer in product(profile_files(home), PREFER):
         try:  # its engine is the last: of port_base + 1, it has the port behind a profile's own
-            profile = load_profile(name, port_base=port_base + 1, home=home)
+            profile = load_profile(name, port_base=port_base + 1, home=home, prefer=prefer)
         except ProfileError:
             continue
         served = profile.served_by("embedder")
         if (served.model_id, served.revision) == wanted:
-            return profile
+            return _without_fallback(profile)
     raise ProfileError(
         f"no profile has the embedder {wanted[0]} at {wanted[1][:12]}, which the index was made "
         "with; add a profile with it, or refresh with the present one"
     )
+
+
+def _without_fallback(profile: Profile) -> Profile:
+    """The profile with the weights that it wants or none."""
+    roles = {role: replace(spec, fallback=None) for role, spec in profile.roles.items()}
+    return replace(profile, roles=roles)
 
 
 def read_profile(file: ProfileFile, home: Path | None = None) -> ProfileFields:
@@ -460,12 +492,18 @@ def copied(file: ProfileFile, name: str) -> str:
     return re.sub(r"(?m)^run_on:.*\n", "", text)
 
 
-def active_profile() -> Profile:
-    """The profile of the environment: RAG_PROFILE (default cpu), RAG_ENGINE_PORT_BASE."""
+def wanted_profile(name: str = "") -> Profile:
+    """A profile of the environment: RAG_PROFILE (default cpu), RAG_ENGINE_PORT_BASE.
+
+    It is what the profile wants; ``weights.choosing`` says what is here of it.
+
+    Args:
+        name: name or path of another one.
+    """
     base = os.environ.get("RAG_ENGINE_PORT_BASE") or str(DEFAULT_PORT_BASE)
     if not base.isdigit() or not 1024 <= int(base) <= 65532:
         raise ProfileError(f"RAG_ENGINE_PORT_BASE must be a port from 1024 to 65532, got {base!r}")
-    name = os.environ.get("RAG_PROFILE") or DEFAULT_PROFILE
+    name = name or os.environ.get("RAG_PROFILE") or DEFAULT_PROFILE
     return load_profile(name, port_base=int(base), home=find_home())
 
 
@@ -493,6 +531,7 @@ def profile_of(fields: ProfileFields, *, port_base: int = DEFAULT_PORT_BASE) -> 
         shared=shared,
         answering=fields.answering,
         port_base=port_base,
+        prefer=fields.prefer,
     )
     if fields.with_slow_bfloat16 and not has_fast_bfloat16():
         profile = computed_in(profile, fields.with_slow_bfloat16.dtype)
@@ -500,7 +539,15 @@ def profile_of(fields: ProfileFields, *, port_base: int = DEFAULT_PORT_BASE) -> 
         if fields.without_avx512.format:
             profile = in_format(profile, fields.without_avx512.format)
         profile = computed_in(profile, fields.without_avx512.dtype)
-    return profile
+    return _with_originals(profile, fields) if fields.prefer == "original" else profile
+
+
+def _with_originals(profile: Profile, fields: ProfileFields) -> Profile:
+    roles = dict(profile.roles)
+    for role, entry in fields.roles.items():
+        if entry.original is not None:
+            roles[role] = as_published(roles[role], entry.original.source())
+    return replace(profile, roles=roles)
 
 
 def _engine(

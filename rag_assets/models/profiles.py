@@ -18,6 +18,8 @@ Precision = Literal["bf16", "w8a8", "w4a16"]  # what GGUF weights are converted 
 Format = Literal[Precision, "as-is"]
 Lock = Literal["cpu", "gpu"]
 Launch = Literal["fork", "exec"]
+Prefer = Literal["source", "original"]
+PREFER: tuple[Prefer, ...] = get_args(Prefer)
 
 _NAME_ENDS: Mapping[Format, str] = {"bf16": "-bf16", "w8a8": "-int8", "w4a16": "-int4"}
 
@@ -64,10 +66,14 @@ class WheelFolder:
 
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
-    """One commit of the repository on a model hub that has the model's id as its name."""
+    """One commit of the repository on a model hub that has the model's id as its name.
+
+    ``files`` maps each wanted file to its sha256, None where that is not known; empty: all files.
+    """
 
     revision: str
     size_bytes: int
+    files: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,8 @@ class ModelSpec:
     """The engine of one role.
 
     ``flags`` go to vLLM unchanged. ``dimension`` is None unless the role embeds. ``shape`` is for
-    planning before the weights are here.
+    planning before the weights are here. ``fallback`` is the engine where these weights cannot be
+    had.
     """
 
     role: Role
@@ -122,6 +129,7 @@ class ModelSpec:
     document_prefix: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     shape: Shape | None = None
+    fallback: "ModelSpec | None" = None
 
     @property
     def max_model_len(self) -> int:
@@ -184,8 +192,8 @@ class Profile:
     ``roles`` are those that an engine of our own serves, ``endpoints`` those that somebody else
     serves, ``shared`` those that another role's model serves too. ``lock`` names the dependency
     lock that engines need, ``launch`` how they start (see launcher.py). ``answering`` are the
-    budgets and thresholds that the profile states. ``path`` is its file; engines listen on
-    ``port_base`` and the ports after it.
+    budgets and thresholds that the profile states. ``prefer`` says which weights are taken where
+    a role has both. ``path`` is its file; engines listen on ``port_base`` and the ports after it.
     """
 
     name: str
@@ -198,6 +206,7 @@ class Profile:
     answering: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     port_base: int = 0
+    prefer: Prefer = "source"
 
     def spec(self, role: Role) -> ModelSpec:
         """The engine of a role; ProfileError if the profile has none."""
@@ -259,6 +268,17 @@ def in_format(served: Served, precision: Precision) -> Served:
         return served
     name = served.served_name.removesuffix(_NAME_ENDS[served.format]) + _NAME_ENDS[precision]
     return replace(served, format=precision, served_name=name)
+
+
+def as_published(spec: ModelSpec, original: HubSnapshot) -> ModelSpec:
+    """The same engine with the weights that the model's publisher put on a hub.
+
+    They are served as they come, so the end of the name that says a format goes.
+    """
+    name = spec.served_name
+    if spec.format != "as-is":
+        name = name.removesuffix(_NAME_ENDS[spec.format])
+    return replace(spec, source=original, format="as-is", served_name=name, fallback=spec)
 
 
 def servable() -> tuple[Precision, ...]:

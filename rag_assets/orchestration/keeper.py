@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from rag_assets.files import ensure_file
 from rag_assets.installation.home import file_of
 from rag_assets.models.engines.state import running_engines
-from rag_assets.models.profile_files import active_profile
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.orchestration import own_processes as own
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.log_files import rotate

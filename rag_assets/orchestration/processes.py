@@ -86,10 +86,11 @@ def require_free_port(port: int, purpose: str, variable: str) -> None:
 
 def pull_weights(
     settings: Settings, profile: Profile, tell: Tell, roles: Sequence[Role] = ROLES
-) -> None:
+) -> Profile:
     """Pull what is missing of the roles' weights, telling each tenth of each step.
 
-    A role that an endpoint or another model serves (``settings.models``) needs none.
+    A role that an endpoint or another model serves (``settings.models``) needs none. Returns the
+    profile with the weights that are here now.
     """
     told: dict[str, int] = {}
     began: dict[str, tuple[float, float]] = {}  # when, and what was there: a pull may go on
@@ -102,7 +103,8 @@ def pull_weights(
             left = (now - at) * (1 - share) / (share - first) if share > first else 0.0
             tell(f"{step} {share:.0%}" + (f", about {left:.0f} s left" if left >= 1 else ""))
 
-    pull(profile, settings.cache, own_engines(settings, profile, roles), progress=progress)
+    needed = own_engines(settings, profile, roles)
+    return pull(profile, settings.cache, needed, progress=progress, tell=tell)
 
 
 def own_engines(settings: Settings, profile: Profile, roles: Sequence[Role] = ROLES) -> list[Role]:
@@ -176,7 +178,7 @@ def prepare_engines(
         purpose = f"the {role} engine"
         require_free_port(profile.spec(role).port, purpose, "RAG_ENGINE_PORT_BASE")
     if not all(is_pulled(profile.spec(role), settings.cache) for role in missing):
-        pull_weights(settings, profile, tell, missing)
+        profile = pull_weights(settings, profile, tell, missing)
     require_room(settings, profile, missing, memory)
 
 
@@ -186,6 +188,7 @@ def engines_command(
     """The command line of the engines' supervisor."""
     options = {
         "--profile": str(profile.path or profile.name),
+        "--prefer": profile.prefer,
         "--state-dir": str(state or settings.state),
         "--cache-dir": str(settings.cache),
         "--port-base": str(profile.port_base),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag_assets.errors import CommandError
 from rag_assets.models.errors import NotPulledError
-from rag_assets.models.profile_files import active_profile
 from rag_assets.models.profiles import ROLES, Role
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.orchestration import processes as stack
 from rag_assets.orchestration.own_processes import stop
 from rag_assets.progress import Tell

@@ -100,7 +100,7 @@ def bench_embedder(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure the embedder in each number format: its speed, and how near its vectors are."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.choosing import active_profile
     from rag_assets_tests.benchmarks import embedder
 
     settings, profile, tell = load_settings(), active_profile(), teller(as_json)
@@ -163,7 +163,7 @@ def bench_refresh(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a refresh beside a plain script, LlamaIndex and CocoIndex, on the same pages."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.choosing import active_profile
     from rag_assets.orchestration.refreshing import borrowed_engines
     from rag_assets_tests.benchmarks import refresh
 
@@ -180,7 +180,7 @@ def bench_labels(
     ] = "figure",
 ) -> None:
     """Measure how often enrichment gives a document the right type, and what that costs."""
-    from rag_assets.models.profile_files import active_profile
+    from rag_assets.models.weights.choosing import active_profile
     from rag_assets.orchestration.refreshing import borrowed_engines
     from rag_assets_tests.benchmarks import labels
 

@@ -27,8 +27,8 @@ from rag_assets.documents.reading import read_document
 from rag_assets.evaluations.statistics import bootstrap
 from rag_assets.lake.schemas import stage_rows
 from rag_assets.models.clients.tokens import Tokenizer
-from rag_assets.models.profile_files import active_profile
 from rag_assets.models.protocols import Counter
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import cache_root, require_pulled
 from rag_assets.sections.tree import cut_sections
 from rag_assets_tests.benchmarks.data import json_lines, members

@@ -41,8 +41,8 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.lake.upkeep import tend
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.clients.window import EmbedderWindow
-from rag_assets.models.profile_files import active_profile
 from rag_assets.models.protocols import ChatModel
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import model_dir, require_pulled
 from rag_assets.orchestration.partitions import PARTITIONS_PER_RUN
 from rag_assets.pipeline.run import ModelFacts, Run

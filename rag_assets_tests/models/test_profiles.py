@@ -14,15 +14,17 @@ from rag_assets.models.errors import ProfileError
 from rag_assets.models.profile_files import (
     SHIPPED,
     ProfileFields,
-    active_profile,
     copied,
     find_profile,
     load_profile,
+    profile_with_embedder,
+    wanted_profile,
 )
 from rag_assets.models.profiles import (
     ROLES,
     HubSnapshot,
     Precision,
+    Prefer,
     WheelParts,
     computed_in,
     in_format,
@@ -120,13 +122,13 @@ def test_unknown_profile_names_the_known_ones() -> None:
 def test_environment_chooses_profile_and_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAG_PROFILE", raising=False)
     monkeypatch.delenv("RAG_ENGINE_PORT_BASE", raising=False)
-    assert active_profile() == load_profile("cpu")
+    assert wanted_profile() == load_profile("cpu")
     monkeypatch.setenv("RAG_PROFILE", "gpu-32gb")
     monkeypatch.setenv("RAG_ENGINE_PORT_BASE", "9000")
-    assert sorted(s.port for s in active_profile().roles.values()) == [9000, 9001, 9002]
+    assert sorted(s.port for s in wanted_profile().roles.values()) == [9000, 9001, 9002]
     monkeypatch.setenv("RAG_ENGINE_PORT_BASE", "80")
     with pytest.raises(ProfileError, match="must be a port from 1024"):
-        active_profile()
+        wanted_profile()
 
 
 @pytest.mark.parametrize(
@@ -312,6 +314,51 @@ roles:
         mine.spec("llm")
 
 
+def test_originals_are_preferred_where_the_profile_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _processor(monkeypatch, avx512=False, fast_bfloat16=False)
+    mine = {"extends": "cpu", "description": "", "prefer": "original"}
+    written(tmp_path, mine)
+    profile, cpu = load_profile("mine", home=tmp_path), load_profile("cpu")
+    assert profile.spec("embedder") == cpu.spec("embedder")  # it names no original
+    for role in ("slm", "llm"):
+        spec, shipped = profile.spec(role), cpu.spec(role)
+        assert isinstance(spec.source, HubSnapshot)
+        assert spec.served_name == shipped.served_name.removesuffix("-bf16")
+        assert (spec.format, spec.flags) == ("as-is", shipped.flags)
+        assert spec.fallback == shipped
+    as_shipped = load_profile("mine", home=tmp_path, prefer="source")
+    assert as_shipped.roles == cpu.roles
+    assert load_profile("cpu", prefer="original").roles == profile.roles
+
+
+@pytest.mark.parametrize("role", ["slm", "embedder"])
+def test_an_original_stands_beside_a_source(
+    tmp_path: Path, cpu_data: dict[str, Any], role: str
+) -> None:
+    original = cpu_data["roles"]["llm"]["original"]
+    served = {"endpoint": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}}
+    cpu_data["roles"][role] = {**served, "original": original}
+    written(tmp_path, cpu_data)
+    with pytest.raises(ProfileError, match="expected source beside original"):
+        load_profile("mine", home=tmp_path)
+
+
+@pytest.mark.parametrize("prefer", ["source", "original"])
+def test_the_embedder_of_a_generation_is_found_whatever_the_profile_prefers_now(
+    tmp_path: Path, cpu_data: dict[str, Any], prefer: Prefer
+) -> None:
+    cpu_data["roles"]["embedder"]["model_id"] = "team/embedder"
+    cpu_data["roles"]["embedder"]["original"] = cpu_data["roles"]["llm"]["original"]
+    written(tmp_path, cpu_data)
+    made_by = load_profile("mine", home=tmp_path, prefer=prefer).spec("embedder")
+    made_with = {"model_id": made_by.model_id, "revision": made_by.revision}
+    found = profile_with_embedder(made_with, 9000, tmp_path)
+    assert found.prefer == prefer
+    assert found.spec("embedder") == replace(made_by, port=9003, fallback=None)
+
+
 def test_profiles_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     for name, other in (("one", "two"), ("two", "one")):
         written(tmp_path, {"extends": other, "description": ""}, name)
@@ -333,7 +380,7 @@ def test_a_profile_is_found_by_its_path_and_a_homes_own_comes_first(
     assert load_profile("cpu", home=tmp_path).description == "of the home"
     (tmp_path / "sources.yaml").write_text("{}")
     monkeypatch.setenv("RAG_HOME", str(tmp_path))
-    assert active_profile().path == path
+    assert wanted_profile().path == path
     with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(str(tmp_path / "none.yaml"))
 

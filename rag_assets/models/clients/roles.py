@@ -14,9 +14,10 @@ from rag_assets.models.clients.prefixed import Prefixes, prefixes_of, with_prefi
 from rag_assets.models.clients.window import EmbedderWindow, embedder_window, window_of
 from rag_assets.models.engines.state import EARLIER, REPORTS, running_engines
 from rag_assets.models.errors import WrongModelError
-from rag_assets.models.profile_files import active_profile, load_profile, profile_with_embedder
+from rag_assets.models.profile_files import profile_with_embedder
 from rag_assets.models.profiles import ROLES, Endpoint, Profile, Role
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import cache_root
 from rag_assets.settings import MODELS, Settings, find_home, load_settings, named_models
 from rag_assets.watching import read_reports
@@ -66,8 +67,8 @@ class Models:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile, read from its file."""
-        return load_profile(self._profile) if self._profile else active_profile()
+        """The profile, read from its file, with the weights that are here."""
+        return active_profile(self._profile, self._cache)
 
     @cached_property
     def own_embedder(self) -> Embedder | None:

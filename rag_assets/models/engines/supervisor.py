@@ -17,8 +17,8 @@ from typing import cast
 from rag_assets.models.engines.engine_set import EngineSet
 from rag_assets.models.errors import ModelsError, ProfileError
 from rag_assets.models.profile_files import DEFAULT_PORT_BASE, load_profile
-from rag_assets.models.profiles import ROLES, Role
-from rag_assets.models.weights.pulling import cache_root
+from rag_assets.models.profiles import PREFER, ROLES, Role
+from rag_assets.models.weights.pulling import as_pulled, cache_root
 from rag_assets.settings import find_home
 
 CHECK_EVERY_S = 0.5
@@ -30,7 +30,13 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     try:
-        profile = load_profile(options.profile, port_base=options.port_base, home=find_home())
+        wanted = load_profile(
+            options.profile,
+            port_base=options.port_base,
+            home=find_home(),
+            prefer=options.prefer,
+        )
+        profile = as_pulled(wanted, options.cache_dir)
         roles = _roles(options.roles)
         with EngineSet(profile, options.cache_dir, options.state_dir, progress=_report) as engines:
             engines.keep(roles)
@@ -45,6 +51,7 @@ def main(arguments: list[str]) -> int:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="rag_assets.models.engines.supervisor")
     parser.add_argument("--profile", default="cpu")
+    parser.add_argument("--prefer", choices=PREFER, help="in place of the profile's own")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--cache-dir", type=Path, default=cache_root())
     parser.add_argument("--roles", default=",".join(ROLES))

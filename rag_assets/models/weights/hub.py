@@ -1,7 +1,8 @@
 """Weights of a model hub, at one commit; ``HF_ENDPOINT`` names a mirror.
 
-Each file is compared with the hash that the hub states for it at that commit. A download that was
-cut off goes on where it stopped. With ``HF_HUB_OFFLINE=1`` nothing is asked.
+Each file is compared with the sha256 that the profile records, else with the hash that the hub
+states for it at that commit. A download that was cut off goes on where it stopped. With
+``HF_HUB_OFFLINE=1`` nothing is asked.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from rag_assets.models.errors import WeightsCorruptError, WeightsError
+from rag_assets.models.errors import HubError, WeightsCorruptError
 from rag_assets.models.profiles import HubSnapshot
 
 TRIES = 5  # of a file whose connection breaks; each goes on where the one before stopped
@@ -29,8 +30,8 @@ def fetch_snapshot(
     """Put the files of a repository into ``folder``.
 
     Raises:
-        WeightsCorruptError: a file is not what the hub says it is; it is deleted.
-        WeightsError: the hub cannot be asked, or has no such model or commit.
+        WeightsCorruptError: a file is not what the profile or the hub says it is; it is deleted.
+        HubError: the hub cannot be asked, or has no such model, commit or file.
     """
     from huggingface_hub import HfApi, get_token, hf_hub_url
 
@@ -39,7 +40,10 @@ def fetch_snapshot(
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         info = HfApi(endpoint).model_info(repo, revision=source.revision, files_metadata=True)
-        files = info.siblings or []
+        there = {one.rfilename: one for one in info.siblings or []}
+        if missing := [name for name in source.files if name not in there]:
+            raise FileNotFoundError(f"it has no {', '.join(missing)}")
+        files = [there[name] for name in source.files or there]
         n_bytes, before = max(1, sum(one.size or 0 for one in files)), 0
         for one in files:
             address = hf_hub_url(repo, one.rfilename, revision=source.revision, endpoint=endpoint)
@@ -50,16 +54,15 @@ def fetch_snapshot(
             _fetch(address, headers, scratch / one.rfilename, one.size or 0, told)
             before += one.size or 0
     except Exception as error:  # the library passes on what its own HTTP library raises
-        raise WeightsError(
+        raise HubError(
             f"{repo} at {source.revision[:12]} could not be fetched from the model hub "
-            f"({' '.join(str(error).split())[:300]}); check the network, HF_ENDPOINT and "
-            "HF_HUB_OFFLINE, then run `rag models pull` again, which goes on; the profile cpu "
-            "needs no hub"
+            f"({' '.join(str(error).split())[:300]})"
         ) from error
     for one in files:
         path = scratch / one.rfilename
-        stated = one.lfs.sha256 if one.lfs else one.blob_id
-        got = hash_of(path, "sha256" if one.lfs else "sha1")
+        recorded = source.files.get(one.rfilename)
+        stated = recorded or (one.lfs.sha256 if one.lfs else one.blob_id)
+        got = hash_of(path, "sha256" if recorded or one.lfs else "sha1")
         if got != stated:
             path.unlink()
             raise WeightsCorruptError(

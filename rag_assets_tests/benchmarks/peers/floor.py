@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rag_assets.models.clients.openai_http import connect_embedder
-from rag_assets.models.profile_files import active_profile
+from rag_assets.models.weights.choosing import active_profile
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks.peers.plain import (
     TABLE,

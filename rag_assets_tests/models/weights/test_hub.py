@@ -11,11 +11,12 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from rag_assets.models.errors import WeightsCorruptError, WeightsError
+from rag_assets.models.errors import HubError, WeightsCorruptError, WeightsError
 from rag_assets.models.profile_files import load_profile
-from rag_assets.models.profiles import HubSnapshot, Profile
+from rag_assets.models.profiles import HubSnapshot, Profile, WheelFolder, as_published
 from rag_assets.models.weights import hub as module
 from rag_assets.models.weights import pulling as weights
+from rag_assets_tests.models.weights.test_pulling import Index, sha, write_wheel
 
 COMMIT = "c" * 40
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4096}
@@ -161,3 +162,112 @@ def test_a_hub_that_is_away_is_a_sentence(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(WeightsError, match="check the network"):
         weights.pull(profile, tmp_path, progress=quiet)
+
+
+def test_only_the_files_that_the_profile_names_are_fetched(
+    hub: Hub, profile: Profile, tmp_path: Path
+) -> None:
+    spec = profile.spec("embedder")
+    some = HubSnapshot(COMMIT, 100, {"config.json": None})
+    weights.pull(
+        replace(profile, roles={"embedder": replace(spec, source=some)}), tmp_path, progress=quiet
+    )
+    folder = weights.model_dir(spec, tmp_path)
+    assert {path.name for path in folder.iterdir()} == {"config.json", ".complete.json"}
+    other = HubSnapshot(COMMIT, 100, {"gone.json": None})
+    with pytest.raises(HubError, match=r"it has no gone\.json"):
+        weights.pull(
+            replace(profile, roles={"embedder": replace(spec, source=other)}),
+            tmp_path / "other",
+            progress=quiet,
+        )
+
+
+PACKED = {"config.json": b"{}", "model.safetensors": b"of the package"}
+RECORDED = {"config.json": None, "model.safetensors": sha(FILES["model.safetensors"])}
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    """A package with other weights than the hub has."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    members = {f"packed/{name}": data for name, data in PACKED.items()}
+    write_wheel(folder, "packed", "1.0", members)
+    return Index(folder)
+
+
+@pytest.fixture
+def both(profile: Profile) -> Profile:
+    """A profile that prefers the hub's weights to those of a package."""
+    files = {name: sha(data) for name, data in PACKED.items()}
+    packed = replace(
+        profile.spec("embedder"), source=WheelFolder("packed", "1.0", "packed", files, 100)
+    )
+    original = HubSnapshot(COMMIT, 2 << 20, RECORDED)
+    return replace(profile, roles={"embedder": as_published(packed, original)})
+
+
+def content(profile: Profile, cache: Path) -> bytes:
+    folder = weights.require_pulled(profile.spec("embedder"), cache)
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_where_a_hub_is_reachable_the_original_is_taken(
+    hub: Hub, both: Profile, index: Index, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    here = weights.pull(both, tmp_path, progress=quiet, tell=told.append, download=index)
+    assert (index.asked, told) == ([], [])
+    assert here.spec("embedder").revision == COMMIT
+    assert content(here, tmp_path) == FILES["model.safetensors"]
+
+
+@pytest.mark.parametrize("why", ["away", "offline", "no such commit"])
+def test_where_it_is_not_the_package_is_taken_until_the_next_pull(
+    hub: Hub,
+    both: Profile,
+    index: Index,
+    tmp_path: Path,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    with monkeypatch.context() as without:
+        if why == "away":
+            without.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        elif why == "offline":
+            without.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        else:
+            without.setattr(f"{__name__}.COMMIT", "d" * 40)  # that the server has
+        here = weights.pull(both, tmp_path, progress=quiet, tell=told.append, download=index)
+        again = weights.pull(both, tmp_path, progress=quiet, tell=told.append, download=index)
+    assert here == again == weights.as_pulled(both, tmp_path)
+    assert here.spec("embedder").revision == sha(PACKED["model.safetensors"])
+    assert content(here, tmp_path) == PACKED["model.safetensors"]
+    assert index.asked == ["packed==1.0"]  # once
+    assert len(told) == 2
+    assert "embedder: team/model at cccccccccccc could not be fetched" in told[0]
+    assert "the weights of the profile's own source are taken instead" in told[0]
+    # what is here is used, without another look at the hub
+    assert weights.pull(here, tmp_path, progress=quiet, tell=told.append) == here
+    assert len(told) == 2
+    # the hub is there again: both lie side by side, and the original is used
+    later = weights.pull(both, tmp_path, progress=quiet, tell=told.append, download=index)
+    assert later == weights.as_pulled(both, tmp_path)
+    assert later.spec("embedder").revision == COMMIT
+    assert content(later, tmp_path) == FILES["model.safetensors"]
+    assert content(here, tmp_path) == PACKED["model.safetensors"]
+    assert len(told) == 2
+
+
+def test_a_file_with_another_hash_is_no_reason_to_take_the_package(
+    hub: Hub, both: Profile, index: Index, tmp_path: Path
+) -> None:
+    changed = bytes(len(FILES["model.safetensors"]))
+    hub.files["model.safetensors"] = hub.stated["model.safetensors"] = changed
+    expected = f"expected the hash {RECORDED['model.safetensors']}, got {sha(changed)}"
+    with pytest.raises(WeightsCorruptError, match=expected):
+        weights.pull(both, tmp_path, progress=quiet, download=index)
+    assert index.asked == []
+    assert not weights.is_pulled(both.spec("embedder"), tmp_path)
