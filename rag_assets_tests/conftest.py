@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
+from hypothesis import HealthCheck, settings
 
 from rag_assets.models.clients.openai_http import (
     HttpChatModel,
@@ -25,6 +26,9 @@ from rag_assets.models.weights.pulling import cache_root, pull
 from rag_assets_tests.servers import postgres_server
 
 TEST_PORT_BASE = 8561
+# Of a busy machine a slow example says nothing. So no example has a time limit, in no test.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 os.environ.pop("COLUMNS", None)  # xdist sets it, and rich would hold every test's output to it
 
 

@@ -7,7 +7,7 @@ import datasketch
 import numpy as np
 import pytest
 import rensa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.documents.signatures import jaccard, shingles
@@ -30,7 +30,6 @@ TEXTS = [text(), text(changed=5), text(changed=33), text(changed=100), "somethin
 ALIKE = {(0, 1), (0, 2), (1, 2)}  # 0.95, 0.71, 0.75
 
 
-@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 12), min_size=1, max_size=10), min_size=1, max_size=6))
 def test_exact_pairs_are_those_of_comparing_all(sets: list[set[int]]) -> None:
     hashes = [np.array(sorted(some), dtype=np.uint64) for some in sets]

@@ -67,9 +67,7 @@ documents = st.lists(
 LONG = re.compile(r"\S{100}")  # may be one token, and more than a chunk has room for
 windows = st.sampled_from([32, 48, 64, 100])
 headers = st.sampled_from(["", "Title > Part"])
-quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

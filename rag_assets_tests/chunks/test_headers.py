@@ -24,7 +24,7 @@ def test_header(title: str, path: list[str], max_tokens: int, header: str) -> No
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.text(max_size=60), st.lists(st.text(max_size=30))), max_size=4))
 def test_header_takes_a_quarter_of_the_window(paths: list[tuple[str, list[str]]]) -> None:
     headers = make_headers(paths, WordCounter(), 32)

@@ -49,7 +49,7 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
     return text, list(chunk_rows(sections, WordCounter(), max_tokens))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks, st.integers(32, 80))
 def test_chunks_point_back_into_the_document(given_blocks: list[Block], max_tokens: int) -> None:
     text, rows = rows_of(given_blocks, max_tokens)

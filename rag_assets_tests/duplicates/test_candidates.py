@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.duplicates import candidates
@@ -18,7 +18,6 @@ def sketches(keys: list[set[int]]) -> Postings:
     return Postings.of_sketches(spread, columns[:, 1].astype(np.int32), len(keys))
 
 
-@settings(deadline=None)
 @given(held)
 def test_sharing_is_counted_as_sets_do(keys: list[set[int]]) -> None:
     postings = sketches(keys)

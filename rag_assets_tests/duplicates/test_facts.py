@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.duplicates.facts import agree, keys_of
@@ -113,7 +113,6 @@ numbers = st.from_regex(r"-?[1-9]\d{0,3}([.,]\d{1,2})?", fullmatch=True)
 texts = st.lists(st.one_of(words, numbers), min_size=4, max_size=30)
 
 
-@settings(deadline=None)
 @given(texts, st.data())
 def test_white_space_and_case_never_matter(said: list[str], data: st.DataObject) -> None:
     gaps = st.sampled_from([" ", "  ", "\t", " \n"])
@@ -124,7 +123,6 @@ def test_white_space_and_case_never_matter(said: list[str], data: st.DataObject)
     assert same(" ".join(said), ", ".join(said))
 
 
-@settings(deadline=None)
 @given(texts, st.data())
 def test_another_word_or_number_always_matters(said: list[str], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(said) - 1))

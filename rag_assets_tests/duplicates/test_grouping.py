@@ -145,9 +145,7 @@ def test_nothing_to_group(store: LakeStore, texts: dict[str, str]) -> None:
 uris = st.sampled_from([f"s:{'d/' * (n % 3)}{n}" for n in range(8)])
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(uris, st.sampled_from(TEXTS), max_size=7), st.data())
 def test_as_if_everything_were_compared_whatever_the_order(
     tmp_path: Path, texts: dict[str, str], data: st.DataObject

@@ -212,9 +212,7 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_history_leaves_no_trace(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None]]

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.duplicates.versions import Named, newer
@@ -70,7 +70,6 @@ names = st.lists(
 ).map("-".join)
 
 
-@settings(deadline=None)
 @given(names, names, names, names)
 def test_one_of_two_is_newer_at_most(path: str, title: str, other: str, other_title: str) -> None:
     one, two = named(f"s:{path}.md", title), named(f"s:d/{other}.md", other_title)

@@ -173,7 +173,7 @@ def actions() -> st.SearchStrategy[str]:
     return st.one_of(edit, stage, partition, st.just("index"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(actions(), min_size=4, max_size=14))
 def test_no_order_of_stages_and_builds_loses_a_document(acts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -99,7 +99,7 @@ def apply(stage: Stage, edit: Edit) -> None:
         stage.fingerprint = str(n)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.lists(edits, max_size=4), min_size=1, max_size=4))
 def test_any_history_ends_where_a_full_rebuild_does(history: list[list[Edit]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

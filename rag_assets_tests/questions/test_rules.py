@@ -1,7 +1,7 @@
 """Questions and the plans that they are taken apart into; half of them are to stay whole."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.questions.plan import MOST_STEPS
@@ -417,7 +417,6 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, max_size=20).map(" ".join))
 def test_any_words_make_a_plan_that_can_be_run_or_none(question: str) -> None:
     plan = plan_of(question)

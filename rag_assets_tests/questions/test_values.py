@@ -2,7 +2,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.questions.plan import AnswerType
@@ -16,8 +16,6 @@ from rag_assets.questions.values import (
     told,
     total,
 )
-
-UNTIMED = settings(deadline=None)  # units and months are loaded when first asked for
 
 
 @pytest.mark.parametrize(
@@ -229,7 +227,6 @@ def _grouped(number: int, sign: str) -> str:
     return f"{number:,}".replace(",", sign)
 
 
-@UNTIMED
 @given(WHOLE, st.sampled_from([",", ".", "'", " ", "\u00a0", "\u202f", "\u2019", ""]))
 def test_each_grouping_is_one_number(number: int, sign: str) -> None:
     found = read(_grouped(number, sign), "number")
@@ -237,7 +234,6 @@ def test_each_grouping_is_one_number(number: int, sign: str) -> None:
     assert found.amount == number
 
 
-@UNTIMED
 @given(
     CENTS, st.sampled_from([(",", "."), (".", ","), ("'", "."), (" ", ","), ("", ","), ("", ".")])
 )
@@ -247,14 +243,12 @@ def test_each_spelling_of_cents_is_one_amount(amount: Decimal, signs: tuple[str,
     assert found == Value("money", amount, "EUR")
 
 
-@UNTIMED
 @given(st.decimals(0, 10**7, places=3), st.sampled_from(["EUR", "CHF"]))
 def test_what_is_told_is_read(amount: Decimal, code: str) -> None:
     money = Value("money", amount.quantize(Decimal("0.01")), code)
     assert read(told(money), "money") == money
 
 
-@UNTIMED
 @given(st.dates(date(1000, 1, 1), date(2099, 12, 31)))
 def test_dates_that_are_told_are_read(day: date) -> None:
     for span in (
@@ -272,7 +266,6 @@ MEASURES = st.builds(
 )  # fmt: skip
 
 
-@UNTIMED
 @given(MEASURES, MEASURES)
 def test_difference_and_total_undo_each_other(one: Value, other: Value) -> None:
     back = total([difference(one, other), other])
@@ -280,27 +273,23 @@ def test_difference_and_total_undo_each_other(one: Value, other: Value) -> None:
     assert back.unit == one.unit
 
 
-@UNTIMED
 @given(MEASURES, MEASURES)
 def test_comparison_turns_round(one: Value, other: Value) -> None:
     if abs(difference(one, other).amount) > Decimal("1e-6"):
         assert compared(one, other) == -compared(other, one)
 
 
-@UNTIMED
 @given(st.lists(WHOLE, min_size=1, max_size=6))
 def test_total_is_the_sum(numbers: list[int]) -> None:
     values = [Value("number", Decimal(n), "cars") for n in numbers]
     assert total(values) == Value("number", Decimal(sum(numbers)), "cars")
 
 
-@UNTIMED
 @given(WHOLE)
 def test_plain(number: int) -> None:
     assert plain(Decimal(number)) == f"{number:,}"
 
 
-@UNTIMED
 @given(
     st.text(max_size=60), st.sampled_from(["text", "number", "date", "time", "version", "money"])
 )

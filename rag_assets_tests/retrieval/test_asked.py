@@ -1,7 +1,7 @@
 """Which part of a long question asks."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.retrieval.asked import MOST_WORDS, asked, condensed
@@ -74,7 +74,6 @@ def test_a_short_question_stays_as_it_is(question: str) -> None:
 words = st.sampled_from(["Which", "boat", "?", ".", "MV Alder", "list", "it", "1994", "\n", "was"])
 
 
-@settings(deadline=None)  # of a busy machine a slow example says nothing
 @given(st.lists(words, max_size=60).map(" ".join), st.integers(1, 30))
 def test_what_is_left_fits_and_is_of_the_question(question: str, limit: int) -> None:
     found = condensed(question, lambda text: len(text.split()) <= limit)

@@ -1,6 +1,6 @@
 """What of a long question is embedded."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.retrieval.embeddable import embeddable
@@ -21,7 +21,6 @@ def test_of_a_long_sentence_that_does_not_ask_the_last_words_are_embedded() -> N
     assert kept == "word how long is MV Alder"
 
 
-@settings(deadline=None)  # of a busy machine a slow example says nothing
 @given(st.text(min_size=1, max_size=400), st.integers(4, 40))
 def test_what_is_embedded_fits(question: str, window: int) -> None:
     embedder = WordEmbedder(max_tokens=window)

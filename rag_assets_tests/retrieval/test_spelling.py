@@ -1,7 +1,7 @@
 """Words of a question that are slips of words of the documents."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.index.search import IndexReader
@@ -80,7 +80,6 @@ def test_without_slips_the_question_stays(reader: IndexReader, embedder: WordEmb
     assert retrieve(reader, embedder, question, limit=5).question == question
 
 
-@settings(deadline=None)  # of a busy machine a slow example says nothing
 @given(st.text("abcdefgh", min_size=3, max_size=9), st.data())
 def test_a_slip_and_its_word_are_slips_of_each_other(word: str, data: st.DataObject) -> None:
     other = data.draw(st.sampled_from(sorted(slips(word)) or [word]))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.index.search import IndexedChunk
@@ -59,7 +59,6 @@ def test_how_things_are_now(question: str) -> None:
     assert wanted_times(question, TODAY) == Times((), newest=True, words=("2026",))
 
 
-@settings(deadline=None)  # of a busy machine a slow example says nothing
 @given(st.text(max_size=80), st.dates(date(1900, 1, 1), date(2100, 1, 1)))
 def test_any_text_has_times_or_none(question: str, today: date) -> None:
     found = wanted_times(question, today)

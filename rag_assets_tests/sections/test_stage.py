@@ -140,7 +140,6 @@ steps = st.lists(
 
 @settings(
     max_examples=6,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(steps, min_size=2, max_size=3))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag_assets.documents.cleaning import clean_text
@@ -262,7 +262,6 @@ lines = st.lists(
 ).map("\n".join)  # fmt: skip
 
 
-@settings(deadline=None)  # the reader's model of languages loads when first asked
 @given(lines, lines)
 @example("", "<!DOCTYPE html>\n<html><body>seen</body></html>")
 @example("", "%PDF-1.4 explained")

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.documents.readers import media_types as types
@@ -20,7 +20,6 @@ ROWS = b"".join(b'%d,"%s","%d"\n' % (n, b"one, two " * (n % 7 + 30), n) for n in
 BOOK = b"""<?xml version="1.0"?><book xmlns="http://docbook.org/ns/docbook"><para>x</para></book>"""
 
 
-@settings(deadline=None)  # the first example loads models of encodings
 @given(
     st.binary(max_size=300), st.sampled_from(["a.csv", "a.md", "a.html", "a.json", "a", "a.xml"])
 )
@@ -28,7 +27,6 @@ def test_every_file_has_a_type(data: bytes, name: str) -> None:
     assert media_type(data, name)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([b"PK\x03\x04", b"<?xml ", b"<", b"{", b"[", b"%PDF-", b"{\\rtf", b"---\n"]),
     st.binary(max_size=200) | st.text(max_size=200).map(str.encode),

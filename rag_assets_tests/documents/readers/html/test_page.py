@@ -165,7 +165,7 @@ def test_share_of_links() -> None:
     assert read_html(PAGE.encode()).link_share == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1))
 @example("¶")
 def test_text_of_a_paragraph_survives(text: str) -> None:
@@ -181,7 +181,7 @@ def test_control_characters_beside_a_script_cost_no_page() -> None:
     assert PARAGRAPH in "\n".join(block.text for block in read_html(page).blocks)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_mutated_pages_are_read_or_rejected(data: st.DataObject) -> None:
     page = bytearray(PAGE.encode())
@@ -192,7 +192,7 @@ def test_mutated_pages_are_read_or_rejected(data: st.DataObject) -> None:
         assert read_html(bytes(page)).blocks
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_random_bytes_are_read_or_rejected(data: bytes) -> None:
     with suppress(RejectedError):

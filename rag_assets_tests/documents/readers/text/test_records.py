@@ -37,7 +37,6 @@ def folded(rows: list[list[str]]) -> list[str]:
     return [" | ".join(" ".join(cell.split()) for cell in row) for row in rows]
 
 
-@settings(deadline=None)
 @given(st.integers(2, 5), st.sampled_from(",;\t|"), st.data())
 def test_cells_come_back(width: int, delimiter: str, data: st.DataObject) -> None:
     row = st.lists(cells, min_size=width, max_size=width)
@@ -45,7 +44,6 @@ def test_cells_come_back(width: int, delimiter: str, data: st.DataObject) -> Non
     assert lines(written(rows, delimiter=delimiter)) == folded(rows)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 4), st.sampled_from(",;\t|"), st.data())
 def test_quoted_cells_may_hold_anything(width: int, delimiter: str, data: st.DataObject) -> None:
     row = st.lists(anything, min_size=width, max_size=width)
@@ -163,7 +161,7 @@ def test_long_tables_do_not_hang() -> None:  # what is quadratic would take hour
     assert block.text.count("\n") == 40_000
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text("abc", min_size=1), values, min_size=1), st.integers(0, 2))
 def test_values_survive(record: dict[str, object], shape: int) -> None:
     whole: object = [record, {"list": [record]}, record][shape]
