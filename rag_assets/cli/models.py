@@ -209,22 +209,56 @@ def plan_serving(
     """Say what memory the profile's engines need, and whether the machine has it."""
     from rag_assets.models.weights.choosing import active_profile
 
-    plan = _plan(active_profile(profile), gpu_memory, memory)
+    chosen = active_profile(profile)
+    earlier, why_not = _earlier(chosen)
+    plan = _plan(chosen, gpu_memory, memory, earlier)
     if as_json:
         show_json(plan.to_record())
     else:
         _show_plan(plan)
+        if why_not:
+            out.print(why_not)
     if not plan.fits:
         raise typer.Exit(1)
 
 
-def _plan(profile: "Profile", gpu_gb: float | None, host_gb: float | None) -> "ServingPlan":
+def _earlier(profile: "Profile") -> tuple["Profile | None", str]:
+    """The profile of the embedder that `rag up` runs beside this one's; why there is none, if so.
+
+    It serves generations that were made before.
+    """
+    from rag_assets.lake.errors import LakeError
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.models.errors import ProfileError
+    from rag_assets.models.profile_files import profile_with_embedder
+    from rag_assets.orchestration.processes import earlier_embedder
+
+    if find_home() is None:
+        return None, ""
+    settings = load_settings()
+    if "embedder" in settings.models:
+        return None, ""
+    try:
+        made_with = earlier_embedder(LakeStore(settings.lake_uri), profile)
+        if made_with is None:
+            return None, ""
+        return profile_with_embedder(made_with, profile.port_base, settings.home), ""
+    except (LakeError, OSError, ProfileError) as error:
+        return None, f"an embedder of generations made before is not counted: {error}"
+
+
+def _plan(
+    profile: "Profile",
+    gpu_gb: float | None,
+    host_gb: float | None,
+    earlier: "Profile | None" = None,
+) -> "ServingPlan":
     from rag_assets.models.engines import planning
     from rag_assets.models.weights.pulling import cache_root
 
     card = planning.card_memory() if gpu_gb is None else planning.card_bytes(gpu_gb)
     host = psutil.virtual_memory().total if host_gb is None else host_gb * GIB
-    return planning.plan_serving(profile, cache_root(), host=host, card=card)
+    return planning.plan_serving(profile, cache_root(), host=host, card=card, earlier=earlier)
 
 
 def _show_plan(plan: "ServingPlan") -> None:
@@ -235,7 +269,7 @@ def _show_plan(plan: "ServingPlan") -> None:
     )
     for one in plan.engines:
         table.add_row(
-            one.role,
+            one.name,
             *(f"{n / GIB:.2f}" for n in (one.weights, one.cache, one.working, one.budget)),
             "-" if one.share is None else f"{one.share:.2f}",
             f"{one.kv_tokens:,}" if one.kv_tokens else "-",
@@ -253,7 +287,7 @@ def _show_plan(plan: "ServingPlan") -> None:
         out.print("no engine runs here: every role is served by an endpoint")
     for one in plan.engines:
         if one.kv_tokens:
-            text = f"{one.role}: the largest context that fits is {one.largest_context:,} tokens"
+            text = f"{one.name}: the largest context that fits is {one.largest_context:,} tokens"
             out.print(text)
     for text in plan.problems:
         out.print(f"does not fit: {text}")

@@ -1,10 +1,15 @@
 """``rag profiles`` and ``rag plan serving``."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from rag_assets.lake import generations
+from rag_assets.lake.generations import Generation
+from rag_assets.lake.store import LakeStore
+from rag_assets.models.profile_files import load_profile
 from rag_assets_tests.cli.test_main import rag
 
 
@@ -88,3 +93,27 @@ def test_the_list_and_the_doctor_say_what_is_uncalibrated(home: Path) -> None:
     doctor = rag(home, "doctor", env={"RAG_PROFILE": "gpu-32gb"}).stdout
     assert "thresholds" in doctor
     assert "uncalibrated" in doctor
+
+
+def test_the_plan_counts_the_embedder_of_the_live_generation(home: Path) -> None:
+    def live(number: int, model_id: str, revision: str) -> None:
+        store = LakeStore(str(home / "lake"))
+        models = {"embedder": {"model_id": model_id, "revision": revision}}
+        made = Generation(f"g{number:06d}-x", "", 1, "", models, {}, {}, "r")
+        store.put_record(f"{generations.FOLDER}/{made.id}", asdict(made))
+        store.put_record(generations.LIVE, asdict(generations.Live(made.id, 1, "", "", made.id)))
+
+    def engines(profile: str) -> list[str]:
+        said = rag(home, "plan", "serving", "--profile", profile, "--memory", "64", "--json").stdout
+        return [
+            "earlier" if one["is_earlier"] else one["role"] for one in json.loads(said)["engines"]
+        ]
+
+    assert engines("cpu") == ["slm", "llm", "embedder"]
+    spec = load_profile("cpu").spec("embedder")
+    live(1, spec.model_id, spec.revision)
+    assert engines("cpu") == ["slm", "llm", "embedder"]
+    assert engines("cpu-multilingual") == ["slm", "llm", "embedder", "earlier"]
+    live(2, "somebody/gone", "1")
+    done = rag(home, "plan", "serving", "--memory", "64")
+    assert "is not counted: no profile has the embedder somebody/gone" in done.stdout

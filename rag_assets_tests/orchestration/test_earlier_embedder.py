@@ -124,7 +124,7 @@ def test_its_supervisor_has_a_folder_and_a_name_of_its_own(
     ((name, command),) = spawned
     options = dict(zip(command[3::2], command[4::2], strict=True))
     assert name == "earlier-engines"
-    assert Path(options["--profile"]).stem == "cpu"
+    assert (Path(options["--profile"]).stem, options["--prefer"]) == ("cpu", "source")
     assert options["--state-dir"] == str(settings.state / EARLIER)
     assert (options["--roles"], options["--port-base"]) == ("embedder", str(BASE + 1))
     assert waited == [settings.state / EARLIER]

@@ -54,6 +54,7 @@ class EnginePlan:
         max_model_len: the full context.
         largest_context: the largest context of which the cache holds one request.
         host: of the host's memory.
+        is_earlier: whether it is the embedder of generations made before, beside the profile's.
     """
 
     role: Role
@@ -69,6 +70,12 @@ class EnginePlan:
     max_model_len: int
     largest_context: int
     host: float
+    is_earlier: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the engine, for people."""
+        return f"earlier {self.role}" if self.is_earlier else self.role
 
     @property
     def margin(self) -> float:
@@ -126,7 +133,12 @@ class ServingPlan:
 
 
 def plan_serving(
-    profile: Profile, cache_dir: Path, *, host: float, card: float | None = None
+    profile: Profile,
+    cache_dir: Path,
+    *,
+    host: float,
+    card: float | None = None,
+    earlier: Profile | None = None,
 ) -> ServingPlan:
     """What the profile's engines need, and whether the machine has it.
 
@@ -135,6 +147,8 @@ def plan_serving(
         cache_dir: weights that are there are measured, others are as the profile states.
         host: bytes of memory that the engines may take.
         card: bytes of the card; None: there is none.
+        earlier: a profile whose embedder runs beside that of ``profile``, for generations that it
+            made.
     """
     on_card = profile.lock == "gpu" and bool(profile.roles)
     if on_card and card is None:
@@ -142,6 +156,9 @@ def plan_serving(
         instead = "name the memory of a card with --gpu-memory, or take a profile that needs none"
         return ServingPlan(profile.name, (), on_card, None, host, (no_card,), (instead,))
     engines = tuple(_engine(spec, cache_dir, card) for spec in profile.roles.values())
+    if earlier is not None and "embedder" in earlier.roles:
+        beside = _engine(earlier.spec("embedder"), cache_dir, card)
+        engines = (*engines, replace(beside, is_earlier=True))
     plan = ServingPlan(profile.name, engines, on_card, card if on_card else None, host, (), ())
     problems, advice = _on_card(plan) if on_card else ([], [])
     if plan.host_needed > host:
@@ -281,7 +298,7 @@ def _on_card(plan: ServingPlan) -> tuple[list[str], list[str]]:
     for engine in plan.engines:
         if engine.margin < 0:
             problems.append(
-                f"{engine.role}: weights {gib(engine.weights)} and working memory "
+                f"{engine.name}: weights {gib(engine.weights)} and working memory "
                 f"{gib(engine.working)} are {gib(-engine.margin)} more than its share of "
                 f"{engine.share:.2f} ({gib(engine.budget)})"
             )
@@ -295,7 +312,7 @@ def _on_card(plan: ServingPlan) -> tuple[list[str], list[str]]:
         short += engine.kv_bytes_a_token * engine.max_model_len
         needed = (engine.budget + short) / card
         if short <= spare:
-            advice.append(f"{engine.role}: raise gpu_memory_utilization to {needed + 0.005:.2f}")
+            advice.append(f"{engine.name}: raise gpu_memory_utilization to {needed + 0.005:.2f}")
     if plan.card_left < 0:
         shares = sum(engine.share or 0.0 for engine in plan.engines)
         problems.append(
@@ -306,7 +323,7 @@ def _on_card(plan: ServingPlan) -> tuple[list[str], list[str]]:
             unused = engine.cache - engine.kv_bytes_a_token * engine.max_model_len
             if engine.kv_bytes_a_token and unused > -plan.card_left:
                 share = (engine.budget + plan.card_left) / card - 0.005
-                advice.append(f"{engine.role}: lower gpu_memory_utilization to {share:.2f}")
+                advice.append(f"{engine.name}: lower gpu_memory_utilization to {share:.2f}")
                 break
     if problems and not advice:
         advice.append(
@@ -318,10 +335,10 @@ def _on_card(plan: ServingPlan) -> tuple[list[str], list[str]]:
 
 def _no_request(engine: EnginePlan) -> str:
     return (
-        f"{engine.role}: the cache of {gib(engine.cache)} holds {engine.kv_tokens:,} tokens, less "
+        f"{engine.name}: the cache of {gib(engine.cache)} holds {engine.kv_tokens:,} tokens, less "
         f"than one request of {engine.max_model_len:,}"
     )
 
 
 def _smaller_context(engine: EnginePlan) -> str:
-    return f"{engine.role}: set max_model_len to {engine.largest_context:,} or less"
+    return f"{engine.name}: set max_model_len to {engine.largest_context:,} or less"

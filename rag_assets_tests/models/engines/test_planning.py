@@ -93,6 +93,23 @@ def test_endpoints_need_nothing_here(tmp_path: Path) -> None:
     assert json.loads(json.dumps(plan.to_record()))["host_needed"] == 0
 
 
+def test_the_embedder_of_generations_before_is_counted(tmp_path: Path) -> None:
+    profile, before = load_profile("cpu-multilingual"), load_profile("cpu")
+    alone = plan_serving(profile, tmp_path, host=64 * GIB)
+    both = plan_serving(profile, tmp_path, host=64 * GIB, earlier=before)
+    *own, beside = both.engines
+    assert tuple(own) == alone.engines
+    assert (beside.name, beside.model_id) == (
+        "earlier embedder",
+        before.spec("embedder").model_id,
+    )
+    assert both.host_needed == alone.host_needed + beside.host > alone.host_needed
+    tight = plan_serving(profile, tmp_path, host=alone.host_needed, earlier=before)
+    assert not tight.fits
+    remote = plan_serving(profile, tmp_path, host=64 * GIB, earlier=load_profile("remote"))
+    assert remote.engines == alone.engines  # behind an endpoint
+
+
 def test_an_unknown_shape_asks_for_weights_or_a_statement(tmp_path: Path) -> None:
     cpu = load_profile("cpu")
     unknown = replace(cpu, roles={"slm": replace(cpu.spec("slm"), shape=None)})
