@@ -245,7 +245,14 @@ def generations(as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(
             [
-                {"id": g.id, "live": g.id == live_id, "created_at": g.created_at, **g.counts}
+                {
+                    "id": g.id,
+                    "live": g.id == live_id,
+                    "created_at": g.created_at,
+                    **g.counts,
+                    "embedder": g.models.get("embedder", {}).get("model_id", ""),
+                    "dimension": g.dimension,
+                }
                 for g in found
             ]
         )

@@ -174,6 +174,7 @@ def _built(
     writer.flush()
     index_table(table)
     generation = _generation(store, table, before, inputs, made_by, run_id)
+    generation = replace(generation, dimension=dimension)
     if generation != before:
         generations.put_candidate(store, generation)
     return BuildReport(

@@ -5,9 +5,10 @@ version's files from being cleaned up. ``records/live.json`` names the live one.
 single atomic write, so a reader sees one generation or the next, never a mixture.
 """
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.store import LakeError, LakeStore
@@ -33,6 +34,7 @@ class Generation:
     inputs: dict[str, dict[str, str]]
     run_id: str  # the Dagster run that built it
     evaluation: dict[str, Any] = field(default_factory=dict)  # the gate's; empty until then
+    dimension: int = 0  # floats in a vector; 0: of a generation from before it was recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Live:
     since: str
     reason: str
     newest: str = ""
+
+
+Record = TypeVar("Record", Generation, Live)
 
 
 def now_iso() -> str:
@@ -79,13 +84,13 @@ def load(store: LakeStore, generation_id: str) -> Generation:
     if record is None:
         known = ", ".join(generation_ids(store)[-5:]) or "none yet"
         raise LakeError(f"no generation is called {generation_id!r}; the newest are: {known}")
-    return Generation(**record)
+    return _made(Generation, record)
 
 
 def candidate(store: LakeStore) -> Generation | None:
     """The newest build of the index, published or not."""
     record = store.get_record(CANDIDATE)
-    return None if record is None else Generation(**record)
+    return None if record is None else _made(Generation, record)
 
 
 def put_candidate(store: LakeStore, generation: Generation) -> None:
@@ -96,7 +101,7 @@ def put_candidate(store: LakeStore, generation: Generation) -> None:
 def live(store: LakeStore) -> Live | None:
     """The pointer to the live generation, or None before the first publication."""
     record = store.get_record(LIVE)
-    return None if record is None else Live(**record)
+    return None if record is None else _made(Live, record)
 
 
 def live_generation(store: LakeStore) -> Generation | None:
@@ -155,6 +160,17 @@ def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
                 f"the rows of {generation_id} are gone: the table chunk_index was removed since"
             )
         return _point(store, generation_id, "rolled back")
+
+
+def _made(kind: type[Record], record: Mapping[str, Any]) -> Record:
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(record.keys() - known):
+        raise LakeError(
+            f"a record of the lake has fields that this version does not know "
+            f"({', '.join(unknown)}): a newer version of rag_assets wrote it; install that one "
+            "again, restore a backup from before, or name another lake in RAG_LAKE"
+        )
+    return kind(**record)
 
 
 def _point(store: LakeStore, generation_id: str, reason: str) -> Live:

@@ -29,6 +29,10 @@ from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
 from rag_assets.lake.locks import lease, machine_lock
 
+# Of the whole lake. A version refuses a lake of a higher one, so raise it with each change that the
+# versions before must not meet, such as a new column or a new field of a manifest.
+FORMAT = 1
+FORMAT_RECORD = "format"
 GLOBAL = "all"  # the partition of a table that is not partitioned
 MADE = "made"  # key of a table's metadata: which table it is
 ASIDE = ".aside"  # ending of the names of raw bytes that a sweep will delete
@@ -55,6 +59,7 @@ class LakeStore:
         self.uri = uri.rstrip("/")
         self._shares_cache = shares_cache
         self._connections: dict[str, lancedb.DBConnection] = {}
+        self._is_stated = False
 
     @cached_property
     def _session(self) -> lancedb.Session | None:
@@ -67,6 +72,24 @@ class LakeStore:
 
     @cached_property
     def _files(self) -> tuple[fs.FileSystem, str]:
+        filesystem, root = self._place()
+        written = _record_in(filesystem, root, FORMAT_RECORD) or {"format": 0}
+        if written["format"] > FORMAT:
+            raise LakeError(
+                f"the lake at {self.uri} was written by a newer version of rag_assets: expected "
+                f"format {FORMAT} or less, got {written['format']}; install the newer version "
+                "again, restore a backup from before, or name another lake in RAG_LAKE"
+            )
+        return filesystem, root
+
+    def _state_format(self) -> None:
+        """Make the lake say its format, once, before something is written to a table."""
+        if not self._is_stated:
+            if (self.get_record(FORMAT_RECORD) or {"format": 0})["format"] < FORMAT:
+                self.put_record(FORMAT_RECORD, {"format": FORMAT})
+            self._is_stated = True
+
+    def _place(self) -> tuple[fs.FileSystem, str]:
         if "://" in self.uri:
             filesystem, root = fs.FileSystem.from_uri(self.uri)
             return filesystem, root
@@ -123,6 +146,7 @@ class LakeStore:
         Raises:
             LakeError: the table on disk has other columns than ``schema``.
         """
+        self._state_format()
         table = self.table(stage, partition)
         if table is not None and is_superseded is not None and is_superseded(table):
             self._stage(stage).drop_table(partition)
@@ -233,10 +257,7 @@ class LakeStore:
 
     def get_record(self, name: str) -> Any | None:  # noqa: ANN401 - JSON has no narrower type
         """The record's value, or None where there is none."""
-        try:
-            return json.loads(self._read(f"{self._files[1]}/records/{name}.json"))
-        except FileNotFoundError:
-            return None
+        return _record_in(*self._files, name)
 
     def records(self, folder: str) -> list[str]:
         """Names of the records below ``folder``, sorted, without the folder."""
@@ -270,9 +291,7 @@ class LakeStore:
         return sorted(infos, key=lambda info: str(info.path))
 
     def _read(self, path: str) -> bytes:
-        filesystem, _ = self._files
-        with filesystem.open_input_stream(path) as stream:
-            return bytes(stream.read())
+        return _bytes_of(self._files[0], path)
 
     def _write(self, path: str, data: bytes) -> None:
         filesystem, _ = self._files
@@ -281,6 +300,18 @@ class LakeStore:
                 stream.write(data)
             return
         replace_file(Path(path), data)
+
+
+def _bytes_of(filesystem: fs.FileSystem, path: str) -> bytes:
+    with filesystem.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def _record_in(filesystem: fs.FileSystem, root: str, name: str) -> Any | None:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(_bytes_of(filesystem, f"{root}/records/{name}.json"))
+    except FileNotFoundError:
+        return None
 
 
 def _columns(schema: pa.Schema) -> set[str]:

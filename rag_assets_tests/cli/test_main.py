@@ -18,7 +18,7 @@ import typer
 from typer.testing import CliRunner
 
 from rag_assets.cli.main import app, main
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import FORMAT, FORMAT_RECORD, LakeStore
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.world import ingest
 
@@ -140,6 +140,19 @@ def test_lake_that_cannot_be_written(home: Path) -> None:
     (home / "file").write_text("not a folder")
     done = rag(home, "generations", env={"RAG_LAKE": str(home / "file" / "lake")})
     refused(done, 1, "writable folder", "RAG_LAKE")
+
+
+@pytest.mark.parametrize(
+    "command", [["generations"], ["refresh"], ["plan", "refresh"], ["sources"], ["upkeep"]]
+)
+def test_lake_of_a_newer_version(home: Path, command: list[str]) -> None:
+    LakeStore(str(home / "lake")).put_record(FORMAT_RECORD, {"format": FORMAT + 1})
+    refused(rag(home, *command), 1, "newer version of rag_assets", "RAG_LAKE")
+
+
+def test_doctor_tells_of_a_lake_of_a_newer_version(home: Path) -> None:
+    LakeStore(str(home / "lake")).put_record(FORMAT_RECORD, {"format": FORMAT + 1})
+    assert "newer version of rag_assets" in rag(home, "doctor", "--json").stdout
 
 
 def test_malformed_sources_file(home: Path) -> None:

@@ -667,3 +667,59 @@ def test_a_lake_without_kinds_of_blocks_is_used_and_brought_up_to_date(
     assert len(world.embedder.asked) == asked
     assert all(row["blocks"] for row in store.rows("chunk_index"))
     assert IndexReader(store, before).chunks([row["chunk_id"]])[row["chunk_id"]].blocks == []
+
+
+ADDED = ("stated", "copies", "superseded_by", "superseded_by_title")
+
+
+def test_a_lake_of_an_earlier_version_is_answered_from_and_brought_up_to_date(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By version 5 the index had no columns of dates, copies and versions; rows have them now."""
+    store, now, schema_of = world.store, world.listed, index_rows.schema_of
+
+    def schema_before(dimension: int) -> pa.Schema:
+        return pa.schema([of for of in schema_of(dimension) if of.name not in ADDED])
+
+    for year, rent in ((2023, "410"), (2024, "445")):
+        world.write(f"rents-{year}.md", CONTRACT.format(ship="Alder", rent=rent))
+    world.write("a.md", "The anchor is heavy.")
+    world.write("copies/a.md", "The anchor is heavy.")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(index_rows, "schema_of", schema_before)
+        earlier.setattr(build, "schema_of", schema_before)
+        world.change_code("chunk_index", "5")
+        before = world.refresh().generation
+    generations.publish(store, before)
+    (row, *others) = store.rows("chunk_index")
+    assert row.keys().isdisjoint(ADDED)
+    chunk = IndexReader(store, before).chunks([row["chunk_id"]])[row["chunk_id"]]
+    assert (chunk.stated, chunk.copies, chunk.superseded_by, chunk.superseded_by_title) == (
+        "", [], "", "",
+    )  # fmt: skip
+    world.listed, asked = now, len(world.embedder.asked)
+    reports = world.stages()
+    built = world.index()
+    assert sum(report.n_computed for report in reports.values()) == 0
+    assert len(world.embedder.asked) == asked
+    assert built.n_upserted == len(others) + 1
+    assert all(row[name] is not None for row in store.rows("chunk_index") for name in ADDED)
+    assert rows(world)["docs:rents-2023.md"]["superseded_by"] == "docs:rents-2024.md"
+    assert rows(world)["docs:a.md"]["copies"] == ["docs:copies/a.md"]
+    assert found(world, built, "anchor") == {"docs:a.md"}
+    # the generation from before is as it was: a rollback finds it
+    generations.publish(store, built.generation)
+    generations.rollback(store, before.id)
+    reader = IndexReader(store, before)
+    assert reader.chunks([row["chunk_id"]])[row["chunk_id"]] == chunk
+    assert {hit.chunk.uri for hit in reader.search("anchor", None)} == {"docs:a.md"}
+
+
+def test_a_generation_names_the_length_of_its_vectors(world: World) -> None:
+    world.write("a.md", "the lighthouse")
+    built = world.refresh().generation
+    assert built.dimension == world.embedder.dimension
+    # one from before that was recorded is completed, and no new one
+    generations.put_candidate(world.store, replace(built, dimension=0))
+    assert world.refresh().generation == built
+    assert generations.candidate(world.store) == built

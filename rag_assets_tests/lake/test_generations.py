@@ -124,3 +124,16 @@ def test_nothing_to_publish(store: LakeStore) -> None:
     generation = Generation("g000001-0", "", 1, "", {}, {}, {}, "r")
     with pytest.raises(LakeError, match="rag refresh"):
         generations.publish(store, generation)
+
+
+def test_a_manifest_of_a_newer_version_is_a_sentence(store: LakeStore) -> None:
+    generation = build(store, "A")
+    generations.publish(store, generation)
+    for name in ("candidate", "live", f"generations/{generation.id}"):
+        store.put_record(name, {**store.get_record(name), "mood": "calm"})
+    newer = r"does not know \(mood\): a newer version of rag_assets wrote it"
+    for look in (generations.candidate, generations.live):
+        with pytest.raises(LakeError, match=newer):
+            look(store)
+    with pytest.raises(LakeError, match=newer):
+        generations.load(store, generation.id)

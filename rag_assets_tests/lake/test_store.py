@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from rag_assets.lake.identity import bytes_hash
-from rag_assets.lake.store import LakeError, LakeStore, batches, quoted
+from rag_assets.lake.store import FORMAT, FORMAT_RECORD, LakeError, LakeStore, batches, quoted
 
 SCHEMA = pa.schema([("key", pa.string()), ("n", pa.int64())])
 
@@ -130,3 +130,30 @@ def test_locks_are_where_all_who_see_the_lake_see_them(store: LakeStore, tmp_pat
 
 def test_quotes_are_doubled() -> None:
     assert quoted(["a", "o'b"]) == "'a', 'o''b'"
+
+
+def test_a_lake_of_a_newer_version_is_refused_with_a_sentence(store: LakeStore) -> None:
+    fill(store, 1)
+    assert store.get_record(FORMAT_RECORD) == {"format": FORMAT}
+    store.put_record(FORMAT_RECORD, {"format": FORMAT + 1})
+    opened = LakeStore(store.uri)
+    said = f"newer version of rag_assets: expected format {FORMAT} or less, got {FORMAT + 1}"
+    for use in (
+        lambda: opened.table("things", "p.0"),
+        lambda: opened.get_record("live"),
+        lambda: opened.open_or_create("things", "p.0", SCHEMA),
+        lambda: opened.put_record("live", {}),
+    ):
+        with pytest.raises(LakeError, match=said):
+            use()
+    assert LakeStore(store.uri + "-of-its-own").table("things") is None
+
+
+def test_a_lake_of_an_earlier_version_gets_the_format_of_this_one(store: LakeStore) -> None:
+    fill(store, 1)
+    store.put_record(FORMAT_RECORD, {"format": FORMAT - 1})
+    opened = LakeStore(store.uri)
+    assert opened.table("things", "p.0") is not None
+    assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT - 1}  # reading changes nothing
+    opened.open_or_create("things", "p.0", SCHEMA)
+    assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT}
