@@ -59,6 +59,8 @@ class Part(_Fields):
         date: ISO 8601.
         machine: processor, cores, memory.
         made_by: the command.
+        before: what the thresholds that were in use do to the questions.
+        held_out: what those do that were learned on the other questions: what to expect.
     """
 
     model: dict[str, str]
@@ -70,6 +72,8 @@ class Part(_Fields):
     date: str
     machine: str
     made_by: str
+    before: dict[str, float] | None = None
+    held_out: dict[str, float] | None = None
 
 
 class CalibrationFile(_Fields):

@@ -8,7 +8,6 @@ import typer
 from rag_assets.cli.console import JsonFlag, out, teller
 from rag_assets.cli.main import run
 from rag_assets.errors import CommandError
-from rag_assets.models.profiles import Role
 from rag_assets.settings import load_settings
 from rag_assets_tests.benchmarks import findings
 from rag_assets_tests.evaluation_data import evaluation_data
@@ -188,41 +187,6 @@ def bench_labels(
     with borrowed_engines(settings, tell, ["embedder", "slm"]):
         found = labels.figure(settings, profile, half, tell)
     out.print(labels.sentence(found, half), markup=False)
-
-
-@app.command("calibration")
-def bench_calibration(
-    to: Annotated[
-        Path | None, typer.Option(help="The file; default: calibration/PROFILE.json of the home.")
-    ] = None,
-    role: Annotated[
-        Literal["embedder", "llm", "both"], typer.Option(help="Whose thresholds.")
-    ] = "both",
-    questions: Annotated[
-        int | None, typer.Option(min=1, help="That the large model is asked; default: all 405.")
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the default thresholds; measure what they do.")
-    ] = False,
-    folder: Annotated[
-        Path | None, typer.Option(help="For lake and completions; default: bench/calibration.")
-    ] = None,
-) -> None:
-    """Learn the profile's thresholds on the calibration set; stopped, it goes on where it was."""
-    from rag_assets.models.clients.roles import Models
-    from rag_assets.orchestration.refreshing import borrowed_engines
-    from rag_assets_tests.benchmarks import calibration
-
-    settings, tell = load_settings(), teller(False)
-    models = Models(settings=settings)
-    target = to or settings.home / "calibration" / f"{models.profile.name}.json"
-    engines: list[Role] = ["embedder"] if role == "embedder" else ["embedder", "slm", "llm"]
-    with borrowed_engines(settings, tell, engines):
-        own = _folder(folder, "calibration")
-        made = calibration.measured(own, models, role, tell, n_asked=questions, keep=keep)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(made.model_dump_json(indent=1, exclude_none=True) + "\n", "utf-8")
-    tell(f"written: {target}")
 
 
 @app.command("one-billion")

@@ -73,7 +73,7 @@ def test_help_lists_the_commands() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     for command in ("demo", "up", "down", "refresh", "ask", "generations", "rollback", "trace",
-                    "evaluate", "models", "doctor", "engines", "init"):  # fmt: skip
+                    "evaluate", "calibrate", "models", "doctor", "engines", "init"):  # fmt: skip
         assert command in done.stdout
 
 
@@ -114,6 +114,11 @@ def test_definitions_that_are_none(home: Path, command: str, place: str, got: st
 
 def test_ask_without_answerer(home: Path) -> None:
     refused(rag(home, "ask", "who?"), 1, "answerer does not run", "rag up")
+
+
+def test_calibrate_without_the_file_of_questions(home: Path) -> None:
+    asked = "calibrate", "--questions", "absent.jsonl"
+    refused(rag(home, *asked), 2, "expected a file of golden questions", "absent.jsonl")
 
 
 def test_ask_at_a_port_taken_by_something_else(home: Path, taken_port: int) -> None:
