@@ -369,7 +369,7 @@ class Answerer:
         if call is not None:
             calls["slm"] = (call,)
         grounded = cited([(sentence, found.units)])
-        return Draft(found.passages, grounded, calls, reason, found.confidence)
+        return Draft(found.passages, grounded, calls, reason, found.confidence, notes=found.notes)
 
     def _phrased(self, question: str, found: LookedUp) -> tuple[str, Completion | None]:
         place = "\n".join(unit.text for unit in found.units)
@@ -388,7 +388,10 @@ class Answerer:
 
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
-            found = self._looked_up(step, self._select(hits), wants)
+            try:
+                found = self._looked_up(step, self._select(hits), wants)
+            except BudgetError:  # what an earlier step found made it too long
+                return None
             sure = found.score >= self.policy.step_odds
             return Found(found.answer, sure, found.confidence, found)
 
@@ -417,8 +420,8 @@ class Answerer:
         confidences = [step.found.confidence for step in outcome.steps if step.found is not None]
         missing = tuple(f"not found: {what}" for what in outcome.missing)
         return Draft(
-            passages, cited(told), calls, reason, min(confidences, default=None),
-            steps=steps, notes=missing,
+            passages, cited(told), calls, reason, min(confidences, default=None), steps=steps,
+            notes=(*(note for one in looked for note in one.notes), *missing),
         )  # fmt: skip
 
     def _written(
@@ -438,11 +441,11 @@ class Answerer:
     def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The LLM writes from what the SLM marked in each document, or from the best sections."""
         policy = self.policy
-        marked, calls = read_documents(
+        marked, calls, cut = read_documents(
             question, passages, self.slm, policy.deep, timeout_s=policy.timeout_s
         )
         draft = self._written("llm", question, marked or passages, policy.deep.reduce)
-        notes = (NOTHING_MARKED,) if calls and not marked else ()
+        notes = (*cut, *([NOTHING_MARKED] if calls and not marked else []))
         return replace(
             draft, calls={"slm": tuple(calls), **draft.calls}, notes=(*notes, *draft.notes)
         )

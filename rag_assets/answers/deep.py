@@ -11,7 +11,7 @@ from functools import partial
 from rag_assets.answers.budget import pack
 from rag_assets.answers.policy import Budget, DeepBudget
 from rag_assets.answers.prompts import NOTHING, extract_messages
-from rag_assets.answers.repair import complete
+from rag_assets.answers.repair import CUT, Generated, generate
 from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, sentences, terms
@@ -26,7 +26,7 @@ def read_documents(
     budget: DeepBudget,
     *,
     timeout_s: float,
-) -> tuple[list[Passage], list[Completion]]:
+) -> tuple[list[Passage], list[Completion], list[str]]:
     """The map: what the SLM marks in each of several documents, and its calls.
 
     Args:
@@ -37,24 +37,31 @@ def read_documents(
         timeout_s: of each call.
 
     Returns:
-        The passages reduced to the sentences marked; none where nothing was.
+        The passages reduced to the sentences marked, none where nothing was; the calls; and which
+        documents were not read to their end, a sentence each.
     """
     by_document: dict[str, list[Passage]] = {}
     for passage in passages:
         by_document.setdefault(passage.head.document_id, []).append(passage)
     documents = list(by_document.values())[: budget.documents]
     if len(documents) < 2:
-        return [], []
+        return [], [], []
 
-    def read(own: Sequence[Passage]) -> tuple[tuple[Passage, ...], Completion]:
-        of_document = Budget(budget.document, budget.extract, repair=0, sections=len(own))
+    def read(own: Sequence[Passage]) -> tuple[tuple[Passage, ...], Generated]:
+        of_document = Budget(budget.document, budget.extract, budget.extract, sections=len(own))
         packed = pack(slm, partial(extract_messages, question), own, of_document)
-        done = complete(slm, packed.messages, max_tokens=budget.extract, timeout_s=timeout_s)
+        done = generate(slm, packed, timeout_s=timeout_s)
         return marked_passages(done.text, packed.passages), done
 
     with ThreadPoolExecutor(len(documents), thread_name_prefix="map") as pool:
         mapped = list(pool.map(read, documents))
-    return [passage for kept, _ in mapped for passage in kept], [call for _, call in mapped]
+    cut = [
+        f"what was copied of {own[0].head.title!r} was cut: there may be more in it"
+        for own, (_, done) in zip(documents, mapped, strict=True)
+        if done.finish_reason == CUT
+    ]
+    calls = [call for _, done in mapped for call in done.completions]
+    return [passage for kept, _ in mapped for passage in kept], calls, cut
 
 
 def marked_passages(copied: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:

@@ -30,6 +30,7 @@ class LookedUp:
         score: log-odds that it is right.
         passages: that were searched, best first.
         calls: of the model that read.
+        notes: what was done about an answer whose copy was cut.
     """
 
     answer: str
@@ -37,6 +38,7 @@ class LookedUp:
     score: float
     passages: tuple[Passage, ...]
     calls: tuple[Completion, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -69,7 +71,11 @@ def looked_up(
         wants: the type of the answer.
         names: of the question; a passage that lacks one is worth less.
         options: of a choice; else the question's own words are no answer to it.
+
+    Raises:
+        BudgetError: the question does not fit the reader's window.
     """
+    passages = reader.fitting(question, passages)
     words = [content_words(name) or terms(name) for name in names]
 
     def lacks(passage: Passage) -> int:
@@ -89,7 +95,8 @@ def looked_up(
     if best is None or best.span is None:
         score = max((one.worth for one in reading.candidates), default=-math.inf)
         return LookedUp("", (), min(score, 0.0), tuple(passages), reading.calls)
-    return LookedUp(best.answer, best.span.units, best.score, tuple(passages), reading.calls)
+    notes = tuple(filter(None, [best.note]))
+    return LookedUp(best.answer, best.span.units, best.score, tuple(passages), reading.calls, notes)
 
 
 def _verdict(

@@ -44,9 +44,10 @@ def phrased(
     """
     if len(answer.split()) > MOST_TOKENS // 3 or _is_sentence(answer):
         return answer, None
-    done = complete(
-        model, phrase_messages(question, answer), max_tokens=MOST_TOKENS, timeout_s=timeout_s
-    )
+    messages = phrase_messages(question, answer)
+    if model.count_chat(messages) + MOST_TOKENS > model.max_model_len:
+        return answer, None
+    done = complete(model, messages, max_tokens=MOST_TOKENS, timeout_s=timeout_s)
     said = " ".join(done.text.split())
     is_whole = done.finish_reason == "stop"
     return (said if is_whole and holds(said, question, answer, place) else answer), done

@@ -105,13 +105,11 @@ def answer_messages(
 
 
 def read_messages(
-    question: str, passage: Passage, ask: str, *, today: date | None = None
+    question: str, passage: Passage | None, ask: str, *, today: date | None = None
 ) -> list[Message]:
-    """The chat that asks one thing of one passage."""
-    user = (
-        f"<passage>\n{_named(passage)}\n</passage>\n{_day(today)}Question: {as_data(question)}\n"
-        f"{ask}"
-    )
+    """The chat that asks one thing of one passage; None stands for the least of passages."""
+    named = "" if passage is None else _named(passage)
+    user = f"<passage>\n{named}\n</passage>\n{_day(today)}Question: {as_data(question)}\n{ask}"
     return [{"role": "system", "content": READ_SCAFFOLD}, {"role": "user", "content": user}]
 
 

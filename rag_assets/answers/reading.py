@@ -9,6 +9,9 @@ A small model reads one passage well and several badly. So each candidate is rea
 3. Is that stated as the answer to exactly this question? This tells right answers from wrong ones
    better than the first question, which has no answer to look at; both count.
 
+A copy that is cut at its limit of tokens is told to the end of its sentence in the passage. A
+passage that does not fit the model's window with all that is asked of it is read in part.
+
 All three begin with the same words, passage included, so a passage is read once and found in the
 engine's prefix cache after that.
 """
@@ -20,17 +23,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
-from rag_assets.answers.policy import ReadingBudget
+from rag_assets.answers.budget import pack
+from rag_assets.answers.policy import Budget, ReadingBudget
 from rag_assets.answers.prompts import (
     ASK_HOLDS,
     ASK_SPAN,
     ASK_STATES,
     ASK_VERDICT,
+    Message,
     as_data,
     read_messages,
 )
-from rag_assets.answers.repair import complete
-from rag_assets.answers.spans import Span, located
+from rag_assets.answers.repair import CUT, TEMPLATE_MARGIN, complete
+from rag_assets.answers.spans import Span, completed, located
 from rag_assets.models.protocols import ChatModel, ChatOptions, Completion
 from rag_assets.retrieval.passages import Passage
 
@@ -58,6 +63,7 @@ class Candidate:
         answer: what was copied out of it; "" if nothing, or nothing that stands in it.
         span: where that stands.
         score: log-odds that the answer is right; that of the passage where there is no answer.
+        note: what was done about a copy that was cut; "" if it was not.
     """
 
     passage: Passage
@@ -65,6 +71,7 @@ class Candidate:
     answer: str = ""
     span: Span | None = None
     score: float = -math.inf
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,23 @@ class PassageReader:
     sure: float
     timeout_s: float
     today: date | None = None
+
+    def fitting(self, question: str, passages: Sequence[Passage]) -> list[Passage]:
+        """The passages, each as far as it fits the window with all that is asked of it.
+
+        Raises:
+            BudgetError: the question alone does not fit.
+        """
+        answer = self.budget.answer
+        # The last prompt holds the answer that was copied, and asks for one token more.
+        budget = Budget(self.model.max_model_len, answer, answer + TEMPLATE_MARGIN, sections=1)
+
+        def build(chosen: Sequence[Passage]) -> list[Message]:
+            passage, ask = next(iter(chosen), None), ASK_HOLDS.format(answer="")
+            return read_messages(question, passage, ask, today=self.today)
+
+        packed = [pack(self.model, build, [passage], budget) for passage in passages]
+        return [passage for one in packed for passage in one.passages]
 
     def read(
         self,
@@ -178,14 +202,27 @@ class PassageReader:
         """The candidate with the answer that it states, if any."""
         passage = candidate.passage
         calls = [self._say(question, passage, ASK_SPAN, self.budget.answer)]
-        answer = copied(calls[0].text)
+        answer = proposed = copied(calls[0].text)
         span = located(answer, passage, question) if answer else None
+        note = ""
+        if answer and calls[0].finish_reason == CUT:
+            answer, span = completed(proposed, passage, question) or ("", None)
+            note = (
+                f"the copied answer was cut after {calls[0].completion_tokens} tokens; told to the "
+                "end of its sentence"
+            )
+            proposed = answer if self._holds_room(question, passage, answer) else proposed
         if span is None:
             return candidate, calls
-        calls.append(self._say(question, passage, ASK_HOLDS.format(answer=as_data(answer)), 1))
+        calls.append(self._say(question, passage, _holding(proposed), 1))
         score = (candidate.worth + HOLDS_WEIGHT * odds(calls[1])) / (1 + HOLDS_WEIGHT)
         score -= 0.0 if fits(answer) else TYPE_COST
-        return replace(candidate, answer=answer, span=span, score=score), calls
+        return replace(candidate, answer=answer, span=span, score=score, note=note), calls
+
+    def _holds_room(self, question: str, passage: Passage, answer: str) -> bool:
+        """Whether the question about a proposed answer fits the window."""
+        messages = read_messages(question, passage, _holding(answer), today=self.today)
+        return self.model.count_chat(messages) < self.model.max_model_len
 
     def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
         """One reply; an empty one is asked for once more, as a server may have lost it."""
@@ -198,6 +235,10 @@ class PassageReader:
             done = complete(self.model, messages, **options)
         # One word was asked for, so it is whole, though engines call it cut at its limit.
         return replace(done, finish_reason="stop") if max_tokens == 1 else done
+
+
+def _holding(answer: str) -> str:
+    return ASK_HOLDS.format(answer=as_data(answer))
 
 
 def _by_score(candidate: Candidate) -> tuple[float, float]:

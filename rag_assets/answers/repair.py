@@ -20,6 +20,7 @@ from rag_assets.retrieval.terms import sentences
 
 CUT = "length"
 MAX_LOGPROB = 0.01  # rounding may lift the logarithm of a probability above 0, not further
+NOTHING_WRITTEN = "the model was cut before it wrote anything"
 TEMPLATE_MARGIN = 16  # tokens by which a continued chat may exceed prompt + text (merges, template)
 
 
@@ -62,8 +63,10 @@ def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated
     def made(text: str, reason: str, *more: str) -> Generated:
         return Generated(text.strip(), reason, tuple(calls), (*notes, *more), first.mean_logprob)
 
-    if first.finish_reason != CUT or not first.text.strip():
+    if first.finish_reason != CUT:
         return made(first.text, first.finish_reason)
+    if not first.text.strip():
+        return made("", CUT, *(() if notes else [NOTHING_WRITTEN]))
     # The window as it really is: the prompt as counted by the engine, and what it generated.
     used = max(packed.prompt_tokens, first.prompt_tokens) + first.completion_tokens
     room = min(packed.budget.repair, model.max_model_len - used - TEMPLATE_MARGIN)
@@ -152,13 +155,12 @@ def _is_logprob(value: object) -> bool:
 
 
 def _ended(generated: Generated) -> Generated:
-    """Without the broken sentence at the end, if there is a whole one before it."""
-    spans = sentences(generated.text)
-    if len(spans) < 2 or generated.text[-1] in ".!?":
-        return generated
-    note = "still cut: ended at the last whole sentence"
-    return replace(
-        generated,
-        text=generated.text[: spans[-2][1]],
-        repairs=(*generated.repairs, note),
-    )
+    """Without the broken sentence at the end, if there is a whole one before it; says so."""
+    text, spans = generated.text, sentences(generated.text)
+    if text[-1:] in ".!?":
+        note = "still cut: there may be more to say"
+    elif len(spans) < 2:
+        note = "still cut: its only sentence is not whole"
+    else:
+        note, text = "still cut: ended at the last whole sentence", text[: spans[-2][1]]
+    return replace(generated, text=text, repairs=(*generated.repairs, note))

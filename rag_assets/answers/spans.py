@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from rag_assets.retrieval.passages import Passage, Piece
+from rag_assets.retrieval.passages import Passage, Piece, cells_of
 from rag_assets.retrieval.terms import coverage, terms
 
 MOST_PLACES = 8
@@ -56,6 +56,35 @@ def located(answer: str, passage: Passage, question: str) -> Span | None:
     if not held:
         return None
     return Span((units[_nearest(held, units, wanted)],), whole=False)
+
+
+def completed(cut: str, passage: Passage, question: str) -> tuple[str, Span] | None:
+    """The whole of an answer whose copy was cut, and where it stands; None if nowhere.
+
+    It goes on to the end of the sentence, or of the cell, in which the copy ends; where the copy
+    is not word for word the passage's, it is all of the sentences or rows that hold it. The copy's
+    last word may be cut, too.
+    """
+    if not folded(cut):
+        return None
+    units = passage.units()
+    begun = re.compile(r"(?<!\w)" + r"\s+".join(map(re.escape, cut.split())), re.IGNORECASE)
+    places = {n: found for n, unit in enumerate(units) if (found := begun.search(unit.text))}
+    if places:
+        nearest = _nearest([*places], units, terms(question))
+        unit, found = units[nearest], places[nearest]
+        bar = unit.text.find(" |", found.end()) if unit.is_row else -1
+        end = bar if bar >= 0 else len(unit.text)
+        return unit.text[found.start() : end].strip(), Span((unit,), whole=True)
+    for text in (cut, cut.rpartition(" ")[0]):
+        span = located(text, passage, question) if text.strip() else None
+        if span is not None:
+            return " ".join(map(_told, span.units)), span
+    return None
+
+
+def _told(unit: Piece) -> str:
+    return ", ".join(filter(None, cells_of(unit.text))) if unit.is_row else unit.text.strip()
 
 
 def _without_unit(answer: str) -> str:

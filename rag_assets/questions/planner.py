@@ -79,13 +79,16 @@ def messages_for(question: str) -> list[Message]:
 
 
 def written_plan(question: str, model: ChatModel, *, timeout_s: float = 30.0) -> Plan | None:
-    """The plan that ``model`` writes for ``question``; None where it writes none.
+    """The plan that ``model`` writes for ``question``; None where it writes none, or has no room.
 
     Raises:
         EngineUnavailableError: nobody answers.
         ModelRequestError: refused, or timed out.
     """
-    done = model.complete(messages_for(question), max_tokens=_MAX_TOKENS, timeout_s=timeout_s)
+    messages = messages_for(question)
+    if model.count_chat(messages) + _MAX_TOKENS > model.max_model_len:
+        return None
+    done = model.complete(messages, max_tokens=_MAX_TOKENS, timeout_s=timeout_s)
     return None if done.finish_reason == "length" else parsed(done.text, question)
 
 

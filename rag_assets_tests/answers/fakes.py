@@ -4,14 +4,14 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Unpack
 
 import numpy as np
 import xxhash
 
 from rag_assets.answers.prompts import ASK_HOLDS, ASK_SPAN, ASK_STATES, ASK_VERDICT, PHRASE_SCAFFOLD
-from rag_assets.models.protocols import Completion
+from rag_assets.models.protocols import ChatOptions, Completion
 from rag_assets.retrieval.terms import coverage, terms
 
 Message = Mapping[str, str]
@@ -111,6 +111,41 @@ class ScriptedChat:
 
     def count_chat(self, messages: Sequence[Message]) -> int:
         return 3 + sum(4 + n_words(message["content"]) for message in messages)
+
+
+_PART = re.compile(r"\s*(?:\w{1,4}|[^\w\s])")
+
+
+@dataclass
+class HonestChat:
+    """A ChatModel with tokens of four letters: it cuts its reply at the limit, in mid-word, too.
+
+    It refuses what does not fit its window, as an engine does.
+    """
+
+    name: str
+    reply: Reply
+    model_id: str = "fake/honest"
+    revision: str = "1"
+    max_model_len: int = 4096
+
+    def complete(self, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Completion:
+        prefix, limit = options.get("prefix", ""), options["max_tokens"]
+        reply = self.reply(Call(messages, limit, prefix))
+        text = reply if isinstance(reply, str) else reply.text
+        tokens = _PART.findall(text.removeprefix(prefix))
+        prompt = self.count_chat(messages) + len(_PART.findall(prefix))
+        assert prompt + limit <= self.max_model_len, "window overflows"
+        done = said(
+            "".join(tokens[:limit]),
+            finish_reason="length" if len(tokens) >= limit else "stop",
+            prompt_tokens=prompt,
+            first={} if isinstance(reply, str) else reply.first,
+        )
+        return replace(done, completion_tokens=min(len(tokens), limit))
+
+    def count_chat(self, messages: Sequence[Message]) -> int:
+        return 3 + sum(4 + len(_PART.findall(message["content"])) for message in messages)
 
 
 def always(text: str) -> Reply:

@@ -7,7 +7,7 @@ from rag_assets.answers.policy import DeepBudget
 from rag_assets.index.search import IndexReader
 from rag_assets.models.protocols import Completion
 from rag_assets.retrieval.passages import Passage, pieces_of
-from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, WordEmbedder, always
+from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, WordEmbedder, always, said
 from rag_assets_tests.answers.world import FERRIES, Doc, chunks_of
 
 
@@ -44,7 +44,8 @@ def run(
     docs: tuple[Doc, ...], slm: ScriptedChat, budget: DeepBudget | None = None
 ) -> tuple[list[Passage], list[Completion]]:
     asked = "When were the ships built?"
-    return read_documents(asked, passages_of(*docs), slm, budget or DeepBudget(), timeout_s=5)
+    found = read_documents(asked, passages_of(*docs), slm, budget or DeepBudget(), timeout_s=5)
+    return found[0], found[1]
 
 
 def test_the_slm_marks_sentences_of_each_document() -> None:
@@ -87,3 +88,17 @@ def test_nothing_marked_falls_back_to_the_best_sections(ferries: IndexReader) ->
     got, llm = deep(ferries, always("NONE"))
     assert "Passengers" in llm.calls[0].evidence
     assert got.repairs[0] == NOTHING_MARKED
+
+
+def test_a_map_that_is_cut_goes_on_or_says_so(ferries: IndexReader) -> None:
+    def cut(call: Call) -> Completion:
+        return said("MV Tern was built in 2003 by", finish_reason="length")
+
+    def once(call: Call) -> Completion | str:
+        return " Solvik Marine." if call.prefix else cut(call)
+
+    got, _ = deep(ferries, cut)
+    assert "what was copied of 'MV Tern' was cut: there may be more in it" in got.repairs
+    got, llm = deep(ferries, once)
+    assert "2003" in llm.calls[0].evidence
+    assert not any("there may be more" in note for note in got.repairs)

@@ -89,3 +89,10 @@ def test_what_is_added_is_never_more_than_was_given(
 )  # fmt: skip
 def test_denials_are_whole_words(text: str, words: set[str]) -> None:
     assert denials(text) == words
+
+
+def test_without_room_in_the_window_no_model_is_asked() -> None:
+    model = ScriptedChat("slm", lambda _: "The captain is Jana Miro.", max_model_len=180)
+    text, call = phrased(QUESTION, ANSWER, PLACE, model, timeout_s=5.0)
+    assert (text, call) == (ANSWER, None)
+    assert not model.calls

@@ -8,7 +8,7 @@ import pytest
 from rag_assets.answers.budget import Packed, pack
 from rag_assets.answers.policy import Budget
 from rag_assets.answers.prompts import answer_messages
-from rag_assets.answers.repair import Generated, generate
+from rag_assets.answers.repair import NOTHING_WRITTEN, Generated, generate
 from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, said
 
@@ -51,12 +51,19 @@ def test_what_is_cut_twice_says_length_and_ends_at_a_sentence() -> None:
 def test_a_single_cut_sentence_is_kept() -> None:
     done, _ = run(said("It opens", finish_reason="length"), said(" at", finish_reason="length"))
     assert done.text == "It opens at"
+    assert done.repairs[1] == "still cut: its only sentence is not whole"
 
 
 def test_a_text_cut_just_after_its_full_stop_is_whole() -> None:
     cut = said("One is here. Two", finish_reason="length")
     done, _ = run(cut, said(" is there.", finish_reason="length"))
     assert done.text == "One is here. Two is there."
+    assert done.repairs[1] == "still cut: there may be more to say"
+
+
+def test_a_model_that_is_cut_before_it_writes_says_so() -> None:
+    done, _ = run(said("  ", finish_reason="length"))
+    assert (done.text, done.repairs) == ("", (NOTHING_WRITTEN,))
 
 
 def test_no_continuation_without_room_in_the_window() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.answers.spans import folded, located
+from rag_assets.answers.spans import completed, folded, located
 from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.world import Doc, chunks_of
 
@@ -133,3 +133,37 @@ def test_any_text_may_be_looked_for_in_any(answer: str, text: str) -> None:
 )  # fmt: skip
 def test_numbers_stay_whole(one: str, other: str, is_same: bool) -> None:
     assert (folded(one) == folded(other)) == is_same
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ("built in 19", "built in 1994 by Hestvik Yard."),  # in mid-number
+        ("mv  alder was\nbuilt", "MV Alder was built in 1994 by Hestvik Yard."),
+        ("Dogs, cats and", "Dogs, cats and horses travel on deck."),
+        ("Ro", "Rowan"),  # to the end of its cell
+        ("Rowan | 14", "Rowan | 14.5"),
+        ("Rowan; Spe", "Rowan, 14.5"),  # the row as it was shown: all of it
+        ("Hestvik Yard built", "MV Alder was built in 1994 by Hestvik Yard."),
+    ],
+)
+def test_a_cut_copy_is_completed(cut: str, whole: str) -> None:
+    done = completed(cut, PASSAGE, "What?")
+    assert done is not None
+    assert done[0] == whole
+
+
+def test_a_cut_copy_that_stands_nowhere_is_none() -> None:
+    for cut in ("Solvik", "Solvik Yard of", "", "?"):
+        assert completed(cut, PASSAGE, "What?") is None
+
+
+@given(st.data())
+def test_a_beginning_is_completed_to_the_end_of_its_sentence(data: st.DataObject) -> None:
+    units = [unit.text for unit in PASSAGE.units() if " | " not in unit.text]
+    unit = data.draw(st.sampled_from(units))
+    cut = unit[: data.draw(st.integers(5, len(unit)))].strip()
+    done = completed(cut, PASSAGE, unit)
+    assert done is not None
+    assert done[0] == unit
+    assert [one.text for one in done[1].units] == [unit]

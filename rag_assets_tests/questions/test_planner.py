@@ -89,7 +89,8 @@ def test_any_text_is_a_plan_or_none(text: str) -> None:
 class Writer:
     """A chat model that answers one text."""
 
-    model_id, revision, max_model_len = "writer", "1", 2048
+    model_id, revision = "writer", "1"
+    max_model_len = 2048
     name: ChatRole = "llm"
 
     def __init__(self, text: str, finish_reason: str = "stop") -> None:
@@ -108,6 +109,13 @@ def test_written_plan() -> None:
     assert str(written_plan(QUESTION, Writer(text))) == text
     assert written_plan(QUESTION, Writer(text, "length")) is None
     assert written_plan(QUESTION, Writer("No.")) is None
+
+
+def test_without_room_in_the_window_no_plan_is_written() -> None:
+    text = "1: Which vessel serves Route 2?\n2: How many cars can {1} carry?\nresult: 2"
+    narrow = Writer(text)
+    narrow.max_model_len = 160
+    assert written_plan(QUESTION, narrow) is None
 
 
 @pytest.mark.parametrize(
