@@ -18,7 +18,8 @@ MAX_QUOTE_CHARS = 500
 class Citation:
     """Text of a document that supports a part of an answer.
 
-    ``quote`` is the document's text from ``char_start`` to ``char_end`` (half-open), unchanged.
+    ``quote`` is the document's text from ``char_start`` to ``char_end`` (half-open), unchanged;
+    ``page`` is that on which it begins.
     ``aliases`` are copies in which it stands word for word, ``superseded_by`` is the newest version
     of the document, "" if this is it.
     """
@@ -49,7 +50,7 @@ class Citation:
             uri=chunk.uri,
             title=chunk.title,
             heading_path=list(chunk.heading_path),
-            page=chunk.page,
+            page=chunk.page_of(piece.char_start),
             char_start=piece.char_start,
             char_end=piece.char_end,
             quote=piece.text,

@@ -11,12 +11,20 @@ from rag_assets.chunks.headers import make_headers
 from rag_assets.lake.delta import StageTable
 from rag_assets.lake.figures import Value, histogram
 from rag_assets.lake.identity import row_id, text_hash
-from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required, stage_rows, stage_schema
+from rag_assets.lake.schemas import (
+    CHUNK_BLOCKS,
+    CHUNK_PAGES,
+    TEXT,
+    TEXTS,
+    required,
+    stage_rows,
+    stage_schema,
+)
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.models.protocols import Counter
 from rag_assets.sections import stage as sections
 
-VERSION = "4"
+VERSION = "5"
 CHUNKS: Final = stage_schema(
     required("chunk_id", TEXT),
     required("section_id", TEXT),
@@ -28,6 +36,7 @@ CHUNKS: Final = stage_schema(
     required("end", pa.int64()),
     required("text", TEXT),
     CHUNK_BLOCKS,
+    CHUNK_PAGES,
     required("heading_path", TEXTS),
     required("header", TEXT),  # embedded in front of the text, see chunks/headers.py
     required("n_tokens", pa.int32()),  # header and text, in the embedder's tokens
@@ -92,11 +101,24 @@ def _rows(section: Mapping[str, Any], chunks: Sequence[Chunk]) -> Iterator[dict[
                 for block in blocks
                 if block["start"] < end and start < block["end"]
             ],
+            "pages": _pages(blocks, start, end),
             "heading_path": section["heading_path"],
             "header": chunk.header,
             "n_tokens": chunk.n_tokens,
             "embedded_hash": text_hash(embedded_text(chunk.header, piece)),
         }
+
+
+def _pages(blocks: Sequence[Mapping[str, Any]], start: int, end: int) -> list[dict[str, int]]:
+    """Where the pages begin between two places of the document."""
+    pages: list[dict[str, int]] = []
+    for block in blocks:
+        page = block["page"]
+        if page is None or block["end"] <= start or end <= block["start"]:
+            continue
+        if not pages or pages[-1]["page"] != page:
+            pages.append({"start": max(block["start"], start), "page": page})
+    return pages
 
 
 def summary(store: LakeStore, partitions: Sequence[str]) -> Mapping[str, Value]:

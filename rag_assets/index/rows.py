@@ -19,14 +19,15 @@ from rag_assets.enrichments.stage import TABLE as ENRICHMENTS
 from rag_assets.index.partitions import FIGURES, Aliases, standing_rows
 from rag_assets.index.paths import path_words
 from rag_assets.lake.identity import data_version, value_hash
-from rag_assets.lake.schemas import CHUNK_BLOCKS, TEXT, TEXTS, required, texts
+from rag_assets.lake.schemas import CHUNK_BLOCKS, CHUNK_PAGES, TEXT, TEXTS, required, texts
 from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources.stage import TABLE as SOURCE_FILES
 
 BATCH_ROWS = 8192  # a commit: 25 MB with their vectors
 FEW = 1000  # rows are looked up; of more, all of a partition are read
 COPIED = ("chunk_id", "document_id", "section_id", "section_ordinal", "ordinal", "heading_path",
-          "page", "start", "end", "text", "blocks")  # from a chunk into its row  # fmt: skip
+          "page", "start", "end", "text", "blocks",
+          "pages")  # from a chunk into its row  # fmt: skip
 
 
 def schema_of(dimension: int) -> pa.Schema:
@@ -45,6 +46,7 @@ def schema_of(dimension: int) -> pa.Schema:
             required("end", pa.int64()),
             required("text", TEXT),
             CHUNK_BLOCKS,
+            CHUNK_PAGES,
             required("search_text", TEXT),  # what BM25 sees: header, text, enrichment, path, date
             required("document_type", TEXT),
             required("topics", TEXTS),

@@ -1,7 +1,7 @@
 """Read one generation of the index: hybrid search and whole sections, on one pinned version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,8 @@ class IndexedChunk:
     superseded_by: str  # uri of the newest version of the document; "" if this is it
     superseded_by_title: str
     stated: str = ""  # the day of the document, as it says itself: YYYY-MM-DD; "" if it does not
+    # start, page: where its pages begin, in order, in the document's text
+    pages: list[dict[str, int]] = field(default_factory=list)
 
     def is_table(self, place: int) -> bool:
         """Whether a place of the document, within this chunk, stands in a table."""
@@ -52,6 +54,11 @@ class IndexedChunk:
             block["kind"] == "table" and block["start"] <= place < block["end"]
             for block in self.blocks
         )
+
+    def page_of(self, place: int) -> int | None:
+        """The page of a place of the document, within this chunk; None where there are no pages."""
+        begun = [one["page"] for one in self.pages if one["start"] <= place]
+        return begun[-1] if begun else self.page
 
 
 COLUMNS = [column.name for column in fields(IndexedChunk)]
@@ -61,6 +68,7 @@ _ADDED: dict[str, Any] = {
     "superseded_by": "",
     "superseded_by_title": "",
     "stated": "",
+    "pages": [],
 }
 
 

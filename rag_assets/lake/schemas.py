@@ -51,6 +51,12 @@ CHUNK_BLOCKS: Final = pa.field(
     "blocks", pa.list_(pa.struct([("kind", TEXT), ("start", pa.int64()), ("end", pa.int64())]))
 )
 
+# Where the pages of a chunk begin, in order; offsets into the document, the first one the start of
+# the chunk. Empty where the format has no pages, null in rows from before there was the column.
+CHUNK_PAGES: Final = pa.field(
+    "pages", pa.list_(pa.struct([("start", pa.int64()), ("page", pa.int32())]))
+)
+
 CACHE: Final = pa.schema(
     [
         required("key", TEXT),  # value_hash of (what went in, fingerprint)

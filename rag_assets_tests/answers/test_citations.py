@@ -1,6 +1,7 @@
 """Grounding: what stays in an answer, and where its citations point."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,22 @@ def test_a_cited_fact_is_quoted_from_the_document() -> None:
     assert citation.aliases == ["fleet:old/tern.html"]
     assert citation.modified_at.startswith("2024-05-01")
     assert TEXTS[citation.document_id][citation.char_start : citation.char_end] == citation.quote
+
+
+def test_a_citation_names_the_page_of_its_quote() -> None:
+    (chunk, *_) = chunks_of(FERRIES[0])
+    second = chunk.start + chunk.text.index("She replaced")
+    pages = [{"start": chunk.start, "page": 3}, {"start": second, "page": 4}]
+    paged = replace(chunk, page=3, pages=pages)
+    passage = Passage(pieces_of([paged]), frozenset(), 1.0, 0.5, whole=True)
+    got = grounded("MV Alder was built in 1994 [1]. She replaced the ferry Elder [1].",
+                   passages=[passage])  # fmt: skip
+    assert [one.page for one in got.citations] == [3, 4]
+    old = replace(paged, pages=[])  # of a generation from before the column
+    passage = Passage(pieces_of([old]), frozenset(), 1.0, 0.5, whole=True)
+    assert grounded("She replaced the ferry Elder [1].", passages=[passage]).citations[0].page == 3
+    unpaged = Passage(pieces_of([chunk]), frozenset(), 1.0, 0.5, whole=True)
+    assert grounded("She replaced the ferry Elder.", passages=[unpaged]).citations[0].page is None
 
 
 def test_record_has_exactly_the_contracts_fields() -> None:

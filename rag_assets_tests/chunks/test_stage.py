@@ -49,6 +49,35 @@ def rows_of(given_blocks: list[Block], max_tokens: int) -> tuple[str, list[dict[
     return text, list(chunk_rows(sections, WordCounter(), max_tokens))
 
 
+def test_a_chunk_over_three_pages_says_where_each_begins() -> None:
+    table = "Ship | Yard | Year\nRowan | Hestvik | 1994\nTern | Solvik | 2003"
+    text, rows = rows_of(
+        [
+            Block("heading", "Yards", 1, page=1),
+            Block("paragraph", "The planks are oak.", page=1),
+            Block("paragraph", "Hestvik replaces them.", page=2),
+            Block("paragraph", "Solvik pays.", page=2),
+            Block("table", table, page=3),
+        ],
+        200,
+    )
+    (row,) = rows
+    begins = [(text[one["start"] :].split()[0], one["page"]) for one in row["pages"]]
+    assert begins == [("Yards", 1), ("Hestvik", 2), ("Ship", 3)]
+    assert row["page"] == 1
+
+
+def test_a_chunk_that_begins_within_a_page_names_that_page_first() -> None:
+    _, rows = rows_of([Block("paragraph", f"{'w ' * 60}.", page=4)], 32)
+    assert len(rows) > 1
+    assert [row["pages"] for row in rows] == [[{"start": r["start"], "page": 4}] for r in rows]
+
+
+def test_a_format_without_pages_has_none() -> None:
+    _, rows = rows_of([Block("heading", "A", 1), Block("paragraph", "Word by word.")], 200)
+    assert [row["pages"] for row in rows] == [[]]
+
+
 @settings(max_examples=60)
 @given(blocks, st.integers(32, 80))
 def test_chunks_point_back_into_the_document(given_blocks: list[Block], max_tokens: int) -> None:
