@@ -73,7 +73,7 @@ def answerer(reader: IndexReader, reply: Reply = model) -> Answerer:
     return Answerer(reader, *models, WordEmbedder(), policy)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(QUESTIONS),
     st.integers(0, 110),
