@@ -22,7 +22,8 @@ from rag_assets.retrieval.terms import content_words, stem, terms
 
 MOST_TOLD = 100  # items that an answer names
 FEWEST = 2  # items of a list
-MOST_NAME = 80  # characters of an item that is told whole
+MOST_NAME = 80  # characters of an item that is only a name
+MOST_ITEM = 300  # characters of an item that is told whole
 _NONE = re.compile(
     r"\W*(?:(?:no|none|not|never|nil|n/a|nein|keine?r?|false|0)\b(?!\.\s*\d).*)?", re.IGNORECASE
 )
@@ -35,6 +36,11 @@ _SETTLED = content_words(
     "different exist own have has keep kept contain include belong mention document available "
     "there kind type item entry row table complete full offer know run operate company firm "
     "business organisation organization"
+)
+# A list of these alone is not one of all things of the kind.
+_APART = content_words(
+    "retired former sold scrapped planned future withdrawn cancelled closed proposed excluded "
+    "exempt example previous past lost missing reserve hired additional"
 )
 # What the values are called of which a size is asked.
 _SIZES = {
@@ -211,17 +217,17 @@ def _kind_column(one: Enumeration, listing: Listing) -> int | bool | None:
 
 def _is_headed(above: str, kind: str) -> bool:
     """Whether a heading, caption or leading line is about the kind: "Boats of the trust"."""
-    for line in above.splitlines():
-        for part in line.split(" > "):
-            words = [stem(word) for word in re.findall(r"[^\W_]+", part)]
-            if kind in words:
-                return True
-    return False
+    parts = (part for line in above.splitlines() for part in line.split(" > "))
+    return any(kind in {stem(word) for word in re.findall(r"[^\W_]+", part)} for part in parts)
 
 
 def _meeting(one: Enumeration, listing: Listing) -> list[Item] | None:
     """The items that meet the condition; None where this list cannot tell."""
     items = one.items
+    asked = f"{listing.noun} {listing.rest}"
+    apart = content_words(one.above.replace("out of", "excluded")) & _APART
+    if apart - content_words(asked.replace("out of", "excluded")):
+        return None
     needed = terms(_EACH.sub(" ", listing.rest))
     needed -= terms(listing.kind) | _SETTLED | terms(one.above)
     if listing.bounds:
@@ -440,7 +446,7 @@ def _key(item: Item, column: int | None) -> str:
 def _said(one: Enumeration, item: Item, column: int | None) -> str:
     """An item as the answer names it."""
     if not one.header and len(item.cells) == 1:
-        return item.text if len(item.text) <= MOST_NAME else item.name
+        return item.text.rstrip(" .;") if len(item.text) <= MOST_ITEM else item.name
     if column == 0 or not one.header:
         return item.name
     if column is not None and column < len(item.cells):

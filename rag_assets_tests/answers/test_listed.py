@@ -137,6 +137,23 @@ def test_bullets_are_told_whole() -> None:
     )
 
 
+def test_a_list_of_some_is_not_one_of_all() -> None:
+    text = "- Avocet\n- Bittern"
+    retired = section(text, "Boats out of service")
+    assert told("How many boats are there?", retired) == ""
+    assert told("Which boats are out of service?", retired) == "2 boats: Avocet, Bittern"
+
+
+def test_steps_are_told_whole_and_in_order() -> None:
+    text = (
+        "1. Close the valve at the tank, then wait until the needle of the gauge is at rest.\n"
+        "2. Press the red button for five seconds: the lamp goes out."
+    )
+    answer = told("What are the steps to reset the pump?", section(text, "Steps to reset the pump"))
+    assert answer.startswith("2 steps: Close the valve at the tank, then wait until")
+    assert answer.endswith("; Press the red button for five seconds: the lamp goes out")
+
+
 def test_the_rest_of_a_long_list_is_counted() -> None:
     text = "\n".join(f"- Light {n}" for n in range(MOST_TOLD + 7))
     answer = told("List all beacons", section(text, "Beacons"))
