@@ -62,6 +62,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "blank.txt": (lambda: b" " * 20_000_000 + b"word", {""}),
     "accents.txt": (lambda: ("a" + "\u0301\u0323" * 10_000).encode(), {"", "no text"}),
     "wide.csv": (lambda: b"\n".join([b",".join([b"cell"] * 100_000)] * 10), {""}),
+    "names.csv": (lambda: b",".join(b"name%d" % n for n in range(200_000)) + b"\n1,2\n3,4", {""}),
+    "spaces.csv": (lambda: b"name,port\n" + b" " * 1_000_000 + b"Rowan,2\n", {""}),
     "quote.csv": (lambda: b'a,b\n"' + b"x,y\n" * 200_000, {""}),
     "deep.json": (lambda: b"[" * 1_000_000 + b"]" * 1_000_000, {"", "corrupt", "no text"}),
     "number.json": (lambda: b'{"n": ' + b"9" * 1_000_000 + b"}", {""}),
@@ -89,7 +91,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[ParsingWorker]:
-    with ParsingWorker(Limits(memory_bytes=3 * 2**30, timeout_s=60)) as made:
+    with ParsingWorker(Limits(memory_bytes=3 * 2**30, timeout_s=30)) as made:
         yield made
 
 

@@ -44,8 +44,8 @@ def has_header(rows: Sequence[Row]) -> bool:
     names = [cell for cell in first if cell]
     if len(set(names)) != len(names) or len(names) < max(len(first) / 2, 1):
         return False
-    words = [name for name in names if not _NUMBER.fullmatch(name)]
-    return bool(words) and all(_YEAR.fullmatch(name) for name in names if name not in words)
+    numbers = [name for name in names if _NUMBER.fullmatch(name)]
+    return len(numbers) < len(names) and all(map(_YEAR.fullmatch, numbers))
 
 
 def names_groups(first: Row, second: Row, third: Row) -> bool:

@@ -22,7 +22,9 @@ _SIGNS = (
     re.compile(r"(?:^|\n)#{1,6} [^\n]*[^\n#;{}]\n[ \t]*\n"),  # a heading, and room below it
     re.compile(r"(?:^|\n)(`{3,}|~{3,})[^\n`]*\n"),  # a fence
     re.compile(r"\[[^\]\n]{1,200}\]\([^)\s]{1,500}\)"),  # a link
-    re.compile(r"\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*\n"),
+    re.compile(  # the rule of a table; white space is never given back, or runs of it cost squares
+        r"\n[ \t]*+\|?[ \t]*+:?-{2,}+:?[ \t]*+(?:\|[ \t]*+:?-{2,}+:?[ \t]*+)++\|?[ \t]*+\n"
+    ),
     re.compile(r"(?<![\w*])\*\*\w[^*\n]{0,200}\*\*(?![\w*])"),  # bold
 )
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
