@@ -24,7 +24,7 @@ from rag_assets.sections.boilerplate import (
 )
 from rag_assets.sections.tree import cut_sections
 
-VERSION = "2"
+VERSION = "3"
 SECTIONS: Final = stage_schema(
     required("section_id", TEXT),
     required("document_id", TEXT),

@@ -6,6 +6,9 @@ from typing import Any
 
 from rag_assets.lake.identity import row_id
 
+# Of a heading, in the path that every section and chunk below it repeats; its own text is whole.
+MAX_HEADING_CHARS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -45,7 +48,8 @@ def cut_sections(
         for block in group:
             if block["kind"] == "heading":
                 path = [(n, h) for n, h in path if n < block["level"]]
-                path.append((block["level"], text[block["start"] : block["end"]]))
+                heading = text[block["start"] : block["end"]][:MAX_HEADING_CHARS].rstrip()
+                path.append((block["level"], heading))
         if not is_kept:
             continue
         headings = tuple(heading for _, heading in path)

@@ -128,3 +128,13 @@ def test_ids_follow_headings_not_places() -> None:
 def test_page_is_where_the_section_begins() -> None:
     _, sections = cut([Block("heading", "A", 1, page=2), Block("paragraph", "a", page=3)])
     assert sections[0].page == 2
+
+
+def test_a_heading_without_end_is_repeated_in_part() -> None:
+    """Half a megabyte of Markdown once made gigabytes of rows."""
+    name = "long heading " * 1000
+    bodies = [Block("heading", "part", 2), Block("paragraph", "text")]
+    text, sections = cut([Block("heading", name, 1), *bodies * 50])
+    assert text.startswith(name.strip())  # nothing of the document itself is lost
+    assert sum(len("".join(section.heading_path)) for section in sections) < 50 * 210
+    assert {section.heading_path[0] for section in sections} == {name[:200].strip()}
