@@ -73,7 +73,7 @@ _ODD = re.compile(
     rb"|z(?=[fjkqrsx])"
 )
 _URL = re.compile(r"https?://\S+")
-_PART = re.compile(r"\s+[|·•»\u203a]\s+")
+_PART = re.compile(r"(?<!\s)\s++[|·•»\u203a]\s+")  # from each run's start only: no squares
 _SENTENCE = re.compile(r"[.!?。\uff01\uff1f؟।]['\")»”]*$")
 _LINE = partial(re.compile, flags=re.IGNORECASE | re.MULTILINE)
 _HTTP_ERROR = re.compile(
