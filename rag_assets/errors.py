@@ -41,6 +41,7 @@
     ├── BudgetError                   answers.budget: the prompt alone overflows the model's window
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds
+    ├── GoneError                     serving.admission: who asked is gone
     ├── NotReadyError                 serving.app: no generation is in service
     ├── CanaryError                   serving.canaries: a generation does not find its own chunks
     └── AnswererError                 serving.client: the answerer refused, or failed

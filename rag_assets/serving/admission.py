@@ -12,6 +12,10 @@ class BusyError(RagError):
     """More questions wait than the queue holds, or one waited too long."""
 
 
+class GoneError(RagError):
+    """Who asked is gone; nobody reads the answer."""
+
+
 class Gate:
     """Admits ``n_running`` at a time and lets ``n_waiting`` more wait, first come first served.
 
@@ -45,14 +49,24 @@ class Gate:
         """Questions that wait now."""
         return len(self._queue)
 
+    def leave(self, gone: threading.Event) -> None:
+        """Give up the place of the caller that waits with this event."""
+        with self._changed:
+            gone.set()
+            self._changed.notify_all()
+
     @contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self, gone: threading.Event | None = None) -> Iterator[None]:
         """Run the body when it is this caller's turn.
+
+        Args:
+            gone: ``leave`` sets it when nobody reads the answer any more.
 
         Raises:
             BusyError: the queue is full, or the wait too long.
+            GoneError: the caller left.
         """
-        self._enter()
+        self._enter(gone or threading.Event())
         try:
             yield
         finally:
@@ -60,7 +74,7 @@ class Gate:
                 self._free += 1
                 self._changed.notify_all()
 
-    def _enter(self) -> None:
+    def _enter(self, gone: threading.Event) -> None:
         ticket = object()
         deadline = time.monotonic() + self._wait_s
         with self._changed:
@@ -71,7 +85,7 @@ class Gate:
                 )
             self._queue.append(ticket)
             try:
-                while not (self._free and self._queue[0] is ticket):
+                while not (self._free and self._queue[0] is ticket) and not gone.is_set():
                     left = deadline - time.monotonic()
                     if left <= 0:
                         raise BusyError(
@@ -79,6 +93,8 @@ class Gate:
                             "try again later"
                         )
                     self._changed.wait(left)
+                if gone.is_set():
+                    raise GoneError("who asked is gone")
                 self._free -= 1
             finally:
                 self._queue.remove(ticket)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import os
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.journal import record_answer
@@ -22,13 +23,14 @@ from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.errors import RagError
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
-from rag_assets.serving.admission import BusyError, Gate
+from rag_assets.serving.admission import BusyError, Gate, GoneError
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
-from rag_assets.serving.listening import BODY_S, MAX_BODY_BYTES
+from rag_assets.serving.listening import WholeBodies, disconnected, said
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 
 log = logging.getLogger("rag_assets.serving")
+RETRY_AFTER_S = 5
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -62,13 +64,16 @@ class Service:
     engines_problem: Callable[[], str]
     started: float = 0.0
 
-    def answer(self, question: str, mode: str) -> Answer:
+    def answer(self, question: str, mode: str, gone: threading.Event | None = None) -> Answer:
         """Answer on the generation in service when the turn comes, and journal it.
 
+        ``gone`` is set by the gate when nobody waits for the answer any more.
+
         Raises:
-            NotReadyError, BusyError, QuestionError, EngineUnavailableError, ModelRequestError.
+            NotReadyError, BusyError, GoneError, QuestionError, EngineUnavailableError,
+            ModelRequestError.
         """
-        with self.gate.admitted():
+        with self.gate.admitted(gone):
             serving = self.live.current
             if serving is None:
                 raise NotReadyError(f"no generation is in service: {self.live.error}")
@@ -91,7 +96,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
-    app.middleware("http")(_bounded_body)
+    app.add_middleware(WholeBodies)
     _add_errors(app, service)
     _add_answers(app, service)
     _add_health(app, service)
@@ -99,32 +104,15 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-async def _bounded_body(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """Refuse what is too long, and half a request: it would hold up the end of the process."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-        sentence = f"the request has {length} bytes; at most {MAX_BODY_BYTES:,} are read"
-        return _error(413, sentence)
-    try:
-        await asyncio.wait_for(request.body(), BODY_S)
-    except TimeoutError:
-        return _error(408, f"the request was not whole within {BODY_S:g} s")
-    except ClientDisconnect:
-        return _error(400, "the request was broken off")
-    return await call_next(request)
-
-
 def _error(status: int, sentence: str) -> JSONResponse:
-    headers = {"Retry-After": "5"} if status in (429, 503) else None
-    return JSONResponse({"error": sentence}, status, headers=headers)
+    return said(status, sentence, RETRY_AFTER_S if status in (429, 503) else None)
 
 
 STATUSES: dict[type[Exception], int] = {
     QuestionTooLongError: 413,
     QuestionError: 422,
     BusyError: 429,
+    GoneError: 499,  # as nginx logs it; nobody reads it
     NotReadyError: 503,
     EngineUnavailableError: 503,
     ModelRequestError: 502,
@@ -162,14 +150,28 @@ def _add_errors(app: FastAPI, service: Service) -> None:
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:
+    async def answer(request: Request, question: str, mode: str) -> Answer:
+        """The answer; a caller that goes away gives up its place in the queue."""
+        gone = threading.Event()
+
+        async def watch() -> None:
+            await disconnected(request.receive)
+            service.gate.leave(gone)
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            return await run_in_threadpool(service.answer, question, mode, gone)
+        finally:
+            watching.cancel()
+
     @app.post("/v1/answers")
-    def answers(body: Question) -> dict[str, Any]:
-        return service.answer(body.question, body.mode).to_record()
+    async def answers(body: Question, request: Request) -> dict[str, Any]:
+        return (await answer(request, body.question, body.mode)).to_record()
 
     @app.post("/v1/chat/completions")
-    def completions(body: ChatRequest) -> Response:
+    async def completions(body: ChatRequest, request: Request) -> Response:
         mode = body.mode()
-        return chat_response(body, service.answer(body.question(), mode))
+        return chat_response(body, await answer(request, body.question(), mode))
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -198,9 +200,12 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _add_admin(app: FastAPI, service: Service) -> None:
+    one_at_a_time = asyncio.Lock()  # those that wait for another reload take no thread
+
     @app.post("/admin/reload")
-    def reload() -> Response:
-        done = service.live.reload()
+    async def reload() -> Response:
+        async with one_at_a_time:
+            done = await run_in_threadpool(service.live.reload)
         service.metrics.reloaded(done)
         record = {
             "generation_id": done.generation_id,

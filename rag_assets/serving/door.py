@@ -18,25 +18,32 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from rag_assets.models.errors import PortTakenError
 from rag_assets.serving.client import ANSWER_S, DOOR_PATH
-from rag_assets.serving.listening import BODY_S, MAX_BODY_BYTES, answerer_address, claim_port
+from rag_assets.serving.listening import (
+    HTTP,
+    WholeBodies,
+    answerer_address,
+    claim_port,
+    disconnected,
+    said,
+)
 from rag_assets.settings import Settings, load_settings
 from rag_assets.watching import KEEPER, KEEPER_COMMAND, KEPT, PART, is_abandoned, read_reports
 
 CONNECT_S = 2.0
 LOOK_S = 3.0  # between two looks for the keeper; longer than a standby or `rag down` needs
-RETRY_AFTER_S = "3"
+RETRY_AFTER_S = 3
 SHUTDOWN_S = 3  # for requests in flight
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
 
 
 class Door:
-    """An ASGI application that passes requests on.
+    """An ASGI application that passes requests on, to stand behind ``WholeBodies``.
 
     Args:
         state: the folder in which the answerer says where it is.
@@ -57,14 +64,15 @@ class Door:
         if request.url.path == DOOR_PATH:
             response: Response = JSONResponse({"status": "ok"})
         else:
-            try:
-                response = await self._passed_on(request, await whole_body(request))
-            except TimeoutError:
-                response = _said(408, f"the request was not whole within {BODY_S:g} s")
-            except ValueError as error:
-                response = _said(413, str(error))
-            except ClientDisconnect:
+            body = await request.body()
+            passing = asyncio.ensure_future(self._passed_on(request, body))
+            leaving = asyncio.ensure_future(disconnected(receive))
+            await asyncio.wait((passing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+            if not passing.done():  # the caller is gone: so is its place in the answerer's queue
+                passing.cancel()
                 return
+            response = passing.result()
         await response(scope, receive, send)
 
     async def _passed_on(self, request: Request, body: bytes) -> Response:
@@ -95,23 +103,7 @@ class Door:
             troubles = [r.sentence() for r in read_reports(self._state / KEPT)]
         except (OSError, ValueError):
             troubles = []
-        return _said(503, "; ".join([what, *filter(None, troubles)]))
-
-
-async def whole_body(request: Request) -> bytes:
-    """The body, once it is whole.
-
-    Raises:
-        TimeoutError: it was not within BODY_S; half a request must hold nobody up.
-        ValueError: it is too long.
-    """
-    body = bytearray()
-    async with asyncio.timeout(BODY_S):
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                raise ValueError(f"the request is longer than {MAX_BODY_BYTES:,} bytes")
-    return bytes(body)
+        return said(503, "; ".join([what, *filter(None, troubles)]), RETRY_AFTER_S)
 
 
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -120,11 +112,6 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def _length(answer: httpx.Response) -> tuple[bytes, bytes]:
     return b"content-length", str(len(answer.content)).encode()
-
-
-def _said(status: int, sentence: str) -> Response:
-    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else None
-    return JSONResponse({"error": sentence}, status, headers=headers)
 
 
 def _keep_kept(settings: Settings) -> None:
@@ -163,7 +150,8 @@ def main(settings: Settings) -> int:
         logging.error("%s", error)
         return 1
     config = uvicorn.Config(
-        Door(settings.state),
+        WholeBodies(Door(settings.state)),
+        http=HTTP,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

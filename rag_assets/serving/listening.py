@@ -1,11 +1,17 @@
 """What the answerer and the door before it share: the port, the state file, the bounds."""
 
+import asyncio
 import contextlib
 import json
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.files import replace_file
 from rag_assets.models.errors import PortTakenError
@@ -16,6 +22,72 @@ HOST = "127.0.0.1"
 STATE_FILE = "answerer.json"
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
+# h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
+HTTP: Final = "h11"
+
+
+class WholeBodies:
+    """ASGI middleware: hands on requests that are whole and not too long.
+
+    Bytes are counted as they come, whatever the request says of its length. Half a request would
+    hold up the end of the process.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await whole_body(Request(scope, receive))
+        except TimeoutError:
+            refused = said(408, f"the request was not whole within {BODY_S:g} s")
+        except ValueError as error:
+            refused = said(413, str(error))
+        except ClientDisconnect:
+            return
+        else:
+            parts: list[Message] = [{"type": "http.request", "body": body}]
+
+            async def again() -> Message:
+                return parts.pop() if parts else await receive()
+
+            await self._app(scope, again, send)
+            return
+        await refused(scope, receive, send)
+
+
+def said(status: int, sentence: str, retry_after_s: int | None = None) -> JSONResponse:
+    """An error, as every route says it."""
+    headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return JSONResponse({"error": sentence}, status, headers=headers)
+
+
+async def whole_body(request: Request) -> bytes:
+    """The body, once it is whole.
+
+    Raises:
+        TimeoutError: it was not within BODY_S.
+        ValueError: it is too long.
+    """
+    body = bytearray()
+    async with asyncio.timeout(BODY_S):
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                raise ValueError(
+                    f"the request is too long; at most {MAX_BODY_BYTES:,} bytes are read"
+                )
+    return bytes(body)
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the caller is gone; the body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def claim_port(port: int) -> socket.socket:

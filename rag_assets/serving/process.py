@@ -28,7 +28,7 @@ from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
-from rag_assets.serving.listening import HOST, claim_port, running_answerer, state_file
+from rag_assets.serving.listening import HOST, HTTP, claim_port, running_answerer, state_file
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.settings import Settings
@@ -136,6 +136,7 @@ def run(
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(service),
+            http=HTTP,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,

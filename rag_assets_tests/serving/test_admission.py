@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rag_assets.serving.admission import BusyError, Gate
+from rag_assets.serving.admission import BusyError, Gate, GoneError
 
 
 def test_no_more_than_admitted_run_at_once() -> None:
@@ -40,6 +40,23 @@ def test_a_long_wait_ends() -> None:
     with gate.admitted(), pytest.raises(BusyError, match="waited"):
         gate.admitted().__enter__()
     assert gate.waiting == 0
+
+
+def test_who_leaves_gives_up_the_place() -> None:
+    gate, gone = Gate(1, 1, 10), threading.Event()
+
+    def ask() -> None:
+        with gate.admitted(gone):
+            raise AssertionError("its turn came though it was gone")
+
+    with gate.admitted(), ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask)
+        while not gate.waiting:
+            time.sleep(0.001)
+        gate.leave(gone)
+        with pytest.raises(GoneError):
+            asked.result(timeout=5)
+        assert (gate.running, gate.waiting) == (1, 0)
 
 
 def test_first_come_first_served() -> None:

@@ -1,7 +1,10 @@
 """The HTTP interface, route by route."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +16,7 @@ from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.listening import MAX_BODY_BYTES
+from rag_assets.serving.live_index import Reload
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, said
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
@@ -87,6 +91,44 @@ def test_huge_bodies_are_not_read(http: TestClient) -> None:
     response = ask(http, "x" * (MAX_BODY_BYTES + 1))
     assert response.status_code == 413
     assert "at most 1,000,000" in response.json()["error"]
+
+
+def test_huge_bodies_in_chunks_are_not_read(http: TestClient) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"question": "'
+        for _ in range(30):
+            yield b"x" * 100_000
+
+    response = http.post("/v1/answers", content=chunks())
+    assert "content-length" not in response.request.headers
+    assert response.status_code == 413
+    assert "at most 1,000,000 bytes" in response.json()["error"]
+
+
+def test_reloads_that_wait_leave_threads_to_probes(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    reload = service.live.reload
+
+    def slow_reload() -> Reload:
+        begun.set()
+        may_end.wait(60)
+        return reload()
+
+    monkeypatch.setattr(service.live, "reload", slow_reload)
+    with (
+        TestClient(create_app(service), base_url=URL) as http,
+        ThreadPoolExecutor(61) as pool,
+    ):
+        reloads = [pool.submit(http.post, "/admin/reload") for _ in range(60)]
+        begun.wait(30)
+        time.sleep(0.5)  # all of them have come in
+        try:
+            assert pool.submit(http.get, "/readyz").result(timeout=10).status_code == 200
+        finally:
+            may_end.set()
+    assert {of.result().status_code for of in reloads} == {200}
 
 
 def test_unknown_routes_and_methods(http: TestClient) -> None:

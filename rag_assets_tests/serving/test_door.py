@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,7 +24,7 @@ DOOR = """
 import sys
 from pathlib import Path
 from rag_assets.serving import door, listening
-listening.BODY_S = door.BODY_S = 0.5
+listening.BODY_S = 0.5
 class Settings:
     answerer_port, state = int(sys.argv[1]), Path(sys.argv[2])
 door.main(Settings)
@@ -130,6 +130,38 @@ def test_half_a_body_is_told_so(tmp_path: Path) -> None:
         caller.sendall(HALVES["half a body"])
         caller.settimeout(20)
         assert caller.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_headers_without_end_are_refused_by_both(tmp_path: Path) -> None:
+    with answerer(tmp_path) as (_, client), door(tmp_path / "run") as (_, url):
+        for address in (url, client.url):
+            port = int(address.rsplit(":", 1)[1])
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.settimeout(20)
+                caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
+                with suppress(ConnectionError):
+                    for _ in range(200):
+                        caller.sendall(b"x" * 10_000)
+                    caller.sendall(b"\r\n\r\n")
+                with suppress(ConnectionError):
+                    assert caller.recv(100)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431", b"")
+
+
+def test_who_leaves_gives_up_the_place_behind_the_door(tmp_path: Path) -> None:
+    with answerer(tmp_path, delay=60) as (_, client), door(tmp_path / "run") as (_, url):
+
+        def ask(timeout_s: float) -> None:
+            body = {"question": "When was MV Tern built?"}
+            with suppress(httpx.TransportError):
+                httpx.post(f"{url}/v1/answers", json=body, timeout=timeout_s)
+
+        for _ in range(4):  # as many as are answered at once
+            threading.Thread(target=ask, args=(60,), daemon=True).start()
+        wait_until(lambda: client.status()["running"] == 4)
+        threading.Thread(target=ask, args=(2,), daemon=True).start()
+        wait_until(lambda: client.status()["waiting"] == 1)
+        wait_until(lambda: client.status()["waiting"] == 0, 20)
+        assert client.status()["running"] == 4
 
 
 def test_a_stopped_door_is_no_hang_for_its_keeper(tmp_path: Path) -> None:
