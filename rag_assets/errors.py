@@ -6,6 +6,7 @@
     ├── CommandError                  here: a command cannot do what was asked
     ├── SettingsError                 settings: a variable has a value that means nothing
     ├── YamlFileError                 yaml_files: a file is no YAML, or a field means nothing
+    ├── DamagedFileError              files: a state file does not hold what was written there
     ├── PluginError                   plugins: what another package brings cannot be imported
     ├── StackError                    orchestration.processes: a process did not start
     ├── InstallError                  installation.engines: engines cannot be installed

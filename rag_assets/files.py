@@ -2,11 +2,35 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from rag_assets.errors import RagError
+
 # The name of an empty file in folders that sources leave out: the lake, logs, Dagster's storage.
 NO_DOCUMENTS: Final = ".rag_assets"
+
+
+class DamagedFileError(RagError):
+    """A file of our own does not hold what we write there; the message says what to do."""
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Reading a state file: what it holds is as we write it.
+
+    Raises:
+        DamagedFileError: in place of whatever the body raises because it is not.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedFileError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it, then run `rag down` "
+            "and `rag up`"
+        ) from error
 
 
 def replace_file(path: Path, data: bytes) -> None:

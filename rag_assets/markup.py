@@ -29,6 +29,18 @@ def _shown(sign: str) -> str:
     return "" if sign == "\u00ad" else ascii(sign)[1:-1]
 
 
+_PART = r"(?:[^\s'\"(),:;/]+/)"
+# A URL or the folders of a path, but not of a route; Lance writes paths without their first slash.
+_PLACE = re.compile(
+    rf"[a-z][a-z0-9+.-]*://[^\s'\"),;]*|(?<![\w/])(?:/(?!v1/|admin/){_PART}+|{_PART}{{2,}})(?=\S)"
+)
+
+
+def without_places(text: str) -> str:
+    """The text without URLs and folders, for callers who need not know where things are."""
+    return _PLACE.sub("…", text)
+
+
 def markdown_text(text: str) -> str:
     """The text as Markdown that shows it; its line breaks are kept.
 

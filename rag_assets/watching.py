@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from filelock import FileLock, Timeout
 
-from rag_assets.files import replace_file
+from rag_assets.files import replace_file, understood
 from rag_assets.process_identity import ProcessId
 
 FIRST_PAUSE_S = 1.0  # before a process is started again; doubles with each end within the window
@@ -103,9 +103,14 @@ class ReportFile:
 
 
 def read_reports(path: Path) -> list[Report]:
-    """What a report file says; nothing where there is none."""
+    """What a report file says; nothing where there is none.
+
+    Raises:
+        DamagedFileError: it is not as ``ReportFile`` writes it.
+    """
     try:
-        return [Report(**row) for row in json.loads(path.read_bytes())]
+        with understood(path):
+            return [Report(**row) for row in json.loads(path.read_bytes())]
     except FileNotFoundError:
         return []
 

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rag_assets.markup import markdown_cell, markdown_code, markdown_text, visible
+from rag_assets.markup import (
+    markdown_cell,
+    markdown_code,
+    markdown_text,
+    visible,
+    without_places,
+)
 
 READER = MarkdownIt("gfm-like", {"linkify": False})
 UGLY = [
@@ -87,3 +93,19 @@ def test_nothing_unseen_is_passed_on(shown: Callable[[str], str]) -> None:
 def test_what_shapes_words_and_lines_stays() -> None:
     kept = "one\ttwo\nthree क्\u200cष"
     assert visible(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "nobody answers at http://127.0.0.1:8461, see /srv/run/logs/llm.log",
+            "nobody answers at …, see …llm.log",
+        ),
+        ("not found: srv/lake/tables/a.lance (code 2)", "not found: …a.lance (code 2)"),
+        ("cannot read /etc/passwd", "cannot read …passwd"),
+        ("POST /v1/answers: Ask and/or wait", "POST /v1/answers: Ask and/or wait"),
+    ],
+)
+def test_places_are_left_out(text: str, shown: str) -> None:
+    assert without_places(text) == shown

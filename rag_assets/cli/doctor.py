@@ -16,6 +16,7 @@ import psutil
 
 from rag_assets.answers.deriving import fitting_of
 from rag_assets.answers.policy import UNCALIBRATED
+from rag_assets.errors import RagError
 from rag_assets.lake import generations
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients.endpoint import EndpointChat, EndpointEmbedder
@@ -69,9 +70,18 @@ def examine(settings: Settings) -> list[Finding]:
     findings += _endpoints(profile.endpoints_of(r for r in ROLES if r not in settings.models))
     findings += _thresholds(settings, profile)
     findings += _storage(settings)
-    findings += _lake(settings)
-    findings += _processes(settings, [profile.spec(role) for role in engines])
+    findings += _told("lake", _lake(settings))
+    specs = [profile.spec(role) for role in engines]
+    findings += _told("processes", _processes(settings, specs))
     return findings
+
+
+def _told(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings as far as they go; what ends them is the last one."""
+    try:
+        yield from findings
+    except RagError as error:
+        yield Finding("bad", what, str(error), "then run `rag doctor` again")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

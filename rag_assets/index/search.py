@@ -115,6 +115,14 @@ class IndexReader:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
+    def problem(self) -> str:
+        """Why no row can be read any more, as a sentence; "" if one can."""
+        try:
+            self._table.search().select(["chunk_id"]).limit(1).to_arrow()
+        except (OSError, RuntimeError, ValueError) as error:  # as LanceDB raises them
+            return f"the rows of generation {self.generation.id} cannot be read: {error}"
+        return ""
+
     def prewarm(self) -> None:
         """Read the search indexes once, so that the first question does not pay for it."""
         for index in self._table.list_indices():

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from rag_assets.lake.identity import value_hash
-from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.lake.store import REMEDY, LakeError, LakeStore
 
 INDEX = "chunk_index"  # the table that a generation is a version of
 LIVE = "live"
@@ -84,13 +84,13 @@ def load(store: LakeStore, generation_id: str) -> Generation:
     if record is None:
         known = ", ".join(generation_ids(store)[-5:]) or "none yet"
         raise LakeError(f"no generation is called {generation_id!r}; the newest are: {known}")
-    return _made(Generation, record)
+    return _made(Generation, record, f"{store.uri}/records/{FOLDER}/{generation_id}.json")
 
 
 def candidate(store: LakeStore) -> Generation | None:
     """The newest build of the index, published or not."""
     record = store.get_record(CANDIDATE)
-    return None if record is None else _made(Generation, record)
+    return None if record is None else _made(Generation, record, f"{store.uri}/records/{CANDIDATE}.json")
 
 
 def put_candidate(store: LakeStore, generation: Generation) -> None:
@@ -101,7 +101,7 @@ def put_candidate(store: LakeStore, generation: Generation) -> None:
 def live(store: LakeStore) -> Live | None:
     """The pointer to the live generation, or None before the first publication."""
     record = store.get_record(LIVE)
-    return None if record is None else _made(Live, record)
+    return None if record is None else _made(Live, record, f"{store.uri}/records/{LIVE}.json")
 
 
 def live_generation(store: LakeStore) -> Generation | None:
@@ -162,7 +162,9 @@ def rollback(store: LakeStore, generation_id: str | None = None) -> Live:
         return _point(store, generation_id, "rolled back")
 
 
-def _made(kind: type[Record], record: Mapping[str, Any]) -> Record:
+def _made(kind: type[Record], record: Any, path: str) -> Record:  # noqa: ANN401 - JSON
+    if not isinstance(record, Mapping):
+        raise LakeError(f"the record {path} is damaged: expected an object; {REMEDY}")
     known = {field.name for field in fields(kind)}
     if unknown := sorted(record.keys() - known):
         raise LakeError(
@@ -170,7 +172,10 @@ def _made(kind: type[Record], record: Mapping[str, Any]) -> Record:
             f"({', '.join(unknown)}): a newer version of rag_assets wrote it; install that one "
             "again, restore a backup from before, or name another lake in RAG_LAKE"
         )
-    return kind(**record)
+    try:
+        return kind(**record)
+    except TypeError as error:
+        raise LakeError(f"the record {path} is damaged: {error}; {REMEDY}") from error
 
 
 def _point(store: LakeStore, generation_id: str, reason: str) -> Live:

@@ -36,6 +36,7 @@ FORMAT_RECORD = "format"
 GLOBAL = "all"  # the partition of a table that is not partitioned
 MADE = "made"  # key of a table's metadata: which table it is
 ASIDE = ".aside"  # ending of the names of raw bytes that a sweep will delete
+REMEDY = "bring it back from a backup, or remove it and run `rag refresh`"
 INDEX_CACHE_BYTES = 256 * 2**20
 METADATA_CACHE_BYTES = 64 * 2**20
 
@@ -256,7 +257,11 @@ class LakeStore:
         self._write(f"{self._files[1]}/records/{name}.json", data)
 
     def get_record(self, name: str) -> Any | None:  # noqa: ANN401 - JSON has no narrower type
-        """The record's value, or None where there is none."""
+        """The record's value, or None where there is none.
+
+        Raises:
+            LakeError: it is no JSON.
+        """
         return _record_in(*self._files, name)
 
     def records(self, folder: str) -> list[str]:
@@ -308,10 +313,13 @@ def _bytes_of(filesystem: fs.FileSystem, path: str) -> bytes:
 
 
 def _record_in(filesystem: fs.FileSystem, root: str, name: str) -> Any | None:  # noqa: ANN401 - JSON
+    path = f"{root}/records/{name}.json"
     try:
-        return json.loads(_bytes_of(filesystem, f"{root}/records/{name}.json"))
+        return json.loads(_bytes_of(filesystem, path))
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise LakeError(f"the record {path} is damaged: {error}; {REMEDY}") from error
 
 
 def _columns(schema: pa.Schema) -> set[str]:

@@ -16,7 +16,7 @@ from typing import IO
 
 import psutil
 
-from rag_assets.files import NO_DOCUMENTS, replace_file
+from rag_assets.files import NO_DOCUMENTS, replace_file, understood
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.settings import Settings
 from rag_assets.watching import PART, PART_OF
@@ -114,12 +114,17 @@ def log_path(settings: Settings, name: str) -> Path:
 
 
 def known(settings: Settings) -> list[Started]:
-    """Processes of the stack that still run."""
+    """Processes of the stack that still run.
+
+    Raises:
+        DamagedFileError: ``started.json`` is not as we write it.
+    """
     path = settings.state / "started.json"
     if not path.is_file():
         return []
-    written: dict[str, str] = json.loads(path.read_text())
-    started = [Started(name, ProcessId.parse(process)) for name, process in written.items()]
+    with understood(path):
+        written: dict[str, str] = json.loads(path.read_bytes())
+        started = [Started(name, ProcessId.parse(process)) for name, process in written.items()]
     return [one for one in started if is_alive(one.process)]
 
 

@@ -22,6 +22,7 @@ from rag_assets.answers.journal import record_answer
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.errors import RagError
 from rag_assets.lake.store import LakeStore
+from rag_assets.markup import without_places
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, Gate, GoneError
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
@@ -105,6 +106,8 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _error(status: int, sentence: str) -> JSONResponse:
+    if status == 503:
+        log.warning("answered 503: %s", sentence)
     return said(status, sentence, RETRY_AFTER_S if status in (429, 503) else None)
 
 
@@ -189,8 +192,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         serving = service.live.current
         if serving is None:
             return _error(503, f"no generation is in service: {service.live.error}")
-        problem = service.engines_problem()
-        if problem:
+        if problem := serving.answerer.reader.problem() or service.engines_problem():
             return _error(503, problem)
         return JSONResponse({"status": "ready", "generation_id": serving.generation_id})
 
@@ -216,7 +218,8 @@ def _add_admin(app: FastAPI, service: Service) -> None:
         if done.error:
             kept = f"{done.previous_id} stays in service" if done.previous_id else "none is served"
             log.warning("reload refused, %s: %s", kept, done.error)
-            return JSONResponse({**record, "error": f"{done.error} ({kept})"}, 409)
+            error = without_places(f"{done.error} ({kept})")
+            return JSONResponse({**record, "error": error}, 409)
         if done.swapped:
             log.info("swapped %s for %s", done.previous_id, done.generation_id)
         return JSONResponse(record)

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from rag_assets.files import DamagedFileError
 from rag_assets.models.errors import PortTakenError
 from rag_assets.serving.client import ANSWER_S, DOOR_PATH
 from rag_assets.serving.listening import (
@@ -101,7 +102,7 @@ class Door:
     def _unavailable(self, what: str) -> Response:
         try:
             troubles = [r.sentence() for r in read_reports(self._state / KEPT)]
-        except (OSError, ValueError):
+        except (OSError, DamagedFileError):
             troubles = []
         return said(503, "; ".join([what, *filter(None, troubles)]), RETRY_AFTER_S)
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.files import replace_file
+from rag_assets.markup import without_places
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import AnswererClient
@@ -24,6 +25,9 @@ MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
 # h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
 HTTP: Final = "h11"
+
+
+_DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
 class WholeBodies:
@@ -61,7 +65,9 @@ class WholeBodies:
 
 
 def said(status: int, sentence: str, retry_after_s: int | None = None) -> JSONResponse:
-    """An error, as every route says it."""
+    """An error, as every route says it; where things are stands in the log alone."""
+    if status == 503:
+        sentence = without_places(sentence)
     headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     return JSONResponse({"error": sentence}, status, headers=headers)
 
@@ -132,7 +138,7 @@ def answerer_address(folder: Path) -> str:
     """Where the answerer itself listens, as the state file says; "" where there is none."""
     try:
         return str(json.loads((folder / STATE_FILE).read_bytes())["url"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, *_DAMAGED):
         return ""
 
 
@@ -140,6 +146,6 @@ def running_answerer(folder: Path) -> ProcessId | None:
     """The answerer that the state file names, if it lives."""
     try:
         process = ProcessId.parse(json.loads((folder / STATE_FILE).read_bytes())["process"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, *_DAMAGED):
         return None
     return process if is_alive(process) else None

@@ -227,6 +227,27 @@ def test_another_number_of_buckets_stops_nobody(home: Path) -> None:
     assert [one["partition"] for one in json.loads(done.stdout)["partitions"]] == ["more.0"]
 
 
+@pytest.mark.parametrize("text", ["half of {", "[1]", '{"llm": 5}', '"text"'])
+def test_damaged_state_is_told(home: Path, text: str) -> None:
+    """A full disk or a power cut leaves halves of files."""
+    run = home / "run"
+    run.mkdir(exist_ok=True)
+    for name in ("engines.json", "started.json", "kept.json"):
+        (run / name).write_text(text)
+        done = rag(home, "doctor", "--json", env=FAKE)
+        assert "Traceback" not in done.stderr
+        if name == "engines.json":
+            found = {f["found"] for f in json.loads(done.stdout) if f["level"] == "bad"}
+            assert any(f"{run / name} is damaged" in one for one in found), found
+        (run / name).unlink()
+    live = home / "lake" / "records" / "live.json"
+    live.parent.mkdir(parents=True)
+    live.write_text(text)
+    refused(rag(home, "generations", env=FAKE), 1, f"{live} is damaged", "rag refresh")
+    findings = {f["what"]: f for f in json.loads(rag(home, "doctor", "--json", env=FAKE).stdout)}
+    assert f"{live} is damaged" in findings["lake"]["found"]
+
+
 def test_doctor_tells_sources_over_each_other(home: Path) -> None:
     (home / "docs2").mkdir()
     (home / "docs2" / "b.md").write_text("text")

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from rag_assets.lake import generations
-from rag_assets.lake.generations import Generation
+from rag_assets.lake.generations import Generation, live
 from rag_assets.lake.store import LakeError, LakeStore, scan
 
 SCHEMA = pa.schema([("text", pa.string())])
@@ -137,3 +139,12 @@ def test_a_manifest_of_a_newer_version_is_a_sentence(store: LakeStore) -> None:
             look(store)
     with pytest.raises(LakeError, match=newer):
         generations.load(store, generation.id)
+
+
+@pytest.mark.parametrize("text", ["half of {", "[]", '"live"', '{"generation_id": "g"}', "{}"])
+def test_a_damaged_pointer_is_told(store: LakeStore, text: str) -> None:
+    path = Path(store.uri) / "records" / "live.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    with pytest.raises(LakeError, match=r"live.json is damaged: .* run `rag refresh`"):
+        live(store)

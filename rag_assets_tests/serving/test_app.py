@@ -1,17 +1,20 @@
 """The HTTP interface, route by route."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from rag_assets.answers.journal import find_answer
+from rag_assets.lake.generations import INDEX
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
@@ -269,6 +272,15 @@ def test_ready(http: TestClient, service: Service) -> None:
     assert body == {"status": "ready", "generation_id": service.live.current.generation_id}
 
 
+def test_not_ready_over_an_index_whose_files_are_gone(http: TestClient, service: Service) -> None:
+    assert http.get("/readyz").status_code == 200
+    shutil.rmtree(Path(service.store.uri) / "tables" / INDEX / "all.lance" / "data")
+    response = http.get("/readyz")
+    assert response.status_code == 503
+    assert "cannot be read" in response.json()["error"]
+    assert service.store.uri not in response.text  # what is where is nobody's business
+
+
 def test_not_ready_without_engines(service: Service) -> None:
     lonely = replace(service, engines_problem=lambda: "nobody answers for the llm")
     with TestClient(create_app(lonely), base_url=URL) as http:
@@ -319,3 +331,18 @@ def test_a_refused_reload_is_409_and_says_what_stays(
     assert f"({before} stays in service)" in response.json()["error"]
     assert ask(http).status_code == 200
     assert "embedded with" in http.get("/admin/status").json()["last_load_error"]
+
+
+def test_refusals_name_no_place(http: TestClient, service: Service) -> None:
+    lake = Path(service.store.uri)
+    (lake / "records" / "live.json").write_text("half of it")
+    refused = http.post("/admin/reload")
+    assert refused.status_code == 409
+    assert "the record …live.json is damaged" in refused.json()["error"]  # what, but not where
+    for words in ("of http://127.0.0.1:8461", f"in {lake}/run/logs/llm.log"):
+        lonely = replace(service, engines_problem=lambda said=words: f"nobody answers, see {said}")
+        with TestClient(create_app(lonely), base_url=URL) as other:
+            said = other.get("/readyz").json()["error"]
+        assert said.startswith("nobody answers, see ")
+        assert "8461" not in said
+        assert "/run/" not in said

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from rag_assets.files import replace_file
+from rag_assets.files import replace_file, understood
 from rag_assets.models.profiles import ROLES, Role
 from rag_assets.process_identity import ProcessId, is_alive
 
@@ -45,16 +45,23 @@ def write_states(state_dir: Path, states: Iterable[EngineState]) -> None:
 
 
 def read_states(state_dir: Path) -> dict[Role, EngineState]:
-    """What the state file says, true or not; empty if there is none."""
+    """What the state file says, true or not; empty if there is none.
+
+    Raises:
+        DamagedFileError: it is not as ``write_states`` writes it.
+    """
     path = state_dir / _FILE
     if not path.is_file():
         return {}
-    entries: Mapping[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
-    return {
-        role: EngineState(**{**entries[role], "process": ProcessId.parse(entries[role]["process"])})  # type: ignore[arg-type] # read back as written
-        for role in ROLES
-        if role in entries
-    }
+    with understood(path):
+        entries: Mapping[str, dict[str, str]] = dict(json.loads(path.read_bytes()))
+        return {
+            role: EngineState(
+                **{**entries[role], "process": ProcessId.parse(entries[role]["process"])}  # type: ignore[arg-type] # read back as written
+            )
+            for role in ROLES
+            if role in entries
+        }
 
 
 def running_engines(state_dir: Path) -> dict[Role, EngineState]:
