@@ -18,6 +18,18 @@ from rag_assets.errors import RagError
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is routed publicly so far
+METADATA = [
+    ipaddress.ip_network(of)
+    for of in (
+        "169.254.0.0/16",  # AWS, Google, Azure and most others
+        "fe80::/10",
+        "168.63.129.16/32",  # Azure; a public address
+        "100.100.100.200/32",  # Alibaba
+        "192.0.0.192/32",  # Oracle
+        "fd00:ec2::/32",  # AWS
+        "fd20:ce::/32",  # Google
+    )
+]
 
 
 class ForbiddenAddressError(RagError):
@@ -26,16 +38,27 @@ class ForbiddenAddressError(RagError):
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet; so must be one that it carries."""
+    ip = _plain(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in UNICAST:
+        return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not is_metadata(address)
+
+
+def is_metadata(address: str) -> bool:
+    """Whether a cloud answers there with what a machine may do: no page is, in no network."""
+    ip = _plain(address)
+    return any(ip in network for network in METADATA)
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address, or the one of IPv4 that it carries."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        carried = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if carried is None and (ip in NAT64 or int(ip) < 1 << 32):
-            carried = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if carried is not None:
-            return is_public(str(carried))
-        if ip not in UNICAST:
-            return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    carried = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+    if carried is None and (ip in NAT64 or 1 < int(ip) < 1 << 32):
+        carried = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip if carried is None else carried
 
 
 def addresses_of(host: str, port: int) -> list[str]:
@@ -81,10 +104,15 @@ class GuardedBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers.
 
         Raises:
-            ForbiddenAddressError: one of the host's addresses is not public.
+            ForbiddenAddressError: one of the host's addresses is not public, or a cloud's own.
             httpcore.ConnectError: no address answers.
         """
         addresses = addresses_of(host, port)
+        if closed := [one for one in addresses if is_metadata(one)]:
+            raise ForbiddenAddressError(
+                f"{host} has the address {closed[0]}, where clouds tell machines their secrets; it "
+                "is never asked"
+            )
         private = [] if self._allow_private else [one for one in addresses if not is_public(one)]
         if private:
             raise ForbiddenAddressError(

@@ -4,6 +4,7 @@ Zip rather than WARC: its directory lists every member with its CRC, so a refres
 without reading any member, and the standard library reads the format.
 """
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,9 +25,12 @@ from rag_assets.sources.found import (
 )
 from rag_assets.sources.object_store import connect, unreachable
 
-# Text deflates by 3 to 20; a million zeros by 1,000. Small members can do no harm.
+# Text deflates by 3 to 20; a million zeros by 1,000. Little can do no harm.
 MAX_RATIO = 200
-RATIO_MATTERS_BYTES = 1_000_000
+RATIO_MATTERS_BYTES = 1_000_000  # of a member
+MAX_UNPACKED_BYTES = 100_000_000  # of all members; more has to be within the ratio, too
+MAX_MEMBERS = 200_000
+MAX_DIRECTORY_BYTES = 64_000_000  # zipfile holds some 12 bytes of memory for each
 # The standard library unpacks the others without a bound on what comes of a piece.
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1
@@ -47,7 +51,9 @@ class ArchiveListing(WholeListing):
         """Every member that is a file, in order of name; hidden ones are left out."""
         try:
             stream = self._open_files.enter_context(self._opened())
+            _check_directory(stream)
             self._archive = self._open_files.enter_context(zipfile.ZipFile(stream))
+            _check_members(self._archive.infolist(), stream.seek(0, io.SEEK_END))
         except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, ValueError) as error:
             raise SourceError(
                 f"source {self._source.name}: expected a zip archive at {self._source.where}, got "
@@ -96,6 +102,39 @@ class ArchiveListing(WholeListing):
             raise UnreadableError(f"cannot be read from its archive: {error}") from error
         except Exception as error:  # each backend raises errors of its own
             raise unreachable(self._source, error) from error
+
+
+def _check_directory(stream: IO[bytes]) -> None:
+    """Refuse a list of members too long to be read into memory, before it is.
+
+    Raises:
+        ValueError: it is.
+    """
+    end = zipfile._EndRecData(stream)  # type: ignore[attr-defined] # as ZipFile itself reads it
+    if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY_BYTES:  # type: ignore[attr-defined]
+        raise ValueError(
+            f"its list of members has {end[zipfile._ECD_SIZE]:,} bytes, at most "  # type: ignore[attr-defined]
+            f"{MAX_DIRECTORY_BYTES:,} are read; part it into several archives"
+        )
+
+
+def _check_members(infos: Sequence[zipfile.ZipInfo], packed: int) -> None:
+    """Refuse bombs made of many members, which may also share their packed bytes.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if len(infos) > MAX_MEMBERS:
+        raise ValueError(
+            f"it has {len(infos):,} members, at most {MAX_MEMBERS:,} are read; part it into "
+            "several archives"
+        )
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > max(MAX_UNPACKED_BYTES, MAX_RATIO * packed):
+        raise ValueError(
+            f"its {packed:,} bytes unpack to {unpacked:,}, as those of a zip bomb do; at most "
+            f"{MAX_RATIO} to 1 is read"
+        )
 
 
 def named(infos: Sequence[zipfile.ZipInfo]) -> Iterator[tuple[str, zipfile.ZipInfo]]:

@@ -17,7 +17,8 @@ from rag_assets.sources.addresses import ForbiddenAddressError, GuardedBackend, 
         "192.0.2.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "2002:7f00:1::1",
         "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1",
-        "fec0::1", "4000::1",
+        "fec0::1", "4000::1", "168.63.129.16", "::ffff:168.63.129.16", "100.100.100.200",
+        "192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "2002:a83f:8110::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -29,6 +30,17 @@ def test_addresses_that_are_not_public(address: str) -> None:
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "168.63.129.16", "::ffff:169.254.169.254", "fd00:ec2::254"]
+)
+def test_a_clouds_own_addresses_are_asked_with_no_permission(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "addresses_of", lambda host, port: [address])
+    with pytest.raises(ForbiddenAddressError, match="never asked"):
+        GuardedBackend(allow_private=True).connect_tcp("wiki.example", 80, timeout=1)
 
 
 @given(st.ip_addresses(v=4))

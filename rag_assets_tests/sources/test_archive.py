@@ -146,6 +146,29 @@ def test_encrypted_bombs_and_odd_methods_have_their_reason(
     assert "has 5,000,001 bytes" in (listed(source)["huge.md"].problem or "")
 
 
+def test_a_bomb_of_many_small_members_is_refused(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 10_000_000)
+    zeros = bytes(900_000)  # each too small to be judged by itself
+    Path(source.where).write_bytes(zipped(*((f"{n}.txt", zeros) for n in range(20))))
+    with pytest.raises(SourceError, match="unpack to 18,000,000, as those of a zip bomb do"):
+        listed(source)
+
+
+def test_too_many_members_are_refused(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(source.where).write_bytes(zipped(*((f"{n}.txt", b"") for n in range(50))))
+    assert len(listed(source)) == 50
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "MAX_MEMBERS", 49)
+        with pytest.raises(SourceError, match="it has 50 members, at most 49 are read"):
+            listed(source)
+    monkeypatch.setattr(archive, "MAX_DIRECTORY_BYTES", 1000)
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # it is not opened: that would take the memory
+    with pytest.raises(SourceError, match=r"list of members has 2,\d\d\d bytes"):
+        listed(source)
+
+
 def test_a_size_that_lies_does_not_help(source: Source) -> None:
     data = bytearray(zipped(("a.md", bytes(4_000_000))))
     central = data.index(b"PK\x01\x02")
