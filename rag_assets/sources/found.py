@@ -2,7 +2,7 @@
 
 import fnmatch
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EINVAL
 from stat import S_ISREG
@@ -12,6 +12,9 @@ from rag_assets.errors import RagError
 from rag_assets.sources.declaration import Source
 
 MAX_FILE_BYTES = 200_000_000  # above this a file is rejected unread; no sample of it is useful
+
+
+Keep = Callable[[str, bytes], None]  # takes the hash of bytes, and the bytes
 
 
 class UnreadableError(RagError):
@@ -74,7 +77,7 @@ class Listing(Protocol):
         """
 
     def read(self, file: FoundFile) -> bytes:
-        """The bytes of an examined file without a problem.
+        """The bytes of an examined file without a problem and without a ``raw_hash``.
 
         Raises:
             UnreadableError: this file cannot be read.

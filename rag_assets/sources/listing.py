@@ -3,20 +3,21 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rag_assets.lake.identity import data_version
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.folder import FolderListing
 from rag_assets.sources.foreign import SourceKind as SourceKind  # also importable from here
 from rag_assets.sources.foreign import opened_by_others
-from rag_assets.sources.found import Listing
+from rag_assets.sources.found import Keep, Listing
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Listing]:
-    """The source, to be listed and read once; what that holds open is closed at the end."""
+def opened(source: Source, keep: Keep = lambda digest, data: None) -> Iterator[Listing]:
+    """The source, to be listed and read once; what that holds open is closed at the end.
+
+    ``keep`` takes the bytes that come while files are examined, as those of pages do.
+    """
     # Imported when needed: a folder needs neither an HTTP client nor an object store's.
     with ExitStack() as stack:
         if source.is_of_others:
@@ -37,8 +38,7 @@ def opened(source: Source) -> Iterator[Listing]:
 
             web = source.web
             fetcher = stack.enter_context(Fetcher(web.user_agent, allow_private=web.allow_private))
-            spool = stack.enter_context(TemporaryDirectory(prefix="rag-assets-"))
-            yield WebListing(source, fetcher, Path(spool))
+            yield WebListing(source, fetcher, keep)
 
 
 def states(source: Source) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Ingest:
         """Look once for all of a source's partitions, of which there may be thousands."""
         buckets.fix(self.store, source)
         versions = {partition: _version(self.store, partition) for partition in partitions}
-        listing = self._open.enter_context(opened(source))
+        listing = self._open.enter_context(opened(source, self.store.put_blob))
         files: dict[str, list[FoundFile]] = {}
         for file in listed(listing, self.accept_deletions):
             files.setdefault(source.partition_of(file.uri), []).append(file)
@@ -262,6 +262,8 @@ def _rows(store: LakeStore, listing: Listing, files: Sequence[FoundFile]) -> pa.
             else:
                 digest, size = bytes_hash(data), len(data)
                 store.put_blob(digest, data)
+        elif problem is None and not store.has_blob(digest):  # swept: the refresh took days
+            digest, problem = "", "cannot be read: its bytes are gone; the next refresh asks again"
         rows.append(
             {
                 **asdict(file),

@@ -3,7 +3,7 @@
 Listing requests only the lists. The state of a page is known only after a request for it, so
 ``examine`` requests each page, on the condition that it changed since the last refresh:
 
-- 200: its bytes are kept in a temporary folder until they are read;
+- 200: its bytes are kept at once, so that no more than one page is held at a time;
 - 304, or no usable answer (5xx, a timeout): the stored page is kept;
 - 404, 410: the page is gone, like a deleted file;
 - robots.txt, other 4xx, too large, a redirect away from the source's hosts: a row with a problem.
@@ -13,7 +13,6 @@ If a list cannot be read completely, or more pages fail than succeed, the refres
 
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from time import time_ns
 
 import httpx
@@ -23,6 +22,7 @@ from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.fetch import FailedError, Fetcher, RefusedError, Response, Validators
 from rag_assets.sources.found import (
     FoundFile,
+    Keep,
     UnreadableError,
     is_wanted,
     open_regular,
@@ -42,16 +42,16 @@ class WebListing:
     Args:
         source: of kind web.
         fetcher: makes the requests.
-        spool: folder for the bytes of new and changed pages, until they are read.
+        keep: takes the hash and the bytes of a page that was asked for.
     """
 
-    def __init__(self, source: Source, fetcher: Fetcher, spool: Path) -> None:
+    def __init__(self, source: Source, fetcher: Fetcher, keep: Keep) -> None:
         self._source = source
         self._fetcher = fetcher
         self._polite = Politeness(
             fetcher, source.web.user_agent, source.web.delay_s, elsewhere=self._elsewhere
         )
-        self._spool = spool
+        self._keep = keep
         self._sites = set(source.web.hosts)
         self.notices: list[str] = []
 
@@ -191,7 +191,7 @@ class WebListing:
 
     def _kept(self, file: FoundFile, answer: Response) -> FoundFile:
         digest = bytes_hash(answer.data)
-        (self._spool / digest).write_bytes(answer.data)
+        self._keep(digest, answer.data)
         etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
         return FoundFile(
             file.uri,
@@ -201,14 +201,12 @@ class WebListing:
             f"{digest}:{etag or ''}:{modified or ''}",
             etag=etag,
             last_modified=modified,
+            raw_hash=digest,
         )
 
     def read(self, file: FoundFile) -> bytes:
-        """The bytes that the page's answer brought."""
-        try:
-            return (self._spool / file.state.partition(":")[0]).read_bytes()
-        except OSError as error:
-            raise UnreadableError(f"cannot be read: {error.strerror}") from error
+        """Refuse: a page's bytes come with the answer that tells its state, and are kept then."""
+        raise UnreadableError("cannot be read: the page was not asked for")
 
     def _error(self, what: str) -> SourceError:
         return SourceError(f"source {self._source.name}: {what}; nothing was deleted")

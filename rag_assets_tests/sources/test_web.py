@@ -12,6 +12,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.pipeline.stages import SOURCE_FILES
 from rag_assets.sources import web
 from rag_assets.sources.declaration import Source, SourceError, WebOptions
+from rag_assets.sources.listing import opened
 from rag_assets_tests.sources.site import Site, running
 from rag_assets_tests.world import run_stage
 
@@ -75,6 +76,29 @@ def test_pages_are_read_once_and_asked_for_again(
     site.page("/docs/1.html", "new text", ETag='"2"')
     assert refresh(source) == (0, 1, 0)
     assert refresh.text("/docs/1.html") == b"new text"
+
+
+def test_pages_are_kept_as_they_come(site: Site, source: Source, store: LakeStore) -> None:
+    """A site of 10,000 large pages once filled the disk of temporary files."""
+    for n in range(3):
+        site.page(f"/{n}.html", f"<p>Page {n}</p>".encode())
+    site.sitemap("/0.html", "/1.html", "/2.html")
+    with opened(source, store.put_blob) as listing:
+        for page in listing.examine(listing.files(), {}):
+            assert store.get_blob(page.raw_hash).startswith(b"<p>Page ")
+
+
+def test_bytes_that_were_swept_meanwhile_are_asked_for_again(
+    site: Site, source: Source, refresh: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.page("/a.html", b"<p>text</p>")
+    site.sitemap("/a.html")
+    with monkeypatch.context() as patched:
+        patched.setattr(LakeStore, "put_blob", lambda *of: None)
+        refresh(source)
+    assert "its bytes are gone" in refresh.problems()["/a.html"]
+    refresh(source)
+    assert refresh.text("/a.html") == b"<p>text</p>"
 
 
 def test_same_bytes_without_validators_are_no_change(
