@@ -10,6 +10,7 @@ A worker needs 2 s of a core before it has read its first page. A caller that kn
 have to be read starts workers with ``started_ahead`` and does something else meanwhile.
 """
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -24,12 +25,13 @@ from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
+from rag_assets.documents.cleaning import Edit
 from rag_assets.documents.readers import ocr
-from rag_assets.documents.readers.blocks import RejectedError
+from rag_assets.documents.readers.blocks import RejectedError, Span
 from rag_assets.documents.readers.registry import Reader
 from rag_assets.documents.reading import Document, read_document
 from rag_assets.errors import RagError
@@ -44,6 +46,15 @@ MAX_TEXT_CHARS = 50_000_000  # of a document: 100 long novels; more is a bomb or
 MAX_WORKERS = 8  # more wait for the one process that writes
 
 Answer = Document | tuple[str, str]  # or the reason and the detail of a rejection
+MAX_ANSWER_BYTES = 2**31  # of a pickled document
+# An array is made of its type, its shape and bytes.
+_OF_A_DOCUMENT = {
+    *((kind.__module__, kind.__qualname__) for kind in (Document, Edit, Span)),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.numeric", "_frombuffer"),
+}
 NO_READERS = pickle.dumps(())
 _NO_LIBRARY = "no library"  # in place of a reason: no file is to blame
 
@@ -110,7 +121,7 @@ class ParsingWorker:
                     f"reading took longer than {self._limits.timeout_s:.0f} s and was stopped",
                 )
             answer: Answer
-            answer, resident = pipe.recv()
+            answer, resident = _received(pipe)
         except (EOFError, OSError, pickle.UnpicklingError) as error:  # also half-way in its answer
             code = self.close()
             raise RejectedError(
@@ -163,12 +174,12 @@ class ParsingWorker:
     def _wait_until_ready(self, pipe: Connection, n_answers: int) -> None:
         try:
             while pipe.poll(START_S):
-                pipe.recv()
+                _received(pipe)
                 n_answers -= 1
                 if not n_answers:
                     return
             why = f"did not start in {START_S:.0f} s"
-        except (EOFError, OSError):
+        except (EOFError, OSError, pickle.UnpicklingError):
             why = f"ended before it began ({_death(self.close())})"
         self.close()
         raise ParsingError(f"the process that reads files {why}; its own message is in the log")
@@ -247,6 +258,20 @@ def started_ahead(n_files: int, limits: Limits | None = None) -> Iterator[None]:
             pipe.close()
             process.kill()
             process.join()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Takes an answer and nothing else: a file may have taken over the process that read it."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Only what a document is made of."""
+        if (module, name) not in _OF_A_DOCUMENT:
+            raise pickle.UnpicklingError(f"expected a document, got {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _received(pipe: Connection) -> Any:  # noqa: ANN401 - what a worker sends
+    return _Unpickler(io.BytesIO(pipe.recv_bytes(MAX_ANSWER_BYTES))).load()
 
 
 def _taken(limits: Limits) -> tuple[BaseProcess, Connection] | None:

@@ -42,6 +42,8 @@ def strange_read(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Docu
         if KEPT:
             os._exit(4)
         return document(str(os.getpid()))
+    if data.startswith(b"taken over "):
+        return document("text", title=Order(Path(data.decode().split()[2])))  # type: ignore[arg-type] # what it is about
     if data.startswith(b"wait "):
         with open(data.decode().split()[1], "ab") as begun:
             begun.write(b"x")
@@ -58,6 +60,16 @@ def strange_read(data: bytes, name: str, readers: Sequence[Reader] = ()) -> Docu
 
 
 KEPT: list[bytes] = []
+
+
+class Order:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mknod, (str(self.path),)
 
 
 def document(text: str, title: str = "") -> Document:
@@ -156,6 +168,15 @@ def test_memory_is_bounded_and_the_next_document_gets_a_fresh_worker(
     error = reason_of(reader, b"memory")
     assert (error.reason, error.detail) == ("memory", "reading needs more than 4 GiB")
     assert reader.read(b"x", "a").text != before
+
+
+def test_a_worker_that_was_taken_over_gives_no_orders(
+    reader: ParsingWorker, tmp_path: Path
+) -> None:
+    with pytest.raises(RejectedError, match="the reader died on this document"):
+        reader.read(f"taken over {tmp_path / 'made'}".encode(), "a")
+    assert not (tmp_path / "made").exists()
+    assert reader.read(b"fine", "b")
 
 
 def test_endless_reading_is_stopped(strange: None) -> None:
