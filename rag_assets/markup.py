@@ -29,6 +29,23 @@ def _shown(sign: str) -> str:
     return "" if sign == "\u00ad" else ascii(sign)[1:-1]
 
 
+# Control tokens of the chat templates of Qwen, Llama, Gemma, Mistral, and others like them.
+_CONTROL_TOKEN = re.compile(
+    r"<(?=\|)|\|(?=>)|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think|tool_call)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
+    re.IGNORECASE,
+)
+
+
+def without_control_tokens(text: str) -> str:
+    """The text unable to start a turn of a chat: a space breaks up each control token.
+
+    Tokenizers read ``<|im_end|>`` inside a message as the token itself. Nothing is taken out: what
+    is left could join to what was taken out.
+    """
+    return _CONTROL_TOKEN.sub(r"\g<0> ", text)
+
+
 _PART = r"(?:[^\s'\"(),:;/]+/)"
 # A URL or the folders of a path, but not of a route; Lance writes paths without their first slash.
 _PLACE = re.compile(

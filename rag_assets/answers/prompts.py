@@ -8,6 +8,7 @@ Evidence is data. It is enclosed in delimiters that it cannot forge, and control
 templates ("<|im_start|>") are broken up, so that a document cannot begin a turn of its own.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from rag_assets.answers.policy import Role
 from rag_assets.answers.questions import asks_yes_or_no
 from rag_assets.documents.readers.tables import has_header, names_below, names_groups
+from rag_assets.markup import without_control_tokens
 from rag_assets.retrieval.languages import language_of
 from rag_assets.retrieval.marks import marks
 from rag_assets.retrieval.passages import LEFT_OUT, Passage, cells_of, is_rule
@@ -201,11 +203,9 @@ def with_labelled_cells(text: Sequence[tuple[str, bool]]) -> str:
     return "\n".join(lines)
 
 
-def as_data(text: str) -> str:
-    """The text unable to end the evidence or to start a turn of the chat.
+_DELIMITER = re.compile(r"(documents|passage)(?=\s*>)", re.IGNORECASE)
 
-    Tokenizers read ``<|im_end|>`` inside a message as the control token; a space in it undoes that.
-    Nothing is taken out: what is left could join to what was taken out.
-    """
-    text = text.replace("<|", "< |").replace("|>", "| >")
-    return text.replace("documents>", "documents >").replace("passage>", "passage >")
+
+def as_data(text: str) -> str:
+    """The text unable to end the evidence or to start a turn of the chat."""
+    return _DELIMITER.sub(r"\1 ", without_control_tokens(text))

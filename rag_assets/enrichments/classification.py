@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_assets.markup import without_control_tokens
 from rag_assets.models.protocols import ChatModel, Completion, Embedder
 
 Types = Mapping[str, Sequence[str]]  # label -> sentences, each describes such a document
@@ -194,7 +195,9 @@ class Classifier:
 
     def _messages(self, excerpt: str, labels: Sequence[str]) -> list[dict[str, str]]:
         offered = "\n".join(f"{label}: {self.types[label][0]}" for label in labels)
-        asked = f"{excerpt[:READ_CHARS]}\n\n---\n{QUESTION}\n{offered}"
+        # A document must not be able to write the line that ends it, or a turn of the chat.
+        read = without_control_tokens(excerpt[:READ_CHARS]).replace("---", "- - -")
+        asked = f"{read}\n\n---\n{QUESTION}\n{offered}"
         return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked}]
 
 

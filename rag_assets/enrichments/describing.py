@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rag_assets.markup import without_control_tokens
 from rag_assets.models.protocols import ChatModel
 
 VERSION: Final = "2"  # of this code; what is in the cache under another is described again
@@ -53,7 +54,8 @@ def describe(model: ChatModel, excerpt: str) -> Description:
     Raises:
         EngineUnavailableError: the model does not answer.
     """
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": excerpt}]
+    read = without_control_tokens(excerpt)
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": read}]
     reply = model.complete(messages, max_tokens=MAX_ANSWER_TOKENS, json_schema=SCHEMA)
     if reply.finish_reason != "stop":
         # Some texts make it wordy; the schema bounds what it writes, so once more is enough.

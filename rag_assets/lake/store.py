@@ -27,6 +27,7 @@ from pyarrow import fs
 
 from rag_assets.files import NO_DOCUMENTS, replace_file
 from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
+from rag_assets.lake.identity import bytes_hash
 from rag_assets.lake.locks import lease, machine_lock
 
 # Of the whole lake. A version refuses a lake of a higher one, so raise it with each change that the
@@ -96,7 +97,8 @@ class LakeStore:
             return filesystem, root
         root = str(Path(self.uri).absolute())
         try:
-            Path(root).mkdir(parents=True, exist_ok=True)
+            # It holds what the documents say: it is nobody else's unless its owner opens it.
+            Path(root).mkdir(0o700, parents=True, exist_ok=True)
             (Path(root) / NO_DOCUMENTS).touch()
             probe = Path(root) / ".writable"
             probe.touch()
@@ -238,16 +240,28 @@ class LakeStore:
         return bool(filesystem.get_file_info(self._blob(digest)).type == fs.FileType.File)
 
     def get_blob(self, digest: str) -> bytes:
-        """The bytes kept under ``digest``.
+        """The bytes kept under ``digest``; they are what they were when they were written.
 
         Raises:
             FileNotFoundError: nothing is kept under that hash.
+            LakeError: other bytes are.
         """
-        # A sweep may have renamed it before the row was written.
+        # A sweep may have renamed it before the row was written. The third look: it was brought
+        # back between the two before.
         for name in (digest, digest + ASIDE):
             with suppress(FileNotFoundError):
-                return self._read(self._blob(name))
-        return self._read(self._blob(digest))  # brought back between the two looks
+                return self._whole_blob(name)
+        return self._whole_blob(digest)
+
+    def _whole_blob(self, name: str) -> bytes:
+        data = self._read(self._blob(name))
+        if bytes_hash(data) != name.removesuffix(ASIDE):
+            raise LakeError(
+                f"the source bytes in {self._blob(name)} are not those that were written there; "
+                "bring the file back from a backup. Without one, remove it and the folder "
+                f"{self.uri}/tables/source_files, and refresh: all sources are read again"
+            )
+        return data
 
     # Records
 

@@ -41,7 +41,7 @@ class EnvironmentStorage(DagsterStorage, ConfigurableClass):
         """The storage, with nothing between Dagster and it."""
         settings = load_settings()
         if settings.postgres_url is None:
-            settings.dagster_home.mkdir(parents=True, exist_ok=True)
+            settings.dagster_home.mkdir(0o700, parents=True, exist_ok=True)
             return DagsterSqliteStorage(str(settings.dagster_home), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 

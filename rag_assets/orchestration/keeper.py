@@ -350,7 +350,7 @@ def _kill_group(pid: int) -> None:
 def main(before: str = "") -> None:
     """Wait for the lock as the standby of the keeper ``before``, then keep until killed."""
     settings = load_settings()
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(0o700, parents=True, exist_ok=True)
     lock = FileLock(settings.state / KEEPER_LOCK)
     _wait_for(lock, ProcessId.parse(before) if before else None)
     me = str(identity(os.getpid()))

@@ -37,7 +37,8 @@ def spawn(
 ) -> Started:
     """Start a process in the background and write it down."""
     log = log_path(settings, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(0o700, parents=True, exist_ok=True)
+    log.parent.mkdir(exist_ok=True)
     (settings.state / NO_DOCUMENTS).touch()
     settings.home.mkdir(parents=True, exist_ok=True)
     with open_log(log) as output:

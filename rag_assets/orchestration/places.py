@@ -23,7 +23,7 @@ def dagster_environment() -> dict[str, str]:
     """
     settings = load_settings()
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(0o700, parents=True, exist_ok=True)
     (home / NO_DOCUMENTS).touch()
     ensure_file(home / "dagster.yaml", file_of(settings.home, "dagster.yaml").read_bytes())
     return {**os.environ, "DAGSTER_HOME": str(home)}

@@ -1,5 +1,6 @@
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 import pyarrow as pa
@@ -157,3 +158,20 @@ def test_a_lake_of_an_earlier_version_gets_the_format_of_this_one(store: LakeSto
     assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT - 1}  # reading changes nothing
     opened.open_or_create("things", "p.0", SCHEMA)
     assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT}
+
+
+def test_bytes_that_changed_are_not_read(store: LakeStore) -> None:
+    digest = bytes_hash(b"the contract of 2024")
+    store.put_blob(digest, b"the contract of 2024")
+    (Path(store.uri) / "raw" / digest[:2] / digest).write_bytes(b"the contract of 2025")
+    with pytest.raises(LakeError, match=f"{digest} are not those that were written there"):
+        store.get_blob(digest)
+
+
+def test_a_new_lake_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        LakeStore(str(tmp_path / "new" / "lake")).put_record("live", {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new" / "lake").stat().st_mode) == 0o700
