@@ -3,6 +3,7 @@
 #   make demo [PROFILE=cpu|gpu-32gb]   from nothing to three answered questions
 #   make test                          all tests, on real engines, a real PostgreSQL, real files
 #   make check                         lint, types, Dagster's own validation (part of `make test`)
+#   make audit                         known vulnerabilities of what the locks pin
 #   make lock                          resolve requirements-*.lock anew (for maintainers)
 
 SHELL := /bin/bash
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 
 export RAG_PROFILE := $(PROFILE)
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check audit lock clean
 
 demo: $(READY)
 	@$(BIN)/rag demo
@@ -33,6 +34,15 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/dagster definitions validate -w workspace.yaml
+
+# A package of which nothing is known fails it, too. Which findings are let pass, and why,, stands in .ci/audit-allowed.txt.
+audit:
+	$(PYTHON) -m venv .cache/audit && .cache/audit/bin/python -m pip install -q pip-audit==2.10.1
+	@status=0; for lock in $(LOCKS)/cpu.lock $(LOCKS)/gpu.lock requirements-dev.lock; do \
+	  echo "==> $$lock"; \
+	  .cache/audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock \
+	    $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\):.*/--ignore-vuln \1/p' .ci/audit-allowed.txt) || status=1; \
+	done; exit $$status
 
 $(READY): $(LOCKS)/$(ENGINE).lock requirements-dev.lock pyproject.toml
 	@echo "==> Environment in $(VENV) (4 GB, once)"
@@ -54,10 +64,15 @@ RESOLVE := .cache/lock/bin/uv pip compile pyproject.toml -q --python-version 3.1
   --custom-compile-command "make lock (Linux x86_64, Python 3.11; hashes of every wheel)"
 CPU := --extra cpu --override $(LOCKS)/overrides-cpu.txt --no-emit-package torch \
   $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
 lock:
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install -q uv==0.13.9
 	$(RESOLVE) $(CPU) > $(LOCKS)/cpu.lock
 	$(RESOLVE) --extra gpu > $(LOCKS)/gpu.lock
+	echo 'torch==2.13.0+cpu' | .cache/lock/bin/uv pip compile - -q --no-deps --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	  $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--index-url $(TORCH_INDEX)) \
+	  --custom-compile-command "make lock (the CPU build of PyTorch)" > $(LOCKS)/torch-cpu.lock
 	$(RESOLVE) $(CPU) --extra dev -c $(LOCKS)/cpu.lock \
 	  $$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' $(LOCKS)/cpu.lock) \
 	  > requirements-dev.lock

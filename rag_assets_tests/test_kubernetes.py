@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "operating" / "kubernetes"
 NO_K8S = "dagster-k8s, which brings the schema, is not installed"
 NO_RAY = "the extra ray is not installed"
 KINDS = {
-    "ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "Service": "V1Service",
+    "ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "NetworkPolicy": "V1NetworkPolicy",
 }  # fmt: skip
 
 
@@ -51,6 +51,13 @@ def test_pods_are_whole(name: str) -> None:
     for container in [*pod.containers, *(pod.init_containers or [])]:
         assert {mount.name for mount in container.volume_mounts or []} <= volumes
         assert container.image == "example.org/rag-assets:1"
+
+
+def test_the_ui_listens_in_its_pod_alone() -> None:
+    commands = [c["command"] for c in pods()["rag-dagster"]["spec"]["containers"]]
+    (ui,) = [command for command in commands if "dagster-webserver" in command]
+    assert ui[ui.index("-h") + 1] == "127.0.0.1"
+    assert not [of for of in documents("rag.yaml") if of["kind"] in ("Service", "Ingress")]
 
 
 def test_a_misspelled_field_is_seen() -> None:

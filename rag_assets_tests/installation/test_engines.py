@@ -1,5 +1,6 @@
 """Which commands install, in which order, and what is said when none works."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ def test_uv_installs_with_hashes_and_asks_where_pip_would(monkeypatch: pytest.Mo
     told = installed(monkeypatch, machine)
     torch, lock = machine.ran
     assert torch.startswith(UV)
-    assert torch.endswith(f"--no-deps {engines.TORCH}")
+    assert torch.endswith(f"--no-deps --require-hashes -r {engines.TORCH_LOCK}")
     assert lock.startswith(UV)
     assert f"--require-hashes -r {engines.LOCKS['cpu']}" in lock
     assert machine.environments[1]["UV_DEFAULT_INDEX"] == "https://index.example"
@@ -71,11 +72,20 @@ def test_uv_installs_with_hashes_and_asks_where_pip_would(monkeypatch: pytest.Mo
 
 
 def test_torch_is_looked_for_where_pytorch_keeps_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(f"--no-deps {engines.TORCH}")
+    machine = Machine(f"-r {engines.TORCH_LOCK}")
     with pytest.raises(InstallError, match="no such thing"):
         installed(monkeypatch, machine)
     assert [line.endswith(TORCH_INDEX) for line in machine.ran] == [False, True, False, True]
     assert [line.startswith(UV) for line in machine.ran] == [True, True, False, False]
+
+
+def test_every_pin_of_every_lock_has_a_hash() -> None:
+    dev = Path(engines.__file__).parents[2] / "requirements-dev.lock"
+    for lock in (*engines.LOCKS.values(), engines.TORCH_LOCK, dev):
+        pins = re.findall(r"^[a-z0-9][^\n]*(?:\n    --hash[^\n]*)*", lock.read_text(), re.MULTILINE)
+        assert pins
+        assert all("--hash=sha256:" in pin for pin in pins), lock
+    assert f"\n{engines.TORCH} " in engines.TORCH_LOCK.read_text()
 
 
 def test_the_gpu_lock_brings_its_own_torch(monkeypatch: pytest.MonkeyPatch) -> None:
