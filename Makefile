@@ -35,7 +35,8 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/dagster definitions validate -w workspace.yaml
 
-# A package of which nothing is known fails it, too. Which findings are let pass, and why,, stands in .ci/audit-allowed.txt.
+# A package of which nothing is known fails it, too. What is let pass, and why, stands in
+# .ci/audit-allowed.txt.
 audit:
 	$(PYTHON) -m venv .cache/audit && .cache/audit/bin/python -m pip install -q pip-audit==2.10.1
 	@status=0; for lock in $(LOCKS)/cpu.lock $(LOCKS)/gpu.lock requirements-dev.lock; do \

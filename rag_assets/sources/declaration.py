@@ -27,6 +27,17 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SECRET = re.compile(r"secret|token|passw|credential|connection_string|sas|(^|_|-)key$", re.I)
 UNSTORABLE = re.compile("[\\0\ud800-\udfff]")  # in no path and no UTF-8
 PASSWORD = re.compile("://[^/?#]*:[^/?#]+@")  # in a URL
+# In a query; "key" alone is no secret, as pages are told apart by such.
+QUERY_SECRET = re.compile(
+    r"([?&;][^=&;#]*(?:secret|token|passw|credential|signature|(?:api|access)[_-]?key"
+    r"|(?<=[?&;])(?:sig|sas))[^=&;#]*=)[^&;#]+",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(url: str) -> str:
+    """A URL as it may be stored and shown: what its query keeps secret is starred."""
+    return QUERY_SECRET.sub(r"\1***", url)
 
 
 class SourceError(RagError):
@@ -266,6 +277,11 @@ def _check_where(source: Source) -> None:
         raise SourceError(
             f"source {source.name}: where must hold no user name or password; take them out, and "
             "give credentials through the environment"
+        )
+    if without_secrets(source.where) != source.where:
+        raise SourceError(
+            f"source {source.name}: the query of where holds what looks like a secret; lists and "
+            "pages are asked for without any, so name an address that needs none"
         )
     scheme = "" if parts is None else parts.scheme.lower()
     if source.kind == "folder" and scheme:

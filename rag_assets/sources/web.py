@@ -18,7 +18,7 @@ from time import time_ns
 import httpx
 
 from rag_assets.lake.identity import bytes_hash
-from rag_assets.sources.declaration import Source, SourceError
+from rag_assets.sources.declaration import Source, SourceError, without_secrets
 from rag_assets.sources.fetch import FailedError, Fetcher, RefusedError, Response, Validators
 from rag_assets.sources.found import (
     FoundFile,
@@ -90,7 +90,7 @@ class WebListing:
         waiting = self._new_lists(start, seen)
         while waiting:
             url = waiting.pop(0)
-            found = self._parsed(str(url), self._list_at(url))
+            found = self._parsed(without_secrets(str(url)), self._list_at(url))
             yield from found.pages
             waiting += self._new_lists(found, seen)
 
@@ -108,12 +108,13 @@ class WebListing:
         return new
 
     def _list_at(self, url: httpx.URL) -> bytes:
+        shown = without_secrets(str(url))
         try:
             answer = self._fetcher.get(url, admit=self._polite.pace, max_bytes=MAX_LIST_BYTES)
         except (FailedError, RefusedError) as error:
-            raise self._error(f"cannot get {url}: {error}") from error
+            raise self._error(f"cannot get {shown}: {error}") from error
         if answer.status != 200:
-            raise self._error(f"cannot get {url}: the server answered {answer.status}")
+            raise self._error(f"cannot get {shown}: the server answered {answer.status}")
         return answer.data
 
     def _parsed(self, place: str, data: bytes) -> UrlList:
@@ -129,7 +130,8 @@ class WebListing:
             return None
         problem = "is no http(s) URL" if url is None else self._elsewhere(url)
         state = f"problem:{problem}" if problem else "listed"
-        return FoundFile(f"{self._source.name}:{place}", place, 0, 0, state, problem)
+        uri = f"{self._source.name}:{without_secrets(place)}"
+        return FoundFile(uri, place, 0, 0, state, problem)
 
     def _elsewhere(self, url: httpx.URL) -> str | None:
         if site_of(url) in self._sites:
@@ -149,7 +151,7 @@ class WebListing:
             try:
                 now = self._asked(file, before)
             except FailedError as error:
-                n_failed, in_a_row, said = n_failed + 1, in_a_row + 1, f"{file.path}: {error}"
+                n_failed, in_a_row, said = n_failed + 1, in_a_row + 1, f"{file.uri}: {error}"
                 now = self._as_it_was(file, before, str(error))
                 if n_failed * 2 > len(asked) or in_a_row >= FAILED_IN_A_ROW:
                     raise self._error(
@@ -195,7 +197,7 @@ class WebListing:
         etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
         return FoundFile(
             file.uri,
-            answer.url,
+            without_secrets(answer.url),
             len(answer.data),
             _since_1970_ns(modified),
             f"{digest}:{etag or ''}:{modified or ''}",
@@ -221,7 +223,7 @@ def _sites(url: httpx.URL | None) -> set[str]:
 
 
 def _with_problem(file: FoundFile, problem: str) -> FoundFile:
-    return FoundFile(file.uri, file.path, 0, 0, f"problem:{problem}", problem)
+    return FoundFile(file.uri, without_secrets(file.path), 0, 0, f"problem:{problem}", problem)
 
 
 def _since_1970_ns(last_modified: str | None) -> int:

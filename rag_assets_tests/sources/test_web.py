@@ -88,6 +88,22 @@ def test_pages_are_kept_as_they_come(site: Site, source: Source, store: LakeStor
             assert store.get_blob(page.raw_hash).startswith(b"<p>Page ")
 
 
+def test_secrets_of_addresses_are_neither_stored_nor_told(
+    site: Site, source: Source, refresh: Refresher
+) -> None:
+    site.page("/a.html?access_token=hush&page=2", b"<p>text</p>")
+    site.page("/b.html?sig=hush", status=403)
+    site.sitemap("/a.html?access_token=hush&amp;page=2", "/b.html?sig=hush")
+    refresh(source)
+    assert sorted(refresh.rows()) == ["/a.html?access_token=***&page=2", "/b.html?sig=***"]
+    assert "hush" not in str([*refresh.rows().values(), refresh.notices])
+    refresh(source)
+    assert "hush" not in str([*refresh.rows().values(), refresh.notices])
+    with pytest.raises(SourceError, match="looks like a secret") as caught:
+        replace(source, where=f"{site.url}/sitemap.xml?api_key=hush")
+    assert "hush" not in str(caught.value)
+
+
 def test_bytes_that_were_swept_meanwhile_are_asked_for_again(
     site: Site, source: Source, refresh: Refresher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
