@@ -84,6 +84,23 @@ def document_id(uri: str) -> str:
     return row_id("doc", uri)
 
 
+def sizes_of_files(store: LakeStore, partition: str, uris: Sequence[str]) -> dict[str, int]:
+    """Bytes of the files, by uri."""
+    where = f"uri IN ({quoted(uris)})"
+    rows = store.rows(source_files.TABLE.name, partition, columns=["uri", "size"], where=where)
+    return {row["uri"]: row["size"] for row in rows}
+
+
+def sizes_of_documents(store: LakeStore, partition: str, ids: Sequence[str]) -> dict[str, int]:
+    """Characters of the documents' texts, by id; the texts are read one batch after another."""
+    table = store.table(TABLE.name, partition)
+    if table is None:
+        return {}
+    query = table.search().where(f"document_id IN ({quoted(ids)})")
+    rows = query.select({"document_id": "document_id", "size": "length(text)"}).to_arrow()
+    return {row["document_id"]: row["size"] for row in rows.to_pylist()}
+
+
 def read(
     store: LakeStore,
     partition: str,

@@ -20,6 +20,9 @@ from rag_assets.lake.identity import data_version, value_hash
 from rag_assets.lake.schemas import LINEAGE_NAMES
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 
+# Of inputs that are computed together: what is made of them is in memory until it is committed.
+BATCH_BYTES = 100_000_000
+
 Compute = Callable[[Sequence[str]], Mapping[str, pa.Table]]
 Progress = Callable[[int, int], None]
 
@@ -180,6 +183,7 @@ def refresh(
     fingerprint: str,
     run_id: str,
     batch_inputs: int = 256,
+    size_of: Callable[[Sequence[str]], Mapping[str, int]] | None = None,
     progress: Progress | None = None,
     retry: Callable[[], Set[str]] = frozenset,
 ) -> Report:
@@ -198,6 +202,8 @@ def refresh(
         fingerprint: of the stage's code, configuration and model.
         run_id: of the Dagster run, kept with each row.
         batch_inputs: inputs a commit; bounds memory and what a kill can undo.
+        size_of: gives the bytes of inputs; a commit has at most ``BATCH_BYTES`` of them, or one
+            input. None: they are all small.
         progress: called with (inputs done, inputs to do).
         retry: gives inputs to compute even if they are unchanged; asked after ``upstream``.
 
@@ -224,7 +230,7 @@ def refresh(
         again = {key: ("", "") for key in retry() if key in stored}
         delta = diff(listed, stored | again, fingerprint)
         todo, n_written, n_deleted, n_done = delta.to_compute, 0, 0, 0
-        for ids in _batched(todo, batch_inputs):
+        for ids in _bounded(_batched(todo, batch_inputs), size_of):
             made = compute(ids)
             lost = _lost(tables, ids, made)
             # Another run of this partition may have deleted inputs since they were listed here.
@@ -250,6 +256,25 @@ def refresh(
 def _batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
+
+
+def _bounded(
+    batches: Iterable[Sequence[str]],
+    size_of: Callable[[Sequence[str]], Mapping[str, int]] | None,
+) -> Iterator[Sequence[str]]:
+    """The batches, each parted into as many as its bytes ask for."""
+    for ids in batches:
+        sizes = {} if size_of is None else size_of(ids)
+        part: list[str] = []
+        n_bytes = 0
+        for key in ids:
+            size = sizes.get(key, 0)
+            if part and n_bytes + size > BATCH_BYTES:
+                yield part
+                part, n_bytes = [], 0
+            part.append(key)
+            n_bytes += size
+        yield part
 
 
 def _is_superseded(stored: Table, table: StageTable, fingerprint: str) -> bool:

@@ -99,6 +99,7 @@ class Stage:
         wanted: whether a source is to have rows of it.
         may_be_missing: whether a partition may have no rows of it though its upstream has.
         batch: inputs a commit; bounds memory and what a kill can undo.
+        size_of: gives the bytes of inputs, where a batch of them may be too much at once.
         one_row_an_input: whether an input always gives one row, under the input's own id.
         asks: role of the model that it asks.
         cache: where it keeps what the model made.
@@ -127,6 +128,7 @@ class Stage:
     wanted: Callable[[Source], bool] = lambda _source: True
     may_be_missing: bool = False
     batch: int = 256
+    size_of: Callable[[LakeStore, str, Sequence[str]], Mapping[str, int]] | None = None
     one_row_an_input: bool = False
     asks: Literal["embedder", "slm"] | None = None
     cache: Cache | None = None
@@ -287,7 +289,7 @@ def refresh_stage(
         LakeError: the stage lost an input, repeated a key, or put an input into two tables.
         SourceError: the partition belongs to no source, or its source cannot be listed.
     """
-    source, retry = run.source_of(partition), stage.retry
+    source, retry, size_of = run.source_of(partition), stage.retry, stage.size_of
     fingerprint = stage.fingerprint(run.facts, source)
     tables = stage.tables_for(run.facts)
 
@@ -309,6 +311,7 @@ def refresh_stage(
         fingerprint=fingerprint,
         run_id=run.run_id,
         batch_inputs=stage.batch,
+        size_of=None if size_of is None else lambda ids: size_of(run.store, partition, ids),
         progress=progress,
         retry=frozenset if retry is None else lambda: retry(run, partition),
     )

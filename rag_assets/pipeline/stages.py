@@ -108,6 +108,7 @@ DOCUMENTS = Stage(
     tables=(documents.REJECTED, documents.TABLE),
     **_read_by(()),
     batch=documents.BATCH_FILES,
+    size_of=documents.sizes_of_files,
     checks=(_check(document_checks.every_file_accounted_for),),
     summaries={
         documents.TABLE.name: lambda run, keys: documents.summary(run.store, keys),
@@ -144,6 +145,7 @@ SECTIONS = Stage(
     inputs=lambda run, stage, partition: sections.inputs(run.store, partition, stage.version),
     recorded=sections.recorded_inputs,
     compute=lambda run, batch: sections.cut(run.store, batch.partition, batch.ids),
+    size_of=documents.sizes_of_documents,
     summaries={sections.TABLE.name: lambda run, keys: sections.summary(run.store, keys)},
     group="structure",
     kinds=frozenset({"lancedb", "python"}),
@@ -163,6 +165,7 @@ CHUNKS = Stage(
         run.store, batch.partition, batch.ids, run.window.tokenizer, run.facts.max_tokens
     ),
     batch=512,
+    size_of=sections.sizes,
     checks=(
         _check(chunk_checks.chunks_fit_the_embedder, "window"),
         _check(chunk_checks.chunk_ids_unique),
@@ -214,6 +217,7 @@ ENRICHMENTS = Stage(
     wanted=lambda source: enrichments.wanted_of(source) is not None,
     may_be_missing=True,
     batch=enrichments.BATCH,
+    size_of=documents.sizes_of_documents,
     one_row_an_input=True,
     asks="slm",
     cache=enrichments.CACHE,

@@ -116,6 +116,13 @@ def _sample(store: LakeStore, partition: str, ids: Sequence[str]) -> Iterator[Pa
             yield Page(row["text"], row["blocks"], np.array(row["bands"], dtype=np.uint32))
 
 
+def sizes(store: LakeStore, partition: str, ids: Sequence[str]) -> dict[str, int]:
+    """Characters of sections, by id."""
+    where = f"section_id IN ({quoted(ids)})"
+    rows = store.rows(TABLE.name, partition, columns=["section_id", "start", "end"], where=where)
+    return {row["section_id"]: row["end"] - row["start"] for row in rows}
+
+
 def cut(store: LakeStore, partition: str, ids: Sequence[str]) -> Mapping[str, pa.Table]:
     """Cut documents at their headings, without boilerplate."""
     repeated = known_boilerplate(store, partition)

@@ -11,6 +11,7 @@ from rag_assets.documents import reading
 from rag_assets.documents.readers.blocks import Block, Extracted, RejectedError, Span
 from rag_assets.documents.reading import read_document
 from rag_assets.documents.stage import document_id, rows_of
+from rag_assets.lake import delta
 from rag_assets.lake.identity import text_hash
 from rag_assets.settings import CHECKOUT
 from rag_assets.sources.catalog import Source
@@ -152,3 +153,20 @@ def test_what_cannot_be_stored_costs_one_document() -> None:
         ("docs:b.md", "corrupt"), ("docs:c.md", "corrupt"),
     ]  # fmt: skip
     assert all("cannot be stored" in row["detail"] for row in rejected)
+
+
+def test_no_commit_is_of_more_bytes_than_memory_holds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 files of 200 MB were read before any of them was stored."""
+    for n in range(6):
+        world.write(f"{n}.md", f"# Part {n}\n\n" + f"word {n} " * 60)
+    world.write("small.md", "# Small\n\nword")
+    monkeypatch.setattr(delta, "BATCH_BYTES", 1000)  # two of some 430
+    n_commits = {}
+    for name in ("source_files", "documents", "sections", "chunks"):
+        world.step(name)
+        table = world.store.table(name, world.partition)
+        assert table is not None
+        n_commits[name] = int(table.version) - 1  # one made the table
+    assert n_commits == {"source_files": 1, "documents": 3, "sections": 3, "chunks": 3}
