@@ -44,7 +44,7 @@ def replace_file(path: Path, data: bytes) -> None:
             part.write(data)
             part.flush()
             os.fsync(part.fileno())
-        except OSError:  # a full disk; nothing of the attempt is left there
+        except BaseException:  # a full disk, or an interrupt; nothing of the attempt is left there
             os.unlink(part.name)
             raise
     os.replace(part.name, path)

@@ -9,7 +9,10 @@ import re
 import unicodedata
 
 # A bracket opens a link only where it is no citation number: "[1]" stays readable in the source.
-_SPECIAL = re.compile(r"[\\`*_<&|~]|\[(?!\d+\](?![(\[:]))|!(?=\[)")
+# An address becomes a link by itself: its ":", "." or "@" is escaped.
+_SPECIAL = re.compile(
+    r"[\\`*_<&|~@]|\[(?!\d+\](?![(\[:]))|!(?=\[)|:(?=//)|(?<=www)\.", re.IGNORECASE
+)
 _NO_BREAK_SPACE = "\u00a0"
 _KEPT = "\n\t\u200c\u200d"  # the joiners shape the letters of Persian and Hindi, and emoji
 _UNSEEN = {"Cc", "Cf", "Cs"}  # control and format characters, and halves of surrogate pairs

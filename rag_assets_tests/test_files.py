@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,13 @@ def test_what_is_there_already_needs_no_disk(
     ensure_file(tmp_path / "one", b"text")
     with pytest.raises(OSError, match="No space left"):
         ensure_file(tmp_path / "one", b"other")
+
+
+def test_an_interrupt_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(number: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(tmp_path / "a.json", b"text")
+    assert [*tmp_path.iterdir()] == []

@@ -1,5 +1,6 @@
 """Text is shown as it is, whatever Markdown would make of it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -109,3 +110,18 @@ def test_what_shapes_words_and_lines_stays() -> None:
 )
 def test_places_are_left_out(text: str, shown: str) -> None:
     assert without_places(text) == shown
+
+
+@pytest.mark.parametrize("show", [markdown_text, markdown_cell])
+@pytest.mark.parametrize(
+    "address",
+    ["http://evil.example/a", "HTTPS://evil.example", "www.evil.example", "a@evil.example"],
+)
+def test_addresses_become_no_links(show: Callable[[str], str], address: str) -> None:
+    """Dagster's UI makes links of bare addresses, as GitHub does."""
+    shown = show(f"see {address} and ![x](http://evil.example/pixel.png)")
+    # As GitHub's Markdown finds them; an escape in the middle ends them.
+    assert not re.search(r"(?i)https?://|www\.\w|(?<!\\)@", shown)
+    page = MarkdownIt().render(shown)
+    assert "<img" not in page
+    assert address in page

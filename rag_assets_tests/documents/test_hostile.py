@@ -64,6 +64,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "wide.csv": (lambda: b"\n".join([b",".join([b"cell"] * 100_000)] * 10), {""}),
     "names.csv": (lambda: b",".join(b"name%d" % n for n in range(200_000)) + b"\n1,2\n3,4", {""}),
     "spaces.csv": (lambda: b"name,port\n" + b" " * 1_000_000 + b"Rowan,2\n", {""}),
+    "bars.rtf": (lambda: b"{\\rtf1 " + b"a|" * 200_000 + b"b}", {""}),
     "quote.csv": (lambda: b'a,b\n"' + b"x,y\n" * 200_000, {""}),
     "deep.json": (lambda: b"[" * 1_000_000 + b"]" * 1_000_000, {"", "corrupt", "no text"}),
     "number.json": (lambda: b'{"n": ' + b"9" * 1_000_000 + b"}", {""}),
