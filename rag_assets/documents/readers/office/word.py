@@ -20,7 +20,7 @@ from rag_assets.documents.readers.text.plaintext import first_title, text_blocks
 
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
 _RTF_INFO = re.compile(r"\{\\(title|author) ([^{}\\]{1,300})\}")
-_RTF_ROW = re.compile(r"^(.*\|.*)\|$", re.MULTILINE)  # by striprtf: a bar behind each cell
+_RTF_ROW = re.compile(r"^([^|\n]*+\|.*)\|$", re.MULTILINE)  # by striprtf: a bar behind each cell
 _HEX_DATA = re.compile(r"(?:[0-9a-fA-F]{32,}+\s*+){8,}+")  # of a picture: striprtf is slow on it
 _BACK_LINK = "↑"  # from a footnote to its place, by mammoth
 
