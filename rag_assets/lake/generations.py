@@ -90,7 +90,11 @@ def load(store: LakeStore, generation_id: str) -> Generation:
 def candidate(store: LakeStore) -> Generation | None:
     """The newest build of the index, published or not."""
     record = store.get_record(CANDIDATE)
-    return None if record is None else _made(Generation, record, f"{store.uri}/records/{CANDIDATE}.json")
+    return (
+        None
+        if record is None
+        else _made(Generation, record, f"{store.uri}/records/{CANDIDATE}.json")
+    )
 
 
 def put_candidate(store: LakeStore, generation: Generation) -> None:
