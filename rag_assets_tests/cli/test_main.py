@@ -242,7 +242,7 @@ def test_damaged_state_is_told(home: Path, text: str) -> None:
         (run / name).unlink()
     live = home / "lake" / "records" / "live.json"
     live.parent.mkdir(parents=True)
-    live.write_text(text)
+    live.write_text(text.replace('"llm": 5', ""))  # a field too much is of a newer version
     refused(rag(home, "generations", env=FAKE), 1, f"{live} is damaged", "rag refresh")
     findings = {f["what"]: f for f in json.loads(rag(home, "doctor", "--json", env=FAKE).stdout)}
     assert f"{live} is damaged" in findings["lake"]["found"]
