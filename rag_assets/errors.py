@@ -16,6 +16,7 @@
     │   ├── WrongModelError           what was given as a model lacks what its role needs
     │   ├── WeightsError              weights cannot be had
     │   │   ├── WeightsCorruptError   bytes differ from the recorded sha256
+    │   │   ├── HubError              the hub cannot be asked, or does not have it
     │   │   └── NotPulledError        an engine needs weights that are not in the cache
     │   ├── ConversionError           a weights file cannot be turned into the served format
     │   ├── EngineError               an engine cannot be started or kept alive
@@ -40,6 +41,7 @@
     │   └── QuestionTooLongError      it is longer than the stated limit
     ├── IncommensurableError          questions.values: these values cannot be compared or summed
     ├── BudgetError                   answers.budget: the prompt alone overflows the model's window
+    ├── CalibrationError              evaluations.calibrating: nothing can be learned from these
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds
     ├── GoneError                     serving.admission: who asked is gone
