@@ -59,7 +59,7 @@ from rag_assets.retrieval.names import unknown_names
 from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
-from rag_assets.retrieval.times import wanted_times
+from rag_assets.retrieval.times import dated, period_of, wanted_times
 
 _counter = itertools.count()
 NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
@@ -356,10 +356,12 @@ class Answerer:
             wants=wants or read.wants,
             names=read.names,
             options=read.options,
+            period=period_of(question, self.clock()),
         )
 
     def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The answer copied out of one passage, as a sentence."""
+        question = dated(question, self.clock())
         found = self._looked_up(question, passages)
         calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
         reason = found.calls[-1].finish_reason if found.calls else NO_GENERATION
@@ -389,7 +391,7 @@ class Answerer:
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
             try:
-                found = self._looked_up(step, self._select(hits), wants)
+                found = self._looked_up(dated(step, self.clock()), self._select(hits), wants)
             except BudgetError:  # what an earlier step found made it too long
                 return None
             sure = found.score >= self.policy.step_odds

@@ -5,14 +5,17 @@ Steps of a question that was taken apart are look-ups, too, each with a search o
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_assets.answers.reading import PassageReader, Reading
+from rag_assets.answers.spans import Span
 from rag_assets.models.protocols import Completion
+from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.spans import is_of
 from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, terms
+from rag_assets.retrieval.times import ANY_TIME, Period
 
 VERDICTS = ("Yes", "No")
 # Log-odds as the model sees them, against how often answers are right: 132 questions of the
@@ -61,6 +64,7 @@ def looked_up(
     wants: AnswerType = "text",
     names: Sequence[str] = (),
     options: Sequence[str] = (),
+    period: Period = ANY_TIME,
 ) -> LookedUp:
     """Read passages for a look-up.
 
@@ -71,16 +75,21 @@ def looked_up(
         wants: the type of the answer.
         names: of the question; a passage that lacks one is worth less.
         options: of a choice; else the question's own words are no answer to it.
+        period: that it asks about; what is of another time is not read.
 
     Raises:
         BudgetError: the question does not fit the reader's window.
     """
-    passages = reader.fitting(question, passages)
+    timed = [of_time(one, period, question) for one in reader.fitting(question, passages)]
+    passages = [passage for passage, _ in timed]
+    asks = {id(passage): asked for passage, asked in timed if asked != question}
+    reader = replace(reader, wording=lambda text, passage: asks.get(id(passage), text))
     words = [content_words(name) or terms(name) for name in names]
 
     def lacks(passage: Passage) -> int:
         held = terms(f"{passage.title}\n{passage.head.uri}\n{passage.text}")
-        return sum(not name <= held for name in words)
+        is_late = period.is_named and is_of_another_time(passage, period.spans)
+        return sum(not name <= held for name in words) + is_late
 
     asked_words = frozenset() if options else terms(question)
 
@@ -88,9 +97,12 @@ def looked_up(
         """Whether it is of the type, and no echo of the question."""
         return is_of(answer, wants) and not terms(answer) <= asked_words
 
+    def corrects(answer: str, span: Span, passage: Passage) -> str:
+        return in_asked_column(answer, span.units[0], passage, period.spans)
+
     if wants == "yes_no":
         return _verdict(question, passages, reader, reader.asked(question, passages, lacks=lacks))
-    reading = reader.read(question, passages, lacks=lacks, fits=fits)
+    reading = reader.read(question, passages, lacks=lacks, fits=fits, corrects=corrects)
     best = reading.best
     if best is None or best.span is None:
         score = max((one.worth for one in reading.candidates), default=-math.inf)

@@ -141,8 +141,14 @@ def yes_or_no(span: str) -> bool | None:
 
 
 def _date(text: str) -> Value | None:
-    days = [day for day in (_read_date(match) for match in _dates().finditer(text)) if day]
+    days = [day for _, _, day in dates_in(text)]
     return days[0] if len(days) == 1 else None
+
+
+def dates_in(text: str) -> list[tuple[int, int, Value]]:
+    """The days and months that a text names, with their years: (start, end, date) of each."""
+    found = ((match.start(), match.end(), _read_date(match)) for match in _dates().finditer(text))
+    return [(start, end, day) for start, end, day in found if day]
 
 
 def _year(text: str) -> Value | None:
