@@ -28,6 +28,7 @@ from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
+from rag_assets.answers.others import Other
 from rag_assets.answers.phrasing import phrased
 from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
@@ -55,6 +56,7 @@ from rag_assets.questions.planner import written_plan
 from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
 from rag_assets.retrieval.asked import asked as asking_part
+from rag_assets.retrieval.marks import marks
 from rag_assets.retrieval.names import unknown_names
 from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
@@ -357,6 +359,7 @@ class Answerer:
             names=read.names,
             options=read.options,
             period=period_of(question, self.clock()),
+            least=self.policy.least_odds,
         )
 
     def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
@@ -370,7 +373,8 @@ class Answerer:
         sentence, call = self._phrased(question, found)
         if call is not None:
             calls["slm"] = (call,)
-        grounded = cited([(sentence, found.units)])
+        others = [(_told_of(one), one.units) for one in found.others]
+        grounded = cited([(sentence, found.units), *others])
         return Draft(found.passages, grounded, calls, reason, found.confidence, notes=found.notes)
 
     def _phrased(self, question: str, found: LookedUp) -> tuple[str, Completion | None]:
@@ -486,6 +490,16 @@ class Answerer:
             evidence=() if draft is None else draft.passages,
             budget={} if draft is None else draft.budget,
         )
+
+
+def _told_of(other: Other) -> str:
+    """What another place says, with the name of its document."""
+    place = " ".join(" ".join(unit.text for unit in other.units).split())
+    said = f"{other.answer}: {place}" if other.answer in VERDICTS else other.answer
+    name = marks(other.units[0].chunk)
+    if other.is_older:
+        return f"An older version ({name}) says: {said}"
+    return said if other.answer in VERDICTS else f"{name} says: {said}"
 
 
 def _units(step: Answered) -> tuple[Piece, ...]:

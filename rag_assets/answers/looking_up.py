@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rag_assets.answers.reading import PassageReader, Reading
+from rag_assets.answers.others import Other, beside, newest
+from rag_assets.answers.reading import Candidate, PassageReader, Reading
 from rag_assets.answers.spans import Span
 from rag_assets.models.protocols import Completion
 from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time
@@ -34,6 +35,7 @@ class LookedUp:
         passages: that were searched, best first.
         calls: of the model that read.
         notes: what was done about an answer whose copy was cut.
+        others: what other places say.
     """
 
     answer: str
@@ -42,6 +44,7 @@ class LookedUp:
     passages: tuple[Passage, ...]
     calls: tuple[Completion, ...]
     notes: tuple[str, ...] = ()
+    others: tuple[Other, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -65,6 +68,7 @@ def looked_up(
     names: Sequence[str] = (),
     options: Sequence[str] = (),
     period: Period = ANY_TIME,
+    least: float = -math.inf,
 ) -> LookedUp:
     """Read passages for a look-up.
 
@@ -76,6 +80,7 @@ def looked_up(
         names: of the question; a passage that lacks one is worth less.
         options: of a choice; else the question's own words are no answer to it.
         period: that it asks about; what is of another time is not read.
+        least: log-odds of an answer that is given; only beside such a one others are looked for.
 
     Raises:
         BudgetError: the question does not fit the reader's window.
@@ -100,28 +105,52 @@ def looked_up(
     def corrects(answer: str, span: Span, passage: Passage) -> str:
         return in_asked_column(answer, span.units[0], passage, period.spans)
 
+    calls: list[Completion] = []
+
+    def reads(passage: Passage) -> Candidate | None:
+        """The answer of one passage."""
+        if wants == "yes_no":
+            found = _verdict(question, reader, reader.asked(question, [passage], lacks=lacks))
+        else:
+            found = reader.read(question, [passage], lacks=lacks, fits=fits, corrects=corrects)
+        calls.extend(found.calls)
+        best = found.best
+        return best if best and (wants == "yes_no" or fits(best.answer)) else None
+
     if wants == "yes_no":
-        return _verdict(question, passages, reader, reader.asked(question, passages, lacks=lacks))
-    reading = reader.read(question, passages, lacks=lacks, fits=fits, corrects=corrects)
+        reading = _verdict(question, reader, reader.asked(question, passages, lacks=lacks))
+    else:
+        reading = reader.read(question, passages, lacks=lacks, fits=fits, corrects=corrects)
+    calls.extend(reading.calls)
     best = reading.best
+    others: tuple[Other, ...] = ()
+    if best is not None and best.score >= least:
+        if not period.is_named:
+            best, others = newest(best, passages, reads, least)
+        if not others:
+            best, others = beside(best, passages, reads, least, question, wants)
     if best is None or best.span is None:
         score = max((one.worth for one in reading.candidates), default=-math.inf)
-        return LookedUp("", (), min(score, 0.0), tuple(passages), reading.calls)
+        return LookedUp("", (), min(score, 0.0), tuple(passages), tuple(calls))
     notes = tuple(filter(None, [best.note]))
-    return LookedUp(best.answer, best.span.units, best.score, tuple(passages), reading.calls, notes)
+    return LookedUp(
+        best.answer, best.span.units, best.score, tuple(passages), tuple(calls), notes, others
+    )
 
 
-def _verdict(
-    question: str, passages: Sequence[Passage], reader: PassageReader, reading: Reading
-) -> LookedUp:
+def _verdict(question: str, reader: PassageReader, reading: Reading) -> Reading:
     """Yes or no, by the likeliest passage, with the sentence of it that speaks of the question."""
     if not reading.candidates:
-        return LookedUp("", (), -math.inf, tuple(passages), reading.calls)
-    best = reading.candidates[0]
+        return reading
+    best, *rest = reading.candidates
     odds, call = reader.verdict(question, best.passage)
     wanted = terms(question)
     units = best.passage.units()
     nearest = max(units, key=lambda unit: coverage(wanted, terms(unit.text)))
-    score = min(best.worth, abs(odds))
-    answer = VERDICTS[odds < 0]
-    return LookedUp(answer, (nearest,), score, tuple(passages), (*reading.calls, call))
+    told = replace(
+        best,
+        answer=VERDICTS[odds < 0],
+        span=Span((nearest,), whole=False),
+        score=min(best.worth, abs(odds)),
+    )
+    return Reading((told, *rest), (*reading.calls, call))

@@ -46,7 +46,7 @@ _ISO = r"(?<!\d)([12]\d{3})[-_/.](0[1-9]|1[0-2])(?:[-_/.](?:0[1-9]|[12]\d|3[01])
 _OF_MONTH = (
     rf"{_MONTH}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?,?)?[\s_-]+(?:de\s+|of\s+)?([12]\d{{3}})(?!\d)"
 )
-_NAMED = re.compile(rf"{_ISO}|(?<![^\W_]){_OF_MONTH}|{_YEAR}", re.IGNORECASE)
+NAMED_TIME = re.compile(rf"{_ISO}|(?<![^\W_]){_OF_MONTH}|{_YEAR}", re.IGNORECASE)
 # Before a year that is asked about; after a number of things: "in 2025", but "for 1800 kg".
 _ASKS_YEAR = re.compile(
     r"\b(?:in|of|for|during|by|through|year|im|jahr|für|en|de|del|nel|em|van|and|und|et|y|e|to)\s+$",
@@ -155,8 +155,8 @@ def wanted_times(question: str, today: date) -> Times:
     ranges += [Span(_year(year).first, date.max) for year in _SINCE.findall(question)]
     ranges += [Span(date.min, _year(year).last) for year in _BEFORE.findall(question)]
     spans = ranges or [
-        _span(found)
-        for found in _NAMED.finditer(question)
+        span_of(found)
+        for found in NAMED_TIME.finditer(question)
         if found[5] is None or _is_year(question, found)
     ]
     words: list[str] = []
@@ -185,7 +185,7 @@ def period_of(question: str, today: date) -> Period:
 
 def without_time(question: str) -> str:
     """The question without the one time that it names; as it is where it names several."""
-    if len(_NAMED.findall(question)) + len(_NEWEST.findall(question)) != 1:
+    if len(NAMED_TIME.findall(question)) + len(_NEWEST.findall(question)) != 1:
         return question
     return " ".join(_AT_TIME.sub("", question).split()).replace(" ?", "?")
 
@@ -253,7 +253,8 @@ def _is_year(question: str, found: re.Match[str]) -> bool:
     return asked is not None and _UNIT.match(question[found.end() :]) is None
 
 
-def _span(found: re.Match[str]) -> Span:
+def span_of(found: re.Match[str]) -> Span:
+    """The days of a match of ``NAMED_TIME``."""
     iso_year, iso_month, month, of_year, year = found.groups()
     if iso_year:
         return _month(int(iso_year), int(iso_month))
@@ -297,7 +298,9 @@ def _spans_of(chunk: IndexedChunk) -> list[Span]:
     """The times that a chunk's file, title and headings name; else its document's day."""
     named = "\n".join([chunk.uri, chunk.title, *chunk.heading_path])
     day = day_of(chunk)
-    return [_span(found) for found in _NAMED.finditer(named)] or ([Span(day, day)] if day else [])
+    return [span_of(found) for found in NAMED_TIME.finditer(named)] or (
+        [Span(day, day)] if day else []
+    )
 
 
 def _age(chunk: IndexedChunk, spans: Sequence[Span]) -> _Age:
