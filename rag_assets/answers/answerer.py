@@ -371,6 +371,8 @@ class Answerer:
         if not found.answer or found.score < self.policy.least_odds:
             return Draft(found.passages, Grounded("", refused=True), calls, reason)
         sentence, call = self._phrased(question, found)
+        if found.others and not any(one.is_older for one in found.others):
+            sentence = _told_of(Other(found.answer, found.units, is_older=False))
         if call is not None:
             calls["slm"] = (call,)
         others = [(_told_of(one), one.units) for one in found.others]
@@ -493,13 +495,15 @@ class Answerer:
 
 
 def _told_of(other: Other) -> str:
-    """What another place says, with the name of its document."""
+    """What another place says: its own sentence, or the answer with the name of its document."""
     place = " ".join(" ".join(unit.text for unit in other.units).split())
     said = f"{other.answer}: {place}" if other.answer in VERDICTS else other.answer
     name = marks(other.units[0].chunk)
     if other.is_older:
         return f"An older version ({name}) says: {said}"
-    return said if other.answer in VERDICTS else f"{name} says: {said}"
+    if other.answer in VERDICTS:
+        return said
+    return f"{name}: {said}" if any(unit.is_row for unit in other.units) else place
 
 
 def _units(step: Answered) -> tuple[Piece, ...]:

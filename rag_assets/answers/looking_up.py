@@ -11,6 +11,7 @@ from rag_assets.answers.others import Other, beside, newest
 from rag_assets.answers.reading import Candidate, PassageReader, Reading
 from rag_assets.answers.spans import Span
 from rag_assets.models.protocols import Completion
+from rag_assets.questions.limits import told_by
 from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.spans import is_of
@@ -22,6 +23,8 @@ VERDICTS = ("Yes", "No")
 # Log-odds as the model sees them, against how often answers are right: 132 questions of the
 # calibration set, 2026-11-30.
 STEEPNESS, EVEN = 2.0, 0.25
+BY_CODE = 1.25  # log-odds of yes or no by a limit that code compared with
+SPEAKS_OF_IT = 0.4  # share of the question's words in a passage whose limit is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,20 @@ def looked_up(
     def corrects(answer: str, span: Span, passage: Passage) -> str:
         return in_asked_column(answer, span.units[0], passage, period.spans)
 
+    def verdict(of: Sequence[Passage]) -> Reading:
+        """By a limit that a sentence states, else by the model."""
+        near = next((passage for passage in of if not lacks(passage)), None)
+        told = near and _by_limit(question, near)
+        if told:
+            return Reading((told,), ())
+        return _verdict(question, reader, reader.asked(question, of, lacks=lacks))
+
     calls: list[Completion] = []
 
     def reads(passage: Passage) -> Candidate | None:
         """The answer of one passage."""
         if wants == "yes_no":
-            found = _verdict(question, reader, reader.asked(question, [passage], lacks=lacks))
+            found = verdict([passage])
         else:
             found = reader.read(question, [passage], lacks=lacks, fits=fits, corrects=corrects)
         calls.extend(found.calls)
@@ -118,7 +129,7 @@ def looked_up(
         return best if best and (wants == "yes_no" or fits(best.answer)) else None
 
     if wants == "yes_no":
-        reading = _verdict(question, reader, reader.asked(question, passages, lacks=lacks))
+        reading = verdict(passages)
     else:
         reading = reader.read(question, passages, lacks=lacks, fits=fits, corrects=corrects)
     calls.extend(reading.calls)
@@ -136,6 +147,18 @@ def looked_up(
     return LookedUp(
         best.answer, best.span.units, best.score, tuple(passages), tuple(calls), notes, others
     )
+
+
+def _by_limit(question: str, passage: Passage) -> Candidate | None:
+    """Yes or no by a limit of a passage that speaks of what is asked; None where code cannot."""
+    units = passage.units()
+    if coverage(terms(question), terms(f"{passage.title}\n{passage.text}")) < SPEAKS_OF_IT:
+        return None
+    told = told_by(question, [unit.text for unit in units], passage.title)
+    if told is None:
+        return None
+    answer, place = VERDICTS[not told[0]], Span((units[told[1]],), whole=False)
+    return Candidate(passage, BY_CODE, answer, place, BY_CODE)
 
 
 def _verdict(question: str, reader: PassageReader, reading: Reading) -> Reading:

@@ -7,7 +7,7 @@ was read, and passages of other documents that share the words of the question w
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rag_assets.answers.polarity import agree, polarity_of
+from rag_assets.answers.polarity import OPPOSITES, agree, polarity_of
 from rag_assets.answers.reading import Candidate
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.spans import read
@@ -96,9 +96,9 @@ def _alike(best: Candidate, passages: Sequence[Passage], question: str) -> Itera
     """Passages of other documents that speak of the question as the best does.
 
     They have, titles included, all words of the question that its passage has, and a sentence with
-    all that its answer stands with.
+    all that its answer stands with; words with an opposite do not count.
     """
-    wanted = terms(question)
+    wanted = terms(question) - OPPOSITES
     of_all = wanted & _words(best.passage)
     shared = wanted & terms(_said(best))
     head = best.passage.head

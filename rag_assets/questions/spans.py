@@ -75,7 +75,8 @@ _TIME_UNITS = frozenset(
     ["millisecond", "second", "minute", "hour", "day", "week", "month", "year"]
 )  # of which several stand together: "2 h 15 min"
 _CLOCK = re.compile(
-    r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])(?:(?::|h(?=\d\d(?!\d| ?min)))(?P<m>[0-5]\d)(?::[0-5]\d)?"
+    r"(?<![\d.,:])(?P<h>2[0-4]|[01]?\d)(?!\d)"
+    r"(?:(?::|h(?=\d\d(?!\d| ?min)))(?P<m>[0-5]\d)(?::[0-5]\d)?"
     r"|\.(?P<m2>[0-5]\d)(?=\s*(?:[ap]\.?m\b|uhr)))?"
     r"(?P<half>\s*(?:a\.?m\b\.?|p\.?m\b\.?|o'clock\b|uhr\b))?(?![\d.,]\d)",
     re.IGNORECASE,

@@ -111,3 +111,12 @@ def test_a_row_of_another_year_is_no_answer() -> None:
     assert found() == "11 crowns"
     spans = (Span(date(2025, 1, 1), date(2025, 12, 31)),)
     assert found(period=Period(spans, is_named=True)) == "13 crowns"
+
+
+def test_yes_or_no_by_a_limit_is_told_by_code() -> None:
+    text = "The lift is new. Vehicles on the lift must not be higher than 210 cm."
+    silent = reader_with(lambda _: said("Yes"))
+    question = "Can a van of 230 cm use the lift?"
+    found = looked_up(question, passages_of(text), silent, wants="yes_no")
+    assert (found.answer, found.calls) == ("No", ())
+    assert [unit.text for unit in found.units] == [text[17:]]

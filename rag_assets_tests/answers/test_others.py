@@ -79,9 +79,10 @@ def test_a_newer_version_that_does_not_tell_leaves_the_older() -> None:
     assert (got.answer, got.others) == ("14", ())
 
 
-def test_places_that_contradict_are_both_told() -> None:
+@pytest.mark.parametrize("south", [SOUTH, "Dogs are not permitted in Gullery on Sundays."])
+def test_places_that_contradict_are_both_told(south: str) -> None:
     passages = [passage_of("s:north/rules.md", "Rules", NORTH),
-                passage_of("s:south/rules.md", "Rules", SOUTH)]  # fmt: skip
+                passage_of("s:south/rules.md", "Rules", south)]  # fmt: skip
     got = found(passages, DOGS, "yes_no")
     assert {got.answer, *(one.answer for one in got.others)} == {"Yes", "No"}
     assert not got.others[0].is_older

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time, spans_in
@@ -28,8 +28,8 @@ SHIPS = (
 GARDEN = "The garden opened in 1998. It had 41,200 guests in 2024. In 2025 it had 38,900 guests."
 
 
-def passage_of(text: str, heading: str = "Text") -> Passage:
-    doc = Doc("s:a.md", "A page", ((heading, text),))
+def passage_of(text: str, heading: str = "Text", uri: str = "s:a.md") -> Passage:
+    doc = Doc(uri, "A page", ((heading, text),))
     return Passage(pieces_of(chunks_of(doc, 400)), frozenset(), 1.0, 0.5, whole=True)
 
 
@@ -88,6 +88,15 @@ def test_the_time_is_asked_for_as_the_passage_names_it(
     assert read(text, question)[1] == asked
 
 
+def test_a_document_of_the_time_is_asked_without_it() -> None:
+    question = "What was the fare in 2021?"
+    named, other = (
+        of_time(passage_of("A fare is 3.", uri=uri), period_of(question, TODAY), question)[1]
+        for uri in ("s:fares-2021.md", "s:fares-2025.md")
+    )
+    assert (named, other) == ("What was the fare?", question)
+
+
 def test_an_answer_beside_the_column_of_the_time_is_put_right() -> None:
     passage = passage_of("| Fare | 2025 | 2026 |\n|---|---|---|\n| Adult | 3 euro | 4 euro |")
     row = passage.units()[2]
@@ -128,6 +137,7 @@ def test_other_numbers_are_no_times(text: str) -> None:
     assert spans_in(text) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([FEES, WAGES, YEARS, SHIPS, GARDEN]), min_size=1, max_size=3))
 def test_without_a_time_all_of_it_is_read(texts: list[str]) -> None:
     passage = passage_of("\n\n".join(texts))
