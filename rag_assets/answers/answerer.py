@@ -384,8 +384,14 @@ class Answerer:
         if found.answer in VERDICTS:
             return f"{found.answer}: {' '.join(place.split())}", None
         names = " ".join((found.units[0].chunk.title, *found.units[0].chunk.heading_path))
+        own = "" if any(unit.is_row for unit in found.units) else place
         return phrased(
-            question, found.answer, f"{names}\n{place}", self.slm, timeout_s=self.policy.timeout_s
+            question,
+            found.answer,
+            f"{names}\n{place}",
+            self.slm,
+            own=own if len(found.units) == 1 else "",
+            timeout_s=self.policy.timeout_s,
         )
 
     def _apart(self, question: str, way: Route, where: str | None) -> Draft | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from rag_assets.answers.others import Other, beside, newest
 from rag_assets.answers.reading import Candidate, PassageReader, Reading
-from rag_assets.answers.spans import Span
+from rag_assets.answers.spans import Span, with_subject
 from rag_assets.models.protocols import Completion
 from rag_assets.questions.limits import told_by
 from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time
@@ -144,9 +144,8 @@ def looked_up(
         score = max((one.worth for one in reading.candidates), default=-math.inf)
         return LookedUp("", (), min(score, 0.0), tuple(passages), tuple(calls))
     notes = tuple(filter(None, [best.note]))
-    return LookedUp(
-        best.answer, best.span.units, best.score, tuple(passages), tuple(calls), notes, others
-    )
+    units = with_subject(best.span.units, best.passage, question)
+    return LookedUp(best.answer, units, best.score, tuple(passages), tuple(calls), notes, others)
 
 
 def _by_limit(question: str, passage: Passage) -> Candidate | None:
