@@ -28,6 +28,7 @@ from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
+from rag_assets.answers.others import Other
 from rag_assets.answers.phrasing import phrased
 from rag_assets.answers.policy import AnswerPolicy, Budget, Mode, Role
 from rag_assets.answers.prompts import answer_messages
@@ -55,11 +56,12 @@ from rag_assets.questions.planner import written_plan
 from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
 from rag_assets.retrieval.asked import asked as asking_part
+from rag_assets.retrieval.marks import marks
 from rag_assets.retrieval.names import unknown_names
 from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
-from rag_assets.retrieval.times import wanted_times
+from rag_assets.retrieval.times import dated, period_of, wanted_times
 
 _counter = itertools.count()
 NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
@@ -356,19 +358,25 @@ class Answerer:
             wants=wants or read.wants,
             names=read.names,
             options=read.options,
+            period=period_of(question, self.clock()),
+            least=self.policy.least_odds,
         )
 
     def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The answer copied out of one passage, as a sentence."""
+        question = dated(question, self.clock())
         found = self._looked_up(question, passages)
         calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
         reason = found.calls[-1].finish_reason if found.calls else NO_GENERATION
         if not found.answer or found.score < self.policy.least_odds:
             return Draft(found.passages, Grounded("", refused=True), calls, reason)
         sentence, call = self._phrased(question, found)
+        if found.others and not any(one.is_older for one in found.others):
+            sentence = _told_of(Other(found.answer, found.units, is_older=False))
         if call is not None:
             calls["slm"] = (call,)
-        grounded = cited([(sentence, found.units)])
+        others = [(_told_of(one), one.units) for one in found.others]
+        grounded = cited([(sentence, found.units), *others])
         return Draft(found.passages, grounded, calls, reason, found.confidence, notes=found.notes)
 
     def _phrased(self, question: str, found: LookedUp) -> tuple[str, Completion | None]:
@@ -376,8 +384,14 @@ class Answerer:
         if found.answer in VERDICTS:
             return f"{found.answer}: {' '.join(place.split())}", None
         names = " ".join((found.units[0].chunk.title, *found.units[0].chunk.heading_path))
+        own = "" if any(unit.is_row for unit in found.units) else place
         return phrased(
-            question, found.answer, f"{names}\n{place}", self.slm, timeout_s=self.policy.timeout_s
+            question,
+            found.answer,
+            f"{names}\n{place}",
+            self.slm,
+            own=own if len(found.units) == 1 else "",
+            timeout_s=self.policy.timeout_s,
         )
 
     def _apart(self, question: str, way: Route, where: str | None) -> Draft | None:
@@ -389,7 +403,7 @@ class Answerer:
         def look_up(step: str, wants: AnswerType) -> Found | None:
             hits = self._found(step, where)
             try:
-                found = self._looked_up(step, self._select(hits), wants)
+                found = self._looked_up(dated(step, self.clock()), self._select(hits), wants)
             except BudgetError:  # what an earlier step found made it too long
                 return None
             sure = found.score >= self.policy.step_odds
@@ -484,6 +498,18 @@ class Answerer:
             evidence=() if draft is None else draft.passages,
             budget={} if draft is None else draft.budget,
         )
+
+
+def _told_of(other: Other) -> str:
+    """What another place says: its own sentence, or the answer with the name of its document."""
+    place = " ".join(" ".join(unit.text for unit in other.units).split())
+    said = f"{other.answer}: {place}" if other.answer in VERDICTS else other.answer
+    name = marks(other.units[0].chunk)
+    if other.is_older:
+        return f"An older version ({name}) says: {said}"
+    if other.answer in VERDICTS:
+        return said
+    return f"{name}: {said}" if any(unit.is_row for unit in other.units) else place
 
 
 def _units(step: Answered) -> tuple[Piece, ...]:

@@ -5,19 +5,26 @@ Steps of a question that was taken apart are look-ups, too, each with a search o
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag_assets.answers.reading import PassageReader, Reading
+from rag_assets.answers.others import Other, beside, newest
+from rag_assets.answers.reading import Candidate, PassageReader, Reading
+from rag_assets.answers.spans import Span, with_subject
 from rag_assets.models.protocols import Completion
+from rag_assets.questions.limits import told_by
+from rag_assets.questions.periods import in_asked_column, is_of_another_time, of_time
 from rag_assets.questions.plan import AnswerType
 from rag_assets.questions.spans import is_of
 from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, terms
+from rag_assets.retrieval.times import ANY_TIME, Period
 
 VERDICTS = ("Yes", "No")
 # Log-odds as the model sees them, against how often answers are right: 132 questions of the
 # calibration set, 2026-11-30.
 STEEPNESS, EVEN = 2.0, 0.25
+BY_CODE = 1.25  # log-odds of yes or no by a limit that code compared with
+SPEAKS_OF_IT = 0.4  # share of the question's words in a passage whose limit is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class LookedUp:
         passages: that were searched, best first.
         calls: of the model that read.
         notes: what was done about an answer whose copy was cut.
+        others: what other places say.
     """
 
     answer: str
@@ -39,6 +47,7 @@ class LookedUp:
     passages: tuple[Passage, ...]
     calls: tuple[Completion, ...]
     notes: tuple[str, ...] = ()
+    others: tuple[Other, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -61,6 +70,8 @@ def looked_up(
     wants: AnswerType = "text",
     names: Sequence[str] = (),
     options: Sequence[str] = (),
+    period: Period = ANY_TIME,
+    least: float = -math.inf,
 ) -> LookedUp:
     """Read passages for a look-up.
 
@@ -71,16 +82,22 @@ def looked_up(
         wants: the type of the answer.
         names: of the question; a passage that lacks one is worth less.
         options: of a choice; else the question's own words are no answer to it.
+        period: that it asks about; what is of another time is not read.
+        least: log-odds of an answer that is given; only beside such a one others are looked for.
 
     Raises:
         BudgetError: the question does not fit the reader's window.
     """
-    passages = reader.fitting(question, passages)
+    timed = [of_time(one, period, question) for one in reader.fitting(question, passages)]
+    passages = [passage for passage, _ in timed]
+    asks = {id(passage): asked for passage, asked in timed if asked != question}
+    reader = replace(reader, wording=lambda text, passage: asks.get(id(passage), text))
     words = [content_words(name) or terms(name) for name in names]
 
     def lacks(passage: Passage) -> int:
         held = terms(f"{passage.title}\n{passage.head.uri}\n{passage.text}")
-        return sum(not name <= held for name in words)
+        is_late = period.is_named and is_of_another_time(passage, period.spans)
+        return sum(not name <= held for name in words) + is_late
 
     asked_words = frozenset() if options else terms(question)
 
@@ -88,28 +105,74 @@ def looked_up(
         """Whether it is of the type, and no echo of the question."""
         return is_of(answer, wants) and not terms(answer) <= asked_words
 
+    def corrects(answer: str, span: Span, passage: Passage) -> str:
+        return in_asked_column(answer, span.units[0], passage, period.spans)
+
+    def verdict(of: Sequence[Passage]) -> Reading:
+        """By a limit that a sentence states, else by the model."""
+        near = next((passage for passage in of if not lacks(passage)), None)
+        told = near and _by_limit(question, near)
+        if told:
+            return Reading((told,), ())
+        return _verdict(question, reader, reader.asked(question, of, lacks=lacks))
+
+    calls: list[Completion] = []
+
+    def reads(passage: Passage) -> Candidate | None:
+        """The answer of one passage."""
+        if wants == "yes_no":
+            found = verdict([passage])
+        else:
+            found = reader.read(question, [passage], lacks=lacks, fits=fits, corrects=corrects)
+        calls.extend(found.calls)
+        best = found.best
+        return best if best and (wants == "yes_no" or fits(best.answer)) else None
+
     if wants == "yes_no":
-        return _verdict(question, passages, reader, reader.asked(question, passages, lacks=lacks))
-    reading = reader.read(question, passages, lacks=lacks, fits=fits)
+        reading = verdict(passages)
+    else:
+        reading = reader.read(question, passages, lacks=lacks, fits=fits, corrects=corrects)
+    calls.extend(reading.calls)
     best = reading.best
+    others: tuple[Other, ...] = ()
+    if best is not None and best.score >= least:
+        if not period.is_named:
+            best, others = newest(best, passages, reads, least)
+        if not others:
+            best, others = beside(best, passages, reads, least, question, wants)
     if best is None or best.span is None:
         score = max((one.worth for one in reading.candidates), default=-math.inf)
-        return LookedUp("", (), min(score, 0.0), tuple(passages), reading.calls)
+        return LookedUp("", (), min(score, 0.0), tuple(passages), tuple(calls))
     notes = tuple(filter(None, [best.note]))
-    return LookedUp(best.answer, best.span.units, best.score, tuple(passages), reading.calls, notes)
+    units = with_subject(best.span.units, best.passage, question)
+    return LookedUp(best.answer, units, best.score, tuple(passages), tuple(calls), notes, others)
 
 
-def _verdict(
-    question: str, passages: Sequence[Passage], reader: PassageReader, reading: Reading
-) -> LookedUp:
+def _by_limit(question: str, passage: Passage) -> Candidate | None:
+    """Yes or no by a limit of a passage that speaks of what is asked; None where code cannot."""
+    units = passage.units()
+    if coverage(terms(question), terms(f"{passage.title}\n{passage.text}")) < SPEAKS_OF_IT:
+        return None
+    told = told_by(question, [unit.text for unit in units], passage.title)
+    if told is None:
+        return None
+    answer, place = VERDICTS[not told[0]], Span((units[told[1]],), whole=False)
+    return Candidate(passage, BY_CODE, answer, place, BY_CODE)
+
+
+def _verdict(question: str, reader: PassageReader, reading: Reading) -> Reading:
     """Yes or no, by the likeliest passage, with the sentence of it that speaks of the question."""
     if not reading.candidates:
-        return LookedUp("", (), -math.inf, tuple(passages), reading.calls)
-    best = reading.candidates[0]
+        return reading
+    best, *rest = reading.candidates
     odds, call = reader.verdict(question, best.passage)
     wanted = terms(question)
     units = best.passage.units()
     nearest = max(units, key=lambda unit: coverage(wanted, terms(unit.text)))
-    score = min(best.worth, abs(odds))
-    answer = VERDICTS[odds < 0]
-    return LookedUp(answer, (nearest,), score, tuple(passages), (*reading.calls, call))
+    told = replace(
+        best,
+        answer=VERDICTS[odds < 0],
+        span=Span((nearest,), whole=False),
+        score=min(best.worth, abs(odds)),
+    )
+    return Reading((told, *rest), (*reading.calls, call))

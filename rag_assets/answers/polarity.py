@@ -97,6 +97,7 @@ _POLE = {
     for place, words in enumerate(pair)
     for word in words
 }
+OPPOSITES = frozenset(stem(word) for word in _POLE)  # "allowed" and "forbidden" and their like
 _DENIALS = frozenset(word for pair in _DENYING_PAIRS for word in pair[1])
 ONE_OF_FEW = {word: words[0] for line in _lines(_NAMING) for words in line for word in words}
 FEW = frozenset(ONE_OF_FEW.values())

@@ -41,6 +41,8 @@ from rag_assets.retrieval.passages import Passage
 
 Lacks = Callable[[Passage], int]
 Fits = Callable[[str], bool]
+Wording = Callable[[str, Passage], str]
+Corrects = Callable[[str, Span, Passage], str]
 A = TypeVar("A")
 B = TypeVar("B")
 N_FIRST = 5  # likeliest first tokens asked for: some servers refuse more
@@ -100,6 +102,14 @@ def _any(_: str) -> bool:
     return True
 
 
+def _as_it_stands(question: str, _: Passage) -> str:
+    return question
+
+
+def _same(answer: str, _: Span, __: Passage) -> str:
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class PassageReader:
     """Reads passages one by one; threads share it.
@@ -110,6 +120,7 @@ class PassageReader:
         sure: log-odds from which the first passage ends the reading.
         timeout_s: of each call.
         today: told to the model where a question names a time; None: it is not told.
+        wording: of a question as it is asked of a passage.
     """
 
     model: ChatModel
@@ -117,6 +128,7 @@ class PassageReader:
     sure: float
     timeout_s: float
     today: date | None = None
+    wording: Wording = _as_it_stands
 
     def fitting(self, question: str, passages: Sequence[Passage]) -> list[Passage]:
         """The passages, each as far as it fits the window with all that is asked of it.
@@ -142,6 +154,7 @@ class PassageReader:
         *,
         lacks: Lacks = _nothing,
         fits: Fits = _any,
+        corrects: Corrects = _same,
     ) -> Reading:
         """The answers to a look-up that the passages state, the likeliest first.
 
@@ -150,11 +163,12 @@ class PassageReader:
             passages: best first.
             lacks: how many names of the question a passage does not hold.
             fits: whether words can be such an answer: a number, a date, a name.
+            corrects: an answer where it was copied from beside the right place.
         """
         calls: list[Completion] = []
 
         def copy(candidate: Candidate) -> Candidate:
-            done, made = self._copied(question, candidate, fits)
+            done, made = self._copied(question, candidate, fits, corrects)
             calls.extend(made)
             return done
 
@@ -197,7 +211,7 @@ class PassageReader:
         return odds(done), done
 
     def _copied(
-        self, question: str, candidate: Candidate, fits: Callable[[str], bool]
+        self, question: str, candidate: Candidate, fits: Fits, corrects: Corrects
     ) -> tuple[Candidate, list[Completion]]:
         """The candidate with the answer that it states, if any."""
         passage = candidate.passage
@@ -214,6 +228,9 @@ class PassageReader:
             proposed = answer if self._holds_room(question, passage, answer) else proposed
         if span is None:
             return candidate, calls
+        corrected = corrects(answer, span, passage)
+        if corrected != answer:
+            answer = proposed = corrected
         calls.append(self._say(question, passage, _holding(proposed), 1))
         score = (candidate.worth + HOLDS_WEIGHT * odds(calls[1])) / (1 + HOLDS_WEIGHT)
         score -= 0.0 if fits(answer) else TYPE_COST
@@ -226,7 +243,7 @@ class PassageReader:
 
     def _say(self, question: str, passage: Passage, ask: str, max_tokens: int) -> Completion:
         """One reply; an empty one is asked for once more, as a server may have lost it."""
-        messages = read_messages(question, passage, ask, today=self.today)
+        messages = read_messages(self.wording(question, passage), passage, ask, today=self.today)
         options: ChatOptions = {"max_tokens": max_tokens, "timeout_s": self.timeout_s}
         if max_tokens == 1:
             options["top_logprobs"] = N_FIRST

@@ -87,6 +87,34 @@ def _told(unit: Piece) -> str:
     return ", ".join(filter(None, cells_of(unit.text))) if unit.is_row else unit.text.strip()
 
 
+_PRONOUN = re.compile(
+    r"^\W*(?:she|he|it|they|this|these|its|their|sie|er|es|dies\w*|elle|il|ils|elles)\b",
+    re.IGNORECASE,
+)
+
+
+def with_subject(found: Sequence[Piece], passage: Passage, question: str) -> tuple[Piece, ...]:
+    """The places with the sentence beside one that says what it leaves out.
+
+    Before "She has no lift" that is the sentence that names her, where the question does, too.
+    After a sentence that only names her it is the one that says of her what is asked.
+    """
+    units = passage.units()
+    wanted = terms(question)
+    places = [n for n, unit in enumerate(units) if unit in found]
+    if len(places) != 1 or found[0].is_row:
+        return tuple(found)
+    at = places[0]
+    said = wanted & terms(units[at].text)
+    if _PRONOUN.match(units[at].text):
+        around = [at - 1, at] if at and wanted & terms(units[at - 1].text) - said else [at]
+    else:
+        more = units[at + 1].text if at + 1 < len(units) else ""
+        is_of_it = _PRONOUN.match(more) and len(wanted & terms(more)) > len(said)
+        around = [at, at + 1] if is_of_it else [at]
+    return tuple(units[n] for n in around if n == at or not units[n].is_row)
+
+
 def _without_unit(answer: str) -> str:
     """Of a number with a word behind it the number: tables name the unit in the header."""
     found = re.match(r"[^\w]*(\d[\d.,:'\u2019\u00a0\u202f ]*\d|\d)\s*[^\W\d]{1,15}\.?$", answer)

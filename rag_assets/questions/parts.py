@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rag_assets.questions.asked import names_in
 from rag_assets.questions.choices import listed
 from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, inverted, is_past, singular
 
@@ -11,10 +12,12 @@ _MOST_PARTS = 4
 _YEAR = r"(?:1[5-9]\d\d|20\d\d)"
 _PREPOSITION = r"(?:in|on|at|by|for|to|from|of|with|under|until|since|during|after|before)"
 _SUBJECT = r"(?:it|they|he|she|the|there|[A-Z\d])"
+# "is 1800 kg too much", of what was asked before.
+_IS_ENOUGH = r"(?:is|are|would) (?:[^\s,]+ ){1,4}(?:too \w+|enough|okay|ok|allowed|fine|possible)"
 _AND = re.compile(
     rf"(?P<sep>,? and (?:also )?|; |, (?:but|then) )(?=(?:{_PREPOSITION} )?{QUESTION_WORD}\b"
-    rf"|{_PREPOSITION} {_YEAR}$|(?:is|are|was|were|does|did|can|has) {_SUBJECT})"
-    rf"|(?P<comma>, )(?={QUESTION_WORD} {AUXILIARY}\b)"
+    rf"|{_IS_ENOUGH}$|{_PREPOSITION} {_YEAR}$|(?:is|are|was|were|does|did|can|has) {_SUBJECT})"
+    rf"|(?P<comma>, )(?={QUESTION_WORD} {AUXILIARY}\b|{_IS_ENOUGH}$)"
 )
 _SENTENCES = re.compile(r"(?<=\?)\s+(?=\S)")
 _ASKS = re.compile(
@@ -105,6 +108,10 @@ def _completed(before: str, part: str) -> str | None:
         )
         done = passive and is_past(passive["rest"].split()[-1])
         return f"{bare['word']} {passive['rest']}" if passive and done else None
+    if re.fullmatch(_IS_ENOUGH, part, re.IGNORECASE):
+        about = _ABOUT.match(f"{before[0].lower()}{before[1:]}")
+        things = [about["thing"]] if about else list(names_in(before)[-1:])
+        return f"{part} for {things[0]}" if things else None
     elsewhere = _ELSEWHERE.fullmatch(part)
     if elsewhere:
         return _of_other(before, elsewhere["thing"])

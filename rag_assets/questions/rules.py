@@ -50,7 +50,7 @@ def _apart(text: str, depth: int) -> Plan | None:
 
 
 def _whole(text: str, depth: int) -> Plan:
-    return _apart(text, depth + 1) or single(text, wanted(text)[0])
+    return _apart(text, depth + 1) or single(text, asked(text).wants)
 
 
 def _parts(text: str, depth: int) -> Plan | None:

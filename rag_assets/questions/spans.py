@@ -75,7 +75,8 @@ _TIME_UNITS = frozenset(
     ["millisecond", "second", "minute", "hour", "day", "week", "month", "year"]
 )  # of which several stand together: "2 h 15 min"
 _CLOCK = re.compile(
-    r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])(?:(?::|h(?=\d\d(?!\d| ?min)))(?P<m>[0-5]\d)(?::[0-5]\d)?"
+    r"(?<![\d.,:])(?P<h>2[0-4]|[01]?\d)(?!\d)"
+    r"(?:(?::|h(?=\d\d(?!\d| ?min)))(?P<m>[0-5]\d)(?::[0-5]\d)?"
     r"|\.(?P<m2>[0-5]\d)(?=\s*(?:[ap]\.?m\b|uhr)))?"
     r"(?P<half>\s*(?:a\.?m\b\.?|p\.?m\b\.?|o'clock\b|uhr\b))?(?![\d.,]\d)",
     re.IGNORECASE,
@@ -141,8 +142,14 @@ def yes_or_no(span: str) -> bool | None:
 
 
 def _date(text: str) -> Value | None:
-    days = [day for day in (_read_date(match) for match in _dates().finditer(text)) if day]
+    days = [day for _, _, day in dates_in(text)]
     return days[0] if len(days) == 1 else None
+
+
+def dates_in(text: str) -> list[tuple[int, int, Value]]:
+    """The days and months that a text names, with their years: (start, end, date) of each."""
+    found = ((match.start(), match.end(), _read_date(match)) for match in _dates().finditer(text))
+    return [(start, end, day) for start, end, day in found if day]
 
 
 def _year(text: str) -> Value | None:

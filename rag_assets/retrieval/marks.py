@@ -7,7 +7,7 @@ from rag_assets.index.paths import file_name
 from rag_assets.index.search import IndexedChunk
 
 UNDATED = datetime.fromtimestamp(0, UTC)  # of a file whose source states no date
-_VERSION = re.compile(
+VERSION = re.compile(
     r"(?<![^\W_])(?:(?:version|release|revision|rev|ver)[ _.-]?(?:\d+(?:[._-]\d+)*[a-z]?|[a-z])"
     r"|v[ _.]?\d+(?:[._-]\d+)*[a-z]?)(?![^\W_])",
     re.IGNORECASE,
@@ -17,7 +17,7 @@ _VERSION = re.compile(
 def version_mark(chunk: IndexedChunk) -> str:
     """The version in its document's title, else in its path: "v2.1", "rev C"; "" if none is."""
     for text in (chunk.title, chunk.uri):
-        found = _VERSION.search(text)
+        found = VERSION.search(text)
         if found is not None:
             return found[0]
     return ""

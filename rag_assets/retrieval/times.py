@@ -4,7 +4,7 @@ import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from rag_assets.index.search import IndexedChunk
 from rag_assets.retrieval.marks import day_of, version_key, version_mark
@@ -46,7 +46,7 @@ _ISO = r"(?<!\d)([12]\d{3})[-_/.](0[1-9]|1[0-2])(?:[-_/.](?:0[1-9]|[12]\d|3[01])
 _OF_MONTH = (
     rf"{_MONTH}(?:\s+\d{{1,2}}(?:st|nd|rd|th)?,?)?[\s_-]+(?:de\s+|of\s+)?([12]\d{{3}})(?!\d)"
 )
-_NAMED = re.compile(rf"{_ISO}|(?<![^\W_]){_OF_MONTH}|{_YEAR}", re.IGNORECASE)
+NAMED_TIME = re.compile(rf"{_ISO}|(?<![^\W_]){_OF_MONTH}|{_YEAR}", re.IGNORECASE)
 # Before a year that is asked about; after a number of things: "in 2025", but "for 1800 kg".
 _ASKS_YEAR = re.compile(
     r"\b(?:in|of|for|during|by|through|year|im|jahr|für|en|de|del|nel|em|van|and|und|et|y|e|to)\s+$",
@@ -75,10 +75,28 @@ _STEPS = (
 _A_YEAR, _A_MONTH = r"(?:year|jahr|jaar|année|año|anno|ano)", r"(?:month|monat|maand|mois|mes)"
 _RELATIVE_YEAR = (
     *((steps, re.compile(rf"\b(?:{words})\s+{_A_YEAR}\b", re.I)) for steps, words in _STEPS),
+    (-2, re.compile(r"\bthe year before last\b", re.IGNORECASE)),
     (-1, re.compile(rf"\b(?:vorjahr\w*|{_A_YEAR}\s+(?:dernière|pasado|passado|scorso))\b", re.I)),
 )
 _RELATIVE_MONTH = tuple(
     (steps, re.compile(rf"\b(?:{words})\s+{_A_MONTH}\b", re.I)) for steps, words in _STEPS
+)
+# Present tense, and nothing that asks for another time or for all of them.
+_PRESENT = re.compile(
+    r"\b(?:is|are|do|does|has|have|can|may|must|costs?|ist|sind|hat|haben|kann|darf|muss|kostet|"
+    r"kosten)\b",
+    re.IGNORECASE,
+)
+_NOT_NOW = re.compile(
+    r"\b(?:was|were|did|had|will|when|since|ever|first|last|history|each|every|all|years?|list|"
+    r"war|waren|hatten?|wann|wird|werden|seit)\b",
+    re.IGNORECASE,
+)
+_AT_TIME = re.compile(
+    rf"\b(?:in|on|of|during|for|im(?: Jahr)?|am)\s+(?:the\s+)?(?:year\s+)?(?:\d{{1,2}}\.?\s+)?"
+    rf"(?:{_ISO}|{_OF_MONTH}|{_YEAR})|\b(?:right\s+)?(?:now|nowadays|today|tonight|currently|"
+    r"at\s+present|these\s+days|jetzt|heute|heutzutage|derzeit|momentan|zurzeit)\b",
+    re.IGNORECASE,
 )
 _Age = tuple[tuple[int, ...], date]  # version, last day
 _AGELESS: _Age = ((), date.min)
@@ -115,14 +133,30 @@ class Times:
 NO_TIMES = Times()
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The days that an answer is to be of.
+
+    Attributes:
+        spans: of these; empty: of any.
+        is_named: whether the question names them, other than as "now".
+    """
+
+    spans: tuple[Span, ...] = ()
+    is_named: bool = False
+
+
+ANY_TIME = Period()
+
+
 def wanted_times(question: str, today: date) -> Times:
     """The times that a question asks about, read on the day on which it is asked."""
     ranges = [Span(_year(a).first, _year(b).last) for a, b in _BETWEEN.findall(question) if a <= b]
     ranges += [Span(_year(year).first, date.max) for year in _SINCE.findall(question)]
     ranges += [Span(date.min, _year(year).last) for year in _BEFORE.findall(question)]
     spans = ranges or [
-        _span(found)
-        for found in _NAMED.finditer(question)
+        span_of(found)
+        for found in NAMED_TIME.finditer(question)
         if found[5] is None or _is_year(question, found)
     ]
     words: list[str] = []
@@ -141,13 +175,86 @@ def wanted_times(question: str, today: date) -> Times:
     return Times(tuple(dict.fromkeys(spans)), newest, tuple(dict.fromkeys(words)))
 
 
+def period_of(question: str, today: date) -> Period:
+    """The days that an answer to a question, asked today, is to be of."""
+    times = wanted_times(question, today)
+    if times.spans:
+        return Period(times.spans, is_named=True)
+    return Period((Span(today, today),)) if is_of_now(question) else ANY_TIME
+
+
+def without_time(question: str) -> str:
+    """The question without the one time that it names; as it is where it names several."""
+    if len(NAMED_TIME.findall(question)) + len(_NEWEST.findall(question)) != 1:
+        return question
+    return " ".join(_AT_TIME.sub("", question).split()).replace(" ?", "?")
+
+
+def is_of_now(question: str) -> bool:
+    """Whether a question asks how things are on the day on which it is asked.
+
+    It says so, or it is in the present tense and names no time.
+    """
+    if _NEWEST.search(question):
+        return True
+    return _PRESENT.search(question) is not None and _NOT_NOW.search(question) is None
+
+
+_STEPS_IN_WORDS = (
+    (-1, "last|previous", "letzte[snm]?|vorige[snm]?|vergangene[snm]?"),
+    (0, "this", "diese[snm]?"),
+    (1, "next", "nächste[snm]?|kommende[snm]?"),
+)
+_BEFORE_TIME = r"\b(?:(in|of|during|for|since|until|before|after|by|from|to) )?(?<!the )"
+
+
+def dated(question: str, today: date) -> str:
+    """The question with the year, month or day that it leaves to the calendar.
+
+    In 2026 "last year" is "in 2025", and "last year's" is "the 2025". "The last year of the war"
+    stays, and so do "today" and "now": whoever reads them is told the day.
+    """
+    for steps, english, german in _STEPS_IN_WORDS:
+        year, month = divmod(today.year * 12 + today.month - 1 + steps, 12)
+        times = {
+            "year": f"{today.year + steps}",
+            "month": f"{calendar.month_name[month + 1]} {year}",
+        }
+        for noun, when in times.items():
+            owned, plain = (
+                rf"(?<!the )\b(?:{english}) {noun}['\u2019]s\b",
+                f"(?:{english}) {noun}\\b",
+            )
+            question = re.sub(owned, f"the {when}", question, flags=re.IGNORECASE)
+            question = _put(rf"{_BEFORE_TIME}{plain}", "in", when, question)
+        german_year = rf"\b(?:(im|seit|bis|vor|nach|ab) (?:dem )?)?(?:{german}) jahr\b"
+        question = _put(german_year, "im", times["year"], question)
+    question = _put(rf"{_BEFORE_TIME}the year before last\b", "in", str(today.year - 2), question)
+    for steps, word in ((-1, "yesterday"), (1, "tomorrow")):
+        day = today + timedelta(days=steps)
+        when = f"{day.day} {day:%B %Y}"
+        question = _put(rf"\b()(?<!on ){word}\b(?!['\u2019])", "on", when, question)
+    return question
+
+
+def _put(pattern: str, preposition: str, when: str, question: str) -> str:
+    """The question with a time in place of a pattern, behind the preposition of its first group."""
+
+    def put(found: re.Match[str]) -> str:
+        before = found[1] or (preposition if found.start() else preposition.capitalize())
+        return f"{before} Jahr {when}" if before.casefold() == "im" else f"{before} {when}"
+
+    return re.sub(pattern, put, question, flags=re.IGNORECASE)
+
+
 def _is_year(question: str, found: re.Match[str]) -> bool:
     """Whether four digits alone are a year: they are asked for as one, and no unit follows."""
     asked = _ASKS_YEAR.search(question[: found.start()])
     return asked is not None and _UNIT.match(question[found.end() :]) is None
 
 
-def _span(found: re.Match[str]) -> Span:
+def span_of(found: re.Match[str]) -> Span:
+    """The days of a match of ``NAMED_TIME``."""
     iso_year, iso_month, month, of_year, year = found.groups()
     if iso_year:
         return _month(int(iso_year), int(iso_month))
@@ -191,7 +298,9 @@ def _spans_of(chunk: IndexedChunk) -> list[Span]:
     """The times that a chunk's file, title and headings name; else its document's day."""
     named = "\n".join([chunk.uri, chunk.title, *chunk.heading_path])
     day = day_of(chunk)
-    return [_span(found) for found in _NAMED.finditer(named)] or ([Span(day, day)] if day else [])
+    return [span_of(found) for found in NAMED_TIME.finditer(named)] or (
+        [Span(day, day)] if day else []
+    )
 
 
 def _age(chunk: IndexedChunk, spans: Sequence[Span]) -> _Age:

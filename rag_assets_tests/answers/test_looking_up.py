@@ -1,6 +1,8 @@
 """A look-up, from its passages to a short answer and the place of it."""
 
 import math
+from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from rag_assets.answers.looking_up import LookedUp, looked_up
 from rag_assets.answers.policy import ReadingBudget
 from rag_assets.answers.reading import PassageReader
 from rag_assets.models.protocols import Completion
+from rag_assets.retrieval.times import Period, Span
 from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, reads, said, yes
 from rag_assets_tests.answers.test_reading import passages_of
 
@@ -89,3 +92,31 @@ def test_confidence_is_a_chance(score: float) -> None:
     chance = LookedUp("", (), score, (), ()).confidence
     assert 0.0 <= chance <= 1.0
     assert not math.isnan(chance)
+
+
+def test_a_row_of_another_year_is_no_answer() -> None:
+    text = "| Year | Fee |\n|---|---|\n| 2024 | 11 crowns |\n| 2025 | 13 crowns |"
+
+    def reply(call: Call) -> Completion | str:
+        if call.asks == "span":
+            return "11 crowns" if "11 crowns" in call.evidence else "13 crowns"
+        return yes(3.0)
+
+    def found(**options: Any) -> str:  # noqa: ANN401 - of looked_up
+        passages = passages_of(text)
+        return looked_up(
+            "What was the fee in 2025?", passages, reader_with(reply), **options
+        ).answer
+
+    assert found() == "11 crowns"
+    spans = (Span(date(2025, 1, 1), date(2025, 12, 31)),)
+    assert found(period=Period(spans, is_named=True)) == "13 crowns"
+
+
+def test_yes_or_no_by_a_limit_is_told_by_code() -> None:
+    text = "The lift is new. Vehicles on the lift must not be higher than 210 cm."
+    silent = reader_with(lambda _: said("Yes"))
+    question = "Can a van of 230 cm use the lift?"
+    found = looked_up(question, passages_of(text), silent, wants="yes_no")
+    assert (found.answer, found.calls) == ("No", ())
+    assert [unit.text for unit in found.units] == [text[17:]]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.answers.phrasing import denials, holds, phrased
+from rag_assets.answers.phrasing import denials, holds, is_well_formed, phrased
 from rag_assets.models.protocols import Completion
 from rag_assets_tests.answers.fakes import Call, Reply, ScriptedChat, said
 
@@ -96,3 +96,39 @@ def test_without_room_in_the_window_no_model_is_asked() -> None:
     text, call = phrased(QUESTION, ANSWER, PLACE, model, timeout_s=5.0)
     assert (text, call) == (ANSWER, None)
     assert not model.calls
+
+
+OWN = "Ein Stellplatz kostet 1.250 Euro im Monat."
+
+
+@pytest.mark.parametrize(
+    ("own", "told_as"), [(OWN, OWN), ("", "1.250 Euro"), ("x " * 31, "1.250 Euro")]
+)
+def test_to_another_language_the_documents_own_sentence_is_told(own: str, told_as: str) -> None:
+    model = ScriptedChat("slm", lambda _: "Kostet ein Stellplatz 1.250 Euro.")
+    question = "Was kostet ein Stellplatz?"
+    assert phrased(question, "1.250 Euro", OWN, model, own=own, timeout_s=5.0) == (told_as, None)
+    assert not model.calls
+
+
+def test_for_a_sentence_that_is_none_the_documents_own_is_told() -> None:
+    model = ScriptedChat("slm", lambda _: "A ticket costs now at 14.00.")
+    own = "A ticket costs 14.00 crowns."
+    question = "What does a ticket cost now?"
+    assert phrased(question, "14.00", own, model, own=own, timeout_s=5.0)[0] == own
+
+
+@pytest.mark.parametrize(
+    ("sentence", "answer", "is_one"),
+    [
+        ("A ticket costs now at 14.00.", "14.00", False),
+        ("Is the ticket 14.00?", "14.00", False),
+        ("Does a ticket cost 14.00.", "14.00", False),
+        ("The office opens at 17:45.", "17:45", True),
+        ("It was built at Orrin in 2003.", "2003", True),
+        ("It was built at Hestvik Yard.", "Hestvik Yard", True),
+        ("A ticket costs 14.00.", "14.00", True),
+    ],
+)
+def test_a_statement_is_told_from_what_is_none(sentence: str, answer: str, is_one: bool) -> None:
+    assert is_well_formed(sentence, answer) == is_one

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_assets.answers.spans import completed, folded, located
+from rag_assets.answers.spans import completed, folded, located, with_subject
 from rag_assets.retrieval.passages import Passage, pieces_of
 from rag_assets_tests.answers.world import Doc, chunks_of
 
@@ -167,3 +167,27 @@ def test_a_beginning_is_completed_to_the_end_of_its_sentence(data: st.DataObject
     assert done is not None
     assert done[0] == unit
     assert [one.text for one in done[1].units] == [unit]
+
+
+HULLS = (
+    "Tamsin was launched in 1988. She has a passenger lift.\n"
+    "Quill was launched in 2004. She has no passenger lift. Dogs stay on deck."
+)
+
+
+@pytest.mark.parametrize(
+    ("at", "question", "cited"),
+    [
+        (2, "Which of Tamsin and Quill has no passenger lift?", [2, 3]),
+        (2, "When was Quill launched?", [2]),
+        (3, "Which lift does Quill have?", [2, 3]),
+        (3, "Is there a passenger lift?", [3]),
+        (4, "Where do dogs stay?", [4]),
+    ],
+)
+def test_a_sentence_is_cited_with_the_one_that_it_needs(
+    at: int, question: str, cited: list[int]
+) -> None:
+    passage = passage_of(HULLS)
+    units = passage.units()
+    assert with_subject([units[at]], passage, question) == tuple(units[n] for n in cited)

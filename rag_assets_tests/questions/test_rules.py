@@ -48,6 +48,14 @@ APART = {
         1 2""",
     "What is the notice period in the Moss lease, what is the rent in it, and who signed it?": None,
     "Is smoking allowed on MV Petrel, and is it allowed on MV Gull?": None,
+    "What weight does the car lift at Kestrel Quay bear, is 1800 kg too much?": """
+        What weight does the car lift at Kestrel Quay bear?
+        Is 1800 kg too much for the car lift at Kestrel Quay?
+        1 2""",
+    "How many bags may I bring on MV Petrel, and are 3 bags allowed?": """
+        How many bags may I bring on MV Petrel?
+        Are 3 bags allowed for MV Petrel?
+        1 2""",
     "Where is the ticket office of Selwick, and when does it open?": """
         Where is the ticket office of Selwick?
         When does the ticket office of Selwick open?
@@ -362,7 +370,6 @@ WHOLE = """
     Was kostet die Fähre, die nach Orrin fährt?
     Wie viele Autos fasst die Fähre, und wie lang ist sie?
     Quel est le tarif de la ligne 3 et de la ligne 4?
-    What weight does the car lift at Kestrel Quay bear, is 1800 kg too much?
     Is the kiosk at Selwick open at 1930?
     What was launched before 1995 at the yard in Orrin?
     Which boats were launched after 1990?
@@ -430,3 +437,9 @@ def test_no_mark_is_left(question: str) -> None:
     plan = plan_of(question)
     told = str(plan) + "".join(plan.choices if plan else ())
     assert not any("\ue000" <= letter <= "\uf8ff" for letter in told)
+
+
+def test_a_part_for_yes_or_no_is_asked_as_one() -> None:
+    plan = plan_of("Where is the office of Selwick, and is 1800 kg too much?")
+    assert plan is not None
+    assert [step.wants for step in plan.lookups] == ["place", "yes_no"]

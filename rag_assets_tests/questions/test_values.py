@@ -65,6 +65,7 @@ from rag_assets.questions.values import (
         ("6.05 p.m.", "time", "1085", ""),
         ("7 p.m.", "time", "1140", ""),
         ("noon", "time", "720", ""),
+        ("21:00", "time", "1260", ""),
     ],
 )
 def test_read(span: str, kind: str, amount: str, unit: str) -> None:

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_assets.index.search import IndexedChunk
-from rag_assets.retrieval.times import NO_TIMES, Span, Times, timeliness, wanted_times
+from rag_assets.retrieval.times import (
+    NO_TIMES,
+    Span,
+    Times,
+    dated,
+    is_of_now,
+    period_of,
+    timeliness,
+    wanted_times,
+    without_time,
+)
 from rag_assets_tests.answers.world import FERRIES, chunks_of
 
 TODAY = date(2026, 11, 30)
@@ -115,3 +125,52 @@ def test_of_different_names_the_newer_is_lifted_a_little() -> None:
     first, second = timeliness([other, NEW], wanted_times("What does it cost now?", TODAY))
     assert first == 1.0
     assert 1.0 < second < 1.5
+
+
+@pytest.mark.parametrize(
+    ("question", "written"),
+    [
+        ("What was the fee last year?", "What was the fee in 2025?"),
+        ("What was last year's fee?", "What was the 2025 fee?"),
+        ("Has it risen since last year?", "Has it risen since 2025?"),
+        ("What did it cost the year before last?", "What did it cost in 2024?"),
+        ("Last year, who won?", "In 2025, who won?"),
+        ("What will it cost next month?", "What will it cost in December 2026?"),
+        ("Who is on duty tomorrow?", "Who is on duty on 1 December 2026?"),
+        ("Was kostete es letztes Jahr?", "Was kostete es im Jahr 2025?"),
+        ("Was kostet es seit dem letzten Jahr?", "Was kostet es seit 2025?"),
+        ("In the last year of the war", "In the last year of the war"),
+        ("What is the fee today?", "What is the fee today?"),
+    ],
+)
+def test_a_time_that_is_left_to_the_calendar_is_written_out(question: str, written: str) -> None:
+    assert dated(question, date(2026, 11, 30)) == written
+
+
+@pytest.mark.parametrize(
+    ("question", "rest"),
+    [
+        ("What was the fee in 2025?", "What was the fee?"),
+        ("What was the fee in March 2024?", "What was the fee?"),
+        ("Who is on duty on 1 December 2026?", "Who is on duty?"),
+        ("What is the fee now?", "What is the fee?"),
+        ("Was kostet es im Jahr 2025?", "Was kostet es?"),
+        ("Did it rise between 2022 and 2024?", "Did it rise between 2022 and 2024?"),
+        ("What is the fee?", "What is the fee?"),
+    ],
+)
+def test_the_one_time_of_a_question_is_taken_out(question: str, rest: str) -> None:
+    assert without_time(question) == rest
+
+
+@pytest.mark.parametrize(
+    ("question", "is_now"),
+    [
+        ("What is the fee?", True), ("What does it cost now?", True),
+        ("Was kostet es heute?", True), ("What was the fee?", False),
+        ("When does it open?", False), ("List all fees that are due", False),
+    ],
+)  # fmt: skip
+def test_it_is_told_whether_a_question_is_of_now(question: str, is_now: bool) -> None:
+    assert is_of_now(question) == is_now
+    assert bool(period_of(question, date(2026, 11, 30)).spans) == is_now
