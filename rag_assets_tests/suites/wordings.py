@@ -8,13 +8,13 @@ import json
 from importlib import resources
 
 from rag_assets.evaluations.asking import Place, ask
+from rag_assets.evaluations.calibrating import SOURCE, ingested
 from rag_assets.evaluations.calibration_set import CalibrationQuestion, calibration_questions
 from rag_assets.evaluations.facts import holds, without_markers
 from rag_assets.evaluations.golden import picked
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task, chosen
-from rag_assets_tests.benchmarks.calibration import SOURCE, ingested
 
 SUITE = "wordings"
 DATASET = "calibration"
