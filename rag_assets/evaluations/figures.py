@@ -52,11 +52,13 @@ from rag_assets.evaluations.statistics import (
     paired_bootstrap_p,
     percentile_of,
     point,
+    ratio_interval,
 )
 
 MIN_SLICE = 5  # cases; an interval over fewer says nothing
 CORRECT = "correct"  # the score that confidences are held against
 PERCENTILES = (50, 95, 99)
+RATIO = "ratio of "  # begins the name of a figure
 
 Values = dict[int, float]  # index of a case in its group -> its value of some metric
 
@@ -121,23 +123,56 @@ def compare(
     Raises:
         ValueError: as :func:`figures`, or one of the variants does not occur.
     """
+    return [
+        _comparison(group, other, metric, scored, seed)
+        for group, metric, scored, _ in _paired(results, baseline, other, metrics)
+    ]
+
+
+def ratios(
+    results: Sequence[CaseResult], baseline: str, other: str, metric: str, *, seed: int = SEED
+) -> list[Figure]:
+    """The mean of ``other`` over that of ``baseline``, on the questions that both were asked.
+
+    For each dataset (and "all") one figure ``ratio of METRIC``, under a variant that names both.
+    Where the baseline's mean is 0 there is no ratio, and no figure. The interval is over the
+    resamples that have one.
+
+    Raises:
+        ValueError: as :func:`compare`.
+    """
+    return [
+        Figure(
+            group.suite, group.dataset, f"{other} / {baseline}", group.slice, f"{RATIO}{metric}",
+            float(scored[:, 1].sum() / scored[:, 0].sum()),
+            *ratio_interval(scored[:, 1], scored[:, 0], seed=seed), len(scored), n_failed,
+        )
+        for group, metric, scored, n_failed in _paired(results, baseline, other, [metric])
+        if scored[:, 0].any()
+    ]  # fmt: skip
+
+
+def _paired(
+    results: Sequence[CaseResult], baseline: str, other: str, metrics: Sequence[str]
+) -> Iterator[tuple[_Group, str, Floats, int]]:
+    """Per group and metric: the values (n, 2) of baseline and other, and how many cases failed."""
     _check(results)
     variants = {result.variant for result in results}
     if missing := {baseline, other} - variants:
         raise ValueError(f"no results of {sorted(missing)}; there are {sorted(variants)}")
-    others = {_key(r): r.scores for r in results if r.variant == other}
+    others = {_key(r): r for r in results if r.variant == other}
     shared = [r for r in results if r.variant == baseline and _key(r) in others]
-    lines = []
     for group in _groups(shared, sliced=False):
         for metric in metrics:
             pairs = [
-                (case.scores[metric], others[_key(case)][metric])
+                (case, others[_key(case)])
                 for case in group.cases
-                if metric in case.scores and metric in others[_key(case)]
+                if metric in case.scores and metric in others[_key(case)].scores
             ]
             if pairs:
-                lines.append(_comparison(group, other, metric, np.array(pairs, float), seed))
-    return lines
+                scored = [(a.scores[metric], b.scores[metric]) for a, b in pairs]
+                n_failed = sum(bool(a.error or b.error) for a, b in pairs)
+                yield group, metric, np.array(scored, float), n_failed
 
 
 def risk_coverage(

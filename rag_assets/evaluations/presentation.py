@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rag_assets.evaluations import plots
 from rag_assets.evaluations.drawing import Plot, markdown_image
-from rag_assets.evaluations.figures import compare, figures, risk_coverage
+from rag_assets.evaluations.figures import RATIO, compare, figures, ratios, risk_coverage
 from rag_assets.evaluations.labels import DATASET as DOCUMENT_TYPES
 from rag_assets.evaluations.report import Section, comparisons_markdown, figures_markdown
 from rag_assets.evaluations.results import ALL, CaseResult, Comparison, Figure
@@ -86,6 +86,8 @@ class View:
         picture: of the figures, the results and the main metric, by default its intervals.
         slice_pictures: of the figures, by caption; a table of slices is enough by default.
         has_latencies: draw how long answers took.
+        ratio: metric of which the ratio of each pair is a figure, and of which the questions that
+            differ are listed.
     """
 
     qualities: tuple[str, ...] = QUALITY
@@ -97,6 +99,7 @@ class View:
     picture: Callable[[Sequence[Figure], Sequence[CaseResult], str], Plot] | None = None
     slice_pictures: Callable[[Sequence[Figure]], Mapping[str, Plot]] | None = None
     has_latencies: bool = True
+    ratio: str = ""
 
 
 def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int) -> Presented:
@@ -109,8 +112,11 @@ def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int)
         raise ValueError(f"suite {suite} has no results: do the slices asked for exist?")
     found = figures(results, seed=seed)
     compared = list(_comparisons(results, view, seed))
+    for baseline, other in _ratio_pairs(results, view):
+        found += ratios(results, baseline, other, view.ratio, seed=seed)
     metrics = {figure.metric for figure in found}
-    headline = tuple(metric for metric in view.headline if metric in metrics)
+    shown_first = (*view.headline[:1], f"{RATIO}{view.ratio}", *view.headline[1:])
+    headline = tuple(metric for metric in shown_first if metric in metrics)
     if view.picture is None:
         picture = plots.intervals(found, headline[0])
     else:
@@ -119,12 +125,28 @@ def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int)
         "Quality",
         "Means with 95 % intervals (percentile bootstrap over questions). A question that failed "
         "counts as wrong; a metric that does not apply to a question is not averaged in.",
-        [f for f in whole(found) if f.metric in view.qualities],
+        [f for f in whole(found) if f.metric in (*view.qualities, f"{RATIO}{view.ratio}")],
         plots={f"{headline[0]}, with 95 % intervals.": picture},
     )
     sections = [quality, *_sections(results, found, compared, view)]
     shown = [s for s in sections if s.figures or s.comparisons or s.cases]
     return Presented(found, compared, shown, picture, headline)
+
+
+def _ratio_pairs(results: Sequence[CaseResult], view: View) -> list[tuple[str, str]]:
+    if not view.ratio:
+        return []
+    return view.pairs(list(dict.fromkeys(r.variant for r in results if view.ratio in r.scores)))
+
+
+def _that_differ(results: Sequence[CaseResult], view: View) -> Iterator[CaseResult]:
+    """Both results of each question in which a pair of variants differs, side by side."""
+    scored = {(r.variant, r.dataset, r.case_id): r for r in results if view.ratio in r.scores}
+    for baseline, other in _ratio_pairs(results, view):
+        for (variant, *place), one in scored.items():
+            two = scored.get((other, *place)) if variant == baseline else None
+            if two is not None and one.scores[view.ratio] != two.scores[view.ratio]:
+                yield from (one, two)
 
 
 def _comparisons(results: Sequence[CaseResult], view: View, seed: int) -> Iterator[Comparison]:
@@ -156,6 +178,12 @@ def _sections(
         "The same questions under two variants. The p-values are not corrected for the number of "
         "comparisons.",
         comparisons=compared,
+    )
+    differ = list(_that_differ(results, view))
+    yield Section(
+        "Questions that differ",
+        f'Both answers to each question whose two variants differ in "{view.ratio}".',
+        cases=differ or None,
     )
     yield Section(
         "Evidence and citations",

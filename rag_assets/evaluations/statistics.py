@@ -117,6 +117,30 @@ def mean_interval(values: ArrayLike, *, seed: int = SEED) -> Interval:
     return Interval(float(low), float(high))
 
 
+def ratio_interval(over: ArrayLike, under: ArrayLike, *, seed: int = SEED) -> Interval:
+    """Paired bootstrap interval of ``sum(over) / sum(under)``, widened to the ratio itself.
+
+    A resample that drew only zeros below has no ratio and is left out.
+
+    Args:
+        over: n values, none negative.
+        under: n values, in the same order, none negative, not all 0.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: no values, one that is not finite, or nothing but zeros below.
+    """
+    above, below = _finite(over), _finite(under)
+    if above.shape != below.shape or not below.any():
+        raise ValueError(f"expected pairs that are not all 0 below, got {above} and {below}")
+    drawn = [(counts @ above, counts @ below) for counts in resamples(len(below), seed=seed)]
+    sums = np.concatenate([np.stack(pair, axis=1) for pair in drawn])
+    known = sums[sums[:, 1] > 0]
+    low, high = np.percentile(known[:, 0] / known[:, 1], TAILS)
+    value = above.sum() / below.sum()
+    return Interval(min(float(low), float(value)), max(float(high), float(value)))
+
+
 def mcnemar_exact(n_better: int, n_worse: int) -> float:
     """Two-sided p of McNemar's exact test for yes/no outcomes of pairs.
 

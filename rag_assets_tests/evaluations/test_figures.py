@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rag_assets.evaluations.calibration import aurc, calibration_error
-from rag_assets.evaluations.figures import compare, figures, risk_coverage
+from rag_assets.evaluations.figures import compare, figures, ratios, risk_coverage
 from rag_assets.evaluations.results import CaseResult, Comparison, Figure, ModelUse
 from rag_assets.evaluations.statistics import point
 
@@ -358,3 +358,20 @@ def test_comparisons_by_dataset_and_all() -> None:
 def test_an_unknown_variant_is_named() -> None:
     with pytest.raises(ValueError, match=r"no results of \['typo'\]; there are \['product'\]"):
         compare([result(0)], "product", "typo", ["correct"])
+
+
+def test_a_ratio_is_over_shared_cases() -> None:
+    first = scored([1.0, 1.0, 1.0, 1.0, 0.0])
+    second = scored([1.0, 0.0, 1.0, 0.0, 1.0, 1.0], variant="terse")
+    second[0] = replace(second[0], error="timeout")
+    (found,) = ratios([*first, *second], "product", "terse", "correct")
+    assert (found.variant, found.metric) == ("terse / product", "ratio of correct")
+    assert (found.value, found.n, found.n_failed) == (0.75, 5, 1)
+    assert found.low < 0.75 < found.high
+
+
+def test_no_ratio_where_the_baseline_has_nothing() -> None:
+    results = [*scored([0.0, 0.0]), *scored([1.0, 0.0], variant="terse")]
+    assert ratios(results, "product", "terse", "correct") == []
+    with pytest.raises(ValueError, match=r"no results of \['other'\]"):
+        ratios(results, "product", "other", "correct")

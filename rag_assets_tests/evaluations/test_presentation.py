@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -58,3 +59,27 @@ def test_golden_is_shown_and_compared_with_what_models_know_by_heart() -> None:
     assert {"Slices", "Time, tokens, cost", "Questions and answers"} < set(titles)
     assert made.headline[0] == "correct"
     assert all(name.startswith("correct, ") for name in made.trends())
+
+
+def test_a_ratio_and_the_questions_that_differ() -> None:
+    results = [
+        replace(answered("golden", "golden", variant, n), scores={"correct": float(n < n_right)})
+        for variant, n_right in (("long", 8), ("short", 6))
+        for n in range(12)
+    ]
+    view = View(pairs=lambda _: [("long", "short")], ratio="correct")
+    made = present("golden", results, view, seed=1)
+    (ratio,) = [f for f in made.figures if f.metric == "ratio of correct"]
+    assert (ratio.value, ratio.n) == (0.75, 12)
+    assert ratio in made.sections[0].figures
+    assert made.headline[:2] == ("correct", "ratio of correct")
+    (differ,) = [s for s in made.sections if s.title == "Questions that differ"]
+    names = [(case.case_id, case.variant) for case in differ.cases or ()]
+    assert names == [("c6", "long"), ("c6", "short"), ("c7", "long"), ("c7", "short")]
+
+
+def test_no_ratio_is_shown_unless_a_view_wants_one() -> None:
+    results = [answered("golden", "golden", PRODUCT, n) for n in range(12)]
+    made = present("golden", results, View(), seed=1)
+    assert not any("ratio" in figure.metric for figure in made.figures)
+    assert "Questions that differ" not in [section.title for section in made.sections]

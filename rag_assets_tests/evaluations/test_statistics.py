@@ -18,6 +18,7 @@ from rag_assets.evaluations.statistics import (
     paired_bootstrap_p,
     percentile_of,
     point,
+    ratio_interval,
     resamples,
 )
 
@@ -221,3 +222,29 @@ def test_what_cannot_be_is_refused() -> None:
         np.errstate(invalid="ignore"),
     ):
         bootstrap(lambda counts: counts[:, 0] / counts[:, 0], 3)
+
+
+def test_ratio_interval_is_scipys() -> None:
+    draw = np.random.default_rng(3)
+    under = (draw.random(120) < 0.7).astype(float)
+    over = under * (draw.random(120) < 0.6)
+
+    def ratio(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
+        return above.sum(axis=axis) / below.sum(axis=axis)
+
+    theirs = stats.bootstrap(
+        (over, under), ratio, method="percentile", n_resamples=9999, paired=True,
+        rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    found = ratio_interval(over, under)
+    assert tuple(found) == pytest.approx((theirs.low, theirs.high), rel=0.03)
+
+
+def test_resamples_of_nothing_but_zeros_have_no_ratio() -> None:
+    """Of two cases a quarter of the resamples draw the zero twice."""
+    assert ratio_interval([1.0, 0.0], [1.0, 0.0]) == (1.0, 1.0)
+
+
+def test_no_ratio_over_zeros() -> None:
+    with pytest.raises(ValueError, match="not all 0 below"):
+        ratio_interval([1.0, 0.0], [0.0, 0.0])

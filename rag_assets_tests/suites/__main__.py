@@ -17,7 +17,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def suites(
     name: Annotated[
-        list[str] | None, typer.Argument(help="Suites; default: all but ablation and ladders.")
+        list[str] | None,
+        typer.Argument(help="Suites; default: retrieval, answers, languages, conflicts."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=0, help="Questions of each set; 0: all. Default: a sample.")
@@ -27,17 +28,19 @@ def suites(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of samples, perturbations, bootstraps.")] = 20261122,
 ) -> None:
-    """Measure on public data: retrieval, answers, languages, conflicts, ablation, ladders.
+    """Measure on public data: retrieval, answers, languages, conflicts, ablation, ladders,
+    wordings, injection.
 
     Killed and run again, it goes on where it was.
     """
     from rag_assets.orchestration.refreshing import evaluate
     from rag_assets_tests.suites.definitions import defs
+    from rag_assets_tests.suites.registry import WITHOUT_PUBLIC_DATA
 
     settings, slices = load_settings(), slices_of(part or [])
     chosen = _chosen(name or [], slices.get("dataset"))
     data = evaluation_data(settings)
-    if not data.is_dir() and chosen != ["ablation"]:  # which has golden questions
+    if not data.is_dir() and not set(chosen) <= WITHOUT_PUBLIC_DATA:
         raise CommandError(f"there is no public data at {data}; RAG_EVAL_DATA names its folder")
     config = {"limit": limit, "slices": slices, "seed": seed}
     set_ones = {key: value for key, value in config.items() if value is not None}

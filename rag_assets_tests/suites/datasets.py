@@ -167,6 +167,17 @@ def load(name: str, folder: Path) -> Dataset:
     )
 
 
+def lines_of(home: Path, name: str, file: str, parse: Callable[[Row], T]) -> Iterator[T]:
+    """The lines of a file of the data set ``name``, parsed, each with an id of its own.
+
+    Raises:
+        DataMissingError: the file is not there.
+        DataError: it is not gzipped JSON lines, or ``parse`` raises a ValueError, KeyError or
+            TypeError.
+    """
+    return _read(_present(home, name, file), parse)
+
+
 def _present(home: Path, name: str, file: str) -> Path:
     path = home / file
     if not path.is_file():

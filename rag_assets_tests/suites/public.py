@@ -137,10 +137,10 @@ def given(
     """As ``answered``, of an index that holds nothing but the documents that the task needs."""
     answerer = lab.answerer(reader)
     for task in lab.each(tasks, f"{place.dataset}, {place.variant}"):
-        yield ask(answerer, task, place, lab.meter, where=_only(task.uris))
+        yield ask(answerer, task, place, lab.meter, where=only(task.uris))
 
 
-def _only(uris: Sequence[str]) -> str:
+def only(uris: Sequence[str]) -> str:
     """SQL filter for these documents, also where a duplicate stands for one of them."""
     copies = " OR ".join(f"array_has(aliases, {quoted([uri])})" for uri in uris)
     return f"uri IN ({quoted(uris)}) OR {copies}"

@@ -8,7 +8,9 @@ from rag_assets.evaluations.registry import Suite
 from rag_assets.evaluations.results import CaseResult
 from rag_assets_tests.suites import headline, mixed, public, views
 from rag_assets_tests.suites.ablation import ablation
+from rag_assets_tests.suites.injection import injection
 from rag_assets_tests.suites.ladders import LADDERS, ladders
+from rag_assets_tests.suites.wordings import wordings
 
 COMMAND = "python -m rag_assets_tests.suites"
 
@@ -43,6 +45,14 @@ SUITES: Mapping[str, Suite] = dict([
         ladders, views.LADDERS,
         "Model size, quantisation, phrasing, noise and position of the evidence, rung by rung.",
     ),
+    _suite(
+        wordings, views.WORDINGS,
+        "Look-ups of the calibration set, as questions and as keywords for a search box.",
+    ),
+    _suite(
+        injection, views.INJECTION,
+        "Instructions planted in documents, put to the product and to plain concatenation.",
+    ),
 ])  # fmt: skip
 PARTS: Mapping[str, Sequence[str]] = {  # what ``--slice dataset=NAME`` can pick
     "retrieval": public.RETRIEVAL,
@@ -52,5 +62,8 @@ PARTS: Mapping[str, Sequence[str]] = {  # what ``--slice dataset=NAME`` can pick
     "ablation": ["golden", mixed.NAME],
     "headline": ["golden", mixed.NAME],
     "ladders": list(LADDERS),
+    "wordings": ["calibration"],
+    "injection": ["prompt-injection"],
 }
+WITHOUT_PUBLIC_DATA = frozenset({"ablation", "wordings"})  # have questions without it
 FIRST_LOOK = ("retrieval", "answers", "languages", "conflicts")  # if none is named

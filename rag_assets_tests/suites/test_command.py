@@ -70,12 +70,15 @@ def test_what_does_not_exist_is_a_wrong_request(asked: Asked, arguments: str, wo
     assert asked == []
 
 
-def test_without_public_data_only_the_ablation_has_questions(
+def test_some_suites_have_questions_without_public_data(
     asked: Asked, home: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAG_EVAL_DATA", str(home.folder / "absent"))
     evaluate("ablation")
-    assert asked == [(["ablation"], PLAIN)]
+    evaluate("ablation", "wordings")
+    assert asked == [(["ablation"], PLAIN), (["ablation", "wordings"], PLAIN)]
+    with pytest.raises(CommandError, match="RAG_EVAL_DATA"):
+        evaluate("wordings", "injection")
     with pytest.raises(CommandError, match="RAG_EVAL_DATA"):
         evaluate()
 

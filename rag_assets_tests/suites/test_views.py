@@ -10,9 +10,11 @@ from rag_assets.evaluations.report import Report, render_report
 from rag_assets.evaluations.results import CaseResult
 from rag_assets_tests.evaluations.test_presentation import DRAW, answered
 from rag_assets_tests.suites.ablation import steps
+from rag_assets_tests.suites.injection import PLAIN, WITHOUT
 from rag_assets_tests.suites.public import GIVEN
 from rag_assets_tests.suites.registry import PARTS, SUITES
 from rag_assets_tests.suites.views import rungs_apart, steps_apart
+from rag_assets_tests.suites.wordings import KEYWORDS, QUESTION
 
 LADDERS = {
     "model-size": ["slm", "llm"],
@@ -45,6 +47,10 @@ def results_of(suite: str) -> list[CaseResult]:
         ranking: Sequence[str] = ()
         if suite == "ladders":
             answering = LADDERS.get(dataset, ["clean", "noisy"])
+        elif suite == "wordings":
+            answering = [QUESTION, KEYWORDS]
+        elif suite == "injection":
+            answering = [PRODUCT, PLAIN, f"{PRODUCT}{WITHOUT}"]
         elif suite == "ablation":
             answering = [*CLOSED_BOOKS, *(step.name for step in steps())]
         elif suite == "retrieval":
@@ -97,6 +103,8 @@ def test_every_suite_can_be_shown(suite: str) -> None:
         ),
         ("languages", {("bm25", "hybrid"), ("vectors", "hybrid")}),
         ("conflicts", set()),
+        ("wordings", {(QUESTION, KEYWORDS)}),
+        ("injection", {(PLAIN, PRODUCT)}),
     ],
 )
 def test_what_is_compared(suite: str, expected: set[tuple[str, str]]) -> None:

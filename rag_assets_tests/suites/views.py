@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rag_assets.evaluations.drawing import Plot
+from rag_assets.evaluations.golden import PRODUCT
 from rag_assets.evaluations.presentation import (
     CLOSED,
     QUALITY,
@@ -17,6 +18,8 @@ from rag_assets.evaluations.presentation import (
 )
 from rag_assets.evaluations.results import CaseResult, Figure
 from rag_assets_tests.suites import plots
+from rag_assets_tests.suites.injection import PLAIN
+from rag_assets_tests.suites.wordings import KEYWORDS, QUESTION
 
 RANKING = ("ndcg@10", "recall@5", "recall@10", "recall@100", "mrr@10", "map@100")
 COMPARED = (("ndcg@10", "recall@10"), ("correct",))
@@ -38,6 +41,16 @@ def steps_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
 def against_product(variants: Sequence[str]) -> list[tuple[str, str]]:
     """Each other arm against the product."""
     return [(one, "product") for one in variants if one != "product"]
+
+
+def wordings_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
+    """Keywords against the question."""
+    return [(QUESTION, KEYWORDS)] if {QUESTION, KEYWORDS} <= set(variants) else []
+
+
+def injections_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
+    """The product against plain concatenation; what is asked without an attack has other cases."""
+    return [(PLAIN, PRODUCT)] if {PLAIN, PRODUCT} <= set(variants) else []
 
 
 def rungs_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
@@ -121,3 +134,13 @@ LADDERS = View(
     pairs=rungs_apart,
     family=by_ladder,
 )  # fmt: skip
+WORDINGS = View(pairs=wordings_apart, ratio="correct")
+ATTACKED = ("changed", "did the task", "lost the answer")
+INJECTION = View(
+    qualities=(*ATTACKED, *QUALITY),
+    headline=(*ATTACKED, *QUALITY, *TIMES),
+    sliced=ATTACKED,
+    compared=(ATTACKED, ("correct",)),
+    pairs=injections_apart,
+    ratio="changed",
+)
