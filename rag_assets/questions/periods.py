@@ -15,7 +15,7 @@ from rag_assets.questions.spans import dates_in
 from rag_assets.questions.times import is_year
 from rag_assets.retrieval.passages import Passage, Piece, cells_of, is_rule
 from rag_assets.retrieval.terms import terms
-from rag_assets.retrieval.times import NAMED_TIME, Period, Span, span_of, without_time
+from rag_assets.retrieval.times import Period, Span, without_time
 
 _TO = re.compile(
     r"\s*(?:-|\u2013|to|until|till|through|and|bis(?: zum)?|und|au|à|tot|y|a|al|\|)\s*", re.I
@@ -88,8 +88,7 @@ def of_time(passage: Passage, period: Period, question: str) -> tuple[Passage, s
     """The passage without what is of another time, and the question to ask of it.
 
     Where rows of its tables are of the time, the question need not name it: a row "from 1 October
-    2025" does not say "today". Nor need it where the document's name does. Where columns are, a
-    question of now names the year of its column.
+    2025" does not say "today". Where columns are, a question of now names the year of its column.
 
     A row is of the times in its columns that say when it holds. A sentence that is of another time
     stays unless one of the passage is of the time, and where it alone has a word of the question.
@@ -119,9 +118,7 @@ def of_time(passage: Passage, period: Period, question: str) -> tuple[Passage, s
     out -= {n for n in out & said.keys() if lost & terms(units[n].text)}
     kept = [n for n in range(len(units)) if n not in out]
     of_it = passage.with_units(kept) if out and kept else passage
-    titles = NAMED_TIME.finditer(f"{passage.head.uri}\n{passage.title}")
-    is_titled = named and not said and _meet([span_of(found) for found in titles], asked)
-    if meets & rows.keys() or is_titled:
+    if meets & rows.keys():
         return of_it, without_time(question)
     if not named and any(_meet(spans_in(head), asked) for head in _heads(units)):
         year = f"{'im Jahr' if language_of(question) == 'de' else 'in'} {asked[0].first.year}"
