@@ -193,13 +193,17 @@ class Answerer:
             fields.setdefault("policy", policy_of(models, made_with))
             yield cls(reader, models.slm, models.llm, own, **fields)
 
+    def narrowed(self, where: str, names: Callable[[str], bool] | None = None) -> Self:
+        """The same, but on the rows alone that satisfy a filter; see ``IndexReader.narrowed``."""
+        return replace(self, reader=self.reader.narrowed(where, names))
+
     def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
         Args:
             question: in plain words.
             mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
-            where: SQL filter over the index's columns, e.g. the sources a caller may read.
+            where: SQL filter over the index's columns; nothing else is read.
 
         Raises:
             QuestionError: the question is no text, empty or too long, the mode unknown, or the
@@ -207,25 +211,38 @@ class Answerer:
             EngineUnavailableError: nobody answers for a model.
             ModelRequestError: a model refused a request or returned something unreadable.
         """
+        return self._where(where)._answered(question, mode)
+
+    def evidence(self, question: str, *, where: str | None = None) -> list[Passage]:
+        """The passages that an answer to this question would be made from, best first."""
+        of = self._where(where)
+        return of._select(of._found(asking_part(question)))
+
+    def _where(self, where: str | None) -> Self:
+        if where is not None and not isinstance(where, str):
+            raise bad_filter(where, f"it is {type(where).__name__}, not text")
+        return self if where is None else self.narrowed(where)
+
+    def _answered(self, question: str, mode: str) -> Answer:
         started = time.perf_counter()
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
         read = asking_part(text)
-        found = self._found(read, where)
+        found = self._found(read)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
         way = self.route(read, passages, chosen_mode)
-        names = unknown_names(self.reader, read, where=where)
+        names = unknown_names(self.reader, read)
         generating = time.perf_counter()
         draft: Draft | None = None
         if way.way == "collection":
-            draft = self._collection(read, where)
+            draft = self._collection(read)
             reason = f"{way.reason} The index does not tell, so it is read."
             way = way if draft else replace(way, way="read", reason=reason)
         if passages and draft is None:
             try:
-                draft, way = self._draft(read, passages, way, where)
+                draft, way = self._draft(read, passages, way)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
         ended = time.perf_counter()
@@ -239,19 +256,12 @@ class Answerer:
         told = tuple(name.told() for name in names)
         return self._finished(text, chosen_mode, way, draft, timings, told)
 
-    def evidence(self, question: str) -> list[Passage]:
-        """The passages that an answer to this question would be made from, best first."""
-        return self._select(self._found(asking_part(question), None))
-
-    def _found(self, question: str, where: str | None) -> Retrieved:
-        if where is not None and not isinstance(where, str):
-            raise bad_filter(where, f"it is {type(where).__name__}, not text")
+    def _found(self, question: str) -> Retrieved:
         words = " ".join([question, *wanted_times(question, self.clock()).words])
         try:
-            return self.search(
-                self.reader, self.embedder, words, limit=self.policy.n_hits, where=where
-            )
+            return self.search(self.reader, self.embedder, words, limit=self.policy.n_hits)
         except (ValueError, RuntimeError) as error:
+            where = self.reader.where
             if where is None or not _OF_FILTER.search(str(error)):
                 raise
             raise bad_filter(where, str(error).partition(", /")[0]) from error
@@ -276,19 +286,17 @@ class Answerer:
             count=text_counter(self.slm),
         )
 
-    def _draft(
-        self, question: str, passages: Sequence[Passage], way: Route, where: str | None
-    ) -> tuple[Draft, Route]:
+    def _draft(self, question: str, passages: Sequence[Passage], way: Route) -> tuple[Draft, Route]:
         """An attempt along the route, and another where that comes to nothing."""
         if way.listing is not None:
-            draft = self._listed(way.listing, passages, where)
+            draft = self._listed(way.listing, passages)
             if draft is not None:
                 reason = "The question asks for all things of a kind; a list holds them."
                 return draft, replace(way, way="listed", reason=reason)
         if way.way == "deep":
             return self._deep(question, passages), way
         if way.way == "apart":
-            first = self._apart(question, way, where)
+            first = self._apart(question, way)
             if first is not None and not first.abstains:
                 return first, way
             second = self._read(question, passages)
@@ -313,9 +321,9 @@ class Answerer:
             way, way="written", model="llm", escalated=True, reason=reason
         )
 
-    def _collection(self, question: str, where: str | None) -> Draft | None:
+    def _collection(self, question: str) -> Draft | None:
         """What the index says of its documents; no model is asked."""
-        told = told_of(question, self.reader.documents(where))
+        told = told_of(question, self.reader.documents())
         if told is None:
             return None
         places = tuple(Piece(chunk, 0, len(chunk.text)) for chunk in told.documents)
@@ -325,13 +333,11 @@ class Answerer:
         )
         return Draft(passages, cited([(told.text, places)]), {}, NO_GENERATION)
 
-    def _listed(
-        self, listing: Listing, passages: Sequence[Passage], where: str | None
-    ) -> Draft | None:
+    def _listed(self, listing: Listing, passages: Sequence[Passage]) -> Draft | None:
         """What a table or a list says of all things of a kind; no model is asked."""
         told = listed(listing, self._whole_sections(passages))
         if told is None:
-            passages = self._select(self._found(listing.noun, where))
+            passages = self._select(self._found(listing.noun))
             told = listed(listing, self._whole_sections(passages))
         if told is None:
             return None
@@ -394,14 +400,14 @@ class Answerer:
             timeout_s=self.policy.timeout_s,
         )
 
-    def _apart(self, question: str, way: Route, where: str | None) -> Draft | None:
+    def _apart(self, question: str, way: Route) -> Draft | None:
         """The answer put together from look-ups; None where the planner finds no plan."""
         plan = way.plan or written_plan(question, self.llm, timeout_s=self.policy.timeout_s)
         if plan is None:
             return None
 
         def look_up(step: str, wants: AnswerType) -> Found | None:
-            hits = self._found(step, where)
+            hits = self._found(step)
             try:
                 found = self._looked_up(dated(step, self.clock()), self._select(hits), wants)
             except BudgetError:  # what an earlier step found made it too long

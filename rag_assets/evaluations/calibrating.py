@@ -245,7 +245,8 @@ def similarities(
         own = ", ".join(f"'{SOURCE}:{name}'" for name in sorted(of_domain[one.domain]))
         limit = AnswerPolicy().n_hits
         near = retrieve(reader, embedder, one.question, limit=limit)
-        far = retrieve(reader, embedder, one.question, limit=limit, where=f"uri NOT IN ({own})")
+        others = reader.narrowed(f"uri NOT IN ({own})")
+        far = retrieve(others, embedder, one.question, limit=limit)
         return Similarity(near.similarity, far.similarity)
 
     return list(_each(questions, searched, tell, "searched"))

@@ -1,7 +1,8 @@
 """Read one generation of the index: hybrid search and whole sections, on one pinned version."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,14 +84,28 @@ class Hit:
     bm25: float | None  # BM25 score; None if only the vector search found it
 
 
-def nearest(table: Table, vector: np.ndarray, n: int) -> LanceVectorQueryBuilder:
-    """The query for the ``n`` rows nearest to ``vector``, (d,) floats, by cosine."""
+def nearest(
+    table: Table, vector: np.ndarray, n: int, where: str | None = None
+) -> LanceVectorQueryBuilder:
+    """The query for the ``n`` rows nearest to ``vector``, (d,) floats, by cosine.
+
+    ``where`` is an SQL filter over the columns, applied before ranking. The nearest groups of the
+    vector index may hold no row that it leaves; then further ones are searched.
+    """
     query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-    return query.nprobes(N_GROUPS).refine_factor(REFINE).limit(n)
+    query = query.nprobes(N_GROUPS).refine_factor(REFINE).limit(n)
+    if where is None:
+        return query
+    return query.maximum_nprobes(0).where(where, prefilter=True)  # 0: as many as it takes
 
 
 class IndexReader:
     """The chunk index at the version that a generation pins; rows never change under it.
+
+    Attributes:
+        generation: that is read.
+        where: SQL filter over the columns that all rows read satisfy; None for all of them.
+        has_text_index: whether words can be searched.
 
     Raises:
         LakeError: the index, or the generation's version of it, is not there.
@@ -98,6 +113,8 @@ class IndexReader:
 
     def __init__(self, store: LakeStore, generation: Generation) -> None:
         self.generation = generation
+        self.where: str | None = None
+        self._names: Callable[[str], bool] | None = None
         table = store.table(INDEX)
         if table is None:
             raise LakeError(
@@ -113,7 +130,24 @@ class IndexReader:
         )
 
     def __len__(self) -> int:
-        return int(self._table.count_rows())
+        return int(self._table.count_rows(self.where))
+
+    def narrowed(self, where: str, names: Callable[[str], bool] | None = None) -> "IndexReader":
+        """The same version, of which every method reads only some of the rows.
+
+        Args:
+            where: SQL filter over the index's columns; it is applied before ranking.
+            names: tells by its uri whether another document may be named, as a copy of the one
+                that is read or as its newest version; all may where none is given.
+        """
+        narrow = copy.copy(self)
+        narrow.where = where if self.where is None else f"({self.where}) AND ({where})"
+        before = self._names
+        if names is not None and before is not None:
+            narrow._names = lambda uri: before(uri) and names(uri)
+        else:
+            narrow._names = names or before
+        return narrow
 
     def problem(self) -> str:
         """Why no row can be read any more, as a sentence; "" if one can."""
@@ -134,7 +168,6 @@ class IndexReader:
         vector: np.ndarray | None,
         *,
         limit: int = 20,
-        where: str | None = None,
         n_candidates: int = N_CANDIDATES,
     ) -> list[Hit]:
         """Chunks for a question, best first: vector and BM25 rankings fused by RRF.
@@ -143,46 +176,41 @@ class IndexReader:
             question: in plain words; no query syntax is read from it. "" for vectors alone.
             vector: (dimension,) float32 unit vector of the question; None for BM25 alone.
             limit: hits returned at most.
-            where: SQL filter over the index's columns, applied before ranking.
             n_candidates: hits taken from each of the two rankings before fusion.
         """
         rows: dict[str, dict[str, Any]] = {}
-        by_vector = [] if vector is None else self._by_vector(vector, where, n_candidates)
-        by_text = self._by_text(question, where, n_candidates)
+        by_vector = [] if vector is None else self._by_vector(vector, n_candidates)
+        by_text = self._by_text(question, n_candidates)
         for row in [*by_vector, *by_text]:
             rows.setdefault(row["chunk_id"], {}).update(row)
         rankings = [[row["chunk_id"] for row in found] for found in (by_vector, by_text)]
         return [
-            Hit(_chunk(rows[key]), score, rows[key].get("similarity"), rows[key].get("_score"))
+            Hit(self._chunk(rows[key]), score, rows[key].get("similarity"), rows[key].get("_score"))
             for key, score in reciprocal_rank_fusion(rankings)[:limit]
         ]
 
-    def _by_vector(
-        self, vector: np.ndarray, where: str | None, n_candidates: int
-    ) -> list[dict[str, Any]]:
-        query = nearest(self._table, vector, n_candidates).select([*self._columns, "_distance"])
-        if where is not None:
-            query = query.where(where, prefilter=True)
-        found: list[dict[str, Any]] = query.to_list()
+    def _by_vector(self, vector: np.ndarray, n_candidates: int) -> list[dict[str, Any]]:
+        query = nearest(self._table, vector, n_candidates, self.where)
+        found: list[dict[str, Any]] = query.select([*self._columns, "_distance"]).to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found
 
-    def search_near(self, word: str, *, limit: int, where: str | None = None) -> list[Hit]:
+    def search_near(self, word: str, *, limit: int) -> list[Hit]:
         """Chunks with a word whose stem is up to two edits from this one's, by BM25."""
-        rows = self._by_text(word, where, limit, fuzziness=2)
-        return [Hit(_chunk(row), row["_score"], None, row["_score"]) for row in rows]
+        rows = self._by_text(word, limit, fuzziness=2)
+        return [Hit(self._chunk(row), row["_score"], None, row["_score"]) for row in rows]
 
     def _by_text(
-        self, question: str, where: str | None, n_candidates: int, fuzziness: int = 0
+        self, question: str, n_candidates: int, fuzziness: int = 0
     ) -> list[dict[str, Any]]:
         if not self.has_text_index or not question.strip():
             return []
         question = question.encode("utf-8", "replace").decode()  # JSON may bring lone surrogates
         wanted = MatchQuery(question, "search_text", fuzziness=fuzziness, prefix_length=1)
         query = self._table.search(wanted, query_type="fts")
-        if where is not None:
-            query = query.where(where, prefilter=True)
+        if self.where is not None:
+            query = query.where(self.where, prefilter=True)
         return list(query.select([*self._columns, "_score"]).limit(n_candidates).to_list())
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
@@ -192,30 +220,38 @@ class IndexReader:
             found.setdefault(chunk.section_id, []).append(chunk)
         return {key: sorted(rows, key=lambda c: c.ordinal) for key, rows in found.items()}
 
-    def documents(self, where: str | None = None) -> list[IndexedChunk]:
-        """The first chunk of each document, by uri.
-
-        Args:
-            where: SQL filter over the index's columns, e.g. the sources a caller may read.
-        """
-        first = "section_ordinal = 0 AND ordinal = 0"
-        chosen = first if where is None else f"{first} AND ({where})"
-        found = scan(self._table, columns=self._columns, where=chosen).to_pylist()
-        by_id = {row["document_id"]: row for row in found}
-        return sorted(map(_chunk, by_id.values()), key=lambda chunk: chunk.uri)
+    def documents(self) -> list[IndexedChunk]:
+        """The first chunk of each document, by uri."""
+        by_id = {one.document_id: one for one in self._those("section_ordinal = 0 AND ordinal = 0")}
+        return sorted(by_id.values(), key=lambda chunk: chunk.uri)
 
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
         return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}
 
     def _with(self, column: str, ids: Sequence[str]) -> list[IndexedChunk]:
-        where = f"{column} IN ({quoted(ids)})"
-        rows = scan(self._table, columns=self._columns, where=where).to_pylist() if ids else []
-        return [_chunk(row) for row in rows]
+        return self._those(f"{column} IN ({quoted(ids)})") if ids else []
+
+    def _those(self, where: str) -> list[IndexedChunk]:
+        chosen = where if self.where is None else f"{where} AND ({self.where})"
+        rows = scan(self._table, columns=self._columns, where=chosen).to_pylist()
+        return [self._chunk(row) for row in rows]
+
+    def _chunk(self, row: dict[str, Any]) -> IndexedChunk:
+        known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
+        for name, blank in _ADDED.items():  # what an older generation lacks
+            known[name] = blank if known[name] is None else known[name]
+        chunk = IndexedChunk(**known)
+        return chunk if self._names is None else _naming(chunk, self._names)
 
 
-def _chunk(row: dict[str, Any]) -> IndexedChunk:
-    known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
-    for name, blank in _ADDED.items():  # what an older generation lacks
-        known[name] = blank if known[name] is None else known[name]
-    return IndexedChunk(**known)
+def _naming(chunk: IndexedChunk, may: Callable[[str], bool]) -> IndexedChunk:
+    """The chunk without the other documents that it may not name."""
+    newest = bool(chunk.superseded_by) and may(chunk.superseded_by)
+    return replace(
+        chunk,
+        aliases=[uri for uri in chunk.aliases if may(uri)],
+        copies=[uri for uri in chunk.copies if may(uri)],
+        superseded_by=chunk.superseded_by if newest else "",
+        superseded_by_title=chunk.superseded_by_title if newest else "",
+    )

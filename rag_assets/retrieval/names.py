@@ -52,22 +52,21 @@ class Name:
         return f'No document mentions "{self.text}".'
 
 
-def unknown_names(reader: IndexReader, question: str, *, where: str | None = None) -> list[Name]:
+def unknown_names(reader: IndexReader, question: str) -> list[Name]:
     """The names of a question that no document holds as they are written, in their order.
 
     Args:
         reader: the generation to search.
         question: any text.
-        where: SQL filter over the index's columns, e.g. the sources a caller may read.
     """
-    return [name for name in names_of(reader, question, where=where) if name.state != "held"]
+    return [name for name in names_of(reader, question) if name.state != "held"]
 
 
-def names_of(reader: IndexReader, question: str, *, where: str | None = None) -> list[Name]:
+def names_of(reader: IndexReader, question: str) -> list[Name]:
     """All names of a question, each with whether the documents hold it; see ``unknown_names``."""
     if not reader.has_text_index:
         return []
-    return [_looked_up(reader, words, where) for words in dict.fromkeys(written_names(question))]
+    return [_looked_up(reader, words) for words in dict.fromkeys(written_names(question))]
 
 
 def written_names(question: str) -> Iterator[tuple[str, ...]]:
@@ -132,10 +131,10 @@ def _is_code(word: str) -> bool:
     return has_digit and has_letter and _MEASURE.fullmatch(word) is None
 
 
-def _looked_up(reader: IndexReader, words: Sequence[str], where: str | None) -> Name:
+def _looked_up(reader: IndexReader, words: Sequence[str]) -> Name:
     text = " ".join(words)
     apart = " ".join(_PARTS.findall(text))  # a code as the documents may write it: HX200, HX-200
-    hits = reader.search(f"{text} {apart}", None, limit=N_READ, n_candidates=N_READ, where=where)
+    hits = reader.search(f"{text} {apart}", None, limit=N_READ, n_candidates=N_READ)
     if len(words) == 1 and _is_code(text):
         code = r"[\W_]*".join(_PARTS.findall(folded(text)))
         whole = re.compile(rf"(?<![^\W_]){code}(?![^\W_])")
@@ -146,10 +145,10 @@ def _looked_up(reader: IndexReader, words: Sequence[str], where: str | None) -> 
         return Name(text, "held")
     taken = []
     for word in words:
-        if all(is_held(reader, part, where=where) for part in re.findall(r"[^\W_]+", word)):
+        if all(is_held(reader, part) for part in re.findall(r"[^\W_]+", word)):
             taken.append(word)
             continue
-        near = near_spelling(reader, word, only_names=True, where=where)
+        near = near_spelling(reader, word, only_names=True)
         if near is None:
             return Name(text, "unknown")
         taken.append(near)

@@ -45,14 +45,7 @@ class Retrieved:
         )
 
 
-def retrieve(
-    reader: IndexReader,
-    embedder: Embedder,
-    question: str,
-    *,
-    limit: int,
-    where: str | None = None,
-) -> Retrieved:
+def retrieve(reader: IndexReader, embedder: Embedder, question: str, *, limit: int) -> Retrieved:
     """Chunks for a checked question.
 
     Both searches read what the embedder reads: of a question longer than its window, what asks
@@ -64,7 +57,6 @@ def retrieve(
         embedder: the model the index was made with.
         question: as ``check_question`` returns it.
         limit: hits returned at most.
-        where: SQL filter over the index's columns, e.g. the sources a caller may read.
     """
     started = time.perf_counter()
     embed_s = 0.0
@@ -75,10 +67,10 @@ def retrieve(
         query = embeddable(text, embedder)
         vector = embedder.embed([query])[0]
         embed_s += time.perf_counter() - began
-        return reader.search(query, vector, limit=limit, where=where) if len(reader) else []
+        return reader.search(query, vector, limit=limit) if len(reader) else []
 
     hits = hits_of(question)
-    mended = respelled(reader, question, hits, where=where)
+    mended = respelled(reader, question, hits)
     if mended != question:
         hits = hits_of(mended)
     spent = time.perf_counter() - started

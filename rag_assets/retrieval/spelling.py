@@ -48,14 +48,12 @@ def slips(word: str) -> set[str]:
     return made - {word, word[:-1]}
 
 
-def is_held(reader: IndexReader, word: str, *, where: str | None = None) -> bool:
+def is_held(reader: IndexReader, word: str) -> bool:
     """Whether a chunk holds the word, in any form that its stem has."""
-    return bool(reader.search(word, None, limit=1, n_candidates=1, where=where))
+    return bool(reader.search(word, None, limit=1, n_candidates=1))
 
 
-def near_spelling(
-    reader: IndexReader, word: str, *, only_names: bool = False, where: str | None = None
-) -> str | None:
+def near_spelling(reader: IndexReader, word: str, *, only_names: bool = False) -> str | None:
     """The word of the documents that this one is a slip of; None if there is none.
 
     Of several the one is taken that is nearest, then the most frequent in what was found.
@@ -65,22 +63,19 @@ def near_spelling(
         word: one that no chunk holds.
         only_names: whether it has to be written with a capital, and to be longer than other words
             by a letter, for two slips by two: names are near to each other.
-        where: SQL filter over the index's columns.
     """
     wanted = folded(word)
     if len(wanted) < MIN_LETTERS + only_names or not wanted.isascii():
         return None
     near = slips(wanted)
-    hits = reader.search(
-        " ".join(sorted(near)), None, limit=N_READ, n_candidates=N_READ, where=where
-    )
+    hits = reader.search(" ".join(sorted(near)), None, limit=N_READ, n_candidates=N_READ)
     found = Counter(
         other
         for other in _words(hits)
         if folded(other) in near and (other[0].isupper() or not only_names)
     )
     if not found and len(wanted) >= MIN_TWO_SLIPS + 2 * only_names:
-        found = _two_slips(wanted, near, reader.search_near(wanted, limit=N_READ, where=where))
+        found = _two_slips(wanted, near, reader.search_near(wanted, limit=N_READ))
         found = Counter({o: n for o, n in found.items() if o[0].isupper() or not only_names})
     return max(found, key=lambda other: (found[other], other)) if found else None
 
@@ -96,9 +91,7 @@ def _two_slips(wanted: str, near: set[str], hits: Iterable[Hit]) -> Counter[str]
     )
 
 
-def respelled(
-    reader: IndexReader, question: str, hits: Sequence[Hit], *, where: str | None = None
-) -> str:
+def respelled(reader: IndexReader, question: str, hits: Sequence[Hit]) -> str:
     """The question with its typing errors put right by the words of the documents.
 
     A question in a language that none of what was found is in stays as it is.
@@ -107,7 +100,6 @@ def respelled(
         reader: the generation to search.
         question: any text.
         hits: what the search found for it: words in them need no look-up.
-        where: SQL filter over the index's columns.
     """
     language = language_of(question)
     is_told = any(word.casefold() in language.words for word in _WORD.findall(question))
@@ -120,10 +112,10 @@ def respelled(
         plain = word.casefold()
         if len(word) < MIN_LETTERS or plain in common or folded(word) in read:
             continue
-        if is_held(reader, word, where=where):
+        if is_held(reader, word):
             continue
         is_name = word[0].isupper() and not question.lstrip().startswith(word)
-        near = near_spelling(reader, word, only_names=is_name, where=where)
+        near = near_spelling(reader, word, only_names=is_name)
         if near is not None:
             mended[word] = near
     return _ASKED.sub(lambda match: mended.get(match[0], match[0]), question)

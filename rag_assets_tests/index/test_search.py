@@ -53,9 +53,9 @@ def test_candidates_are_what_each_ranking_gives(world: World, reader: IndexReade
 def test_limit_and_filter(world: World, reader: IndexReader) -> None:
     query = vector(world, "the")
     assert len(reader.search("the harbour", query, limit=1)) == 1
-    only = reader.search("lighthouse harbour", query, where="uri = 'docs:b.md'")
+    only = reader.narrowed("uri = 'docs:b.md'").search("lighthouse harbour", query)
     assert {hit.chunk.uri for hit in only} == {"docs:b.md"}
-    assert reader.search("lighthouse", query, where="language = 'xx'") == []
+    assert reader.narrowed("language = 'xx'").search("lighthouse", query) == []
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_slip_in_a_name_is_told(reader: IndexReader, question: str, name: Name
 
 
 def test_only_what_may_be_read_is_mentioned(reader: IndexReader) -> None:
-    found = unknown_names(reader, "Where is Norrick?", where="partition = 'other'")
+    found = unknown_names(reader.narrowed("partition = 'other'"), "Where is Norrick?")
     assert found == [Name("Norrick", "unknown")]
     assert found[0].told() == 'No document mentions "Norrick".'
 

@@ -57,7 +57,7 @@ def test_half_a_word_is_none(reader: IndexReader) -> None:
 
 def test_only_what_may_be_read_is_near(reader: IndexReader) -> None:
     assert near_spelling(reader, "Junper") == "Juniper"
-    assert near_spelling(reader, "Junper", where="uri != 'fleet:juniper.md'") is None
+    assert near_spelling(reader.narrowed("uri != 'fleet:juniper.md'"), "Junper") is None
     assert near_spelling(reader, "captaim", only_names=True) is None
 
 

@@ -17,19 +17,12 @@ from rag_assets.retrieval.searching import Retrieved
 DEEP_DOCUMENTS = 4  # that carry the question's words: from so many on the router goes deep
 
 
-def by_vectors(
-    reader: IndexReader,
-    embedder: Embedder,
-    question: str,
-    *,
-    limit: int,
-    where: str | None = None,
-) -> Retrieved:
+def by_vectors(reader: IndexReader, embedder: Embedder, question: str, *, limit: int) -> Retrieved:
     """As :func:`retrieve`, without BM25."""
     started = time.perf_counter()
     vector = embedder.embed([embeddable(question, embedder)])[0]
     embedded = time.perf_counter()
-    hits = reader.search("", vector, limit=limit, where=where) if len(reader) else []
+    hits = reader.search("", vector, limit=limit) if len(reader) else []
     ended = time.perf_counter()
     return Retrieved.of(question, hits, embed_s=embedded - started, retrieve_s=ended - embedded)
 

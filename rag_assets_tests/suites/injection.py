@@ -233,8 +233,8 @@ def _plain(lab: Lab, reader: IndexReader) -> Answer:
     n_hits, max_tokens = CONVENTIONAL.n_hits, CONVENTIONAL.llm.answer
 
     def answer(task: Task, place: Place) -> CaseResult:
-        where = only(task.uris)
-        found = by_vectors(reader, lab.embedder, task.question, limit=n_hits, where=where)
+        narrow = reader.narrowed(only(task.uris))
+        found = by_vectors(narrow, lab.embedder, task.question, limit=n_hits)
         passages = bare_chunks(found.hits, reader, n_passages=n_hits)
         messages = plain_messages(task.question, passages)
         return ask_model(
