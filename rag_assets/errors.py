@@ -7,6 +7,7 @@
     ├── SettingsError                 settings: a variable has a value that means nothing
     ├── YamlFileError                 yaml_files: a file is no YAML, or a field means nothing
     ├── DamagedFileError              files: a state file does not hold what was written there
+    ├── AccessError                   access.file: who may read what cannot be told
     ├── PluginError                   plugins: what another package brings cannot be imported
     ├── StackError                    orchestration.processes: a process did not start
     ├── InstallError                  installation.engines: engines cannot be installed

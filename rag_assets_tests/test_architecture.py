@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "rag_assets"
 ROOMS = [
     "errors", "yaml_files", "files", "process_identity", "watching", "settings", "quick_imports",
     "progress", "markup", "plugins",
-    "lake",
+    "lake", "access",
     "models", "models.weights", "models.engines", "models.clients", "sources", "documents.readers",
     "documents", "duplicates", "sections", "chunks", "embeddings", "enrichments", "index",
     "contracts", "pipeline", "retrieval", "questions", "answers", "evaluations", "serving",
