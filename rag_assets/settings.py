@@ -19,6 +19,8 @@ RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
                       read by ``models``
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
+RAG_KEY               key of ``access.yaml`` that `rag ask`      this home's own, which reads
+                      comes with                                 everything
 RAG_EVAL_DATA         folder of evaluation sets, for a team's    unset
                       suites of questions
 RAG_RUN_LAUNCHER      where runs go: ``default`` (here), ``ray`` ``default``
@@ -76,6 +78,7 @@ class Settings:
     executor: str = "in-process"
     ray_address: str = "http://127.0.0.1:8265"
     runs_at_once: int = 4
+    key: str = field(default="", repr=False)
     definitions: tuple[str, str] = ("rag_assets.definitions", "defs")
     models: Mapping[str, str] = field(default_factory=dict)  # role -> what serves it, by name
 
@@ -143,6 +146,7 @@ def load_settings() -> Settings:
         executor=_one_of(env, "RAG_EXECUTOR", EXECUTORS),
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
         runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
+        key=env.get("RAG_KEY", ""),
         definitions=_place(env, "RAG_DEFINITIONS", DEFINITIONS),
         models=named_models(),
     )

@@ -36,6 +36,8 @@ from rag_assets.yaml_files import read_mapping, validated
 FILE = "access.yaml"
 EVERYONE = "everyone"
 _ALL_BELOW = "**"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _GROUP = re.compile(r"[^\s,]+")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _URI = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}:.+", re.DOTALL)
@@ -48,6 +50,18 @@ def _group(text: str) -> str:
             f"expected a group's name without spaces and commas (or {EVERYONE} alone, "
             f"in place of the list), got {text!r}"
         )
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"expected letters, digits, '.', '_' and '-', got {text!r:.80}")
+    return text
+
+
+def _hash(text: str) -> str:
+    if not _HASH.fullmatch(text):
+        raise ValueError("expected the 64 hex digits that `rag keys add` writes")
     return text
 
 
@@ -73,6 +87,11 @@ def _uri(text: str) -> str:
     return text
 
 
+# A field that is written, and nothing behind it.
+_NONE_YET = BeforeValidator(lambda given: () if given is None else given)
+_EMPTY_YET = BeforeValidator(lambda given: {} if given is None else given)
+
+
 def _readers(given: object) -> object:
     if given != EVERYONE and not isinstance(given, list | tuple):
         raise ValueError(f"expected {EVERYONE}, or a list of groups, got {given!r:.80}")
@@ -80,7 +99,7 @@ def _readers(given: object) -> object:
 
 
 Group = Annotated[str, AfterValidator(_group)]
-Groups = Annotated[tuple[Group, ...], BeforeValidator(lambda given: given or ())]
+Groups = Annotated[tuple[Group, ...], _NONE_YET]
 Header = Annotated[str, AfterValidator(_header)]
 Readers = Annotated[tuple[Group, ...] | None, BeforeValidator(_readers)]  # None: everyone
 
@@ -99,8 +118,8 @@ class ActsFor(_Part):
 class Key(_Part):
     """A key, of which the hash alone is kept; it ends with the day before ``expires``."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    name: Annotated[str, AfterValidator(_name)]
+    sha256: Annotated[str, AfterValidator(_hash)]
     groups: Groups = ()
     expires: date | None = None
     operator: bool = False
@@ -141,10 +160,10 @@ class Caller:
 class Rules(_Part):
     """The file; see the module."""
 
-    keys: Annotated[tuple[Key, ...], BeforeValidator(lambda given: given or ())] = ()
-    people: dict[str, Groups] = Field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
-    sources: dict[str, Readers] = Field(default_factory=dict)
+    keys: Annotated[tuple[Key, ...], _NONE_YET] = ()
+    people: Annotated[dict[str, Groups], _EMPTY_YET] = Field(default_factory=dict)
+    rules: Annotated[tuple[Rule, ...], _NONE_YET] = ()
+    sources: Annotated[dict[str, Readers], _EMPTY_YET] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agree(self) -> "Rules":

@@ -24,7 +24,10 @@ def ask(
     """Ask the running answerer; the answer cites the documents that it rests on."""
     from rag_assets.serving.client import AnswererClient
 
-    record = AnswererClient(load_settings().answerer_url).ask(question, mode)
+    settings = load_settings()
+    own = AnswererClient.of(settings)
+    client = AnswererClient(own.url, lambda: settings.key) if settings.key else own
+    record = client.ask(question, mode)
     if as_json:
         show_json(record)
     else:

@@ -87,7 +87,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
 def _ask(settings: Settings, question: Question) -> None:
     """Ask, print, and say so if it did not go as announced."""
     out.print(f"\n── {question.shows} ──", style="bold")
-    record = AnswererClient(settings.answerer_url).ask(question.text)
+    record = AnswererClient.of(settings).ask(question.text)
     show_answer(record)
     way = None if record["abstained"] else record["route"]["way"]
     if way != question.way:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from rag_assets.access.rules import FILE, read_rules
 from rag_assets.answers.deriving import fitting_of
 from rag_assets.answers.policy import UNCALIBRATED
 from rag_assets.errors import RagError
@@ -37,6 +38,7 @@ from rag_assets.sources.catalog import Source, SourceError, catalog
 from rag_assets.sources.golden import CaseError, load_cases
 from rag_assets.sources.listing import no_file_found, problem_of
 from rag_assets.sources.removal import undeclared
+from rag_assets.yaml_files import YamlFileError
 
 Level = Literal["ok", "note", "bad"]
 GIB = 2**30
@@ -220,6 +222,7 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         problem = _problem_of(store, source)
         level: Level = "note" if problem == no_file_found(source) else "bad"
         yield _either(not problem, f"source {name}", problem or source.where, "", level)
+    yield from _access(settings, set(known))
     yield from _overlaps([source for source in known.values() if source.kind == "folder"])
     named = {*known, *(fault.name for fault in known.faults)}
     for name, n_files in undeclared(store, named).items():
@@ -227,6 +230,24 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "note", f"source {name}", found, f"declare it, or `rag sources remove {name}`"
         )
+
+
+def _access(settings: Settings, declared: set[str]) -> Iterator[Finding]:
+    """What of ``access.yaml`` is wrong, or opens less than a person may think."""
+    path = settings.home / FILE
+    if not path.exists():
+        return
+    try:
+        rules = read_rules(path)
+    except YamlFileError as error:
+        yield Finding("bad", "access", str(error), "correct it; till then nobody is answered")
+        return
+    yield Finding("ok", "access", f"{len(rules.keys)} keys in {path}")
+    for name in sorted(declared - rules.sources.keys()):
+        found = f"source {name} is not listed, so operators alone may read it"
+        yield Finding("note", "access", found, f"list it under sources in {path}")
+    for name in sorted(rules.sources.keys() - declared):
+        yield Finding("note", "access", f"source {name} is declared nowhere", "mind its spelling")
 
 
 def _overlaps(folders: Sequence[Source]) -> Iterator[Finding]:
@@ -259,7 +280,7 @@ def _processes(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Findi
             yield Finding("bad", what, found, "stop it, or set RAG_ENGINE_PORT_BASE")
         else:
             yield Finding("note", what, "does not run", "run `rag up`")
-    client = AnswererClient(settings.answerer_url)
+    client = AnswererClient.of(settings)
     if client.is_up():
         reason = client.readiness()
         yield _either(not reason, "answerer", reason or "ready", "see its run in Dagster", "note")

@@ -14,6 +14,7 @@ from rag_assets.cli import (  # noqa: F401 - they add commands
     corpus,
     evaluate,
     installing,
+    keys,
     models,
     processes,
 )

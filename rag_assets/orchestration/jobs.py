@@ -148,7 +148,7 @@ answerer_job = job_of(
 @dg.op(out=dg.Out(dg.Nothing))
 def hot_load(context: dg.OpExecutionContext) -> dg.Output[None]:
     """Ask the answerer to bring the live generation into service."""
-    client = AnswererClient(load_settings().answerer_url)
+    client = AnswererClient.of(load_settings())
     try:
         done = client.reload()
     except AnswererError as error:

@@ -282,7 +282,7 @@ def start_answerer(settings: Settings, tell: Tell) -> Started | None:
     Raises:
         StackError: the port is taken by something else, or it did not come up.
     """
-    client = AnswererClient(settings.answerer_url)
+    client = AnswererClient.of(settings)
     if client.is_up():
         return None
     require_free_port(settings.answerer_port, "the answerer", "RAG_ANSWERER_PORT")

@@ -232,7 +232,7 @@ def hot_load(settings: Settings, tell: Tell) -> None:
     from rag_assets.lake.generations import live
     from rag_assets.lake.store import LakeStore
 
-    client = AnswererClient(settings.answerer_url)
+    client = AnswererClient.of(settings)
     if live(LakeStore(settings.lake_uri)) is None or not client.is_up():
         return
     done = client.reload()

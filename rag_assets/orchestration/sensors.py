@@ -174,7 +174,7 @@ def serving_sensor(
     context: dg.SensorEvaluationContext, store: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
     """One small record read per tick, and one HTTP request when it changed."""
-    client = AnswererClient(load_settings().answerer_url)
+    client = AnswererClient.of(load_settings())
     tick = decide(live(store.client), context.cursor, client.status)
     if tick.request is None:
         return dg.SensorResult(skip_reason=dg.SkipReason(tick.reason), cursor=tick.cursor)

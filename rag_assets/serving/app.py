@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -17,15 +17,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from rag_assets.access.file import AccessFile
+from rag_assets.access.rules import Caller
 from rag_assets.answers.answer import Answer
+from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.journal import record_answer
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.errors import RagError
 from rag_assets.lake.store import LakeStore
 from rag_assets.markup import without_places
+from rag_assets.models.clients.salted import SaltedChat
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, Gate, GoneError
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
+from rag_assets.serving.keys import OPERATOR, Keys, caller_of
 from rag_assets.serving.listening import WholeBodies, disconnected, said
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
@@ -56,6 +61,8 @@ class Service:
         gate: bounds the questions answered at once.
         metrics: counts.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        access: who may read what.
+        own_key: that the commands of this home come with.
     """
 
     store: LakeStore
@@ -63,12 +70,21 @@ class Service:
     gate: Gate
     metrics: Metrics
     engines_problem: Callable[[], str]
+    access: AccessFile
+    own_key: str
     started: float = 0.0
 
-    def answer(self, question: str, mode: str, gone: threading.Event | None = None) -> Answer:
+    def answer(
+        self,
+        question: str,
+        mode: str,
+        gone: threading.Event | None = None,
+        caller: Caller = OPERATOR,
+    ) -> Answer:
         """Answer on the generation in service when the turn comes, and journal it.
 
-        ``gone`` is set by the gate when nobody waits for the answer any more.
+        Nothing is read but what the caller may read. ``gone`` is set by the gate when nobody waits
+        for the answer any more.
 
         Raises:
             NotReadyError, BusyError, GoneError, QuestionError, EngineUnavailableError,
@@ -78,7 +94,7 @@ class Service:
             serving = self.live.current
             if serving is None:
                 raise NotReadyError(f"no generation is in service: {self.live.error}")
-            answer = serving.answerer.answer(question, mode=mode)
+            answer = _seen_by(caller, serving.answerer).answer(question, mode=mode)
         self.metrics.answered(answer)
         try:
             record_answer(self.store, answer)
@@ -88,13 +104,23 @@ class Service:
         return answer
 
 
+def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
+    view = caller.view
+    if view is None:
+        return answerer
+    slm, llm = (SaltedChat(model, view.salt) for model in (answerer.slm, answerer.llm))
+    return replace(answerer.narrowed(view.where, view.sees), slm=slm, llm=llm)
+
+
 def create_app(service: Service) -> FastAPI:
     """The application.
 
     Routes: POST /v1/answers, POST /v1/chat/completions, GET /v1/models, /healthz, /readyz,
-    /metrics, /admin/status, POST /admin/reload. Errors are ``{"error": sentence}``.
+    /metrics, /admin/status, POST /admin/reload. Errors are ``{"error": sentence}``. Where the home
+    has an ``access.yaml``, all but the two probes need a key; see ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
+    app.add_middleware(Keys, access=service.access, own_key=service.own_key)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
     app.add_middleware(WholeBodies)
@@ -163,7 +189,7 @@ def _add_answers(app: FastAPI, service: Service) -> None:
 
         watching = asyncio.ensure_future(watch())
         try:
-            return await run_in_threadpool(service.answer, question, mode, gone)
+            return await run_in_threadpool(service.answer, question, mode, gone, caller_of(request))
         finally:
             watching.cancel()
 

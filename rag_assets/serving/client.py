@@ -1,12 +1,16 @@
 """Client of the answerer process; every failure is a sentence."""
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 
 from rag_assets.errors import RagError
+from rag_assets.settings import Settings
 
+STATE_FILE = "answerer.json"  # in the state folder: where the answerer is
 DOOR_PATH = "/doorz"  # answered by the door itself
 # How long the answerer may take for each of its routes, in seconds.
 ANSWER_S, RELOAD_S, STATUS_S, HEALTH_S = 300.0, 120.0, 5.0, 2.0
@@ -34,10 +38,17 @@ class AnswererClient:
 
     Args:
         url: e.g. ``http://127.0.0.1:8460``.
+        key: gives the key for a request; needed where the home has an ``access.yaml``.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: Callable[[], str] = str) -> None:
         self.url = url.rstrip("/")
+        self._key = key
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The client of a home's own commands, which may do everything."""
+        return cls(settings.answerer_url, lambda: _own_key(settings.state))
 
     def ask(self, question: str, mode: str = "auto") -> dict[str, Any]:
         """The answer's record, as ``rag ask --json`` prints it.
@@ -86,10 +97,13 @@ class AnswererClient:
     def _call(
         self, method: str, path: str, timeout_s: float, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        key = self._key()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             # trust_env=False: a proxy of the environment must not get loopback requests.
             with httpx.Client(timeout=timeout_s, trust_env=False) as http:
-                response = http.request(method, f"{self.url}{path}", json=body)
+                url = f"{self.url}{path}"
+                response = http.request(method, url, json=body, headers=headers)
         except httpx.TimeoutException as error:
             raise AnswererError(
                 f"the answerer at {self.url} gave no answer to {path} within {timeout_s:g} s; "
@@ -101,6 +115,14 @@ class AnswererClient:
                 f"the answerer does not run at {self.url}; start it with `rag up`", 0
             ) from error
         return _read(response, self.url)
+
+
+def _own_key(state: Path) -> str:
+    """The key that the running answerer wrote down for them; "" where there is none."""
+    try:
+        return str(json.loads((state / STATE_FILE).read_bytes())["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _read(response: httpx.Response, url: str) -> dict[str, Any]:

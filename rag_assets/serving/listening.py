@@ -17,10 +17,9 @@ from rag_assets.files import replace_file
 from rag_assets.markup import without_places
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
-from rag_assets.serving.client import AnswererClient
+from rag_assets.serving.client import STATE_FILE, AnswererClient
 
 HOST = "127.0.0.1"
-STATE_FILE = "answerer.json"
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
 # h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
@@ -120,11 +119,14 @@ def claim_port(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def state_file(folder: Path, port: int) -> Iterator[Path]:
-    """``answerer.json`` {process, port, url} while the body runs, then nothing."""
+def state_file(folder: Path, port: int, key: str) -> Iterator[Path]:
+    """``answerer.json`` {process, port, url, key} while the body runs, then nothing.
+
+    The owner of the file alone may read it: with the key one may do everything.
+    """
     path = folder / STATE_FILE
     own = str(identity(os.getpid()))
-    state = {"process": own, "port": port, "url": f"http://{HOST}:{port}"}
+    state = {"process": own, "port": port, "url": f"http://{HOST}:{port}", "key": key}
     replace_file(path, json.dumps(state).encode())
     try:
         yield path

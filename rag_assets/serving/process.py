@@ -8,6 +8,7 @@ it has begun.
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import uvicorn
 
+from rag_assets.access.file import AccessFile
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.policy import AnswerPolicy
@@ -47,6 +49,7 @@ def build_service(
     llm: ChatModel,
     embedder_for: Callable[[Mapping[str, str]], Embedder],
     *,
+    access: AccessFile,
     policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
 ) -> Service:
@@ -58,6 +61,7 @@ def build_service(
         llm: synthesis.
         embedder_for: gives the embedder of questions to an index, by what its generation says of
             the model that made it.
+        access: who may read what.
         policy_for: gives how questions are answered, by the same; how many at once is the same for
             every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
@@ -69,7 +73,8 @@ def build_service(
 
     gate = Gate(policy_for({}).concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
-    return Service(store, live, gate, Metrics(gate), engines_problem, started=time.monotonic())
+    key, now = secrets.token_urlsafe(32), time.monotonic()
+    return Service(store, live, gate, Metrics(gate), engines_problem, access, key, started=now)
 
 
 def serve(settings: Settings, *, with_parent: bool = False, behind_door: bool = False) -> int:
@@ -111,6 +116,7 @@ def connected(settings: Settings) -> Service:
         models.slm,
         models.llm,
         models.embedder_for,
+        access=AccessFile(settings.home),
         policy_for=partial(policy_of, models),
         engines_problem=models.problem,
     )
@@ -146,7 +152,7 @@ def run(
     if with_parent:
         threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
     port = int(listener.getsockname()[1])
-    with contextlib.closing(service.live), state_file(state, port):
+    with contextlib.closing(service.live), state_file(state, port, service.own_key):
         generation = loaded.generation_id or "none"
         log.info("answering at http://%s:%d, generation %s", HOST, port, generation)
         _run(server, listener)

@@ -146,6 +146,11 @@ def test_what_is_wrong_is_told(tmp_path: Path, text: str, told: str) -> None:
     assert "access.yaml" in str(error.value)
 
 
+def test_a_field_may_be_empty_yet(tmp_path: Path) -> None:
+    of = read(tmp_path, "keys:\npeople:\nrules:\nsources:\n")
+    assert (of.keys, of.people, of.rules, of.sources) == ((), {}, (), {})
+
+
 def test_names_of_keys_differ(tmp_path: Path) -> None:
     one, two = hash_of("one"), hash_of("two")
     with pytest.raises(YamlFileError, match="expected names that differ"):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_assets.access.file import AccessFile
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.app import Service
 from rag_assets.serving.process import build_service
@@ -27,9 +28,12 @@ def llm() -> ScriptedChat:
 
 
 @pytest.fixture
-def empty_service(store: LakeStore, llm: ScriptedChat, embedder: WordEmbedder) -> Service:
+def empty_service(
+    store: LakeStore, llm: ScriptedChat, embedder: WordEmbedder, tmp_path: Path
+) -> Service:
     """A service whose lake has no generation yet."""
-    return build_service(store, ScriptedChat("slm", copies), llm, lambda _: embedder)
+    slm, access = ScriptedChat("slm", copies), AccessFile(tmp_path)
+    return build_service(store, slm, llm, lambda _: embedder, access=access)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rag_assets.serving.client import AnswererClient
-from rag_assets.serving.listening import STATE_FILE, running_answerer
+from rag_assets.serving.client import STATE_FILE, AnswererClient
+from rag_assets.serving.listening import running_answerer
 from rag_assets.watching import KEPT, Report, ReportFile
 from rag_assets_tests.serving.test_process import answerer, free_port, wait_until
 

@@ -4,9 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from rag_assets.access.file import AccessFile
 from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.index.writing import make_length
 from rag_assets.lake import leases as readers
@@ -97,7 +99,7 @@ def test_a_version_that_is_gone_is_kept_out(service: Service, embedder: WordEmbe
 
 
 def test_a_request_in_flight_ends_on_its_generation(
-    store: LakeStore, embedder: WordEmbedder
+    store: LakeStore, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
     started, go = threading.Event(), threading.Event()
 
@@ -106,9 +108,8 @@ def test_a_request_in_flight_ends_on_its_generation(
         assert go.wait(10)
         return copies(call)
 
-    service = build_service(
-        store, ScriptedChat("slm", copies), ScriptedChat("llm", slow), lambda _: embedder
-    )
+    slm, llm = ScriptedChat("slm", copies), ScriptedChat("llm", slow)
+    service = build_service(store, slm, llm, lambda _: embedder, access=AccessFile(tmp_path))
     first = publish_docs(store, FERRIES, embedder)
     service.live.reload()
     with ThreadPoolExecutor(1) as pool:
@@ -123,11 +124,12 @@ def test_a_request_in_flight_ends_on_its_generation(
     assert "2011" in service.answer(BUILT, "auto").answer
 
 
-def test_swaps_under_load_fail_nobody(store: LakeStore, embedder: WordEmbedder) -> None:
+def test_swaps_under_load_fail_nobody(
+    store: LakeStore, embedder: WordEmbedder, tmp_path: Path
+) -> None:
     """Eight threads ask without a pause while the live pointer moves back and forth."""
-    service = build_service(
-        store, ScriptedChat("slm", copies), ScriptedChat("llm", copies), lambda _: embedder
-    )
+    slm, llm = ScriptedChat("slm", copies), ScriptedChat("llm", copies)
+    service = build_service(store, slm, llm, lambda _: embedder, access=AccessFile(tmp_path))
     old = publish_docs(store, FERRIES, embedder)
     service.live.reload()
     truth = {old.id: "2003"}
@@ -191,6 +193,7 @@ def test_an_answerer_survives_a_clean_up(
 
 def test_each_generation_has_an_embedder_and_a_policy_of_its_own(
     store: LakeStore,
+    tmp_path: Path,
 ) -> None:
     old, new = WordEmbedder(), WordEmbedder(model_id="other/embedder", dimension=96)
     engines = {one.model_id: one for one in (old, new)}
@@ -203,6 +206,7 @@ def test_each_generation_has_an_embedder_and_a_policy_of_its_own(
         ScriptedChat("slm", copies),
         ScriptedChat("llm", copies),
         lambda made_with: engines[made_with["model_id"]],
+        access=AccessFile(tmp_path),
         policy_for=lambda made_with: policies[made_with.get("model_id", "nobody")],
     )
     first = publish_docs(store, FERRIES, old)

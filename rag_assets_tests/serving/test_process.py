@@ -18,14 +18,19 @@ import pytest
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity
-from rag_assets.serving.client import AnswererClient, AnswererDownError
-from rag_assets.serving.listening import (
+from rag_assets.serving.client import (
     STATE_FILE,
+    AnswererClient,
+    AnswererDownError,
+    AnswererError,
+)
+from rag_assets.serving.listening import (
     answerer_address,
     claim_port,
     running_answerer,
     state_file,
 )
+from rag_assets.settings import Settings
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
@@ -33,6 +38,7 @@ from rag_assets_tests.answers.world import FERRIES, publish_docs
 SERVER = """
 import sys, time, logging
 from pathlib import Path
+from rag_assets.access.file import AccessFile
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.listening import claim_port
 from rag_assets.serving.process import build_service, run
@@ -43,7 +49,8 @@ def reply(call):
     time.sleep(float(delay))
     return copies(call)
 chat = ScriptedChat("slm", reply)
-service = build_service(LakeStore(lake), chat, chat, lambda _: WordEmbedder())
+access = AccessFile(Path(lake).parent)
+service = build_service(LakeStore(lake), chat, chat, lambda _: WordEmbedder(), access=access)
 run(service, claim_port(int(port)), Path(state), with_parent=with_parent == "yes")
 """
 
@@ -97,7 +104,7 @@ def test_a_server_on_all_addresses_has_the_port_too(address: str) -> None:
 
 
 def test_state_file_is_there_while_it_runs(tmp_path: Path) -> None:
-    with state_file(tmp_path / "run", 8460) as path:
+    with state_file(tmp_path / "run", 8460, "key") as path:
         state = json.loads(path.read_text())
         assert ProcessId.parse(state["process"]) == identity(os.getpid())
         assert running_answerer(tmp_path / "run") == identity(os.getpid())
@@ -109,7 +116,7 @@ def test_state_file_is_there_while_it_runs(tmp_path: Path) -> None:
 
 
 def test_a_successors_state_file_is_left_alone(tmp_path: Path) -> None:
-    with state_file(tmp_path, 1) as path:
+    with state_file(tmp_path, 1, "key") as path:
         path.write_text(json.dumps({"process": "1 1 x"}))
     assert path.exists()
 
@@ -235,3 +242,20 @@ def test_a_strangers_server_is_recognised() -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_the_commands_of_the_home_have_a_key_of_their_own(tmp_path: Path) -> None:
+    with answerer(tmp_path) as (_, client):
+        (tmp_path / "access.yaml").write_text("sources: {}")
+        state = tmp_path / "run"
+        assert (state / STATE_FILE).stat().st_mode & 0o077 == 0
+        with pytest.raises(AnswererError, match="expected the header Authorization"):
+            client.status()
+        port = int(client.url.rpartition(":")[2])
+        settings = Settings(tmp_path, state, "", tmp_path, None, answerer_port=port, ui_port=0)
+        own = AnswererClient.of(settings)
+        assert own.status()["generation"]["chunks"] > 0
+        assert not own.ask("When was MV Tern built?")["abstained"]
+        wrong = AnswererClient(client.url, lambda: "wrong")
+        with pytest.raises(AnswererError, match="unknown or has expired"):
+            wrong.ask("When was MV Tern built?")

@@ -1,0 +1,73 @@
+"""Who asks: as soon as the home has an ``access.yaml``, a request needs a key."""
+
+import logging
+from datetime import UTC, datetime
+from hmac import compare_digest
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rag_assets.access.file import AccessFile
+from rag_assets.access.rules import Caller
+from rag_assets.errors import RagError
+
+log = logging.getLogger("rag_assets.serving")
+OPEN = ("/healthz", "/readyz")  # probes have no key
+OF_OPERATORS = ("/admin", "/metrics")
+OPERATOR = Caller()
+
+
+class Keys:
+    """ASGI middleware: refuses whom ``access.yaml`` does not know, and notes who asks.
+
+    Args:
+        app: answers the requests.
+        access: the file, which may not be there; then everybody is an operator.
+        own_key: of the commands of this home, which are the operator's.
+    """
+
+    def __init__(self, app: ASGIApp, access: AccessFile, own_key: str) -> None:
+        self._app, self._access, self._own_key = app, access, own_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            caller = self._caller(Headers(scope=scope))
+            if isinstance(caller, Response):
+                await caller(scope, receive, send)
+                return
+            if not caller.is_operator and scope["path"].startswith(OF_OPERATORS):
+                said = f"{scope['method']} {scope['path']}: Not Found"  # as of any other path
+                await JSONResponse({"error": said}, 404)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+    def _caller(self, headers: Headers) -> Caller | Response:
+        try:
+            rules = self._access.rules()
+        except RagError as error:
+            log.error("nobody is answered: %s", error)
+            sentence = "who may read what cannot be told; the answerer's log says why"
+            return JSONResponse({"error": sentence}, 503, headers={"Retry-After": "5"})
+        if rules is None:
+            return OPERATOR
+        given = headers.get("authorization", "").encode()
+        if self._own_key and compare_digest(given, f"Bearer {self._own_key}".encode()):
+            return OPERATOR
+        known = rules.caller(headers, datetime.now(UTC).date())
+        if known is not None:
+            return known
+        sentence = (
+            "expected the header Authorization: Bearer KEY with a key of access.yaml; got none, or "
+            "one that is unknown or has expired (`rag ask` takes yours from RAG_KEY)"
+        )
+        return JSONResponse({"error": sentence}, 401, headers={"WWW-Authenticate": "Bearer"})
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, of a request that ``Keys`` let in."""
+    caller: Caller = request.state.caller
+    return caller
