@@ -8,7 +8,7 @@ from lancedb.table import Table
 MIN_ROWS_FOR_ANN = 50_000  # below it an exact scan takes less than 100 ms and loses nothing
 TEXT = "search_text"
 # The text index last: by what it lacks, a build that was killed on the way is known.
-COLUMN_INDEXES = ("chunk_id", "section_id", "document_id", "partition", TEXT)
+COLUMN_INDEXES = ("chunk_id", "section_id", "document_id", "partition", "uri", TEXT)
 MOST_FILES = 32  # of the vector index, each searched; a build adds one, making it anew joins them
 
 

@@ -16,7 +16,7 @@ def numbered(numbers: range) -> pa.Table:
     ]
     schema = pa.schema(
         [("chunk_id", pa.string()), ("partition", pa.string()), ("section_id", pa.string()),
-         ("document_id", pa.string()), ("search_text", pa.string()),
+         ("document_id", pa.string()), ("uri", pa.string()), ("search_text", pa.string()),
          ("vector", pa.list_(pa.float32(), 4))]
     )  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)
