@@ -64,6 +64,9 @@ from rag_assets.retrieval.terms import terms
 from rag_assets.retrieval.times import dated, period_of, wanted_times
 
 _counter = itertools.count()
+# How much less sure an answer to search words may be: a model doubts that a passage answers exactly
+# what no question asks. Of 60 (`suites wordings`) this gives 6 more right, none more wrong.
+KEYWORDS_EASE = 0.55
 NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
 # How LanceDB speaks of a filter that is no SQL, names no column or fails on a row.
 _OF_FILTER = re.compile("^Invalid input|^'utf-8' codec|Arrow error: Cast error")
@@ -374,7 +377,8 @@ class Answerer:
         found = self._looked_up(question, passages)
         calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
         reason = found.calls[-1].finish_reason if found.calls else NO_GENERATION
-        if not found.answer or found.score < self.policy.least_odds:
+        eased = KEYWORDS_EASE if asked(question).kind == "keywords" else 0.0
+        if not found.answer or found.score < self.policy.least_odds - eased:
             return Draft(found.passages, Grounded("", refused=True), calls, reason)
         sentence, call = self._phrased(question, found)
         if found.others and not any(one.is_older for one in found.others):

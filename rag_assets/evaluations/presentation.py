@@ -143,8 +143,8 @@ def _that_differ(results: Sequence[CaseResult], view: View) -> Iterator[CaseResu
     """Both results of each question in which a pair of variants differs, side by side."""
     scored = {(r.variant, r.dataset, r.case_id): r for r in results if view.ratio in r.scores}
     for baseline, other in _ratio_pairs(results, view):
-        for (variant, *place), one in scored.items():
-            two = scored.get((other, *place)) if variant == baseline else None
+        for (variant, dataset, case), one in scored.items():
+            two = scored.get((other, dataset, case)) if variant == baseline else None
             if two is not None and one.scores[view.ratio] != two.scores[view.ratio]:
                 yield from (one, two)
 

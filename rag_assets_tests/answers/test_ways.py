@@ -277,3 +277,11 @@ def test_parts_may_be_replaced(ferries: IndexReader) -> None:
         asked, route=lambda question, passages, _: asked.route(question, passages, "fact")
     )
     assert read_only.answer(BOTH).route.way == "read"
+
+
+@pytest.mark.parametrize(("words", "abstains"), [("MV Tern built", False), (BUILT, True)])
+def test_search_words_need_less_certainty(ferries: IndexReader, words: str, abstains: bool) -> None:
+    def doubts_a_little(call: Call) -> Completion | str:
+        return "2003" if call.asks == "span" else yes(-0.4)
+
+    assert answerer(ferries, doubts_a_little).answer(words).abstained == abstains
