@@ -28,8 +28,8 @@ STAGE = {stage.name: stage for stage in STAGES}
     [
         ("source_files", "source_files/2"),
         ("documents", "documents/7/2"),
-        ("sections", "sections/2"),
-        ("chunks", "47810ce7e8a8eaf3381dd4bb90a8be61"),
+        ("sections", "sections/3"),
+        ("chunks", "3f5b867d2724d6792508708bd79c85be"),
         ("embeddings", "26d210b1d528580e42646b2e7fc58e1a"),
     ],
 )

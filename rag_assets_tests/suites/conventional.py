@@ -60,7 +60,7 @@ _READ: dict[Variant, tuple[StageTable, list[str]]] = {
     "disciplined": (
         cut.TABLE,
         ["chunk_id", "section_id", "section_ordinal", "ordinal", "heading_path", "page", "start",
-         "end", "text", "header", "blocks"],
+         "end", "text", "header", "blocks", "pages"],
     ),
 }  # fmt: skip
 
@@ -97,6 +97,7 @@ class _Piece:
     text: str
     header: str = ""
     blocks: list[dict[str, Any]] | None = None  # kinds of its parts, where sections have them
+    pages: list[dict[str, Any]] | None = None  # where its pages begin, likewise
 
 
 def build_variant(

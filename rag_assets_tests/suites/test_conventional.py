@@ -208,7 +208,7 @@ def test_found_by_vector_and_by_text(full: World, variant: Variant) -> None:
     table = lake.table("chunk_index")
     assert table is not None
     indexed = {column for index in table.list_indices() for column in index.columns}
-    assert indexed == {"search_text", "chunk_id", "section_id", "document_id", "partition"}
+    assert indexed == {"search_text", "chunk_id", "section_id", "document_id", "partition", "uri"}
 
 
 def test_fixed_holds_copies_twice_and_knows_no_titles(full: World) -> None:
