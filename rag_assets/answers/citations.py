@@ -1,6 +1,6 @@
 """Citations: each sentence of an answer cites text that supports it, or it is removed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -132,23 +132,30 @@ def with_bare_answers_supported(
 
 def pieces_of_places(claim: Claim, places: Sequence[Place]) -> list[Piece]:
     """The text of the places that hold a claim; those that follow each other are one piece."""
-    pieces: list[Piece] = []
+    quoted: list[Piece] = []
     for place in sorted(places, key=lambda place: (place.passage, place.piece.char_start)):
         names = {
             stem for stem in terms(claim.text) & place.before_terms if stem not in place.own_terms
         }
-        piece = place.quoted(with_before=bool(names))
-        last = pieces[-1] if pieces else None
+        quoted.append(place.quoted(with_before=bool(names)))
+    return [_shortened(piece) for piece in joined(quoted)]
+
+
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """Those that follow each other in one chunk as one, as long as a quote holds them."""
+    runs: list[Piece] = []
+    for piece in pieces:
+        last = runs[-1] if runs else None
         if (
             last is not None
             and last.chunk.chunk_id == piece.chunk.chunk_id
             and piece.start - last.end <= len("\n\n")
             and piece.end - last.start <= MAX_QUOTE_CHARS
         ):
-            piece = replace(last, end=max(last.end, piece.end))
-            pieces.pop()
-        pieces.append(_shortened(piece))
-    return pieces
+            runs[-1] = replace(last, end=max(last.end, piece.end))
+        else:
+            runs.append(piece)
+    return runs
 
 
 def _notes(moved: int, removed: int, total: int) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ other ways of answering.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from rag_assets.answers.citations import MAX_QUOTE_CHARS
+from rag_assets.answers.citations import joined
 from rag_assets.answers.places import Place, places_of
 from rag_assets.questions.listing import Bound, Listing
 from rag_assets.questions.spans import read
@@ -22,6 +22,7 @@ from rag_assets.retrieval.terms import content_words, stem, terms
 
 MOST_TOLD = 100  # items that an answer names
 FEWEST = 2  # items of a list
+WHOLE = -1  # in place of a column: the list as a whole is of the kind asked for
 MOST_NAME = 80  # characters of an item that is only a name
 MOST_ITEM = 300  # characters of an item that is told whole
 _NONE = re.compile(
@@ -94,7 +95,7 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What was found: a sentence, the places that it stands on, and how many items there were."""
+    """What was found: a sentence, and the places that it stands on."""
 
     text: str
     units: tuple[Piece, ...]
@@ -107,16 +108,14 @@ def listed(listing: Listing, sections: Sequence[Passage]) -> Listed | None:
         listing: what is asked.
         sections: whole, the best first.
     """
-    kept: list[tuple[Enumeration, list[Item], int | None]] = []
+    kept: list[tuple[Enumeration, list[Item], int]] = []
     for number, section in enumerate(sections):
         if kept and section.head.superseded_by:
             continue
         for one in enumerations(section, number, stem(listing.kind)):
             column = _kind_column(one, listing)
-            if column is False:
-                continue
-            items = _meeting(one, listing)
-            if items is not None:
+            items = None if column is None else _meeting(one, listing)
+            if column is not None and items is not None:
                 kept.append((one, items, column))
     if listing.asks == "pick":
         picked = (_picked(one, items, listing) for one, items, _ in kept)
@@ -125,8 +124,8 @@ def listed(listing: Listing, sections: Sequence[Passage]) -> Listed | None:
 
 
 def _of_one_form(
-    kept: Sequence[tuple[Enumeration, list[Item], int | None]],
-) -> list[tuple[Enumeration, list[Item], int | None]]:
+    kept: Sequence[tuple[Enumeration, list[Item], int]],
+) -> list[tuple[Enumeration, list[Item], int]]:
     """The first list, and those of other places that have its columns."""
     header = kept[0][0].header
     return [one for one in kept if one[0].header == header and (header or one is kept[0])]
@@ -200,19 +199,19 @@ def _named(text: str) -> str:
     return head or text
 
 
-def _kind_column(one: Enumeration, listing: Listing) -> int | bool | None:
-    """The column of the kind asked for; None if the list as a whole is of it, False if neither."""
+def _kind_column(one: Enumeration, listing: Listing) -> int | None:
+    """The column of the kind asked for, or ``WHOLE``; None if the list is of another kind."""
     kind = stem(listing.kind)
     if one.header:
         for n, name in enumerate(one.header):
             words = content_words(name)
-            if kind in words or (n == 0 and stem(listing.kind) in {stem(w) for w in name.split()}):
+            if kind in words or (n == 0 and kind in {stem(word) for word in name.split()}):
                 if n > 0 and (listing.counts or listing.asks == "pick"):
-                    return False
+                    return None
                 return n
         if listing.counts and content_words(one.header[0]) - content_words("name item number no"):
-            return False
-    return None if _is_headed(one.above, kind) else False
+            return None
+    return WHOLE if _is_headed(one.above, kind) else None
 
 
 def _is_headed(above: str, kind: str) -> bool:
@@ -421,7 +420,7 @@ def _picked_column(one: Enumeration, listing: Listing) -> int | None:
     return None
 
 
-def _told(kept: Sequence[tuple[Enumeration, list[Item], int | None]], listing: Listing) -> Listed:
+def _told(kept: Sequence[tuple[Enumeration, list[Item], int]], listing: Listing) -> Listed:
     """How many there are, and which."""
     known = {_key(item, column) for one, _, column in kept for item in one.items}
     found: dict[str, tuple[Item, str]] = {}
@@ -439,17 +438,17 @@ def _told(kept: Sequence[tuple[Enumeration, list[Item], int | None]], listing: L
     return Listed(f"{number} {listing.noun}: {separator.join(named)}{more}", _joined(places))
 
 
-def _key(item: Item, column: int | None) -> str:
-    return item.text.casefold() if column else item.name.casefold()
+def _key(item: Item, column: int) -> str:
+    return item.text.casefold() if column > 0 else item.name.casefold()
 
 
-def _said(one: Enumeration, item: Item, column: int | None) -> str:
+def _said(one: Enumeration, item: Item, column: int) -> str:
     """An item as the answer names it."""
     if not one.header and len(item.cells) == 1:
         return item.text.rstrip(" .;") if len(item.text) <= MOST_ITEM else item.name
     if column == 0 or not one.header:
         return item.name
-    if column is not None and column < len(item.cells):
+    if 0 < column < len(item.cells):
         return f"{item.name}: {item.cells[column]}"
     if len(item.cells) == len(one.header) > 2:
         pairs = zip(one.header[1:], item.cells[1:], strict=True)
@@ -459,26 +458,8 @@ def _said(one: Enumeration, item: Item, column: int | None) -> str:
 
 def _joined(places: Sequence[Place]) -> tuple[Piece, ...]:
     """Their text; those that follow each other are one piece."""
-    return tuple(_runs(sorted((place.piece for place in places), key=_order)))
+    return tuple(joined(sorted((place.piece for place in places), key=_order)))
 
 
 def _order(piece: Piece) -> tuple[str, int]:
     return piece.chunk.document_id, piece.char_start
-
-
-def _runs(pieces: Sequence[Piece]) -> Iterator[Piece]:
-    run: Piece | None = None
-    for piece in pieces:
-        if (
-            run is not None
-            and run.chunk.chunk_id == piece.chunk.chunk_id
-            and piece.start - run.end <= len("\n\n")
-            and piece.end - run.start <= MAX_QUOTE_CHARS
-        ):
-            run = replace(run, end=max(run.end, piece.end))
-            continue
-        if run is not None:
-            yield run
-        run = piece
-    if run is not None:
-        yield run

@@ -122,7 +122,6 @@ def calibrate(
     """
     from rag_assets.evaluations.calibrating import Wanted, calibrated
     from rag_assets.evaluations.lab import Lab, Request
-    from rag_assets.lake.store import LakeStore
     from rag_assets.models.clients.roles import Models
     from rag_assets.orchestration.refreshing import borrowed_engines
 
@@ -133,15 +132,7 @@ def calibrate(
     settings, tell = load_settings(), teller(as_json)
     models = Models(settings=settings)
     engines: list[Role] = ["embedder"] if role == "embedder" else ["embedder", "slm", "llm"]
-    lab = Lab(
-        settings,
-        models.profile,
-        lambda chat: models.slm if chat == "slm" else models.llm,
-        models.embedder_for,
-        LakeStore(settings.lake_uri),
-        Request(limit),
-        tell,
-    )
+    lab = Lab.on(settings, models, Request(limit), tell)
     with borrowed_engines(settings, tell, engines):
         made = calibrated(lab, models.embedder, Wanted(role, questions, keep))
     path = settings.home / "calibration" / f"{models.profile.name}.json"

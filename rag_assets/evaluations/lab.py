@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from rag_assets.answers.answerer import Answerer, require_embedder_of
 from rag_assets.answers.deriving import policy_on
@@ -17,6 +17,7 @@ from rag_assets.lake.generations import live_generation, load
 from rag_assets.lake.identity import value_hash
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients.roles import Models
 from rag_assets.models.engines.state import read_states
 from rag_assets.models.profiles import Endpoint, ModelSpec, Profile
 from rag_assets.models.protocols import ChatModel, ChatRole, Embedder
@@ -73,6 +74,19 @@ class Lab:
     tell: Tell
     corpora: dict[str, str] = field(default_factory=dict)
     _clocks: dict[int | None, CoreClock] = field(default_factory=dict)  # by process of an engine
+
+    @classmethod
+    def on(cls, settings: Settings, models: Models, request: Request, tell: Tell) -> Self:
+        """A laboratory on the models of an installation, and on its lake."""
+        return cls(
+            settings,
+            models.profile,
+            lambda role: models.slm if role == "slm" else models.llm,
+            models.embedder_for,
+            LakeStore(settings.lake_uri),
+            request,
+            tell,
+        )
 
     @cached_property
     def cache(self) -> CompletionCache:

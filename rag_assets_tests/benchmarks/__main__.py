@@ -196,22 +196,13 @@ def bench_limits(
 ) -> None:
     """Ask with windows and limits that are too small; stopped, it goes on where it was."""
     from rag_assets.evaluations.lab import Lab, Request
-    from rag_assets.lake.store import LakeStore
     from rag_assets.models.clients.roles import Models
     from rag_assets.orchestration.refreshing import borrowed_engines
     from rag_assets_tests.benchmarks import limits
 
     settings, tell = load_settings(), teller(as_json)
     models = Models(settings=settings)
-    lab = Lab(
-        settings,
-        models.profile,
-        lambda chat: models.slm if chat == "slm" else models.llm,
-        models.embedder_for,
-        LakeStore(settings.lake_uri),
-        Request(limit),
-        tell,
-    )
+    lab = Lab.on(settings, models, Request(limit), tell)
     with borrowed_engines(settings, tell):
         measured = limits.measure(lab, models.embedder)
     show_part(measured, as_json)

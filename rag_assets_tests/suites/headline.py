@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rag_assets.answers.answerer import Answerer
 from rag_assets.evaluations.asking import Place, ask
-from rag_assets.evaluations.golden import golden_tasks, picked
+from rag_assets.evaluations.golden import PRODUCT, golden_tasks, picked
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.evaluations.tasks import Task, chosen
@@ -21,7 +21,7 @@ from rag_assets_tests.suites.conventional import VARIANTS, build_variant
 from rag_assets_tests.suites.corpora import ingested, live_reader
 from rag_assets_tests.suites.public import wanted
 
-CONVENTIONAL, OURS = "conventional", "product"
+CONVENTIONAL, OURS = "conventional", PRODUCT
 ALONE = ("LLM alone", "SLM alone")
 FIRST_LOOK = 20  # questions of each public set; of the golden ones all are asked
 

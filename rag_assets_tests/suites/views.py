@@ -40,7 +40,7 @@ def steps_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
 
 def against_product(variants: Sequence[str]) -> list[tuple[str, str]]:
     """Each other arm against the product."""
-    return [(one, "product") for one in variants if one != "product"]
+    return [(one, PRODUCT) for one in variants if one != PRODUCT]
 
 
 def wordings_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
