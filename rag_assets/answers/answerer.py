@@ -57,7 +57,7 @@ from rag_assets.questions.running import Answered, Found, run
 from rag_assets.retrieval import selection
 from rag_assets.retrieval.asked import asked as asking_part
 from rag_assets.retrieval.marks import marks
-from rag_assets.retrieval.names import unknown_names
+from rag_assets.retrieval.names import telling, unknown_names
 from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
@@ -365,7 +365,7 @@ class Answerer:
             passages,
             self._reader(question),
             wants=wants or read.wants,
-            names=read.names,
+            names=telling(self.reader, read.names),
             options=read.options,
             period=period_of(question, self.clock()),
             least=self.policy.least_odds,

@@ -4,8 +4,9 @@ Steps of a question that was taken apart are look-ups, too, each with a search o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from rag_assets.answers.others import Other, beside, newest
 from rag_assets.answers.reading import Candidate, PassageReader, Reading
@@ -68,7 +69,7 @@ def looked_up(
     reader: PassageReader,
     *,
     wants: AnswerType = "text",
-    names: Sequence[str] = (),
+    names: Mapping[str, float] = MappingProxyType({}),
     options: Sequence[str] = (),
     period: Period = ANY_TIME,
     least: float = -math.inf,
@@ -80,7 +81,8 @@ def looked_up(
         passages: best first.
         reader: reads them.
         wants: the type of the answer.
-        names: of the question; a passage that lacks one is worth less.
+        names: of the question, each with how much it tells, in [0, 1]; a passage that lacks one is
+            worth less.
         options: of a choice; else the question's own words are no answer to it.
         period: that it asks about; what is of another time is not read.
         least: log-odds of an answer that is given; only beside such a one others are looked for.
@@ -92,12 +94,12 @@ def looked_up(
     passages = [passage for passage, _ in timed]
     asks = {id(passage): asked for passage, asked in timed if asked != question}
     reader = replace(reader, wording=lambda text, passage: asks.get(id(passage), text))
-    words = [content_words(name) or terms(name) for name in names]
+    words = {content_words(name) or terms(name): tells for name, tells in names.items()}
 
-    def lacks(passage: Passage) -> int:
+    def lacks(passage: Passage) -> float:
         held = terms(f"{passage.title}\n{passage.head.uri}\n{passage.text}")
         is_late = period.is_named and is_of_another_time(passage, period.spans)
-        return sum(not name <= held for name in words) + is_late
+        return sum(tells for name, tells in words.items() if not name <= held) + is_late
 
     asked_words = frozenset() if options else terms(question)
 

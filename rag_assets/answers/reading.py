@@ -39,7 +39,7 @@ from rag_assets.answers.spans import Span, completed, located
 from rag_assets.models.protocols import ChatModel, ChatOptions, Completion
 from rag_assets.retrieval.passages import Passage
 
-Lacks = Callable[[Passage], int]
+Lacks = Callable[[Passage], float]
 Fits = Callable[[str], bool]
 Wording = Callable[[str, Passage], str]
 Corrects = Callable[[str, Span, Passage], str]
@@ -94,8 +94,8 @@ class Reading:
         return next((one for one in self.candidates if one.span is not None), None)
 
 
-def _nothing(_: Passage) -> int:
-    return 0
+def _nothing(_: Passage) -> float:
+    return 0.0
 
 
 def _any(_: str) -> bool:
@@ -161,7 +161,7 @@ class PassageReader:
         Args:
             question: stands alone.
             passages: best first.
-            lacks: how many names of the question a passage does not hold.
+            lacks: how many names of the question a passage does not hold, by what they tell.
             fits: whether words can be such an answer: a number, a date, a name.
             corrects: an answer where it was copied from beside the right place.
         """

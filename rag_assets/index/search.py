@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from lancedb.query import LanceVectorQueryBuilder, MatchQuery
+from lancedb.query import FullTextOperator, LanceVectorQueryBuilder, MatchQuery
 from lancedb.table import Table
 
 from rag_assets.index.fusion import reciprocal_rank_fusion
@@ -16,6 +16,8 @@ from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 
 N_CANDIDATES = 50  # hits taken from each of the two rankings before fusion
 N_GROUPS = 40  # of the vector index's some 8,192 vectors, read by a search: all of 300,000 rows
+N_SAMPLED = 64  # documents among which a name is looked for
+MIN_SAMPLED = 8
 REFINE = 2  # times as many are found by the index's rounded vectors, then ranked by the stored ones
 
 
@@ -115,6 +117,7 @@ class IndexReader:
         self.generation = generation
         self.where: str | None = None
         self._names: Callable[[str], bool] | None = None
+        self._sample: list[str] | None = None
         table = store.table(INDEX)
         if table is None:
             raise LakeError(
@@ -141,6 +144,7 @@ class IndexReader:
                 that is read or as its newest version; all may where none is given.
         """
         narrow = copy.copy(self)
+        narrow._sample = None
         narrow.where = where if self.where is None else f"({self.where}) AND ({where})"
         before = self._names
         if names is not None and before is not None:
@@ -225,6 +229,26 @@ class IndexReader:
         by_id = {one.document_id: one for one in self._those("section_ordinal = 0 AND ordinal = 0")}
         return sorted(by_id.values(), key=lambda chunk: chunk.uri)
 
+    def share_with(self, words: str) -> float:
+        """Share of documents that hold all the words in one chunk, among a sample of them.
+
+        0 where there are fewer than eight documents: a share of so few says nothing.
+        """
+        if self._sample is None:
+            first = f"section_ordinal = 0 AND ordinal = 0{self._and()}"
+            rows = scan(self._table, columns=["document_id"], where=first)
+            self._sample = sorted(rows["document_id"].to_pylist())[:N_SAMPLED]  # ids are hashes
+        if len(self._sample) < MIN_SAMPLED or not self.has_text_index or not words.strip():
+            return 0.0
+        wanted = MatchQuery(words, "search_text", operator=FullTextOperator.AND)
+        of_sample = f"document_id IN ({quoted(self._sample)}){self._and()}"
+        query = self._table.search(wanted, query_type="fts").where(of_sample, prefilter=True)
+        rows = query.select(["document_id", "_score"]).limit(len(self)).to_arrow()
+        return len(set(rows["document_id"].to_pylist())) / len(self._sample)
+
+    def _and(self) -> str:
+        return "" if self.where is None else f" AND ({self.where})"
+
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
         return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}
@@ -233,8 +257,7 @@ class IndexReader:
         return self._those(f"{column} IN ({quoted(ids)})") if ids else []
 
     def _those(self, where: str) -> list[IndexedChunk]:
-        chosen = where if self.where is None else f"{where} AND ({self.where})"
-        rows = scan(self._table, columns=self._columns, where=chosen).to_pylist()
+        rows = scan(self._table, columns=self._columns, where=f"{where}{self._and()}").to_pylist()
         return [self._chunk(row) for row in rows]
 
     def _chunk(self, row: dict[str, Any]) -> IndexedChunk:

@@ -8,7 +8,7 @@ from typing import Literal
 from rag_assets.questions.choices import options_of
 from rag_assets.questions.english import AUXILIARY, QUESTION_WORD, flat
 from rag_assets.questions.plan import AnswerType
-from rag_assets.questions.times import When, times_in
+from rag_assets.questions.times import MONTH, When, times_in
 from rag_assets.questions.wants import wanted
 
 Kind = Literal[
@@ -105,9 +105,9 @@ _WORD = r"[A-ZÀ-ÖØ-Þ\ue000-\uf8ff][\w'.&/+-]*"
 _NAME = re.compile(
     r"[\"“”„]([^\"“”„]{2,80})[\"“”]|`([^`]+)`"
     rf"|\b({_WORD}(?:[ ](?:(?<=[a-z][ ])(?:of|the|de|la|le|du|van|von|der|den|and|for|in)[ ]"
-    rf"(?:the[ ])?(?={_WORD}))?"
+    rf"(?:the[ ])?(?={_WORD})(?!{MONTH}(?:[ ]\d|\W*$)))?"
     rf"(?:{_WORD}|\d[\w.]*))*(?:\s\([A-Z][^()]*\))?)"
-    r"|\b([a-z]+[-_.]?\d[\w.-]*|\w+[_]\w+|--?[a-z][\w-]+)",
+    r"|\b([a-z]+[-_.]?\d[\w.-]*|\w+[_]\w+)|(?<!\S)(--?[a-z][\w-]+)",
 )
 _STARTERS = re.compile(
     rf"^(?:{QUESTION_WORD}|{AUXILIARY}|{_IMPERATIVES}|in|on|at|by|for|from|to|of|according|and|the|"
@@ -116,6 +116,7 @@ _STARTERS = re.compile(
     r"above|about)\b'?\s*",
     re.IGNORECASE,
 )
+_IS_TIME = re.compile(rf"{MONTH}(?: \d[\d, ]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def _kind(text: str, language: str, options: tuple[str, ...]) -> Kind:
 
 
 def names_in(question: str) -> tuple[str, ...]:
-    """Names in a question: capitalised and quoted runs, codes; each once, in order."""
+    """Names in a question: capitalised and quoted runs, codes; each once, in order; no months."""
     found: dict[str, None] = {}
     for match in _NAME.finditer(question):
         name = next(group for group in match.groups() if group)
@@ -203,6 +204,8 @@ def names_in(question: str) -> tuple[str, ...]:
             while (shorter := _STARTERS.sub("", name, count=1)) != name:
                 name = shorter
         name = name.rstrip(".,;:'").removesuffix("'s").strip()
+        if _IS_TIME.fullmatch(name):
+            continue
         if len(name) > 1 or any("\ue000" <= letter <= "\uf8ff" for letter in name):
             found.setdefault(name)
     return tuple(found)

@@ -57,6 +57,7 @@ _MONTHS = [
     "november",
     "december",
 ]
+MONTH = rf"(?i:{'|'.join(_MONTHS)})"
 _DAY = re.compile(
     rf"\b(?:(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?P<m>{'|'.join(_MONTHS)})"
     rf"|(?P<m2>{'|'.join(_MONTHS)})\s+(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?,?"

@@ -69,6 +69,15 @@ def names_of(reader: IndexReader, question: str) -> list[Name]:
     return [_looked_up(reader, words) for words in dict.fromkeys(written_names(question))]
 
 
+def telling(reader: IndexReader, names: Sequence[str]) -> dict[str, float]:
+    """How much each name tells of a place that lacks it, in [0, 1].
+
+    The name of a company stands in half of its documents, and their passages are about it all the
+    same: such a name tells nothing. One that few documents hold tells most.
+    """
+    return {name: max(0.0, 1.0 - 2.0 * reader.share_with(name)) for name in names}
+
+
 def written_names(question: str) -> Iterator[tuple[str, ...]]:
     """What is written as a name: its words, without those that begin a sentence.
 

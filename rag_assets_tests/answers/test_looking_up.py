@@ -42,7 +42,7 @@ def test_a_passage_without_the_name_loses_against_one_with_it() -> None:
 
     passages = passages_of(ALDER, TERN)
     assert looked_up(BUILT, passages, reader_with(reply)).answer == "1994"
-    assert looked_up(BUILT, passages, reader_with(reply), names=["MV Tern"]).answer == "2003"
+    assert looked_up(BUILT, passages, reader_with(reply), names={"MV Tern": 1.0}).answer == "2003"
 
 
 def test_an_answer_of_the_asked_type_is_preferred() -> None:

@@ -169,6 +169,10 @@ def test_no_single_period(question: str) -> None:
         ("which port does quill_base use", ("quill_base",)),
         ("Is Ada Norgate's office open?", ("Ada Norgate",)),
         ("What does the fee cost?", ()),
+        ("Who worked at Orrin Quay in February 2024?", ("Orrin Quay",)),
+        ("What did the Bank of March Street lend?", ("Bank of March Street",)),
+        ("What is the high-voltage allowance in the mid-nineties?", ()),
+        ("What does --dry-run do, and -v1?", ("--dry-run", "-v1")),
     ],
 )
 def test_names(question: str, names: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
-from rag_assets.retrieval.names import Name, unknown_names, written_names
+from rag_assets.retrieval.names import Name, telling, unknown_names, written_names
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, Doc, reader_of
 
@@ -51,6 +51,35 @@ def test_names_that_no_document_holds(
     reader: IndexReader, question: str, unknown: list[str]
 ) -> None:
     assert unknown_names(reader, question) == [Name(name, "unknown") for name in unknown]
+
+
+def test_a_name_tells_less_the_more_documents_hold_it(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    said = ["Orlen Rail runs trams.", "Orlen Rail and Lira.", "Orlen Rail buys seats.", "Lira."]
+    docs = [
+        Doc(f"docs:{n}.md", f"Paper {n}", (("Text", text),))
+        for n, text in enumerate([*said, "Trams.", "Seats.", "Fares.", "Stops."])
+    ]
+    tells = telling(reader_of(store, docs, embedder), ["Orlen Rail", "Lira", "Vessa", ""])
+    assert tells == {"Orlen Rail": 0.25, "Lira": 0.5, "Vessa": 1.0, "": 1.0}
+
+
+def test_of_a_few_documents_every_name_tells_all(store: LakeStore, embedder: WordEmbedder) -> None:
+    docs = [Doc(f"docs:{n}.md", "Paper", (("Text", f"Orlen Rail {n}"),)) for n in range(3)]
+    assert telling(reader_of(store, docs, embedder), ["Orlen Rail"]) == {"Orlen Rail": 1.0}
+
+
+def test_documents_that_may_not_be_read_say_nothing_of_a_name(
+    store: LakeStore, embedder: WordEmbedder
+) -> None:
+    docs = [
+        Doc(f"{'open' if n < 8 else 'shut'}:{n}.md", "P", (("T", f"Lira {n}" if n > 5 else "-"),))
+        for n in range(16)
+    ]
+    reader = reader_of(store, docs, embedder)
+    assert telling(reader, ["Lira"]) == {"Lira": 0.0}
+    assert telling(reader.narrowed("uri LIKE 'open:%'"), ["Lira"]) == {"Lira": 0.5}
 
 
 @pytest.mark.parametrize(
