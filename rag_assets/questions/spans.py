@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 
 from rag_assets.questions.plan import AnswerType
+from rag_assets.questions.times import MONTH
 from rag_assets.questions.values import Value
 
 _LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "sv", "da", "nb", "pt")
@@ -116,6 +117,31 @@ def read(span: str, wants: AnswerType = "text") -> Value | None:
     return next((value for reader in readers if (value := reader(text)) is not None), None)
 
 
+_WEEKDAYS = (
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?|montags?|dienstags?|mittwochs?|donnerstags?"
+    r"|freitags?|samstags?|sonnabends?|sonntags?|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+)
+_DAYTIMES = r"o['\u2019]clock|noon|midnight|midday|(?:half|quarter) (?:past|to)|dawn|dusk|sun(?:set|rise)"
+_IN_WORDS: dict[AnswerType, re.Pattern[str]] = {  # of an answer that no number tells
+    "date": re.compile(
+        rf"\b(?:{_WEEKDAYS}|(?!(?-i:may)){MONTH}|{_DAYTIMES}|spring|summer|autumn|winter|centur(?:y|ies)|decades?"
+        r"|(?:twice|once|every|each)\b.*|daily|weekly|monthly|yearly|annually|easter|christmas"
+        r"|heute|morgen|täglich|jahrhundert)\b"
+        r"|^(?:before|after|during|while|when|once|until|upon|as soon as|vor|nach|während|avant|après)\b",
+        re.IGNORECASE,
+    ),
+    "time": re.compile(
+        rf"\b(?:{_DAYTIMES}|mittags?|mitternacht|midi|minuit)\b|^(?:before|after|when|at the)\b",
+        re.IGNORECASE,
+    ),
+    "money": re.compile(
+        r"\b(?:free(?: of charge)?|nothing|no (?:charge|fee|cost)|gratis|kostenlos|gratuit\w*)\b",
+        re.IGNORECASE,
+    ),
+    "number": re.compile(r"\b(?:dozens?|nobody|no one)\b", re.IGNORECASE),
+}
+
+
 def is_of(span: str, wants: AnswerType) -> bool:
     """Whether a span is of the type that was asked for."""
     if wants in ("text", "name", "person", "place"):
@@ -125,6 +151,9 @@ def is_of(span: str, wants: AnswerType) -> bool:
         return has_letter or (wants in ("text", "name") and any(c.isdigit() for c in span))
     if wants == "yes_no":
         return yes_or_no(span) is not None
+    words = _IN_WORDS.get(wants)
+    if words is not None and words.search(span):
+        return True
     value = read(span, wants)
     if value is None:
         return False

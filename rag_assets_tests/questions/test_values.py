@@ -210,6 +210,17 @@ def test_no_total(spans: list[str]) -> None:
         ("on deck", "yes_no", False),
         ("channel 12", "text", True),
         ("12", "place", False),
+        ("Tuesday", "date", True),
+        ("on Sundays", "date", True),
+        ("June", "date", True),
+        ("the 12th century", "date", True),
+        ("before boarding", "date", True),
+        ("you may go", "date", False),
+        ("Hestvik Yard", "date", False),
+        ("nine o'clock", "time", True),
+        ("the purser", "time", False),
+        ("free of charge", "money", True),
+        ("a dozen", "number", True),
     ],
 )
 def test_is_of(span: str, wants: AnswerType, fits: bool) -> None:
