@@ -63,7 +63,7 @@ class ReadingBudget:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    candidates: PositiveInt = 5
+    candidates: PositiveInt = 3
     answer: PositiveInt = 48
 
 
@@ -101,7 +101,7 @@ class AnswerPolicy:
     n_hits: PositiveInt = 30
     min_similarity: float = 0.2
     min_term_coverage: float = 0.3
-    sure_odds: float = 1.2
+    sure_odds: float = 0.4
     least_odds: float = -0.05
     step_odds: float = -0.5
     passage_tokens: PositiveInt = 180

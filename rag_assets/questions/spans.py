@@ -121,7 +121,9 @@ _WEEKDAYS = (
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?|montags?|dienstags?|mittwochs?|donnerstags?"
     r"|freitags?|samstags?|sonnabends?|sonntags?|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
 )
-_DAYTIMES = r"o['\u2019]clock|noon|midnight|midday|(?:half|quarter) (?:past|to)|dawn|dusk|sun(?:set|rise)"
+_DAYTIMES = (
+    r"o['\u2019]clock|noon|midnight|midday|(?:half|quarter) (?:past|to)|dawn|dusk|sun(?:set|rise)"
+)
 _IN_WORDS: dict[AnswerType, re.Pattern[str]] = {  # of an answer that no number tells
     "date": re.compile(
         rf"\b(?:{_WEEKDAYS}|(?!(?-i:may)){MONTH}|{_DAYTIMES}|spring|summer|autumn|winter|centur(?:y|ies)|decades?"
