@@ -129,7 +129,8 @@ _IN_WORDS: dict[AnswerType, re.Pattern[str]] = {  # of an answer that no number 
         rf"\b(?:{_WEEKDAYS}|(?!(?-i:may)){MONTH}|{_DAYTIMES}|spring|summer|autumn|winter|centur(?:y|ies)|decades?"
         r"|(?:twice|once|every|each)\b.*|daily|weekly|monthly|yearly|annually|easter|christmas"
         r"|heute|morgen|täglich|jahrhundert)\b"
-        r"|^(?:before|after|during|while|when|once|until|upon|as soon as|vor|nach|während|avant|après)\b",
+        r"|^(?:before|after|during|while|when|once|until|upon|as soon as)\b"
+        r"|^(?:vor|nach|während|avant|après)\b",
         re.IGNORECASE,
     ),
     "time": re.compile(
