@@ -184,10 +184,11 @@ class IndexReader:
         for row in [*by_vector, *by_text]:
             rows.setdefault(row["chunk_id"], {}).update(row)
         rankings = [[row["chunk_id"] for row in found] for found in (by_vector, by_text)]
-        return [
+        hits = [
             Hit(self._chunk(rows[key]), score, rows[key].get("similarity"), rows[key].get("_score"))
-            for key, score in reciprocal_rank_fusion(rankings)[:limit]
+            for key, score in reciprocal_rank_fusion(rankings)
         ]
+        return _once(hits)[:limit]
 
     def _by_vector(self, vector: np.ndarray, n_candidates: int) -> list[dict[str, Any]]:
         query = nearest(self._table, vector, n_candidates, self.where)
@@ -243,6 +244,20 @@ class IndexReader:
             known[name] = blank if known[name] is None else known[name]
         chunk = IndexedChunk(**known)
         return chunk if self._names is None else _naming(chunk, self._names)
+
+
+def _once(hits: Sequence[Hit]) -> list[Hit]:
+    """Without chunks that a better hit of another copy says already.
+
+    Copies with different readers all stand in the index; some may read several.
+    """
+    kept: list[Hit] = []
+    said: dict[str, set[str]] = {}  # text -> uris that say the same as those it was kept of
+    for hit in hits:
+        if hit.chunk.uri not in said.get(hit.chunk.text, ()):
+            kept.append(hit)
+            said.setdefault(hit.chunk.text, set()).update(hit.chunk.aliases)
+    return kept
 
 
 def _naming(chunk: IndexedChunk, may: Callable[[str], bool]) -> IndexedChunk:

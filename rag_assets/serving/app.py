@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,7 @@ class Service:
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
         access: who may read what.
         own_key: that the commands of this home come with.
+        hosts: names by which it is reached, beside the loopback's.
     """
 
     store: LakeStore
@@ -72,6 +73,7 @@ class Service:
     engines_problem: Callable[[], str]
     access: AccessFile
     own_key: str
+    hosts: Sequence[str] = ()
     started: float = 0.0
 
     def answer(
@@ -97,7 +99,7 @@ class Service:
             answer = _seen_by(caller, serving.answerer).answer(question, mode=mode)
         self.metrics.answered(answer)
         try:
-            record_answer(self.store, answer)
+            record_answer(self.store, answer, asker=caller.name)
         except Exception:  # the process border: a full disk must not cost the answer
             self.metrics.journal_failures.inc()
             log.exception("answer %s was given but not journalled", answer.answer_id)
@@ -122,7 +124,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
     app.add_middleware(Keys, access=service.access, own_key=service.own_key)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
     app.add_middleware(WholeBodies)
     _add_errors(app, service)
     _add_answers(app, service)
