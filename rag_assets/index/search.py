@@ -105,6 +105,7 @@ class IndexReader:
     Attributes:
         generation: that is read.
         where: SQL filter over the columns that all rows read satisfy; None for all of them.
+        columns: that this generation's rows have, of those of ``IndexedChunk``.
         has_text_index: whether words can be searched.
 
     Raises:
@@ -124,7 +125,7 @@ class IndexReader:
         table.checkout(generation.index_version)
         self._table: Table = table
         # A generation that was built before a column was added lacks it.
-        self._columns = [name for name in COLUMNS if name in table.schema.names]
+        self.columns = [name for name in COLUMNS if name in table.schema.names]
         self.has_text_index = any(
             index.columns == ["search_text"] for index in table.list_indices()
         )
@@ -192,7 +193,7 @@ class IndexReader:
 
     def _by_vector(self, vector: np.ndarray, n_candidates: int) -> list[dict[str, Any]]:
         query = nearest(self._table, vector, n_candidates, self.where)
-        found: list[dict[str, Any]] = query.select([*self._columns, "_distance"]).to_list()
+        found: list[dict[str, Any]] = query.select([*self.columns, "_distance"]).to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found
@@ -212,7 +213,7 @@ class IndexReader:
         query = self._table.search(wanted, query_type="fts")
         if self.where is not None:
             query = query.where(self.where, prefilter=True)
-        return list(query.select([*self._columns, "_score"]).limit(n_candidates).to_list())
+        return list(query.select([*self.columns, "_score"]).limit(n_candidates).to_list())
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
         """All chunks of these sections, in reading order, by section id."""
@@ -235,7 +236,7 @@ class IndexReader:
 
     def _those(self, where: str) -> list[IndexedChunk]:
         chosen = where if self.where is None else f"{where} AND ({self.where})"
-        rows = scan(self._table, columns=self._columns, where=chosen).to_pylist()
+        rows = scan(self._table, columns=self.columns, where=chosen).to_pylist()
         return [self._chunk(row) for row in rows]
 
     def _chunk(self, row: dict[str, Any]) -> IndexedChunk:
