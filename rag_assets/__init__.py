@@ -24,6 +24,7 @@ from rag_assets.quick_imports import leave_out_rest_client
 if TYPE_CHECKING:
     from rag_assets.answers.answer import Answer as Answer
     from rag_assets.answers.answerer import Answerer as Answerer
+    from rag_assets.answers.filters import Filters as Filters
     from rag_assets.definitions import build_defs as build_defs
     from rag_assets.documents.readers.blocks import Block as Block
     from rag_assets.documents.readers.blocks import Extracted as Extracted
@@ -54,6 +55,7 @@ _PLACES = {
     "Document": "documents.reading",
     "Embedder": "models.protocols",
     "Extracted": "documents.readers.blocks",
+    "Filters": "answers.filters",
     "FoundFile": "sources.found",
     "Listing": "sources.found",
     "Pipeline": "pipeline.refreshing",

@@ -16,6 +16,9 @@ RAG_ENGINE_PYTHON     interpreter that has vLLM; read by         that of ``rag``
                       ``models``
 RAG_POSTGRES_URL      Dagster's storage; unset means SQLite      unset
 RAG_ANSWERER_PORT     HTTP port of the answerer, loopback        8460
+RAG_HOST              IPv4 address that the answerer listens on  ``127.0.0.1``
+RAG_ALLOWED_HOSTS     names, comma between them, by which other  none
+                      machines reach the answerer
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
                       read by ``models``
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
@@ -43,8 +46,10 @@ What the environment lacks, ``rag`` takes from the file ``.env`` of the home.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -54,6 +59,8 @@ from rag_assets.errors import RagError
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXECUTORS = ("in-process", "multiprocess", "ray")
 LAUNCHERS = ("default", "ray")
+LOOPBACK = "127.0.0.1"
+_HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 DEFINITIONS = "rag_assets.definitions:defs"
 MODELS = {"embedder": "RAG_EMBEDDER", "slm": "RAG_SLM", "llm": "RAG_LLM"}
 
@@ -81,6 +88,13 @@ class Settings:
     key: str = field(default="", repr=False)
     definitions: tuple[str, str] = ("rag_assets.definitions", "defs")
     models: Mapping[str, str] = field(default_factory=dict)  # role -> what serves it, by name
+    host: str = LOOPBACK
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines may reach the answerer."""
+        return not IPv4Address(self.host).is_loopback or bool(self.allowed_hosts)
 
     @property
     def sources_file(self) -> Path:
@@ -98,9 +112,16 @@ class Settings:
         return self.home / "dagster"
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names by which callers reach the answerer, beside the loopback's."""
+        own = () if IPv4Address(self.host).is_unspecified else (self.host,)
+        return (*own, *self.allowed_hosts)
+
+    @property
     def answerer_url(self) -> str:
         """Address of the answerer."""
-        return f"http://127.0.0.1:{self.answerer_port}"
+        host = LOOPBACK if IPv4Address(self.host).is_unspecified else self.host
+        return f"http://{host}:{self.answerer_port}"
 
 
 def find_home() -> Path | None:
@@ -149,6 +170,8 @@ def load_settings() -> Settings:
         key=env.get("RAG_KEY", ""),
         definitions=_place(env, "RAG_DEFINITIONS", DEFINITIONS),
         models=named_models(),
+        host=_address(env, "RAG_HOST"),
+        allowed_hosts=_host_names(env, "RAG_ALLOWED_HOSTS"),
     )
 
 
@@ -162,6 +185,28 @@ def _whole(env: Mapping[str, str], name: str, default: int, *, least: int) -> in
     if not given.isdecimal() or int(given) < least:
         raise SettingsError(f"expected {name} to be a whole number from {least} on; got {given!r}")
     return int(given)
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    given = env.get(name) or LOOPBACK
+    try:
+        return str(IPv4Address(given))
+    except ValueError as error:
+        raise SettingsError(
+            f"expected {name} to be an IPv4 address of this machine, or 0.0.0.0 for all of them; "
+            f"got {given!r}"
+        ) from error
+
+
+def _host_names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (one.strip() for one in (env.get(name) or "").split(","))))
+    for one in names:
+        if not _HOST_NAME.fullmatch(one):
+            raise SettingsError(
+                f"expected {name} to be names such as rag.example.org, without port and with a "
+                f"comma between them; got {one!r}"
+            )
+    return names
 
 
 def _place(env: Mapping[str, str], name: str, default: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import rag_assets
 
 NAMES = {
     "STAGES", "Answer", "Answerer", "Block", "ChatModel", "Completion", "Document", "Embedder",
-    "Extracted", "FoundFile", "Listing", "Pipeline", "RagError", "Reader", "Refreshed",
+    "Extracted", "Filters", "FoundFile", "Listing", "Pipeline", "RagError", "Reader", "Refreshed",
     "RejectedError", "Source", "SourceKind", "Stage", "build_defs", "changed", "read_document",
 }  # fmt: skip
 

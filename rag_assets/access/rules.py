@@ -187,6 +187,11 @@ class Rules(_Part):
             *(Place(f"{name}:", False, _set(of)) for name, of in self.sources.items()),
         )
 
+    def readers(self, uri: str) -> frozenset[str] | None:
+        """The groups that may read a document; None for everyone with a key."""
+        first = next((place for place in self.places if place.holds(uri)), None)
+        return frozenset() if first is None else first.groups
+
     def view(self, *groups: str) -> View:
         """What a member of these groups may read."""
         return View(self.places, frozenset(groups))

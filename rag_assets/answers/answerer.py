@@ -26,6 +26,8 @@ from rag_assets.answers.citations import Grounded, cited, ground
 from rag_assets.answers.collection import told_of
 from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.filters import NO_FILTERS, Filters
+from rag_assets.answers.finding import Findings, find
 from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
 from rag_assets.answers.others import Other
@@ -68,6 +70,7 @@ _counter = itertools.count()
 # what no question asks. Of 60 (`suites wordings`) this gives 6 more right, none more wrong.
 KEYWORDS_EASE = 0.55
 NOTHING_MARKED = "the SLM marked nothing in any document; the LLM read the best sections"
+NO_DOCUMENTS = "No document was searched: none meets the filters, or there is none."
 # How LanceDB speaks of a filter that is no SQL, names no column or fails on a row.
 _OF_FILTER = re.compile("^Invalid input|^'utf-8' codec|Arrow error: Cast error")
 
@@ -200,13 +203,21 @@ class Answerer:
         """The same, but on the rows alone that satisfy a filter; see ``IndexReader.narrowed``."""
         return replace(self, reader=self.reader.narrowed(where, names))
 
-    def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:
+    def answer(
+        self,
+        question: str,
+        *,
+        mode: str = "auto",
+        filters: Filters = NO_FILTERS,
+        where: str | None = None,
+    ) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
         Args:
             question: in plain words.
             mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
-            where: SQL filter over the index's columns; nothing else is read.
+            filters: which documents are read; they may come from anyone.
+            where: SQL filter over the index's columns, of whom may read all of it.
 
         Raises:
             QuestionError: the question is no text, empty or too long, the mode unknown, or the
@@ -214,14 +225,23 @@ class Answerer:
             EngineUnavailableError: nobody answers for a model.
             ModelRequestError: a model refused a request or returned something unreadable.
         """
-        return self._where(where)._answered(question, mode)
+        return self._where(where, filters)._answered(question, mode)
+
+    def find(self, question: str, *, filters: Filters = NO_FILTERS, limit: int = 10) -> Findings:
+        """Search alone, without a language model; see ``finding.find``."""
+        return find(
+            self.reader, self.embedder, question, filters=filters, limit=limit, clock=self.clock
+        )
 
     def evidence(self, question: str, *, where: str | None = None) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
         of = self._where(where)
         return of._select(of._found(asking_part(question)))
 
-    def _where(self, where: str | None) -> Self:
+    def _where(self, where: str | None, filters: Filters = NO_FILTERS) -> Self:
+        asked_for = filters.sql(self.reader)
+        if asked_for is not None:
+            return self.narrowed(asked_for)._where(where)
         if where is not None and not isinstance(where, str):
             raise bad_filter(where, f"it is {type(where).__name__}, not text")
         return self if where is None else self.narrowed(where)
@@ -256,7 +276,7 @@ class Answerer:
             (ended - generating) * 1000,
             (ended - started) * 1000,
         )
-        told = tuple(name.told() for name in names)
+        told = tuple(name.told() for name in names) if len(self.reader) else (NO_DOCUMENTS,)
         return self._finished(text, chosen_mode, way, draft, timings, told)
 
     def _found(self, question: str) -> Retrieved:

@@ -16,19 +16,20 @@ from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, quoted
 TABLE = "answers"
 
 
-def record_answer(store: LakeStore, answer: Answer, run_id: str = "") -> None:
+def record_answer(store: LakeStore, answer: Answer, run_id: str = "", asker: str = "") -> None:
     """Append one answer.
 
     Args:
         store: the lake.
         answer: what was answered.
         run_id: of the Dagster run that asked; "" for HTTP and the command line.
+        asker: name of the key that asked, never the key.
 
     Raises:
         LakeError: the table cannot be made, or has other columns.
     """
     table = store.open_or_create(TABLE, GLOBAL, ANSWERS)
-    table.add(pa.Table.from_pylist([_row(answer, run_id)], schema=ANSWERS))
+    table.add(pa.Table.from_pylist([_row(answer, run_id, asker)], schema=ANSWERS))
 
 
 def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
     return {**rows[0], "record": json.loads(rows[0]["record"])}
 
 
-def _row(answer: Answer, run_id: str) -> dict[str, Any]:
+def _row(answer: Answer, run_id: str, asker: str) -> dict[str, Any]:
     return {
         "answer_id": answer.answer_id,
         "question": answer.question,
@@ -59,4 +60,5 @@ def _row(answer: Answer, run_id: str) -> dict[str, Any]:
         "created_at": datetime.fromisoformat(answer.created_at),
         "run_id": run_id,
         "record": json.dumps(answer.to_record(), ensure_ascii=False),
+        "asker": asker,
     }

@@ -32,6 +32,21 @@ def check_mode(mode: str) -> Mode:
     raise QuestionError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
 
 
+def plain_question(question: str) -> str:
+    """The question, NFC, without control characters and outer white space.
+
+    Raises:
+        QuestionError: it is empty, or no text.
+    """
+    if not isinstance(question, str):
+        raise QuestionError(f"a question must be text; got {type(question).__name__}")
+    text = question.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+    text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
+    if not any(char.isalnum() for char in text):
+        raise QuestionError("the question is empty; ask something in words")
+    return text
+
+
 def check_question(question: str, model: ChatModel, *, max_tokens: int) -> str:
     """The question, NFC, without control characters and outer white space.
 
@@ -44,12 +59,7 @@ def check_question(question: str, model: ChatModel, *, max_tokens: int) -> str:
         QuestionError: it is empty, or no text.
         QuestionTooLongError: it is longer than ``max_tokens``.
     """
-    if not isinstance(question, str):
-        raise QuestionError(f"a question must be text; got {type(question).__name__}")
-    text = question.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
-    text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text)).strip()
-    if not any(char.isalnum() for char in text):
-        raise QuestionError("the question is empty; ask something in words")
+    text = plain_question(question)
     # Characters first: tokenising a megabyte to refuse it would be the hang this limit prevents.
     size = ""
     if len(text) > max_tokens * MAX_CHARS_PER_TOKEN:

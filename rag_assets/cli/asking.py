@@ -1,12 +1,38 @@
-"""Commands that ask: ask, trace."""
+"""Commands that ask: ask, search, trace."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.table import Table
 
 from rag_assets.cli.app import app
-from rag_assets.cli.console import JsonFlag, out, show_answer, show_json
-from rag_assets.settings import load_settings
+from rag_assets.cli.console import JsonFlag, out, show_answer, show_json, show_table
+from rag_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rag_assets.answers.filters import Filters
+    from rag_assets.serving.client import AnswererClient
+
+MOST_QUOTED = 160  # characters of a passage in the table
+
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", help="Only of this source; may be repeated.")
+]
+Types = Annotated[
+    list[str] | None, typer.Option("--type", help="Only documents of this type; may be repeated.")
+]
+Languages = Annotated[
+    list[str] | None, typer.Option("--language", help="Only in this, such as en; may be repeated.")
+]
+Since = Annotated[
+    str, typer.Option(help="Only documents of this day or later: 2024, 2024-03 or 2024-03-31.")
+]
+Until = Annotated[str, typer.Option(help="Only documents of this day or earlier.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help='Only what meets "COLUMN OP VALUE", such as "page >= 3"; may be repeated.'),
+]
 
 
 @app.command()
@@ -19,19 +45,81 @@ def ask(
             "question needs."
         ),
     ] = "auto",
+    source: Sources = None,
+    type_: Types = None,
+    since: Since = "",
+    until: Until = "",
+    language: Languages = None,
+    where: Where = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the running answerer; the answer cites the documents that it rests on."""
-    from rag_assets.serving.client import AnswererClient
-
-    settings = load_settings()
-    own = AnswererClient.of(settings)
-    client = AnswererClient(own.url, lambda: settings.key) if settings.key else own
-    record = client.ask(question, mode)
+    filters = _filters(source, type_, language, since, until, where)
+    record = _client(load_settings()).ask(question, mode, filters.given)
     if as_json:
         show_json(record)
     else:
         show_answer(record)
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(help="Your question, or words to look for.")],
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Passages at most.")] = 10,
+    source: Sources = None,
+    type_: Types = None,
+    since: Since = "",
+    until: Until = "",
+    language: Languages = None,
+    where: Where = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the passages nearest to a question; no language model is asked."""
+    from rag_assets.serving.client import AnswererDownError
+    from rag_assets.serving.searching import find_without_answerer
+
+    settings = load_settings()
+    filters = _filters(source, type_, language, since, until, where)
+    try:
+        record = _client(settings).search(question, limit, filters.given)
+    except AnswererDownError:
+        record = find_without_answerer(settings, question, limit, filters).to_record()
+    if as_json:
+        show_json(record)
+        return
+    table = Table("", "score", "where", "quote", box=box.SIMPLE)
+    for hit in record["hits"]:
+        page = "" if hit["page"] is None else f"page {hit['page']}"
+        section = " > ".join(name for name in hit["heading_path"] if name != hit["title"])
+        place = "\n".join(filter(None, [hit["title"], hit["uri"], page, section]))
+        quote = " ".join(hit["quote"].split())
+        if len(quote) > MOST_QUOTED:
+            quote = f"{quote[:MOST_QUOTED].rstrip()}..."
+        table.add_row(str(hit["n"]), f"{hit['score']:.3f}", place, quote)
+    show_table(table)
+    out.print(f"{len(record['hits'])} passages of {record['chunks_searched']:,} chunks")
+
+
+def _client(settings: Settings) -> "AnswererClient":
+    """The running answerer, asked with the key of ``RAG_KEY``, else this home's own."""
+    from rag_assets.serving.client import AnswererClient
+
+    own = AnswererClient.of(settings)
+    return AnswererClient(own.url, lambda: settings.key) if settings.key else own
+
+
+def _filters(
+    source: list[str] | None,
+    type_: list[str] | None,
+    language: list[str] | None,
+    since: str,
+    until: str,
+    where: list[str] | None,
+) -> "Filters":
+    from rag_assets.answers.filters import Filters
+
+    lists = [tuple(one or ()) for one in (source, type_, language)]
+    return Filters(*lists, since, until, tuple(where or ()))
 
 
 @app.command()

@@ -21,8 +21,10 @@ def up() -> None:
     from rag_assets.orchestration.refreshing import hot_load
     from rag_assets.orchestration.run_processes import close_dead_runs
     from rag_assets.serving.client import AnswererClient, AnswererError
+    from rag_assets.serving.listening import require_keys
 
     settings = load_settings()
+    require_keys(settings)
     with open_instance() as instance:
         for run_id in close_dead_runs(instance):
             say(f"run {run_id} is closed: its process is gone")

@@ -1,11 +1,12 @@
 """What the partitions of the index are made from, which of them changed, and which wait."""
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lancedb.table import Table
 
+from rag_assets.access.file import Readers
 from rag_assets.documents import stage as documents
 from rag_assets.lake.delta import LakeStage, before, upstream_hashes
 from rag_assets.lake.identity import value_hash
@@ -18,24 +19,59 @@ _ORPHANS = "orphans"  # copies in a partition that no other document stands for 
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Documents that another one represents in the index."""
+    """Documents that say the same, and which of them represents which others in the index.
 
-    canonical_of: dict[str, str]  # alias id -> canonical id
-    uris_of: dict[str, list[str]]  # canonical id -> uris of its aliases, sorted
-    copies_of: dict[str, list[str]]  # canonical id -> of these, those with the same text
-    newest_of: dict[str, tuple[str, str]]  # superseded id -> uri and title of the newest version
+    Attributes:
+        canonical_of: id of a document without rows -> of the one that represents it.
+        uris_of: id of a document with rows -> uris of all others that say the same, sorted.
+        copies_of: likewise, of those with the same text.
+        newest_of: id of a superseded document -> uri and title of the newest version.
+    """
+
+    canonical_of: dict[str, str] = field(default_factory=dict)
+    uris_of: dict[str, list[str]] = field(default_factory=dict)
+    copies_of: dict[str, list[str]] = field(default_factory=dict)
+    newest_of: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def _aliases(store: LakeStore) -> Aliases:
-    canonical_of: dict[str, str] = {}
-    uris_of: dict[str, list[str]] = {}
-    copies_of: dict[str, list[str]] = {}
-    for row in sorted(store.rows("duplicates"), key=lambda row: str(row["uri"])):
-        canonical_of[row["document_id"]] = row["canonical_id"]
-        uris_of.setdefault(row["canonical_id"], []).append(row["uri"])
-        if row["kind"] == "exact":
-            copies_of.setdefault(row["canonical_id"], []).append(row["uri"])
-    return Aliases(canonical_of, uris_of, copies_of, _newest(store))
+def _aliases(store: LakeStore, readers: Readers) -> Aliases:
+    """What represents what: among the documents that say the same, one for each set of readers.
+
+    A document that only some may read would hide a copy from all others.
+    """
+    found = Aliases(newest_of=_newest(store))
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for row in store.rows("duplicates"):
+        alike.setdefault(row["canonical_id"], []).append(row)
+    for canonical, rows in sorted(alike.items()):
+        first = {"document_id": canonical, "uri": rows[0]["canonical_uri"], "kind": "exact"}
+        members = [first, *sorted(rows, key=_preference)]
+        standing: dict[frozenset[str] | None, dict[str, Any]] = {}
+        for row in members:
+            one = standing.setdefault(readers(row["uri"]), row)
+            if one is not row:
+                found.canonical_of[row["document_id"]] = one["document_id"]
+        for row in standing.values():
+            _name(found, row, members)
+            if canonical in found.newest_of:
+                found.newest_of[row["document_id"]] = found.newest_of[canonical]
+    return found
+
+
+def _preference(row: Mapping[str, str]) -> tuple[bool, int, int, str]:
+    return row["kind"] != "exact", row["uri"].count("/"), len(row["uri"]), row["uri"]
+
+
+def _name(
+    found: Aliases, standing: Mapping[str, str], members: Sequence[Mapping[str, str]]
+) -> None:
+    """Note the others that say the same as a document with rows."""
+    others = [row for row in members if row is not standing]
+    found.uris_of[standing["document_id"]] = sorted(row["uri"] for row in others)
+    if standing["kind"] == "exact":
+        copies = sorted(row["uri"] for row in others if row["kind"] == "exact")
+        if copies:
+            found.copies_of[standing["document_id"]] = copies
 
 
 def _newest(store: LakeStore) -> dict[str, tuple[str, str]]:
@@ -74,13 +110,15 @@ def look_at(
     known: Mapping[str, Mapping[str, str]],
     stood: Table,
     was: Table | None,
+    readers: Readers,
 ) -> State:
     """Look at all partitions.
 
     ``known`` are partitions, each with what its rows in the index were made of; empty where a build
     was killed. ``stood`` is the index as it is, ``was`` as the candidate has it, if there is one.
+    Documents that say the same are one among those with the same ``readers``.
     """
-    aliases = _aliases(store)
+    aliases = _aliases(store, readers)
     state = State({}, set(), {}, {}, aliases)
     without_rows = set(aliases.uris_of)
     copies: dict[str, list[str]] = {}

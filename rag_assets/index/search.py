@@ -107,6 +107,7 @@ class IndexReader:
     Attributes:
         generation: that is read.
         where: SQL filter over the columns that all rows read satisfy; None for all of them.
+        columns: that this generation's rows have, of those of ``IndexedChunk``.
         has_text_index: whether words can be searched.
 
     Raises:
@@ -127,7 +128,7 @@ class IndexReader:
         table.checkout(generation.index_version)
         self._table: Table = table
         # A generation that was built before a column was added lacks it.
-        self._columns = [name for name in COLUMNS if name in table.schema.names]
+        self.columns = [name for name in COLUMNS if name in table.schema.names]
         self.has_text_index = any(
             index.columns == ["search_text"] for index in table.list_indices()
         )
@@ -188,14 +189,15 @@ class IndexReader:
         for row in [*by_vector, *by_text]:
             rows.setdefault(row["chunk_id"], {}).update(row)
         rankings = [[row["chunk_id"] for row in found] for found in (by_vector, by_text)]
-        return [
+        hits = [
             Hit(self._chunk(rows[key]), score, rows[key].get("similarity"), rows[key].get("_score"))
-            for key, score in reciprocal_rank_fusion(rankings)[:limit]
+            for key, score in reciprocal_rank_fusion(rankings)
         ]
+        return _once(hits)[:limit]
 
     def _by_vector(self, vector: np.ndarray, n_candidates: int) -> list[dict[str, Any]]:
         query = nearest(self._table, vector, n_candidates, self.where)
-        found: list[dict[str, Any]] = query.select([*self._columns, "_distance"]).to_list()
+        found: list[dict[str, Any]] = query.select([*self.columns, "_distance"]).to_list()
         for row in found:
             row["similarity"] = 1.0 - float(row["_distance"])
         return found
@@ -215,7 +217,7 @@ class IndexReader:
         query = self._table.search(wanted, query_type="fts")
         if self.where is not None:
             query = query.where(self.where, prefilter=True)
-        return list(query.select([*self._columns, "_score"]).limit(n_candidates).to_list())
+        return list(query.select([*self.columns, "_score"]).limit(n_candidates).to_list())
 
     def sections(self, section_ids: Sequence[str]) -> dict[str, list[IndexedChunk]]:
         """All chunks of these sections, in reading order, by section id."""
@@ -257,7 +259,7 @@ class IndexReader:
         return self._those(f"{column} IN ({quoted(ids)})") if ids else []
 
     def _those(self, where: str) -> list[IndexedChunk]:
-        rows = scan(self._table, columns=self._columns, where=f"{where}{self._and()}").to_pylist()
+        rows = scan(self._table, columns=self.columns, where=f"{where}{self._and()}").to_pylist()
         return [self._chunk(row) for row in rows]
 
     def _chunk(self, row: dict[str, Any]) -> IndexedChunk:
@@ -266,6 +268,20 @@ class IndexReader:
             known[name] = blank if known[name] is None else known[name]
         chunk = IndexedChunk(**known)
         return chunk if self._names is None else _naming(chunk, self._names)
+
+
+def _once(hits: Sequence[Hit]) -> list[Hit]:
+    """Without chunks that a better hit of another copy says already.
+
+    Copies with different readers all stand in the index; some may read several.
+    """
+    kept: list[Hit] = []
+    said: dict[str, set[str]] = {}  # text -> uris that say the same as those it was kept of
+    for hit in hits:
+        if hit.chunk.uri not in said.get(hit.chunk.text, ()):
+            kept.append(hit)
+            said.setdefault(hit.chunk.text, set()).update(hit.chunk.aliases)
+    return kept
 
 
 def _naming(chunk: IndexedChunk, may: Callable[[str], bool]) -> IndexedChunk:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import pyarrow.compute as pc
 from lancedb.table import Table
 
+from rag_assets.access.file import Readers
 from rag_assets.index.partitions import State, look_at, standing_rows, states_of
 from rag_assets.index.rows import compared, embedders_of, figures, schema_of
 from rag_assets.index.search_indexes import index_table, n_unindexed
@@ -60,12 +61,19 @@ def build(
     dimension: int,
     models: Mapping[str, Mapping[str, str]],
     run_id: str,
+    readers: Readers,
     progress: Progress | None = None,
 ) -> Outcome:
     """Build the candidate, one run at a time; see :func:`build_index`."""
     with store.locked(INDEX):
         report = build_index(
-            store, stage, dimension=dimension, models=models, run_id=run_id, progress=progress
+            store,
+            stage,
+            dimension=dimension,
+            models=models,
+            run_id=run_id,
+            readers=readers,
+            progress=progress,
         )
     generation = report.generation
     note = f"{generation.id} is kept; nothing changed"
@@ -100,12 +108,14 @@ def build_index(
     dimension: int,
     models: Mapping[str, Mapping[str, str]],
     run_id: str,
+    readers: Readers = lambda _uri: None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build the candidate from what all partitions hold now.
 
     A document that another one represents (``duplicates``) is left out; its uri becomes an alias of
-    its canonical's rows. So is a document with ``flags``: it is no page to answer from. ``models``,
+    its canonical's rows. One that others may read than its canonical stands by itself. Left out is
+    a document with ``flags``, too: it is no page to answer from. ``models``,
     role -> model_id and revision, are for the manifest.
 
     Raises:
@@ -113,7 +123,7 @@ def build_index(
     """
     made_by = {role: dict(model) for role, model in models.items()}
     for _ in range(ATTEMPTS):
-        report = _built(store, stage, dimension, made_by, run_id, progress)
+        report = _built(store, stage, dimension, made_by, run_id, readers, progress)
         if report is not None:
             return report
     raise LakeError(
@@ -128,6 +138,7 @@ def _built(
     dimension: int,
     made_by: dict[str, dict[str, str]],
     run_id: str,
+    readers: Readers,
     progress: Progress | None,
 ) -> BuildReport | None:
     """One attempt; None where others wrote meanwhile to what it read, so that rows may lack."""
@@ -145,7 +156,7 @@ def _built(
     known = _known_inputs(table) if before is None else before.inputs
     writer = Writer(store, stage, table, dimension)
     was = _version(store, 0 if before is None else before.index_version)
-    state = look_at(store, stage, known, writer.stood, was)
+    state = look_at(store, stage, known, writer.stood, was, readers)
     is_switch = before is None or before.models["embedder"] != made_by["embedder"]
     _refuse_mixture(store, made_by["embedder"], state.inputs if is_switch else state.changed)
     if is_other_length:
@@ -233,14 +244,19 @@ def _generation(
     )
 
 
-def is_current(store: LakeStore, stage: LakeStage, models: Mapping[str, Mapping[str, str]]) -> bool:
+def is_current(
+    store: LakeStore,
+    stage: LakeStage,
+    models: Mapping[str, Mapping[str, str]],
+    readers: Readers = lambda _uri: None,
+) -> bool:
     """Whether a build with these models would find nothing changed."""
     table = store.table(INDEX)
     before = None if table is None else _candidate(store, table)
     if table is None or before is None or before.models != models:
         return False
     was = _version(store, before.index_version)
-    return not look_at(store, stage, before.inputs, table, was).changed
+    return not look_at(store, stage, before.inputs, table, was, readers).changed
 
 
 def _candidate(store: LakeStore, table: Table) -> Generation | None:

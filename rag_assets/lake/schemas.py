@@ -73,6 +73,8 @@ ANSWERS: Final = pa.schema(
         required("created_at", pa.timestamp("us", "UTC")),
         required("run_id", TEXT),  # of the ask_job run; "" for a question over HTTP or the CLI
         required("record", TEXT),  # the whole answer as JSON, as `rag ask --json` prints it
+        # Name of the key that asked; "" for this home's own commands and where no key is needed.
+        pa.field("asker", TEXT),
     ]
 )
 

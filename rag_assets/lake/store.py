@@ -32,7 +32,7 @@ from rag_assets.lake.locks import lease, machine_lock
 
 # Of the whole lake. A version refuses a lake of a higher one, so raise it with each change that the
 # versions before must not meet, such as a new column or a new field of a manifest.
-FORMAT = 1
+FORMAT = 2
 FORMAT_RECORD = "format"
 GLOBAL = "all"  # the partition of a table that is not partitioned
 MADE = "made"  # key of a table's metadata: which table it is

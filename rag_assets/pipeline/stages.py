@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 from rag_assets import plugins
+from rag_assets.access.file import readers_in
 from rag_assets.chunks import checks as chunk_checks
 from rag_assets.chunks import stage as chunks
 from rag_assets.documents import checks as document_checks
@@ -31,6 +32,7 @@ from rag_assets.pipeline.run import Run
 from rag_assets.pipeline.stage import Check, Cost, Stage, changed, checked
 from rag_assets.plugins import PluginError
 from rag_assets.sections import stage as sections
+from rag_assets.settings import find_home
 from rag_assets.sources import stage as source_files
 from rag_assets.sources.golden import Case, CaseError, load_cases
 
@@ -248,9 +250,12 @@ CHUNK_INDEX = Stage(
         dimension=run.facts.dimension,
         models=run.facts.identities,
         run_id=run.run_id,
+        readers=readers_in(find_home()),
         progress=progress,
     ),
-    is_current=lambda store, stage, facts: index.is_current(store, stage, facts.identities),
+    is_current=lambda store, stage, facts: index.is_current(
+        store, stage, facts.identities, readers_in(find_home())
+    ),
     checks=(_check(index_checks.index_covers_all_rows),),
     group="index",
     cost=Cost(338, 0.37, where="the sample, 2-core AMD EPYC without AVX-512, 2026-11-22"),

@@ -77,6 +77,13 @@ def select(
     return _decayed(passages, decay)[:n_passages]
 
 
+def ranked(
+    hits: Sequence[Hit], wanted: frozenset[str], times: Times = NO_TIMES
+) -> list[tuple[Hit, float]]:
+    """(hit, score), best first, by rank, by the question's words, and by its times."""
+    return _ranked(hits, _rarity(wanted, [hit_terms(hit) for hit in hits]), times)
+
+
 def _ranked(
     hits: Sequence[Hit], weights: Mapping[str, float], times: Times
 ) -> list[tuple[Hit, float]]:

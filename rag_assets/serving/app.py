@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import Caller
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.filters import NO_FILTERS, Filters
 from rag_assets.answers.journal import record_answer
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.errors import RagError
@@ -34,6 +35,7 @@ from rag_assets.serving.keys import OPERATOR, Keys, caller_of
 from rag_assets.serving.listening import WholeBodies, disconnected, said
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
+from rag_assets.serving.searching import Searches, add_search
 
 log = logging.getLogger("rag_assets.serving")
 RETRY_AFTER_S = 5
@@ -45,6 +47,7 @@ class Question(BaseModel):
 
     question: str
     mode: str = Field(default="auto", description="auto, fact or deep")
+    filters: dict[str, Any] = Field(default={}, description="which documents are read")
 
 
 class NotReadyError(RagError):
@@ -63,6 +66,7 @@ class Service:
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
         access: who may read what.
         own_key: that the commands of this home come with.
+        hosts: names by which it is reached, beside the loopback's.
     """
 
     store: LakeStore
@@ -72,6 +76,7 @@ class Service:
     engines_problem: Callable[[], str]
     access: AccessFile
     own_key: str
+    hosts: Sequence[str] = ()
     started: float = 0.0
 
     def answer(
@@ -80,6 +85,7 @@ class Service:
         mode: str,
         gone: threading.Event | None = None,
         caller: Caller = OPERATOR,
+        filters: Filters = NO_FILTERS,
     ) -> Answer:
         """Answer on the generation in service when the turn comes, and journal it.
 
@@ -91,17 +97,25 @@ class Service:
             ModelRequestError.
         """
         with self.gate.admitted(gone):
-            serving = self.live.current
-            if serving is None:
-                raise NotReadyError(f"no generation is in service: {self.live.error}")
-            answer = _seen_by(caller, serving.answerer).answer(question, mode=mode)
+            answer = self.answerer(caller).answer(question, mode=mode, filters=filters)
         self.metrics.answered(answer)
         try:
-            record_answer(self.store, answer)
+            record_answer(self.store, answer, asker=caller.name)
         except Exception:  # the process border: a full disk must not cost the answer
             self.metrics.journal_failures.inc()
             log.exception("answer %s was given but not journalled", answer.answer_id)
         return answer
+
+    def answerer(self, caller: Caller) -> Answerer:
+        """On the generation in service, and on what the caller may read of it.
+
+        Raises:
+            NotReadyError: none is.
+        """
+        serving = self.live.current
+        if serving is None:
+            raise NotReadyError(f"no generation is in service: {self.live.error}")
+        return _seen_by(caller, serving.answerer)
 
 
 def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
@@ -115,17 +129,18 @@ def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
 def create_app(service: Service) -> FastAPI:
     """The application.
 
-    Routes: POST /v1/answers, POST /v1/chat/completions, GET /v1/models, /healthz, /readyz,
+    Routes: POST /v1/answers, /v1/search, /v1/chat/completions, GET /v1/models, /healthz, /readyz,
     /metrics, /admin/status, POST /admin/reload. Errors are ``{"error": sentence}``. Where the home
     has an ``access.yaml``, all but the two probes need a key; see ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
     app.add_middleware(Keys, access=service.access, own_key=service.own_key)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
     app.add_middleware(WholeBodies)
     _add_errors(app, service)
     _add_answers(app, service)
+    add_search(app, Searches(service.answerer))
     _add_health(app, service)
     _add_admin(app, service)
     return app
@@ -179,7 +194,9 @@ def _add_errors(app: FastAPI, service: Service) -> None:
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:
-    async def answer(request: Request, question: str, mode: str) -> Answer:
+    async def answer(
+        request: Request, question: str, mode: str, filters: Filters = NO_FILTERS
+    ) -> Answer:
         """The answer; a caller that goes away gives up its place in the queue."""
         gone = threading.Event()
 
@@ -189,13 +206,15 @@ def _add_answers(app: FastAPI, service: Service) -> None:
 
         watching = asyncio.ensure_future(watch())
         try:
-            return await run_in_threadpool(service.answer, question, mode, gone, caller_of(request))
+            caller = caller_of(request)
+            return await run_in_threadpool(service.answer, question, mode, gone, caller, filters)
         finally:
             watching.cancel()
 
     @app.post("/v1/answers")
     async def answers(body: Question, request: Request) -> dict[str, Any]:
-        return (await answer(request, body.question, body.mode)).to_record()
+        filters = Filters.of(body.filters)
+        return (await answer(request, body.question, body.mode, filters)).to_record()
 
     @app.post("/v1/chat/completions")
     async def completions(body: ChatRequest, request: Request) -> Response:

@@ -13,7 +13,7 @@ from rag_assets.settings import Settings
 STATE_FILE = "answerer.json"  # in the state folder: where the answerer is
 DOOR_PATH = "/doorz"  # answered by the door itself
 # How long the answerer may take for each of its routes, in seconds.
-ANSWER_S, RELOAD_S, STATUS_S, HEALTH_S = 300.0, 120.0, 5.0, 2.0
+ANSWER_S, SEARCH_S, RELOAD_S, STATUS_S, HEALTH_S = 300.0, 60.0, 120.0, 5.0, 2.0
 
 
 class AnswererError(RagError):
@@ -50,15 +50,33 @@ class AnswererClient:
         """The client of a home's own commands, which may do everything."""
         return cls(settings.answerer_url, lambda: _own_key(settings.state))
 
-    def ask(self, question: str, mode: str = "auto") -> dict[str, Any]:
+    def ask(
+        self, question: str, mode: str = "auto", filters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The answer's record, as ``rag ask --json`` prints it.
+
+        Args:
+            question: in plain words.
+            mode: "auto", "fact" or "deep".
+            filters: which documents are read, as ``Filters.given`` names them.
 
         Raises:
             AnswererDownError: nobody answers.
             AnswererError: it cannot answer this question now, or ever; ``status`` says which.
         """
-        body = {"question": question, "mode": mode}
+        body = {"question": question, "mode": mode, "filters": filters or {}}
         return self._call("POST", "/v1/answers", ANSWER_S, body)
+
+    def search(
+        self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Passages for a question, as ``rag search --json`` prints them; no model writes.
+
+        Raises:
+            AnswererError: as of ``ask``.
+        """
+        body = {"question": question, "limit": limit, "filters": filters or {}}
+        return self._call("POST", "/v1/search", SEARCH_S, body)
 
     def reload(self) -> dict[str, Any]:
         """Bring the live generation into service: {generation_id, previous_id, swapped, ms}.

@@ -27,10 +27,12 @@ from rag_assets.models.errors import PortTakenError
 from rag_assets.serving.client import ANSWER_S, DOOR_PATH
 from rag_assets.serving.listening import (
     HTTP,
+    ExposedError,
     WholeBodies,
     answerer_address,
     claim_port,
     disconnected,
+    require_keys,
     said,
 )
 from rag_assets.settings import Settings, load_settings
@@ -146,8 +148,9 @@ def _start_keeper(settings: Settings) -> subprocess.Popen[bytes]:
 def main(settings: Settings) -> int:
     """Serve until SIGTERM; the exit code."""
     try:
-        listener = claim_port(settings.answerer_port)
-    except PortTakenError as error:
+        require_keys(settings)
+        listener = claim_port(settings.answerer_port, settings.host)
+    except (ExposedError, PortTakenError) as error:
         logging.error("%s", error)
         return 1
     config = uvicorn.Config(

@@ -13,17 +13,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rag_assets.access.rules import FILE
+from rag_assets.errors import RagError
 from rag_assets.files import replace_file
 from rag_assets.markup import without_places
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import STATE_FILE, AnswererClient
+from rag_assets.settings import LOOPBACK as HOST
+from rag_assets.settings import Settings
 
-HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
 # h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
 HTTP: Final = "h11"
+
+
+class ExposedError(RagError):
+    """Other machines could read everything."""
 
 
 _DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError)
@@ -95,8 +102,22 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-def claim_port(port: int) -> socket.socket:
-    """A listening socket on the loopback port.
+def require_keys(settings: Settings) -> None:
+    """Refuse to let other machines in before there are keys.
+
+    Raises:
+        ExposedError: they could reach the answerer, and it would ask nobody for a key.
+    """
+    if settings.is_exposed and not (settings.home / FILE).exists():
+        raise ExposedError(
+            "by RAG_HOST or RAG_ALLOWED_HOSTS other machines may reach the answerer, and without "
+            f"{settings.home / FILE} it would ask nobody for a key; make one first "
+            "(`rag keys add NAME`), or unset both"
+        )
+
+
+def claim_port(port: int, host: str = HOST) -> socket.socket:
+    """A listening socket on a port; of the loopback interface where no address is given.
 
     Raises:
         PortTakenError: somebody listens there already.
@@ -105,7 +126,7 @@ def claim_port(port: int) -> socket.socket:
     # a restart must not wait for the old connections' TIME_WAIT
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(128)
     except OSError as error:
         listener.close()

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,15 @@ from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import Service, create_app
-from rag_assets.serving.listening import HOST, HTTP, claim_port, running_answerer, state_file
+from rag_assets.serving.listening import (
+    HOST,
+    HTTP,
+    ExposedError,
+    claim_port,
+    require_keys,
+    running_answerer,
+    state_file,
+)
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.settings import Settings
@@ -50,6 +58,7 @@ def build_service(
     embedder_for: Callable[[Mapping[str, str]], Embedder],
     *,
     access: AccessFile,
+    hosts: Sequence[str] = (),
     policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
 ) -> Service:
@@ -62,6 +71,7 @@ def build_service(
         embedder_for: gives the embedder of questions to an index, by what its generation says of
             the model that made it.
         access: who may read what.
+        hosts: names by which it is reached, beside the loopback's.
         policy_for: gives how questions are answered, by the same; how many at once is the same for
             every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
@@ -74,7 +84,9 @@ def build_service(
     gate = Gate(policy_for({}).concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
     key, now = secrets.token_urlsafe(32), time.monotonic()
-    return Service(store, live, gate, Metrics(gate), engines_problem, access, key, started=now)
+    return Service(
+        store, live, gate, Metrics(gate), engines_problem, access, key, hosts=hosts, started=now
+    )
 
 
 def serve(settings: Settings, *, with_parent: bool = False, behind_door: bool = False) -> int:
@@ -89,8 +101,10 @@ def serve(settings: Settings, *, with_parent: bool = False, behind_door: bool = 
         log.error("process %d is the answerer already", other.pid)
         return 1
     try:
-        listener = claim_port(0 if behind_door else settings.answerer_port)
-    except PortTakenError as error:
+        require_keys(settings)
+        where = (0,) if behind_door else (settings.answerer_port, settings.host)
+        listener = claim_port(*where)
+    except (ExposedError, PortTakenError) as error:
         log.error("%s", error)
         return 1
     with contextlib.closing(listener):
@@ -116,7 +130,8 @@ def connected(settings: Settings) -> Service:
         models.slm,
         models.llm,
         models.embedder_for,
-        access=AccessFile(settings.home),
+        access=AccessFile(settings.home, is_required=settings.is_exposed),
+        hosts=settings.hosts,
         policy_for=partial(policy_of, models),
         engines_problem=models.problem,
     )

@@ -27,6 +27,7 @@ from rag_assets.serving import door, listening
 listening.BODY_S = 0.5
 class Settings:
     answerer_port, state = int(sys.argv[1]), Path(sys.argv[2])
+    host, is_exposed = "127.0.0.1", False
 door.main(Settings)
 """
 

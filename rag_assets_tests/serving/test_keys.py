@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import hash_of
+from rag_assets.answers.journal import find_answer
 from rag_assets.serving.app import Service, create_app
 from rag_assets_tests.answers.fakes import ScriptedChat
 
@@ -142,6 +145,30 @@ def test_a_change_holds_at_once(http: TestClient, access: Path) -> None:
     assert ask(http, "root").status_code == ask(http).status_code == 503
     access.write_text(RULES)
     assert ask(http, "ada").status_code == 200
+
+
+def test_the_journal_names_the_key_that_asked(http: TestClient, service: Service) -> None:
+    for key in ("ada", "root", service.own_key):
+        asked = find_answer(service.store, ask(http, key).json()["answer_id"])
+        assert asked["asker"] == {"ada": "ada", "root": "root"}.get(key, "")
+        assert hash_of(key) not in str(asked)
+
+
+def test_other_machines_are_let_in_by_listed_names_and_with_keys_alone(
+    service: Service, access: Path, tmp_path: Path
+) -> None:
+    exposed = replace(
+        service, hosts=["rag.example.org"], access=AccessFile(tmp_path, is_required=True)
+    )
+    with TestClient(create_app(exposed), base_url="http://rag.example.org") as http:
+        assert ask(http, "ada").status_code == 200
+        assert ask(http).status_code == 401
+        assert ask(http, "ada", Host="evil.example.org").status_code == 400
+        access.unlink()
+        assert ask(http, "ada").status_code == 503
+    never = replace(exposed, access=AccessFile(tmp_path, is_required=True))
+    with TestClient(create_app(never), base_url="http://rag.example.org") as http:
+        assert ask(http, "ada").status_code == 503  # it was never there
 
 
 def test_no_file_is_no_key(service: Service) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity
+from rag_assets.serving import door
 from rag_assets.serving.client import (
     STATE_FILE,
     AnswererClient,
@@ -25,12 +27,15 @@ from rag_assets.serving.client import (
     AnswererError,
 )
 from rag_assets.serving.listening import (
+    ExposedError,
     answerer_address,
     claim_port,
+    require_keys,
     running_answerer,
     state_file,
 )
-from rag_assets.settings import Settings
+from rag_assets.serving.process import serve
+from rag_assets.settings import Settings, load_settings
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
@@ -92,6 +97,18 @@ def test_a_port_is_claimed_once() -> None:
     with claim_port(port), pytest.raises(PortTakenError, match=f"port {port} is in use by another"):
         claim_port(port)
     claim_port(port).close()  # free again at once
+
+
+def test_other_machines_are_not_let_in_before_there_are_keys(tmp_path: Path) -> None:
+    settings = replace(load_settings(), home=tmp_path, state=tmp_path / "run", answerer_port=0)
+    exposed = [replace(settings, host="0.0.0.0"), replace(settings, allowed_hosts=("a.org",))]
+    for one in exposed:
+        with pytest.raises(ExposedError, match=r"access.yaml .*rag keys add NAME"):
+            require_keys(one)
+        assert serve(one) == serve(one, behind_door=True) == door.main(one) == 1
+    require_keys(settings)
+    (tmp_path / "access.yaml").touch()
+    require_keys(exposed[0])
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1"])
