@@ -22,6 +22,9 @@ RAG_ALLOWED_HOSTS     names, comma between them, by which other  none
 RAG_ENGINE_PORT_BASE  first of three engine ports, loopback;     8461
                       read by ``models``
 RAG_UI_PORT           port of Dagster's UI, loopback             3000
+RAG_UI_TOKEN          what Dagster's UI asks whoever opens it    unset: it asks nobody
+RAG_UI_HOSTS          names under which a proxy serves that UI,  unset
+                      with commas between them
 RAG_KEY               key of ``access.yaml`` that `rag ask`      this home's own, which reads
                       comes with                                 everything
 RAG_EVAL_DATA         folder of evaluation sets, for a team's    unset
@@ -62,6 +65,7 @@ LAUNCHERS = ("default", "ray")
 LOOPBACK = "127.0.0.1"
 _HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 DEFINITIONS = "rag_assets.definitions:defs"
+TOKEN_CHARS = 20  # fewer could be tried out
 MODELS = {"embedder": "RAG_EMBEDDER", "slm": "RAG_SLM", "llm": "RAG_LLM"}
 
 
@@ -86,6 +90,8 @@ class Settings:
     ray_address: str = "http://127.0.0.1:8265"
     runs_at_once: int = 4
     key: str = field(default="", repr=False)
+    ui_token: str = field(default="", repr=False)
+    ui_hosts: tuple[str, ...] = ()
     definitions: tuple[str, str] = ("rag_assets.definitions", "defs")
     models: Mapping[str, str] = field(default_factory=dict)  # role -> what serves it, by name
     host: str = LOOPBACK
@@ -116,6 +122,16 @@ class Settings:
         """Names by which callers reach the answerer, beside the loopback's."""
         own = () if IPv4Address(self.host).is_unspecified else (self.host,)
         return (*own, *self.allowed_hosts)
+
+    @property
+    def ui_url(self) -> str:
+        """Address of Dagster's UI."""
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def ui_headers(self) -> dict[str, str]:
+        """What our own requests to Dagster's UI come with."""
+        return {"Authorization": f"Bearer {self.ui_token}"} if self.ui_token else {}
 
     @property
     def answerer_url(self) -> str:
@@ -168,6 +184,8 @@ def load_settings() -> Settings:
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
         runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
         key=env.get("RAG_KEY", ""),
+        ui_token=_secret(env, "RAG_UI_TOKEN"),
+        ui_hosts=_host_names(env, "RAG_UI_HOSTS"),
         definitions=_place(env, "RAG_DEFINITIONS", DEFINITIONS),
         models=named_models(),
         host=_address(env, "RAG_HOST"),
@@ -207,6 +225,16 @@ def _host_names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
                 f"comma between them; got {one!r}"
             )
     return names
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    given = env.get(name, "")
+    if given and (len(given) < TOKEN_CHARS or not given.isascii() or not given.isprintable()):
+        raise SettingsError(
+            f"expected {name} to be {TOKEN_CHARS} or more printable ASCII characters, as "
+            "`openssl rand -hex 16` prints them; got fewer, or others"
+        )
+    return given
 
 
 def _place(env: Mapping[str, str], name: str, default: str) -> tuple[str, str]:

@@ -125,7 +125,13 @@ def _port(file: Path) -> int:
 
 def _queried(ui: str, query: str) -> dict[str, Any]:
     address = f"{ui}/graphql"
-    answer = httpx.post(address, json={"query": query}, trust_env=False, timeout=PAGE_S).json()
+    answer = httpx.post(
+        address,
+        json={"query": query},
+        headers=load_settings().ui_headers,
+        trust_env=False,
+        timeout=PAGE_S,
+    ).json()
     data: dict[str, Any] = answer["data"]
     return data
 
@@ -179,7 +185,7 @@ def main() -> None:
     """Make both pictures."""
     parser = argparse.ArgumentParser(prog="python -m rag_assets_tests.screenshots")
     parser.add_argument("--browser", default=shutil.which("chromium") or "chromium")
-    parser.add_argument("--ui", default=f"http://127.0.0.1:{load_settings().ui_port}")
+    parser.add_argument("--ui", default=load_settings().ui_url)
     parser.add_argument("--images", type=Path, default=IMAGES)
     given = parser.parse_args()
     if shutil.which(given.browser) is None:
@@ -190,6 +196,8 @@ def main() -> None:
         raise SystemExit(f"no UI at {given.ui}; start it with `rag up`") from error
     given.images.mkdir(parents=True, exist_ok=True)
     with browser(given.browser) as page:
+        if token := load_settings().ui_token:
+            page.open(f"{given.ui}/?token={token}", "Overview", (1400, 1000))
         asset_graph(page, given.ui, given.images / "asset-graph.png")
         asked(page, given.ui, given.images / "ask-job.png")
 

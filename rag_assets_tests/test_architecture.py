@@ -179,6 +179,8 @@ def test_each_private_name_has_its_reason() -> None:
         "SerializableErrorInfo": "annotation of a step executor's hook",
         "StepDelegatingExecutor": "each step as a job of its own",
         "StepRetryData": "the event that starts a step again",
+        "WorkspaceFileTarget": "the workspace that the UI shows",
+        "WorkspaceProcessContext": "what Dagster's web application is made with",
         "WorkerStatus": "how a launcher says that a worker lives",
         "get_python_environment_entry_point": "starts a run by this environment's interpreter",
     }

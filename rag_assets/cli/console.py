@@ -103,3 +103,8 @@ def say(text: str, to: Console | None = None) -> None:
 def teller(as_json: bool) -> Tell:
     """``say``; on standard error if standard output is for a script."""
     return partial(say, to=err) if as_json else say
+
+
+def is_watched() -> bool:
+    """Whether somebody is at the terminal to answer a question."""
+    return sys.stdin.isatty()

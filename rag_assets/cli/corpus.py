@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from rag_assets.cli.app import app, plan_app, sources_app
-from rag_assets.cli.console import JsonFlag, out, say, show_json, show_table, teller
+from rag_assets.cli.console import JsonFlag, is_watched, out, say, show_json, show_table, teller
 from rag_assets.errors import CommandError, RagError
 from rag_assets.settings import Settings, load_settings
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rag_assets.lake.store import LakeStore
     from rag_assets.sources.declaration import Source
 
+YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask whether to delete; for scripts.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of sources. Default: all.")]
 
 
@@ -38,6 +39,7 @@ def refresh(
             "what was made of those. Without it such a source stays as it is.",
         ),
     ] = False,
+    yes: YesFlag = False,
 ) -> None:
     """Bring sources up to date and publish the new index if it passes its gate."""
     from rag_assets.lake.store import LakeStore
@@ -61,6 +63,8 @@ def refresh(
     else:
         chosen, failed = named_sources(settings, store, source)
     if chosen:
+        if accept_deletions and not yes:
+            ask_to_delete(store, chosen)
         try:
             refresh_and_load(settings, chosen, say, accept_deletions=accept_deletions)
         except RagError as error:
@@ -69,6 +73,24 @@ def refresh(
             failed.insert(0, str(error))
     if failed:
         raise CommandError("\n".join(failed))
+
+
+def ask_to_delete(store: "LakeStore", sources: list["Source"]) -> None:
+    """Ask whether most of what is stored of these sources may go.
+
+    Raises:
+        CommandError: nobody is there to ask, or the answer is no.
+    """
+    from rag_assets.sources.stage import n_stored
+
+    if not is_watched():
+        raise CommandError(
+            "expected somebody at the terminal to ask whether to delete; a script says --yes", 2
+        )
+    held = ", ".join(f"{n_stored(store, one):,} files of {one.name}" for one in sources)
+    question = f"{held} are stored. Delete what was made of those that are gone, even if all are?"
+    if not typer.confirm(question):
+        raise CommandError("nothing was deleted")
 
 
 def named_sources(
@@ -145,9 +167,33 @@ def sources(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise CommandError("\n".join(known.problems))
 
 
+@sources_app.command("accept")
+def accept_deletions_of(
+    names: Annotated[list[str], typer.Argument(help="Sources of `rag sources`.")],
+    yes: YesFlag = False,
+) -> None:
+    """Print a token by which one run of Dagster's UI may delete most files of these sources.
+
+    It is the value of the run config `accept_deletions`, for one run, within the hour. `rag refresh
+    NAME --accept-deletions` needs none.
+    """
+    from rag_assets.lake.store import LakeStore
+    from rag_assets.sources.acceptance import offer
+
+    settings = load_settings()
+    store = LakeStore(settings.lake_uri)
+    chosen, problems = named_sources(settings, store, names)
+    if problems:
+        raise CommandError("\n".join(problems))
+    if not yes:
+        ask_to_delete(store, chosen)
+    out.print(offer(store, [one.name for one in chosen]), markup=False, highlight=False)
+
+
 @sources_app.command("remove")
 def remove_sources(
     names: Annotated[list[str], typer.Argument(help="Sources of `rag sources`.")],
+    yes: YesFlag = False,
 ) -> None:
     """Take sources out: delete what was made of their files, and answer from it no more.
 
@@ -158,7 +204,7 @@ def remove_sources(
     from rag_assets.orchestration.partitions import forget_partitions
     from rag_assets.orchestration.refreshing import refresh_and_load
     from rag_assets.sources.catalog import catalog, declared
-    from rag_assets.sources.removal import emptied, forget
+    from rag_assets.sources.removal import emptied, forget, removable
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
@@ -172,6 +218,9 @@ def remove_sources(
                 "next refresh would bring it back",
                 code=2,
             )
+    chosen = [removable(store, name) for name in dict.fromkeys(names)]
+    if not yes:
+        ask_to_delete(store, chosen)
     chosen = [emptied(store, name) for name in dict.fromkeys(names)]
     refresh_and_load(settings, chosen, say, accept_deletions=True)
     for source in chosen:

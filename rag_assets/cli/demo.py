@@ -76,7 +76,7 @@ def run_demo(settings: Settings, tell: Tell) -> None:
     out.print(
         "rag is at .venv/bin/rag (or: source .venv/bin/activate)\n"
         "  rag up               engines, answerer and Dagster's UI at "
-        f"http://127.0.0.1:{settings.ui_port}\n"
+        f"{settings.ui_url}\n"
         '  rag ask "..."        ask; --json for scripts, --mode deep for a longer look\n'
         "  rag refresh --path FOLDER   ingest a folder of your own\n"
         "  rag trace ANSWER_ID  where an answer comes from, down to the bytes\n"

@@ -34,7 +34,8 @@ def up() -> None:
             hot_load(settings, say)  # the answerer came up without what it needs for that one
     reason = AnswererClient(settings.answerer_url).readiness()
     say(f"answerer at {settings.answerer_url}" + (f": {reason}" if reason else " is ready"))
-    say(f'next: rag ask "...", or the UI at http://127.0.0.1:{settings.ui_port}')
+    once = ", opened once with ?token= and RAG_UI_TOKEN at its end" if settings.ui_token else ""
+    say(f'next: rag ask "...", or the UI at {settings.ui_url}{once}')
 
 
 @app.command()

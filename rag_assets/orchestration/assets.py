@@ -20,6 +20,8 @@ from rag_assets.pipeline.plan import DELTA
 from rag_assets.pipeline.run import Run
 from rag_assets.pipeline.stage import Check, Stage, checked, counted, refresh_stage
 from rag_assets.pipeline.stages import MAX_NOTICES
+from rag_assets.sources.acceptance import NotAcceptedError, take
+from rag_assets.sources.catalog import source_name
 from rag_assets.sources.declaration import SourceShrunkError
 
 RESOURCES = {"store", "models", "sources"}
@@ -33,9 +35,10 @@ SAY_EVERY_S = 10.0  # in the log of a run over a range of partitions
 Shown = dg.MetadataValue | int | float | str
 FIRST_CONFIG = {
     "accept_deletions": dg.Field(
-        bool,
-        default_value=False,
-        description="Go on even if a source lists a fifth of what it held, or less.",
+        str,
+        default_value="",
+        description="Go on even if a source lists a fifth of what it held, or less: the token that "
+        "`rag sources accept NAME` printed.",
     )
 }
 Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
@@ -119,12 +122,15 @@ def _partitioned_asset(stage: Stage) -> dg.AssetsDefinition:
     )
     def refreshed(context: dg.AssetExecutionContext) -> Results:
         given = list(context.partition_keys)
-        accept = is_first and context.op_execution_context.op_config["accept_deletions"]
-        with _run(context, given, accept_deletions=accept) as run:
+        token = is_first and context.op_execution_context.op_config["accept_deletions"]
+        with _run(context, given, accept_deletions=bool(token)) as run:
             keys = declared_keys(context, run, given)
             try:
+                if token:
+                    of_run = context.run.root_run_id or context.run.run_id
+                    take(run.store, token, map(source_name, keys), of_run)
                 reports = refresh_all(context, run, stage, keys)
-            except SourceShrunkError as error:
+            except (SourceShrunkError, NotAcceptedError) as error:
                 yield dg.AssetCheckResult(check_name=HELD, passed=False, description=str(error))
                 raise dg.Failure(f"stopped at the check {HELD}", allow_retries=False) from error
             for table in stage.tables:

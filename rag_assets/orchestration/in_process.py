@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from rag_assets.errors import RagError
+from rag_assets.lake.store import LakeStore
 from rag_assets.orchestration.job_run import JobRun, heard
 from rag_assets.orchestration.partitions import (
     corpus_partitions,
@@ -22,6 +23,8 @@ from rag_assets.pipeline.stages import STAGES
 from rag_assets.plugins import imported
 from rag_assets.progress import Tell
 from rag_assets.settings import SettingsError, load_settings
+from rag_assets.sources.acceptance import offer
+from rag_assets.sources.catalog import source_name
 
 STAGES_KEY = "stages"  # of the definitions' resources: the list that they were made from
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -87,8 +90,14 @@ def run_refresh_job(
     graph = repository.asset_graph
     keys = job.asset_layer.executable_asset_keys
     partitioned = [key for key in keys if graph.get(key).partitions_def == corpus_partitions]
-    accepted = {"ops": {"source_files": {"config": {"accept_deletions": True}}}}
-    config = accepted if accept_deletions else None
+
+    def config(keys: Sequence[str]) -> Mapping[str, Any]:
+        """Of one run: a token holds for no other."""
+        if not accept_deletions:
+            return {}
+        token = offer(LakeStore(load_settings().lake_uri), map(source_name, keys))
+        return {"ops": {"source_files": {"config": {"accept_deletions": token}}}}
+
     if is_clustered():
         from rag_assets.orchestration.on_cluster import refresh_on_cluster
 
@@ -98,7 +107,7 @@ def run_refresh_job(
             partitions,
             tell,
             partitioned=partitioned,
-            run_config=config,
+            config=config,
             needed=needed,
         )
     runs = []
@@ -114,7 +123,7 @@ def run_refresh_job(
             tell,
             selection=None if is_last else partitioned,
             partitions=found,
-            run_config=config,
+            run_config=config(found),
             tags=range_tags(found),
         )
         runs.append(run)

@@ -251,11 +251,10 @@ def parts_of(settings: Settings) -> list[Part]:
     if roles:
         parts.append(Part("engines", stack.engines_command(settings, profile, roles)))
     codes, workspace = _code_servers(settings)
-    port = ["-h", "127.0.0.1", "-p", str(settings.ui_port), "-w", str(workspace)]
     web = Part(
         "webserver",
-        [python, "-m", "dagster_webserver", *port],
-        _http(f"http://127.0.0.1:{settings.ui_port}/server_info"),
+        [python, "-m", "rag_assets.orchestration.webserver", "-w", str(workspace)],
+        _http(f"{settings.ui_url}/server_info"),
         ready=lambda: all(code.is_up for code in codes),
     )
     daemon = Part(

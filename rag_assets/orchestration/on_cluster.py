@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,13 +41,16 @@ RUNS_A_SLOT = 8  # while the last run ends the others idle for an eighth of the 
 LAUNCHES = 3  # of one partition's run; a third dead node is no accident
 
 
+Config = Callable[[Sequence[str]], Mapping[str, Any]]  # partitions -> run config
+
+
 @dataclass(slots=True)
 class _Launched:
     """A run on the cluster, and the ones before it that died with their nodes."""
 
     followed: Followed
     selection: frozenset[dg.AssetKey]
-    run_config: Mapping[str, Any]
+    config: Config
     n_launches: int = 0
 
     @property
@@ -63,13 +66,14 @@ def refresh_on_cluster(
     tell: Tell,
     *,
     partitioned: Sequence[dg.AssetKey],
-    run_config: Mapping[str, Any] | None,
+    config: Config,
     needed: Set[str] | None = None,
 ) -> list[JobRun]:
     """Run ``job`` for these partitions, at most ``RAG_RUNS_AT_ONCE`` at a time.
 
     The instance's run launcher must be able to tell dead workers. The ``partitioned`` assets run
-    with each range of partitions that are ``needed`` (None: all), the others at the end.
+    with each range of partitions that are ``needed`` (None: all), the others at the end. ``config``
+    is asked at each launch.
 
     Returns:
         One run a range and, if none failed by itself, the one that published. A failure that
@@ -79,9 +83,7 @@ def refresh_on_cluster(
     runs_at_once = load_settings().runs_at_once
     n_needed = len(partitions) if needed is None else len(needed)
     waiting = deque(
-        _Launched(
-            Followed(JobRun("", range_name(keys), keys)), frozenset(partitioned), run_config or {}
-        )
+        _Launched(Followed(JobRun("", range_name(keys), keys)), frozenset(partitioned), config)
         for keys in partition_ranges(
             instance, partitions, partitions_per_run(n_needed, runs_at_once), needed
         )
@@ -99,7 +101,7 @@ def refresh_on_cluster(
             (broken if is_broken else done).append(one.run)
     if not broken and (not done or any(run.succeeded for run in done)):
         whole = frozenset(job.asset_layer.executable_asset_keys) - frozenset(partitioned)
-        last = cluster.launch(_Launched(Followed(JobRun("", job.name)), whole, {}))
+        last = cluster.launch(_Launched(Followed(JobRun("", job.name)), whole, lambda _: {}))
         while not cluster.has_ended(last):
             time.sleep(POLL_S)
         done.append(last.run)
@@ -134,7 +136,7 @@ class _Cluster:
         self._instance.create_run_for_job(
             self._job.get_subset(asset_selection=one.selection),
             run_id=one.run.run_id,
-            run_config=one.run_config,
+            run_config=one.config(one.run.partitions),
             tags=tags,
             parent_run_id=parent,
             root_run_id=parent,

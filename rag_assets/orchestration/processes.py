@@ -313,7 +313,10 @@ def launch_job(job: str) -> None:
     # Not at the top: the answerer's commands need no Dagster.
     from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
-    client = DagsterGraphQLClient("127.0.0.1", port_number=load_settings().ui_port)
+    settings = load_settings()
+    client = DagsterGraphQLClient(
+        "127.0.0.1", port_number=settings.ui_port, headers=settings.ui_headers
+    )
     try:
         print(client.submit_job_execution(job))  # noqa: T201 - the keeper reads it in the log
     except DagsterGraphQLClientError as error:
@@ -323,9 +326,14 @@ def launch_job(job: str) -> None:
 def run_is_over(settings: Settings, run_id: str) -> bool:
     """Whether Dagster's UI says that a run has ended, in whatever way."""
     query = f'{{runOrError(runId: "{run_id}") {{... on Run {{status}}}}}}'
-    url = f"http://127.0.0.1:{settings.ui_port}/graphql"
     try:
-        answer = httpx.post(url, json={"query": query}, timeout=2.0, trust_env=False).json()
+        answer = httpx.post(
+            f"{settings.ui_url}/graphql",
+            json={"query": query},
+            headers=settings.ui_headers,
+            timeout=2.0,
+            trust_env=False,
+        ).json()
         status = answer["data"]["runOrError"].get("status")
     except (httpx.TransportError, ValueError, KeyError, TypeError):
         return False

@@ -32,14 +32,13 @@ from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, Gate, GoneError
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
 from rag_assets.serving.keys import OPERATOR, Keys, caller_of
-from rag_assets.serving.listening import WholeBodies, disconnected, said
+from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies, disconnected, said
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.searching import Searches, add_search
 
 log = logging.getLogger("rag_assets.serving")
 RETRY_AFTER_S = 5
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Question(BaseModel):

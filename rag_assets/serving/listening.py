@@ -23,6 +23,7 @@ from rag_assets.serving.client import STATE_FILE, AnswererClient
 from rag_assets.settings import LOOPBACK as HOST
 from rag_assets.settings import Settings
 
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
 # h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.

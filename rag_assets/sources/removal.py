@@ -22,8 +22,8 @@ def undeclared(store: LakeStore, known: Collection[str]) -> dict[str, int]:
     return {name: n_files for name, n_files in found.items() if n_files}
 
 
-def emptied(store: LakeStore, name: str) -> Source:
-    """The source as one that lists nothing; a refresh that accepts deletions empties it.
+def removable(store: LakeStore, name: str) -> Source:
+    """The source as the lake holds it.
 
     Raises:
         SourceError: the lake knows no such source.
@@ -35,7 +35,16 @@ def emptied(store: LakeStore, name: str) -> Source:
         raise SourceError(
             f"no source is called {name}; the lake holds {', '.join(sorted(names)) or 'none'}"
         )
-    source = _stored(store, name)
+    return _stored(store, name)
+
+
+def emptied(store: LakeStore, name: str) -> Source:
+    """The source as one that lists nothing; a refresh that accepts deletions empties it.
+
+    Raises:
+        SourceError: the lake knows no such source.
+    """
+    source = removable(store, name)
     store.put_record(f"{ADDED}/{name}", asdict(source))
     return source
 

@@ -229,7 +229,8 @@ def refuse_shrunk(source: Source, n_stood: int, n_listed: int) -> None:
             f"source {source.name} lists {n_listed:,} readable files where {n_stood:,} stood "
             f"({source.where}); nothing was deleted. If its files are missing by mistake, bring "
             f"them back; if that is right: `rag refresh {source.name} --accept-deletions`, or in "
-            "the UI the run config 'ops: {source_files: {config: {accept_deletions: true}}}'"
+            "the UI the run config 'ops: {source_files: {config: {accept_deletions: TOKEN}}}' with "
+            f"the token that `rag sources accept {source.name}` prints"
         )
 
 

@@ -149,7 +149,7 @@ class House:
             if any(one.phase != "up" for one in reports) or KEEPER not in self.targets():
                 return False
             ready = httpx.get(f"{self.settings.answerer_url}/readyz", timeout=10, trust_env=False)
-            ui = f"http://127.0.0.1:{self.settings.ui_port}/server_info"
+            ui = f"{self.settings.ui_url}/server_info"
             return (
                 ready.status_code == httpx.get(ui, timeout=10, trust_env=False).status_code == 200
             )

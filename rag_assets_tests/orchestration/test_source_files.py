@@ -7,8 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
+from rag_assets.cli import corpus
 from rag_assets.cli.main import app
 from rag_assets.errors import CommandError
 from rag_assets.lake import generations
@@ -19,6 +21,8 @@ from rag_assets.orchestration.partitions import corpus_backfills, corpus_partiti
 from rag_assets.pipeline import run
 from rag_assets.pipeline.stages import SOURCE_FILES
 from rag_assets.settings import load_settings
+from rag_assets.sources import catalog
+from rag_assets.sources.acceptance import offer, take
 from rag_assets.sources.buckets import BucketsError
 from rag_assets.sources.declaration import Source
 from rag_assets_tests.orchestration.graph import resources_of, sources_of
@@ -47,7 +51,7 @@ def declared(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def materialise(
-    world: World, declared: Path, accept_deletions: bool = False
+    world: World, declared: Path, accept_deletions: str = ""
 ) -> dg.ExecuteInProcessResult:
     @dg.asset(
         deps=[SOURCE_FILES.name], partitions_def=corpus_partitions, backfill_policy=corpus_backfills
@@ -81,11 +85,18 @@ def test_refresh_stops_at_the_check_and_asks(world: World, declared: Path) -> No
     (failed,) = stopped.get_asset_check_evaluations()
     assert not failed.passed
     assert "lists 1 readable files where 6 stood" in str(failed.description)
-    assert "accept_deletions: true" in str(failed.description)
+    assert "`rag sources accept docs` prints" in str(failed.description)
     assert stopped.get_asset_materialization_events() == []
     assert len(world.store.rows("source_files", world.partition)) == 6
-    agreed = materialise(world, declared, accept_deletions=True)
+    for guessed in ("true", offer(world.store, ["mail"])):
+        (failed,) = materialise(world, declared, guessed).get_asset_check_evaluations()
+        assert not failed.passed
+        assert "nothing was deleted" in str(failed.description)
+    assert len(world.store.rows("source_files", world.partition)) == 6
+    token = offer(world.store, ["docs"])
+    agreed = materialise(world, declared, token)
     assert agreed.success
+    assert not materialise(world, declared, token).success  # it was for that run
     assert len(agreed.get_asset_materialization_events()) == 2
     assert len(world.store.rows("source_files", world.partition)) == 1
 
@@ -153,9 +164,52 @@ def test_option_of_the_command(
         "refresh_and_load",
         lambda settings, partitions, tell, *, accept_deletions: asked.append(accept_deletions),
     )
-    for options in ([], ["--accept-deletions"]):
+    for options in ([], ["--accept-deletions", "--yes"]):
         assert CliRunner().invoke(app, ["refresh", "docs", *options]).exit_code == 0
     assert asked == [False, True]
+
+
+def test_a_person_is_asked_before_a_deletion_is_accepted(
+    world: World, declared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def invoke(said: str, *arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), input=said)
+
+    ran: list[str] = []
+    monkeypatch.setattr(operations, "refresh_and_load", lambda *_, **__: ran.append("refresh"))
+    world.write("a.md", "text")
+    refresh(world)
+    commands = [("refresh", "docs", "--accept-deletions"), ("sources", "accept", "docs")]
+    for command in commands:
+        assert "a script says --yes" in str(invoke("y\n", *command).exception)  # a pipe is nobody
+    monkeypatch.setattr(corpus, "is_watched", lambda: True)
+    for command in commands:
+        refused = invoke("n\n", *command)
+        assert "1 files of docs are stored" in refused.output
+        assert str(refused.exception) == "nothing was deleted"
+    assert (ran, world.store.records("accepted")) == ([], [])
+    token = invoke("y\n", "sources", "accept", "docs").output.split()[-1]
+    take(world.store, token, ["docs"], "run")
+    assert invoke("y\n", "refresh", "docs", "--accept-deletions").exit_code == 0
+    assert ran == ["refresh"]
+    declared.write_text("sources: []")
+    assert str(invoke("n\n", "sources", "remove", "docs").exception) == "nothing was deleted"
+    assert world.store.records(catalog.ADDED) == []  # it is no source that lists nothing
+
+
+def test_a_command_brings_a_token_of_its_own_to_each_run(
+    world: World, small_line: list[str]
+) -> None:
+    for n in range(6):
+        world.write(f"{n}.md", f"text {n}")
+    refresh(world)
+    leave(world, 1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        (run,) = running.run_refresh_job(
+            instance, ["docs.0"], lambda text: None, accept_deletions=True
+        )
+    assert run.succeeded
+    assert len(world.store.rows("source_files", world.partition)) == 1
 
 
 def test_acceptance_is_given_by_name(declared: Path) -> None:
