@@ -41,6 +41,7 @@ from rag_assets.answers.questions import (
 from rag_assets.answers.reading import PassageReader
 from rag_assets.answers.repair import generate
 from rag_assets.answers.routing import Route
+from rag_assets.answers.telling import Tell, Teller, nobody
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.identity import row_id
@@ -144,6 +145,7 @@ class Answerer:
         route: from a question and its passages to a model.
         check: from what a model wrote to what the passages support.
         clock: the day on which a question is asked.
+        teller: of the question that is being answered; ``answer`` has one for each.
     """
 
     reader: IndexReader
@@ -156,6 +158,7 @@ class Answerer:
     route: Router = routing.route
     check: Check = ground
     clock: Clock = date.today
+    teller: Teller = field(default_factory=Teller, repr=False, compare=False)
 
     @classmethod
     @contextmanager
@@ -200,13 +203,22 @@ class Answerer:
         """The same, but on the rows alone that satisfy a filter; see ``IndexReader.narrowed``."""
         return replace(self, reader=self.reader.narrowed(where, names))
 
-    def answer(self, question: str, *, mode: str = "auto", where: str | None = None) -> Answer:
+    def answer(
+        self,
+        question: str,
+        *,
+        mode: str = "auto",
+        where: str | None = None,
+        tell: Tell = nobody,
+    ) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
         Args:
             question: in plain words.
             mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
             where: SQL filter over the index's columns; nothing else is read.
+            tell: called with what happens meanwhile, and with each sentence once it is certain;
+                all sentences together are the text of the answer.
 
         Raises:
             QuestionError: the question is no text, empty or too long, the mode unknown, or the
@@ -214,7 +226,7 @@ class Answerer:
             EngineUnavailableError: nobody answers for a model.
             ModelRequestError: a model refused a request or returned something unreadable.
         """
-        return self._where(where)._answered(question, mode)
+        return replace(self._where(where), teller=Teller(tell))._answered(question, mode)
 
     def evidence(self, question: str, *, where: str | None = None) -> list[Passage]:
         """The passages that an answer to this question would be made from, best first."""
@@ -231,6 +243,9 @@ class Answerer:
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
+        answer_id = self._new_id(text)
+        self.teller.begun(answer_id)
+        self.teller.status("searching")
         read = asking_part(text)
         found = self._found(read)
         routing = time.perf_counter()
@@ -257,7 +272,9 @@ class Answerer:
             (ended - started) * 1000,
         )
         told = tuple(name.told() for name in names)
-        return self._finished(text, chosen_mode, way, draft, timings, told)
+        answer = self._finished(answer_id, text, chosen_mode, way, draft, timings, told)
+        self.teller.say(answer.answer, answer.citations)
+        return answer
 
     def _found(self, question: str) -> Retrieved:
         words = " ".join([question, *wanted_times(question, self.clock()).words])
@@ -474,8 +491,15 @@ class Answerer:
             draft, calls={"slm": tuple(calls), **draft.calls}, notes=(*notes, *draft.notes)
         )
 
+    def _new_id(self, question: str) -> str:
+        now = datetime.now(UTC).isoformat()
+        return row_id(
+            "answer", question, self.reader.generation.id, now, os.getpid(), next(_counter)
+        )
+
     def _finished(
         self,
+        answer_id: str,
         question: str,
         mode: Mode,
         way: Route,
@@ -485,10 +509,9 @@ class Answerer:
     ) -> Answer:
         now = datetime.now(UTC)
         generation = self.reader.generation
-        identity = (question, generation.id, now.isoformat(), os.getpid(), next(_counter))
         abstained = draft is None or draft.abstains
         return Answer(
-            answer_id=row_id("answer", *identity),
+            answer_id=answer_id,
             question=question,
             answer=_abstention(draft, names) if draft is None or abstained else draft.grounded.text,
             abstained=abstained,
