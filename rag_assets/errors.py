@@ -39,14 +39,17 @@
     ├── StageError                    pipeline.stage: stages make no list that can be run
     ├── RefreshError                  pipeline.refreshing: a check failed, or no source was read
     ├── QuestionError                 answers.questions: a question cannot be taken
-    │   └── QuestionTooLongError      it is longer than the stated limit
+    │   ├── QuestionTooLongError      it is longer than the stated limit
+    │   ├── ParameterError            serving.chat_request: a parameter cannot be honoured
+    │   └── UnknownModelError         serving.chat_request: no mode is called so
     ├── IncommensurableError          questions.values: these values cannot be compared or summed
     ├── BudgetError                   answers.budget: the prompt alone overflows the model's window
     ├── CalibrationError              evaluations.calibrating: nothing can be learned from these
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds
     ├── GoneError                     serving.admission: who asked is gone
-    ├── NotReadyError                 serving.app: no generation is in service
+    ├── NotReadyError                 serving.service: no generation is in service
+    ├── NoCitationError               serving.service: no such citation, for this caller
     ├── CanaryError                   serving.canaries: a generation does not find its own chunks
     └── AnswererError                 serving.client: the answerer refused, or failed
         └── AnswererDownError         nobody answers at its address

@@ -43,6 +43,7 @@ from rag_assets.answers.questions import (
 from rag_assets.answers.reading import PassageReader
 from rag_assets.answers.repair import generate
 from rag_assets.answers.routing import Route
+from rag_assets.answers.telling import Tell, Teller, nobody
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.generations import Generation, live_generation
 from rag_assets.lake.identity import row_id
@@ -147,6 +148,7 @@ class Answerer:
         route: from a question and its passages to a model.
         check: from what a model wrote to what the passages support.
         clock: the day on which a question is asked.
+        teller: of the question that is being answered; ``answer`` has one for each.
     """
 
     reader: IndexReader
@@ -159,6 +161,7 @@ class Answerer:
     route: Router = routing.route
     check: Check = ground
     clock: Clock = date.today
+    teller: Teller = field(default_factory=Teller, repr=False, compare=False)
 
     @classmethod
     @contextmanager
@@ -210,6 +213,7 @@ class Answerer:
         mode: str = "auto",
         filters: Filters = NO_FILTERS,
         where: str | None = None,
+        tell: Tell = nobody,
     ) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
 
@@ -218,6 +222,8 @@ class Answerer:
             mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
             filters: which documents are read; they may come from anyone.
             where: SQL filter over the index's columns, of whom may read all of it.
+            tell: called with what happens meanwhile, and with each sentence once it is certain;
+                all sentences together are the text of the answer.
 
         Raises:
             QuestionError: the question is no text, empty or too long, the mode unknown, or the
@@ -225,7 +231,8 @@ class Answerer:
             EngineUnavailableError: nobody answers for a model.
             ModelRequestError: a model refused a request or returned something unreadable.
         """
-        return self._where(where, filters)._answered(question, mode)
+        of = self._where(where, filters)
+        return replace(of, teller=Teller(tell))._answered(question, mode)
 
     def find(self, question: str, *, filters: Filters = NO_FILTERS, limit: int = 10) -> Findings:
         """Search alone, without a language model; see ``finding.find``."""
@@ -251,6 +258,9 @@ class Answerer:
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
+        answer_id = self._new_id(text)
+        self.teller.begun(answer_id)
+        self.teller.status("searching")
         read = asking_part(text)
         found = self._found(read)
         routing = time.perf_counter()
@@ -277,7 +287,9 @@ class Answerer:
             (ended - started) * 1000,
         )
         told = tuple(name.told() for name in names) if len(self.reader) else (NO_DOCUMENTS,)
-        return self._finished(text, chosen_mode, way, draft, timings, told)
+        answer = self._finished(answer_id, text, chosen_mode, way, draft, timings, told)
+        self.teller.say(answer.answer, answer.citations)
+        return answer
 
     def _found(self, question: str) -> Retrieved:
         words = " ".join([question, *wanted_times(question, self.clock()).words])
@@ -494,8 +506,15 @@ class Answerer:
             draft, calls={"slm": tuple(calls), **draft.calls}, notes=(*notes, *draft.notes)
         )
 
+    def _new_id(self, question: str) -> str:
+        now = datetime.now(UTC).isoformat()
+        return row_id(
+            "answer", question, self.reader.generation.id, now, os.getpid(), next(_counter)
+        )
+
     def _finished(
         self,
+        answer_id: str,
         question: str,
         mode: Mode,
         way: Route,
@@ -505,10 +524,9 @@ class Answerer:
     ) -> Answer:
         now = datetime.now(UTC)
         generation = self.reader.generation
-        identity = (question, generation.id, now.isoformat(), os.getpid(), next(_counter))
         abstained = draft is None or draft.abstains
         return Answer(
-            answer_id=row_id("answer", *identity),
+            answer_id=answer_id,
             question=question,
             answer=_abstention(draft, names) if draft is None or abstained else draft.grounded.text,
             abstained=abstained,

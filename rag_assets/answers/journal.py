@@ -16,7 +16,9 @@ from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, quoted
 TABLE = "answers"
 
 
-def record_answer(store: LakeStore, answer: Answer, run_id: str = "", asker: str = "") -> None:
+def record_answer(
+    store: LakeStore, answer: Answer, run_id: str = "", *, asker: str = "", user: str = ""
+) -> None:
     """Append one answer.
 
     Args:
@@ -24,12 +26,13 @@ def record_answer(store: LakeStore, answer: Answer, run_id: str = "", asker: str
         answer: what was answered.
         run_id: of the Dagster run that asked; "" for HTTP and the command line.
         asker: name of the key that asked, never the key.
+        user: for whom a client asked, as it says; "" where it says nothing.
 
     Raises:
         LakeError: the table cannot be made, or has other columns.
     """
     table = store.open_or_create(TABLE, GLOBAL, ANSWERS)
-    table.add(pa.Table.from_pylist([_row(answer, run_id, asker)], schema=ANSWERS))
+    table.add(pa.Table.from_pylist([_row(answer, run_id, asker, user)], schema=ANSWERS))
 
 
 def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
@@ -47,7 +50,8 @@ def find_answer(store: LakeStore, answer_id: str) -> dict[str, Any]:
     return {**rows[0], "record": json.loads(rows[0]["record"])}
 
 
-def _row(answer: Answer, run_id: str, asker: str) -> dict[str, Any]:
+def _row(answer: Answer, run_id: str, asker: str, user: str) -> dict[str, Any]:
+    record = {**answer.to_record(), **({"user": user} if user else {})}
     return {
         "answer_id": answer.answer_id,
         "question": answer.question,
@@ -59,6 +63,6 @@ def _row(answer: Answer, run_id: str, asker: str) -> dict[str, Any]:
         "generation_id": answer.generation_id,
         "created_at": datetime.fromisoformat(answer.created_at),
         "run_id": run_id,
-        "record": json.dumps(answer.to_record(), ensure_ascii=False),
+        "record": json.dumps(record, ensure_ascii=False),
         "asker": asker,
     }

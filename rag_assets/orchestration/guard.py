@@ -14,7 +14,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag_assets.serving.listening import LOOPBACK_HOSTS, said
+from rag_assets.serving.listening import LOOPBACK_HOSTS
 
 COOKIE = "rag_ui"
 OPEN = "/server_info"  # the keeper's probe: versions alone
@@ -60,7 +60,7 @@ class Guard:
         """Of a request under another name, or from another page."""
         host = ", ".join(headers.getlist("host"))
         if _name(host) not in self._hosts:
-            return said(
+            return _said(
                 400,
                 f"expected the header Host to be one of {', '.join(sorted(self._hosts))}; got "
                 f"{host!r}. Name further ones in RAG_UI_HOSTS",
@@ -68,14 +68,14 @@ class Guard:
         own = f"{scope['scheme'].replace('ws', 'http')}://{host.lower()}"
         for origin in headers.getlist("origin"):
             if origin.lower() != own:
-                return said(
+                return _said(
                     403,
                     f"expected the header Origin to be {own}; got {origin!r}. A proxy with TLS has "
                     "to send X-Forwarded-Proto: https, and Host as it came",
                 )
         is_link = scope.get("method") == "GET" and headers.get("sec-fetch-dest") == "document"
         if headers.get("sec-fetch-site") == "cross-site" and not is_link:
-            return said(403, "another site's page sent this request; open the UI itself")
+            return _said(403, "another site's page sent this request; open the UI itself")
         return None
 
     def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
@@ -114,10 +114,10 @@ def _forged(scope: Scope, headers: Headers) -> Response | None:
     if "query" in QueryParams(scope["query_string"]) and scope["path"].rstrip("/").endswith(
         "/graphql"
     ):
-        return said(403, "expected the query in the body of a POST; got it in the address")
+        return _said(403, "expected the query in the body of a POST; got it in the address")
     kinds = [kind.split(";")[0].strip().lower() for kind in headers.getlist("content-type")]
     if scope["method"] == "POST" and kinds != ["application/json"]:
-        return said(
+        return _said(
             415, f"expected Content-Type: application/json; got {', '.join(kinds) or 'none'}"
         )
     return None
@@ -134,3 +134,7 @@ def _name(host: str) -> str:
 
 def _same(given: str, expected: str) -> bool:
     return compare_digest(given.encode(), expected.encode())
+
+
+def _said(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)

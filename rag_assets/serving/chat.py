@@ -1,120 +1,189 @@
-"""The OpenAI-compatible border: a chat in, an answer with citations as a chat completion out."""
+"""The OpenAI-compatible border: an answer as a chat completion, whole or in chunks.
+
+What clients read differs, so citations are said in each of the usual places: ``[n]`` in the text,
+``annotations`` of the message, a list of addresses beside it, and an ``event`` for each source,
+which Open WebUI shows. ``rag`` holds the whole record.
+"""
 
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict
-
 from rag_assets.answers.answer import Answer
-from rag_assets.answers.policy import MODES, Mode
-from rag_assets.answers.questions import QuestionError
+from rag_assets.answers.citations import Citation
+from rag_assets.answers.policy import MODES
+from rag_assets.answers.telling import Said
+from rag_assets.serving.chat_request import PREFIX, ChatRequest
+from rag_assets.serving.refusals import Refusal
 
-PREFIX = "rag-"  # models are rag-auto, rag-fact and rag-deep: the mode is the model
 OPENAI_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
-
-
-class ChatMessage(BaseModel):
-    """A turn; its content is text, or parts, of which the text parts are read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    role: str
-    content: str | list[dict[str, Any]] | None = None
-
-    def text(self) -> str:
-        """The text of the turn."""
-        if isinstance(self.content, list):
-            return "\n".join(
-                str(p.get("text", "")) for p in self.content if p.get("type") == "text"
-            )
-        return self.content or ""
-
-
-class ChatRequest(BaseModel):
-    """Body of ``POST /v1/chat/completions``; sampling settings are accepted and not used."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    model: str = "rag-auto"
-    messages: list[ChatMessage]
-    stream: bool = False
-
-    def question(self) -> str:
-        """The last turn of the user; earlier turns are not read.
-
-        Raises:
-            QuestionError: no turn is the user's.
-        """
-        turns = [message for message in self.messages if message.role == "user"]
-        if not turns:
-            raise QuestionError("messages hold no turn of the user; the last one is the question")
-        return turns[-1].text()
-
-    def mode(self) -> Mode:
-        """The mode that the model's name asks for.
-
-        Raises:
-            QuestionError: there is no such model.
-        """
-        for mode in MODES:
-            if self.model == f"{PREFIX}{mode}":
-                return mode
-        known = ", ".join(f"{PREFIX}{mode}" for mode in MODES)
-        raise QuestionError(f"there is no model {self.model!r}; choose one of {known}")
+DONE = "data: [DONE]\n\n"
+KEEP_ALIVE = ": keep-alive\n\n"
+SOURCES = "\n\nSources:\n"
+_MARKER = re.compile(r"\[(\d+)\]")
+_OF_MARKDOWN = re.compile(r"([\\\[\]])")
 
 
 def models_listed() -> dict[str, Any]:
     """Body of ``GET /v1/models``."""
-    data = [
-        {"id": f"{PREFIX}{mode}", "object": "model", "created": 0, "owned_by": "rag_assets"}
-        for mode in MODES
-    ]
-    return {"object": "list", "data": data}
+    return {"object": "list", "data": [model_listed(f"{PREFIX}{mode}") for mode in MODES]}
 
 
-def chat_response(request: ChatRequest, answer: Answer) -> Response:
-    """The answer as one completion, or as a stream of one chunk, a last one, and ``[DONE]``."""
-    if request.stream:
-        return StreamingResponse(_events(request, answer), media_type="text/event-stream")
-    body = _head(request, answer, "chat.completion")
-    body["choices"] = [
-        {
-            "index": 0,
-            "message": {"role": "assistant", **_message(answer)},
-            "finish_reason": finish_reason(answer),
+def model_listed(name: str) -> dict[str, Any]:
+    """Body of ``GET /v1/models/{id}``."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rag_assets"}
+
+
+def event_line(record: Mapping[str, Any], name: str = "") -> str:
+    """A record as a server-sent event."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(record, ensure_ascii=False)}\n\n"
+
+
+@dataclass(slots=True)
+class Completing:
+    """One completion as it comes to be: the sentences that were said are its text.
+
+    Attributes:
+        request: that asked.
+        base_url: of this service, with a slash at the end; citations are linked below it.
+        id: of the answer.
+        created: seconds since 1970.
+        text: that was said.
+        citations: that the text names.
+    """
+
+    request: ChatRequest
+    base_url: str
+    id: str
+    created: int = field(default_factory=lambda: int(time.time()))
+    text: str = ""
+    citations: list[Citation] = field(default_factory=list)
+
+    def opening(self) -> str:
+        """The first chunk."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def said(self, said: Said) -> str:
+        """The chunks of a sentence, each new source in one of its own before it."""
+        self.add(said)
+        events = [
+            self._chunk({"content": ""}, event=self._source_event(one)) for one in said.citations
+        ]
+        return "".join([*events, self._chunk({"content": said.text})])
+
+    def add(self, said: Said) -> None:
+        """Take a sentence to the text."""
+        self.text += said.text
+        self.citations += said.citations
+
+    def closing(self, answer: Answer | None) -> str:
+        """The last chunks, and the mark of the end; None: no question was answered."""
+        sources = self._sources()
+        chunks = [self._chunk({"content": sources})] if sources else []
+        about = {"citations": self._urls(), "rag": self._record(answer)}
+        annotations = self._annotations()
+        delta = {"annotations": annotations} if annotations else {}
+        chunks.append(self._chunk(delta, self._reason(answer), **about))
+        if self.request.includes_usage:
+            chunks.append(event_line({**self._head(), "choices": [], "usage": usage_of(answer)}))
+        return "".join([*chunks, DONE])
+
+    def body(self, answer: Answer | None) -> dict[str, Any]:
+        """All of it at once; None: no question was answered."""
+        message = {
+            "role": "assistant",
+            "content": self.text + self._sources(),
+            "refusal": None,
+            "annotations": self._annotations(),
         }
-    ]
-    return JSONResponse({**body, "usage": _usage(answer), "rag": answer.to_record()})
+        choice = {"index": 0, "message": message, "finish_reason": self._reason(answer)}
+        return {
+            **self._head("chat.completion"),
+            "choices": [{**choice, "logprobs": None}],
+            "usage": usage_of(answer),
+            "citations": self._urls(),
+            "rag": self._record(answer),
+        }
+
+    def _head(self, kind: str = "chat.completion.chunk") -> dict[str, Any]:
+        return {
+            "id": self.id, "object": kind, "created": self.created, "model": self.request.model
+        }  # fmt: skip
+
+    def _chunk(self, delta: Mapping[str, Any], reason: str | None = None, **more: Any) -> str:  # noqa: ANN401 - JSON
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        usage = {"usage": None} if self.request.includes_usage else {}
+        return event_line({**self._head(), "choices": [choice], **usage, **more})
+
+    def _reason(self, answer: Answer | None) -> str:
+        """The true reason; OpenAI has none where no model was asked: "stop"."""
+        if answer is None:
+            return "stop"
+        if len(self.text) < len(answer.answer):
+            return "length"
+        return answer.finish_reason if answer.finish_reason in OPENAI_REASONS else "stop"
+
+    def _record(self, answer: Answer | None) -> dict[str, Any]:
+        record = {} if answer is None else answer.to_record()
+        return {**record, "ignored": self.request.ignored}
+
+    def _url(self, citation: Citation) -> str:
+        return f"{self.base_url}v1/citations/{self.id}?n={citation.n}"
+
+    def _urls(self) -> list[str]:
+        return [self._url(one) for one in self.citations]
+
+    def _sources(self) -> str:
+        if not self.citations or not self.request.sources_in_text:
+            return ""
+        return SOURCES + "\n".join(map(self._source, self.citations))
+
+    def _source(self, citation: Citation) -> str:
+        name = _OF_MARKDOWN.sub(r"\\\1", _name(citation))
+        return f"{citation.n}. [{name}]({self._url(citation)}), {citation.uri}"
+
+    def _annotations(self) -> list[dict[str, Any]]:
+        """One for each marker in the text."""
+        by_number = {str(one.n): one for one in self.citations}
+        return [
+            {
+                "type": "url_citation",
+                "url_citation": {
+                    "start_index": found.start(),
+                    "end_index": found.end(),
+                    "title": _name(by_number[found[1]]),
+                    "url": self._url(by_number[found[1]]),
+                },
+            }
+            for found in _MARKER.finditer(self.text)
+            if found[1] in by_number
+        ]
+
+    def _source_event(self, citation: Citation) -> dict[str, Any]:
+        """What Open WebUI keeps with a message and shows; it numbers sources by their address."""
+        url, name = self._url(citation), _name(citation)
+        data = {
+            "source": {"name": name, "url": url},
+            "document": [citation.quote],
+            "metadata": [{"source": url, "name": name, "external": True}],
+        }
+        return {"type": "source", "data": data}
 
 
-def finish_reason(answer: Answer) -> str:
-    """The true reason; OpenAI has none for an abstention without a model call: "stop"."""
-    return answer.finish_reason if answer.finish_reason in OPENAI_REASONS else "stop"
+def _name(citation: Citation) -> str:
+    return citation.title or citation.uri
 
 
-def _head(request: ChatRequest, answer: Answer, kind: str) -> dict[str, Any]:
-    return {
-        "id": answer.answer_id,
-        "object": kind,
-        "created": int(time.time()),
-        "model": request.model,
-    }
-
-
-def _message(answer: Answer) -> dict[str, Any]:
-    sources = "".join(f"\n[{c.n}] {c.title}: {c.uri}" for c in answer.citations)
-    content = f"{answer.answer}\n\nSources:{sources}" if sources else answer.answer
-    citations = [c.to_record() for c in answer.citations]
-    return {"content": content, "citations": citations, "calibration": answer.calibration}
-
-
-def _usage(answer: Answer) -> dict[str, Any]:
-    prompt = sum(used.prompt_tokens for used in answer.usage.values())
-    cached = sum(used.cached_prompt_tokens for used in answer.usage.values())
-    written = sum(used.completion_tokens for used in answer.usage.values())
+def usage_of(answer: Answer | None) -> dict[str, Any]:
+    """The tokens of all models."""
+    all_used = () if answer is None else answer.usage.values()
+    prompt = sum(used.prompt_tokens for used in all_used)
+    cached = sum(used.cached_prompt_tokens for used in all_used)
+    written = sum(used.completion_tokens for used in all_used)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": written,
@@ -123,13 +192,6 @@ def _usage(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _events(request: ChatRequest, answer: Answer) -> Iterator[str]:
-    head = _head(request, answer, "chat.completion.chunk")
-    said = {"index": 0, "delta": {"role": "assistant", **_message(answer)}, "finish_reason": None}
-    last = {"index": 0, "delta": {}, "finish_reason": finish_reason(answer)}
-    for choices in ([said], [last]):
-        event = {**head, "choices": choices}
-        if choices[0] is last:
-            event["usage"] = _usage(answer)
-        yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
-    yield "data: [DONE]\n\n"
+def failed(refusal: Refusal) -> str:
+    """The end of a stream that failed after it had begun."""
+    return event_line({"error": refusal.error}) + DONE

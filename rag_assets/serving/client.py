@@ -156,5 +156,7 @@ def _read(response: httpx.Response, url: str) -> dict[str, Any]:
         )
     if response.is_success:
         return record
-    sentence = record.get("error") or f"the answerer answered {response.status_code}"
+    error = record.get("error")
+    told = error.get("message") if isinstance(error, dict) else ""
+    sentence = told or f"the answerer answered {response.status_code}"
     raise AnswererError(str(sentence), response.status_code)

@@ -7,19 +7,21 @@ die together, it starts the keeper again. It does nothing else, and so has littl
 """
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rag_assets.files import DamagedFileError
@@ -33,14 +35,15 @@ from rag_assets.serving.listening import (
     claim_port,
     disconnected,
     require_keys,
-    said,
 )
+from rag_assets.serving.refusals import Refusal
 from rag_assets.settings import Settings, load_settings
 from rag_assets.watching import KEEPER, KEEPER_COMMAND, KEPT, PART, is_abandoned, read_reports
 
 CONNECT_S = 2.0
 LOOK_S = 3.0  # between two looks for the keeper; longer than a standby or `rag down` needs
 RETRY_AFTER_S = 3
+STREAM = "text/event-stream"
 SHUTDOWN_S = 3  # for requests in flight
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
 
@@ -81,32 +84,56 @@ class Door:
     async def _passed_on(self, request: Request, body: bytes) -> Response:
         url = answerer_address(self._state)
         if not url:
-            return self._unavailable("the answerer does not run")
+            return self._unavailable("the answerer does not run").response()
+        asked = self._client.build_request(
+            request.method,
+            f"{url}{request.url.path}",
+            params=request.url.query,
+            headers=_kept(request.headers.raw),
+            content=body,
+        )
         try:
-            answer = await self._client.request(
-                request.method,
-                f"{url}{request.url.path}",
-                params=request.url.query,
-                headers=_kept(request.headers.raw),
-                content=body,
-            )
-        except httpx.ConnectError:
-            return self._unavailable("the answerer does not run")
-        except httpx.TimeoutException:
-            return self._unavailable("the answerer did not answer in time")
-        except httpx.TransportError:
-            return self._unavailable("the answerer ended while it answered")
+            answer = await self._client.send(asked, stream=True)
+            if answer.headers.get("content-type", "").startswith(STREAM):
+                response: Response = StreamingResponse(self._parts(answer))
+                response.raw_headers = _kept(answer.headers.raw)
+                return response
+            await answer.aread()
+        except httpx.TransportError as error:
+            return self._unavailable(_why(error)).response()
         headers = [(k, v) for k, v in _kept(answer.headers.raw) if k != b"content-encoding"]
         response = Response(answer.content, answer.status_code)
         response.raw_headers = [*(h for h in headers if h[0] != b"content-length"), _length(answer)]
         return response
 
-    def _unavailable(self, what: str) -> Response:
+    async def _parts(self, answer: httpx.Response) -> AsyncIterator[bytes]:
+        """The parts of a stream as they come; if it breaks, the last one says why."""
+        try:
+            async for part in answer.aiter_raw():
+                yield part
+        except httpx.TransportError as error:
+            error_record = {"error": self._unavailable(_why(error)).error}
+            # of the two streams that there are, one names its events
+            name = "" if answer.url.path.endswith("/completions") else "event: error\n"
+            yield f"{name}data: {json.dumps(error_record)}\n\n".encode()
+        finally:
+            await answer.aclose()  # an answerer whose caller is gone gives up the question
+
+    def _unavailable(self, what: str) -> Refusal:
         try:
             troubles = [r.sentence() for r in read_reports(self._state / KEPT)]
         except (OSError, DamagedFileError):
             troubles = []
-        return said(503, "; ".join([what, *filter(None, troubles)]), RETRY_AFTER_S)
+        sentence = "; ".join([what, *filter(None, troubles)])
+        return Refusal(503, sentence, "not_ready", retry_after_s=RETRY_AFTER_S)
+
+
+def _why(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        return "the answerer does not run"
+    if isinstance(error, httpx.TimeoutException):
+        return "the answerer did not answer in time"
+    return "the answerer ended while it answered"
 
 
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -6,12 +6,13 @@ from hmac import compare_digest
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import Caller
 from rag_assets.errors import RagError
+from rag_assets.serving.refusals import Refusal, no_such_route
 
 log = logging.getLogger("rag_assets.serving")
 OPEN = ("/healthz", "/readyz")  # probes have no key
@@ -39,8 +40,8 @@ class Keys:
                 await caller(scope, receive, send)
                 return
             if not caller.is_operator and scope["path"].startswith(OF_OPERATORS):
-                said = f"{scope['method']} {scope['path']}: Not Found"  # as of any other path
-                await JSONResponse({"error": said}, 404)(scope, receive, send)
+                unknown = no_such_route(scope["method"], scope["path"])  # as of any other path
+                await unknown.response()(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
@@ -51,7 +52,7 @@ class Keys:
         except RagError as error:
             log.error("nobody is answered: %s", error)
             sentence = "who may read what cannot be told; the answerer's log says why"
-            return JSONResponse({"error": sentence}, 503, headers={"Retry-After": "5"})
+            return Refusal(503, sentence, "access_unknown", retry_after_s=5).response()
         if rules is None:
             return OPERATOR
         given = headers.get("authorization", "").encode()
@@ -64,7 +65,7 @@ class Keys:
             "expected the header Authorization: Bearer KEY with a key of access.yaml; got none, or "
             "one that is unknown or has expired (`rag ask` takes yours from RAG_KEY)"
         )
-        return JSONResponse({"error": sentence}, 401, headers={"WWW-Authenticate": "Bearer"})
+        return Refusal(401, sentence, "invalid_api_key").response()
 
 
 def caller_of(request: Request) -> Caller:

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.access.rules import FILE
 from rag_assets.errors import RagError
 from rag_assets.files import replace_file
-from rag_assets.markup import without_places
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import STATE_FILE, AnswererClient
+from rag_assets.serving.refusals import Refusal
 from rag_assets.settings import LOOPBACK as HOST
 from rag_assets.settings import Settings
 
@@ -55,9 +54,10 @@ class WholeBodies:
         try:
             body = await whole_body(Request(scope, receive))
         except TimeoutError:
-            refused = said(408, f"the request was not whole within {BODY_S:g} s")
+            late = f"the request was not whole within {BODY_S:g} s"
+            refused = Refusal(408, late, "request_timeout").response()
         except ValueError as error:
-            refused = said(413, str(error))
+            refused = Refusal(413, str(error), "request_too_large").response()
         except ClientDisconnect:
             return
         else:
@@ -69,14 +69,6 @@ class WholeBodies:
             await self._app(scope, again, send)
             return
         await refused(scope, receive, send)
-
-
-def said(status: int, sentence: str, retry_after_s: int | None = None) -> JSONResponse:
-    """An error, as every route says it; where things are stands in the log alone."""
-    if status == 503:
-        sentence = without_places(sentence)
-    headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return JSONResponse({"error": sentence}, status, headers=headers)
 
 
 async def whole_body(request: Request) -> bytes:

@@ -29,7 +29,7 @@ from rag_assets.models.clients.roles import Models
 from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
-from rag_assets.serving.app import Service, create_app
+from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import (
     HOST,
     HTTP,
@@ -41,6 +41,7 @@ from rag_assets.serving.listening import (
 )
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
+from rag_assets.serving.service import Service
 from rag_assets.settings import Settings
 
 log = logging.getLogger("rag_assets.serving")

@@ -1,6 +1,5 @@
 """The HTTP interface, route by route."""
 
-import json
 import shutil
 import threading
 import time
@@ -12,15 +11,17 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from rag_assets.answers.journal import find_answer
 from rag_assets.lake.generations import INDEX
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import Gate
-from rag_assets.serving.app import Service, create_app
+from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import MAX_BODY_BYTES
 from rag_assets.serving.live_index import Reload
-from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, said
+from rag_assets.serving.service import Service
+from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
 URL = "http://127.0.0.1"
@@ -45,9 +46,8 @@ def ask(http: TestClient, question: str = BUILT, **more: Any) -> Any:  # noqa: A
     return http.post("/v1/answers", json={"question": question, **more})
 
 
-def chat(http: TestClient, content: Any = BUILT, **more: Any) -> Any:  # noqa: ANN401 - JSON
-    body = {"model": "rag-auto", "messages": [{"role": "user", "content": content}], **more}
-    return http.post("/v1/chat/completions", json=body)
+def message(response: Response) -> str:
+    return str(response.json()["error"]["message"])
 
 
 def test_an_answer_is_the_contract_and_is_journalled(http: TestClient, service: Service) -> None:
@@ -64,12 +64,12 @@ def test_an_answer_is_the_contract_and_is_journalled(http: TestClient, service: 
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({"question": ""}, 422, "the question is empty"),
-        ({"question": "word " * 20_000}, 413, "20,000 words"),
-        ({"question": BUILT, "mode": "fast"}, 422, "mode must be one of auto, fact, deep"),
-        ({}, 422, "question: Field required"),
-        ({"question": 5}, 422, "question: Input should be a valid string"),
-        ([], 422, "the body: "),
+        ({"question": ""}, 400, "the question is empty"),
+        ({"question": "word " * 20_000}, 400, "20,000 words"),
+        ({"question": BUILT, "mode": "fast"}, 400, "mode must be one of auto, fact, deep"),
+        ({}, 400, "question: Field required"),
+        ({"question": 5}, 400, "question: Input should be a valid string"),
+        ([], 400, "the body: "),
     ],
 )
 def test_bad_questions_are_told_why(
@@ -81,19 +81,19 @@ def test_bad_questions_are_told_why(
     response = http.post("/v1/answers", json=body)
     assert response.status_code == status
     assert list(response.json()) == ["error"]
-    assert sentence in response.json()["error"]
+    assert sentence in message(response)
 
 
 def test_no_json_is_told_why(http: TestClient) -> None:
     response = http.post("/v1/answers", content=b"{", headers={"content-type": "application/json"})
-    assert response.status_code == 422
-    assert "JSON" in response.json()["error"]
+    assert response.status_code == 400
+    assert "JSON" in message(response)
 
 
 def test_huge_bodies_are_not_read(http: TestClient) -> None:
     response = ask(http, "x" * (MAX_BODY_BYTES + 1))
     assert response.status_code == 413
-    assert "at most 1,000,000" in response.json()["error"]
+    assert "at most 1,000,000" in message(response)
 
 
 def test_huge_bodies_in_chunks_are_not_read(http: TestClient) -> None:
@@ -105,7 +105,7 @@ def test_huge_bodies_in_chunks_are_not_read(http: TestClient) -> None:
     response = http.post("/v1/answers", content=chunks())
     assert "content-length" not in response.request.headers
     assert response.status_code == 413
-    assert "at most 1,000,000 bytes" in response.json()["error"]
+    assert "at most 1,000,000 bytes" in message(response)
 
 
 def test_reloads_that_wait_leave_threads_to_probes(
@@ -135,8 +135,11 @@ def test_reloads_that_wait_leave_threads_to_probes(
 
 
 def test_unknown_routes_and_methods(http: TestClient) -> None:
-    assert http.get("/v2/answers").json() == {"error": "GET /v2/answers: Not Found"}
-    assert http.get("/v1/answers").status_code == 405
+    assert message(http.get("/v2/answers")) == "GET /v2/answers: Not Found"
+    other = http.post("/v1/responses", json={"model": "rag-auto", "input": BUILT})
+    assert other.status_code == 404
+    assert "POST /v1/chat/completions" in message(other)
+    assert message(http.get("/v1/answers")) == "GET /v1/answers: Method Not Allowed"
 
 
 def test_foreign_host_names_are_refused(http: TestClient) -> None:
@@ -162,8 +165,11 @@ def test_failing_models_are_sentences(
     llm.reply = fails
     response = ask(http)
     assert response.status_code == status
+    # what a repeat cannot mend is not repeated by clients; else they are told when to come back
+    assert response.headers.get("x-should-retry") == (None if status == 503 else "false")
+    assert response.headers.get("retry-after") == ("5" if status == 503 else None)
     expected = "ZeroDivisionError" if status == 500 else str(error)
-    assert expected in response.json()["error"]
+    assert expected in message(response)
     assert "Traceback" not in response.text
 
 
@@ -173,7 +179,7 @@ def test_a_full_queue_is_429(service: Service) -> None:
         response = ask(http)
     assert response.status_code == 429
     assert response.headers["retry-after"] == "5"
-    assert "try again" in response.json()["error"]
+    assert "try again" in message(response)
 
 
 def test_a_journal_that_fails_costs_no_answer(
@@ -182,87 +188,16 @@ def test_a_journal_that_fails_costs_no_answer(
     def full(*args: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("rag_assets.serving.app.record_answer", full)
+    monkeypatch.setattr("rag_assets.serving.service.record_answer", full)
     assert ask(http).status_code == 200
     assert "rag_journal_failures_total 1.0" in http.get("/metrics").text
-
-
-def test_chat_completion(http: TestClient) -> None:
-    body = chat(http).json()
-    choice = body["choices"][0]
-    assert body["object"] == "chat.completion"
-    assert choice["finish_reason"] == "stop"
-    assert choice["message"]["role"] == "assistant"
-    assert choice["message"]["content"] == (
-        "MV Tern was built in 2003 by Solvik Marine [1].\n\nSources:\n[1] MV Tern: fleet:tern.html"
-    )
-    assert choice["message"]["citations"][0]["document_id"].startswith("doc_")
-    assert choice["message"]["calibration"] == body["rag"]["calibration"] == "uncalibrated"
-    usage = body["usage"]
-    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert body["rag"]["route"]["model"] == "llm"
-
-
-def test_chat_says_length_when_it_was_cut(http: TestClient, llm: ScriptedChat) -> None:
-    llm.reply = lambda call: said("MV Tern was built in 2003 [1]. And", finish_reason="length")
-    body = chat(http, "How was MV Tern built?").json()
-    assert body["choices"][0]["finish_reason"] == "length"
-
-
-def test_chat_reads_the_last_turn_and_parts(http: TestClient) -> None:
-    parts = [{"type": "text", "text": BUILT}, {"type": "image_url", "image_url": {}}]
-    messages = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hello"},
-        {"role": "assistant", "content": None},
-        {"role": "user", "content": parts},
-    ]
-    body = chat(http, messages=messages, model="rag-fact").json()
-    assert body["rag"]["question"] == BUILT
-    assert body["rag"]["mode"] == "fact"
-
-
-def test_chat_abstention_is_a_stop(http: TestClient) -> None:
-    body = chat(http, "Quantum chromodynamics lattice gauge?").json()
-    assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["rag"]["finish_reason"] == "no_generation"
-    assert body["choices"][0]["message"]["citations"] == []
-
-
-def test_chat_stream(http: TestClient) -> None:
-    response = chat(http, stream=True)
-    assert response.headers["content-type"].startswith("text/event-stream")
-    events = [line.removeprefix("data: ") for line in response.text.splitlines() if line]
-    assert events[-1] == "[DONE]"
-    said_event, last = (json.loads(event) for event in events[:-1])
-    assert "2003" in said_event["choices"][0]["delta"]["content"]
-    assert last["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
-    assert last["usage"]["prompt_tokens"] == 300  # does it hold, copy, is it stated
-
-
-@pytest.mark.parametrize(
-    ("more", "sentence"),
-    [
-        ({"model": "gpt-4"}, "there is no model 'gpt-4'; choose one of rag-auto"),
-        ({"messages": []}, "hold no turn of the user"),
-    ],
-)
-def test_bad_chats(http: TestClient, more: dict[str, Any], sentence: str) -> None:
-    response = chat(http, **more)
-    assert response.status_code == 422
-    assert sentence in response.json()["error"]
-
-
-def test_models(http: TestClient) -> None:
-    ids = [model["id"] for model in http.get("/v1/models").json()["data"]]
-    assert ids == ["rag-auto", "rag-fact", "rag-deep"]
 
 
 def test_alive_but_not_ready_without_a_generation(bare: TestClient) -> None:
     assert bare.get("/healthz").json() == {"status": "ok"}
     for response in (bare.get("/readyz"), ask(bare)):
         assert response.status_code == 503
-        assert "no generation is in service" in response.json()["error"]
+        assert "no generation is in service" in message(response)
     assert bare.get("/admin/status").json()["generation"] is None
 
 
@@ -277,7 +212,7 @@ def test_not_ready_over_an_index_whose_files_are_gone(http: TestClient, service:
     shutil.rmtree(Path(service.store.uri) / "tables" / INDEX / "all.lance" / "data")
     response = http.get("/readyz")
     assert response.status_code == 503
-    assert "cannot be read" in response.json()["error"]
+    assert "cannot be read" in message(response)
     assert service.store.uri not in response.text  # what is where is nobody's business
 
 
@@ -286,7 +221,12 @@ def test_not_ready_without_engines(service: Service) -> None:
     with TestClient(create_app(lonely), base_url=URL) as http:
         response = http.get("/readyz")
     assert response.status_code == 503
-    assert response.json() == {"error": "nobody answers for the llm"}
+    assert response.json()["error"] == {
+        "message": "nobody answers for the llm",
+        "type": "server_error",
+        "param": None,
+        "code": "engine_unavailable",
+    }
 
 
 def test_metrics(http: TestClient) -> None:
@@ -297,7 +237,7 @@ def test_metrics(http: TestClient) -> None:
     for line in (
         'rag_answers_total{finish_reason="stop",mode="auto",model="llm",outcome="answered",'
         'way="read"} 1.0',
-        'rag_errors_total{status="422"} 1.0',
+        'rag_errors_total{status="400"} 1.0',
         'rag_tokens_total{kind="prompt",model="llm"} 300.0',
         'rag_answer_seconds_count{step="total"} 1.0',
         'rag_reloads_total{outcome="unchanged"} 1.0',
@@ -328,7 +268,7 @@ def test_a_refused_reload_is_409_and_says_what_stays(
     publish_docs(service.store, FERRIES[:1], WordEmbedder(revision="2"))
     response = http.post("/admin/reload")
     assert response.status_code == 409
-    assert f"({before} stays in service)" in response.json()["error"]
+    assert f"({before} stays in service)" in message(response)
     assert ask(http).status_code == 200
     assert "embedded with" in http.get("/admin/status").json()["last_load_error"]
 
@@ -338,11 +278,11 @@ def test_refusals_name_no_place(http: TestClient, service: Service) -> None:
     (lake / "records" / "live.json").write_text("half of it")
     refused = http.post("/admin/reload")
     assert refused.status_code == 409
-    assert "the record …live.json is damaged" in refused.json()["error"]  # what, but not where
+    assert "the record …live.json is damaged" in message(refused)  # what, but not where
     for words in ("of http://127.0.0.1:8461", f"in {lake}/run/logs/llm.log"):
         lonely = replace(service, engines_problem=lambda said=words: f"nobody answers, see {said}")
         with TestClient(create_app(lonely), base_url=URL) as other:
-            said = other.get("/readyz").json()["error"]
+            said = message(other.get("/readyz"))
         assert said.startswith("nobody answers, see ")
         assert "8461" not in said
         assert "/run/" not in said

@@ -59,13 +59,14 @@ def test_it_passes_questions_and_refusals_on(tmp_path: Path) -> None:
         assert through.ask(asked)["answer"] == client.ask(asked)["answer"]
         assert through.readiness() == ""
         refused = httpx.post(f"{url}/v1/answers", json={"question": ""})
-        assert (refused.status_code, list(refused.json())) == (422, ["error"])
+        assert (refused.status_code, list(refused.json())) == (400, ["error"])
         streamed = httpx.post(
             f"{url}/v1/chat/completions",
             json={"stream": True, "messages": [{"role": "user", "content": asked}]},
         )
         assert streamed.headers["content-type"].startswith("text/event-stream")
         assert streamed.text.rstrip().endswith("data: [DONE]")
+        assert "transfer-encoding" in streamed.headers  # as it came, not gathered
         # a web page under a name of its own is still refused
         assert httpx.get(f"{url}/healthz", headers={"Host": "evil.example"}).status_code == 400
 
@@ -76,7 +77,7 @@ def test_an_answerer_that_is_not_there_is_a_503_that_says_why(tmp_path: Path) ->
         for _ in range(2):
             answer = httpx.post(f"{url}/v1/answers", json={"question": "Who?"})
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
-            said = answer.json()["error"]
+            said = answer.json()["error"]["message"]
             assert said.startswith("the answerer does not run; answerer is started again")
             assert "restart 2: out of memory" in said
             # next time: named, but dead
@@ -101,7 +102,26 @@ def test_an_answerer_that_dies_in_the_middle_is_a_503(tmp_path: Path) -> None:
         asking.join()
         assert answers[0].status_code == 503
         assert answers[0].headers["Retry-After"]
-        assert "ended while it answered" in answers[0].json()["error"]
+        assert "ended while it answered" in answers[0].json()["error"]["message"]
+
+
+def test_a_stream_goes_through_part_by_part_and_says_why_it_ends(tmp_path: Path) -> None:
+    asked = {"question": "When was MV Tern built?", "stream": True}
+    with (
+        answerer(tmp_path, delay=60) as (process, client),
+        door(tmp_path / "run") as (_, url),
+        httpx.stream("POST", f"{url}/v1/answers", json=asked, timeout=60) as response,
+    ):
+        parts = response.iter_lines()
+        assert next(parts) == "event: status"
+        assert json.loads(next(parts).removeprefix("data: ")) == {"status": "searching"}
+        assert client.status()["running"] == 1
+        process.kill()
+        *_, name, data = [line for line in parts if line]
+        assert name == "event: error"
+        assert (
+            "ended while it answered" in json.loads(data.removeprefix("data: "))["error"]["message"]
+        )
 
 
 HALVES = {

@@ -13,7 +13,8 @@ from httpx import Response
 from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import hash_of
 from rag_assets.answers.journal import find_answer
-from rag_assets.serving.app import Service, create_app
+from rag_assets.serving.app import create_app
+from rag_assets.serving.service import Service
 from rag_assets_tests.answers.fakes import ScriptedChat
 
 URL = "http://127.0.0.1"
@@ -69,6 +70,23 @@ def test_a_document_is_read_by_whom_it_is_for(http: TestClient) -> None:
     assert 'No document mentions "MV Tern".' in record["repairs"]
 
 
+def test_a_citation_is_shown_to_whom_its_document_is_for(http: TestClient) -> None:
+    id_ = ask(http, "root").json()["answer_id"]
+
+    def shown(key: str) -> Response:
+        headers = {"Authorization": f"Bearer {key}"}
+        return http.get(f"/v1/citations/{id_}?n=1", headers=headers)
+
+    assert shown("root").json()["aliases"] == ["fleet:old/tern.html"]
+    assert shown("ada").json()["aliases"] == []
+    assert "MV Tern was built" in shown("ada").json()["quote"]
+    closed = shown("eve")
+    assert closed.status_code == 404
+    assert closed.text == http.get(
+        "/v1/citations/x?n=1", headers={"Authorization": "Bearer eve"}
+    ).text.replace("'x'", f"'{id_}'")
+
+
 def test_what_is_forbidden_counts_as_absent(http: TestClient) -> None:
     forbidden = ask(http, "eve", "How many documents are there?").json()["answer"]
     assert "2" in forbidden
@@ -113,6 +131,7 @@ def test_without_a_key_nothing_is_told(http: TestClient, key: str, method: str, 
     refused = http.request(method, path, headers=headers)
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"] == "Bearer"
+    assert refused.json()["error"]["code"] == "invalid_api_key"
     assert refused.text == http.get("/v1/models").text
 
 

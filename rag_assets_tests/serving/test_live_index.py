@@ -17,8 +17,8 @@ from rag_assets.lake.generations import publish, rollback
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.protocols import Completion
 from rag_assets.pipeline.stages import STAGES
-from rag_assets.serving.app import Service
 from rag_assets.serving.process import build_service
+from rag_assets.serving.service import Service
 from rag_assets_tests.answers.fakes import Call, ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import FERRIES, Doc, build, publish_docs
 

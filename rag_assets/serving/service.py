@@ -1,0 +1,146 @@
+"""Answers a question of a caller on the generation in service."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag_assets.access.file import AccessFile
+from rag_assets.access.rules import Caller
+from rag_assets.answers.answer import Answer
+from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.budget import text_counter
+from rag_assets.answers.filters import NO_FILTERS, Filters
+from rag_assets.answers.journal import find_answer, record_answer
+from rag_assets.answers.telling import Tell, nobody
+from rag_assets.errors import RagError
+from rag_assets.lake.store import LakeError, LakeStore
+from rag_assets.models.clients.salted import SaltedChat
+from rag_assets.serving.admission import Gate
+from rag_assets.serving.keys import OPERATOR
+from rag_assets.serving.live_index import LiveIndex
+from rag_assets.serving.metrics import Metrics
+from rag_assets.serving.streaming import capped
+
+log = logging.getLogger("rag_assets.serving")
+
+
+class NoCitationError(RagError):
+    """No such citation, for this caller."""
+
+
+class NotReadyError(RagError):
+    """No generation is in service; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes share.
+
+    Attributes:
+        store: where answers are journalled.
+        live: the generation in service.
+        gate: bounds the questions answered at once.
+        metrics: counts.
+        engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        access: who may read what.
+        own_key: that the commands of this home come with.
+        hosts: names by which it is reached, beside the loopback's.
+    """
+
+    store: LakeStore
+    live: LiveIndex
+    gate: Gate
+    metrics: Metrics
+    engines_problem: Callable[[], str]
+    access: AccessFile
+    own_key: str
+    hosts: Sequence[str] = ()
+    started: float = 0.0
+
+    def answer(
+        self,
+        question: str,
+        mode: str,
+        *,
+        gone: threading.Event | None = None,
+        tell: Tell = nobody,
+        caller: Caller = OPERATOR,
+        filters: Filters = NO_FILTERS,
+        user: str = "",
+        most_tokens: int | None = None,
+    ) -> Answer:
+        """Answer on the generation in service when the turn comes, and journal it.
+
+        Nothing is read but what the caller may read.
+
+        Args:
+            question: in plain words.
+            mode: auto, fact or deep.
+            gone: set by the gate when nobody waits for the answer any more.
+            tell: called with what happens meanwhile.
+            caller: who asks.
+            filters: which documents are read.
+            user: for whom, as the caller says.
+            most_tokens: of the sentences that are told; the answer itself is whole.
+
+        Raises:
+            NotReadyError, BusyError, GoneError, QuestionError, EngineUnavailableError,
+            ModelRequestError.
+        """
+        with self.gate.admitted(gone):
+            answerer = self.answerer(caller)
+            if most_tokens is not None:
+                tell = capped(tell, most_tokens, text_counter(answerer.slm))
+            answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
+        self.metrics.answered(answer)
+        try:
+            record_answer(self.store, answer, asker=caller.name, user=user)
+        except Exception:  # the process border: a full disk must not cost the answer
+            self.metrics.journal_failures.inc()
+            log.exception("answer %s was given but not journalled", answer.answer_id)
+        return answer
+
+    def answerer(self, caller: Caller) -> Answerer:
+        """On the generation in service, and on what the caller may read of it.
+
+        Raises:
+            NotReadyError: none is.
+        """
+        serving = self.live.current
+        if serving is None:
+            raise NotReadyError(f"no generation is in service: {self.live.error}")
+        return _seen_by(caller, serving.answerer)
+
+    def citation(self, answer_id: str, n: int, caller: Caller = OPERATOR) -> dict[str, Any]:
+        """A citation of an answer that was journalled, as far as the caller may read it.
+
+        Raises:
+            NoCitationError: there is none, or none that the caller may read.
+        """
+        with suppress(LakeError):
+            cited = find_answer(self.store, answer_id)["record"]["citations"]
+            view = caller.view
+            for one in cited:
+                if one["n"] != n or not (view is None or view.sees(one["uri"])):
+                    continue
+                if view is None:
+                    return dict(one)
+                newest = view.sees(one["superseded_by"])
+                return {
+                    **one,
+                    "aliases": [uri for uri in one["aliases"] if view.sees(uri)],
+                    "superseded_by": one["superseded_by"] if newest else "",
+                    "superseded_by_title": one["superseded_by_title"] if newest else "",
+                }
+        raise NoCitationError(f"there is no citation {n} of an answer {answer_id!r:.80}")
+
+
+def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
+    view = caller.view
+    if view is None:
+        return answerer
+    slm, llm = (SaltedChat(model, view.salt) for model in (answerer.slm, answerer.llm))
+    return replace(answerer.narrowed(view.where, view.sees), slm=slm, llm=llm)
