@@ -19,6 +19,7 @@ from rag_assets.questions.spans import is_of
 from rag_assets.retrieval.passages import Passage, Piece
 from rag_assets.retrieval.terms import content_words, coverage, terms
 from rag_assets.retrieval.times import ANY_TIME, Period
+from rag_assets.retrieval.versions import names_version
 
 VERDICTS = ("Yes", "No")
 # Log-odds as the model sees them, against how often answers are right: 132 questions of the
@@ -138,7 +139,7 @@ def looked_up(
     best = reading.best
     others: tuple[Other, ...] = ()
     if best is not None and best.score >= least:
-        if not period.is_named:
+        if not period.is_named and not names_version(question, best.passage.head):
             best, others = newest(best, passages, reads, least)
         if not others:
             best, others = beside(best, passages, reads, least, question, wants)

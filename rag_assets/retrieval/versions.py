@@ -35,6 +35,18 @@ def age_of(chunk: IndexedChunk) -> tuple[tuple[int, ...], date]:
     return version_key(version_mark(chunk)), last
 
 
+def names_version(question: str, chunk: IndexedChunk) -> bool:
+    """Whether a question names the version that the chunk's document is of: "release 2.1"."""
+    mark = re.search(r"\d+(?:[._-]\d+)*[a-z]?$|[a-z]$", version_mark(chunk), re.IGNORECASE)
+    if mark is None:
+        return False
+    is_short = mark[0].isalnum()  # "3 boats" names no version 3
+    named = [m[0] for m in VERSION.finditer(question)] if is_short else [question]
+    number = re.sub(r"[._-]", "[._-]", re.escape(mark[0]).replace("\\", ""))
+    whole = re.compile(rf"(?<![^\W_])(?<!\d[._-])v?{number}(?![^\W_]|[._-]\d)", re.IGNORECASE)
+    return any(whole.search(one) for one in named)
+
+
 def _timeless(text: str) -> str:
     """The text without times and versions, which it must name; else what no other text equals."""
     left = VERSION.sub(" ", NAMED_TIME.sub(" ", text))

@@ -59,6 +59,15 @@ def test_a_year_that_is_asked_for_keeps_its_document() -> None:
     assert (got.answer, got.others) == ("14", ())
 
 
+@pytest.mark.parametrize("version", ["1.9", "v1.9", "release 1-9"])
+def test_a_version_that_is_asked_for_keeps_its_document(version: str) -> None:
+    passages = [passage_of("s:1.md", "Fares, release 1.9", OLD),
+                passage_of("s:2.md", "Fares, release 1.10", NEW)]  # fmt: skip
+    got = found(passages, f"What does a return ticket of {version} cost?", "money")
+    assert (got.answer, got.others) == ("14", ())
+    assert found(passages, "What does a return ticket of 1.90 cost?", "money").answer == "19"
+
+
 @pytest.mark.parametrize("uris", [("s:route-1.md", "s:route-2.md"), ("s:a.md", "s:b.md")])
 def test_documents_of_other_things_are_no_versions(uris: tuple[str, str]) -> None:
     one, other = uris
