@@ -118,8 +118,7 @@ def _filters(
 ) -> "Filters":
     from rag_assets.answers.filters import Filters
 
-    lists = [tuple(one or ()) for one in (source, type_, language)]
-    return Filters(*lists, since, until, tuple(where or ()))
+    return Filters(source or (), type_ or (), language or (), since, until, where or ())
 
 
 @app.command()

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp
 
 from rag_assets.orchestration.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext
 from rag_assets.orchestration.guard import Guard
-from rag_assets.serving.listening import HOST, HTTP
-from rag_assets.settings import Settings, load_settings
+from rag_assets.serving.listening import HTTP
+from rag_assets.settings import LOOPBACK, Settings, load_settings
 
 POLL_MS = 2000  # between the page's looks at assets
 # As dagster-webserver has it where it is told nothing.
@@ -53,7 +53,7 @@ def main() -> None:
     settings = load_settings()
     with guarded_ui(given.workspace, settings) as app:
         # From this machine it believes X-Forwarded-Proto, by which the guard knows of TLS.
-        uvicorn.run(app, host=HOST, port=settings.ui_port, http=HTTP, log_level="warning")
+        uvicorn.run(app, host=LOOPBACK, port=settings.ui_port, http=HTTP, log_level="warning")
 
 
 if __name__ == "__main__":

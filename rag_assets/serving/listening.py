@@ -19,8 +19,7 @@ from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import STATE_FILE, AnswererClient
 from rag_assets.serving.refusals import Refusal
-from rag_assets.settings import LOOPBACK as HOST
-from rag_assets.settings import Settings
+from rag_assets.settings import LOOPBACK, Settings
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
@@ -109,7 +108,7 @@ def require_keys(settings: Settings) -> None:
         )
 
 
-def claim_port(port: int, host: str = HOST) -> socket.socket:
+def claim_port(port: int, host: str = LOOPBACK) -> socket.socket:
     """A listening socket on a port; of the loopback interface where no address is given.
 
     Raises:
@@ -123,7 +122,7 @@ def claim_port(port: int, host: str = HOST) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        is_ours = AnswererClient(f"http://{HOST}:{port}").is_up()
+        is_ours = AnswererClient(f"http://{LOOPBACK}:{port}").is_up()
         by = "by an answerer" if is_ours else f"by another program ({error.strerror})"
         raise PortTakenError(
             f"port {port} is in use {by}; stop it (`rag down` stops an answerer), or set "
@@ -140,7 +139,7 @@ def state_file(folder: Path, port: int, key: str) -> Iterator[Path]:
     """
     path = folder / STATE_FILE
     own = str(identity(os.getpid()))
-    state = {"process": own, "port": port, "url": f"http://{HOST}:{port}", "key": key}
+    state = {"process": own, "port": port, "url": f"http://{LOOPBACK}:{port}", "key": key}
     replace_file(path, json.dumps(state).encode())
     try:
         yield path

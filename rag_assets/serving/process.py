@@ -31,7 +31,6 @@ from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import (
-    HOST,
     HTTP,
     ExposedError,
     claim_port,
@@ -42,7 +41,7 @@ from rag_assets.serving.listening import (
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.service import Service
-from rag_assets.settings import Settings
+from rag_assets.settings import LOOPBACK, Settings
 
 log = logging.getLogger("rag_assets.serving")
 N_WAITING = 16  # with the running ones below the 40 threads of the server, so that probes get one
@@ -170,7 +169,7 @@ def run(
     port = int(listener.getsockname()[1])
     with contextlib.closing(service.live), state_file(state, port, service.own_key):
         generation = loaded.generation_id or "none"
-        log.info("answering at http://%s:%d, generation %s", HOST, port, generation)
+        log.info("answering at http://%s:%d, generation %s", LOOPBACK, port, generation)
         _run(server, listener)
     log.info("stopped")
 

@@ -44,7 +44,7 @@ def take(
     names = sorted(set(sources))
     with store.locked(FOLDER):
         offered = store.get_record(_record(token))
-        if _has_run_out(offered, now or datetime.now(UTC)):
+        if offered is None or _has_run_out(offered, now or datetime.now(UTC)):
             why = "is unknown or has run out"
         elif offered["run"] not in ("", run_id):
             why = f"was used by run {offered['run']}"
@@ -63,5 +63,5 @@ def _record(token: str) -> str:
     return f"{FOLDER}/{sha256(token.encode()).hexdigest()}"
 
 
-def _has_run_out(offered: dict[str, str] | None, now: datetime) -> bool:
-    return offered is None or datetime.fromisoformat(offered["until"]) < now
+def _has_run_out(offered: dict[str, str], now: datetime) -> bool:
+    return datetime.fromisoformat(offered["until"]) < now
