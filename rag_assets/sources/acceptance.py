@@ -63,5 +63,5 @@ def _record(token: str) -> str:
     return f"{FOLDER}/{sha256(token.encode()).hexdigest()}"
 
 
-def _has_run_out(offered: dict[str, str], now: datetime) -> bool:
-    return datetime.fromisoformat(offered["until"]) < now
+def _has_run_out(offered: dict[str, str] | None, now: datetime) -> bool:
+    return offered is None or datetime.fromisoformat(offered["until"]) < now
