@@ -227,6 +227,17 @@ class IndexReader:
         by_id = {one.document_id: one for one in self._those("section_ordinal = 0 AND ordinal = 0")}
         return sorted(by_id.values(), key=lambda chunk: chunk.uri)
 
+    def document(self, document_id: str) -> list[IndexedChunk]:
+        """All chunks of a document, in reading order; none of one that is not held."""
+        chunks = self._with("document_id", [document_id])
+        return sorted(chunks, key=lambda chunk: (chunk.section_ordinal, chunk.ordinal))
+
+    def uris(self) -> list[str]:
+        """The uris of all documents, sorted."""
+        where = self._narrow("section_ordinal = 0 AND ordinal = 0")
+        found = scan(self._table, columns=["uri"], where=where)
+        return sorted(set(found["uri"].to_pylist()))
+
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
         return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}
@@ -235,9 +246,11 @@ class IndexReader:
         return self._those(f"{column} IN ({quoted(ids)})") if ids else []
 
     def _those(self, where: str) -> list[IndexedChunk]:
-        chosen = where if self.where is None else f"{where} AND ({self.where})"
-        rows = scan(self._table, columns=self.columns, where=chosen).to_pylist()
+        rows = scan(self._table, columns=self.columns, where=self._narrow(where)).to_pylist()
         return [self._chunk(row) for row in rows]
+
+    def _narrow(self, where: str) -> str:
+        return where if self.where is None else f"{where} AND ({self.where})"
 
     def _chunk(self, row: dict[str, Any]) -> IndexedChunk:
         known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}

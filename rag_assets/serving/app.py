@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -31,9 +32,12 @@ from rag_assets.models.clients.salted import SaltedChat
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, Gate, GoneError
 from rag_assets.serving.chat import ChatRequest, chat_response, models_listed
+from rag_assets.serving.desk import OwnDesk
+from rag_assets.serving.documents import add_documents
 from rag_assets.serving.keys import OPERATOR, Keys, caller_of
 from rag_assets.serving.listening import WholeBodies, disconnected, said
 from rag_assets.serving.live_index import LiveIndex
+from rag_assets.serving.mcp_server import add_mcp
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.searching import Searches, add_search
 
@@ -129,7 +133,8 @@ def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
 def create_app(service: Service) -> FastAPI:
     """The application.
 
-    Routes: POST /v1/answers, /v1/search, /v1/chat/completions, GET /v1/models, /healthz, /readyz,
+    Routes: POST /v1/answers, /v1/search, /v1/chat/completions, /mcp, GET
+    /v1/models, /v1/sources, /v1/documents/ID, /healthz, /readyz,
     /metrics, /admin/status, POST /admin/reload. Errors are ``{"error": sentence}``. Where the home
     has an ``access.yaml``, all but the two probes need a key; see ``Keys``.
     """
@@ -140,7 +145,10 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(WholeBodies)
     _add_errors(app, service)
     _add_answers(app, service)
-    add_search(app, Searches(service.answerer))
+    searches = Searches(service.answerer)
+    add_search(app, searches)
+    add_documents(app, service.answerer)
+    add_mcp(app, partial(OwnDesk.of, service.answer, searches))
     _add_health(app, service)
     _add_admin(app, service)
     return app
