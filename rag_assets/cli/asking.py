@@ -1,4 +1,4 @@
-"""Commands that ask: ask, search, trace."""
+"""Commands that ask: ask, search, mcp, trace."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,6 +98,18 @@ def search(
         table.add_row(str(hit["n"]), f"{hit['score']:.3f}", place, quote)
     show_table(table)
     out.print(f"{len(record['hits'])} passages of {record['chunks_searched']:,} chunks")
+
+
+@app.command()
+def mcp() -> None:
+    """Serve MCP on standard input and output for a client that starts this command.
+
+    Its tools ask the running answerer with the key of RAG_KEY, or else as this home's owner.
+    """
+    from rag_assets.serving.mcp_server import make_server
+
+    client = _client(load_settings())
+    make_server(lambda _context: client).run("stdio")
 
 
 def _client(settings: Settings) -> "AnswererClient":

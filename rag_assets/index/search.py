@@ -237,19 +237,27 @@ class IndexReader:
         0 where there are fewer than eight documents: a share of so few says nothing.
         """
         if self._sample is None:
-            first = f"section_ordinal = 0 AND ordinal = 0{self._and()}"
+            first = self._narrow("section_ordinal = 0 AND ordinal = 0")
             rows = scan(self._table, columns=["document_id"], where=first)
             self._sample = sorted(rows["document_id"].to_pylist())[:N_SAMPLED]  # ids are hashes
         if len(self._sample) < MIN_SAMPLED or not self.has_text_index or not words.strip():
             return 0.0
         wanted = MatchQuery(words, "search_text", operator=FullTextOperator.AND)
-        of_sample = f"document_id IN ({quoted(self._sample)}){self._and()}"
+        of_sample = self._narrow(f"document_id IN ({quoted(self._sample)})")
         query = self._table.search(wanted, query_type="fts").where(of_sample, prefilter=True)
         rows = query.select(["document_id", "_score"]).limit(len(self)).to_arrow()
         return len(set(rows["document_id"].to_pylist())) / len(self._sample)
 
-    def _and(self) -> str:
-        return "" if self.where is None else f" AND ({self.where})"
+    def document(self, document_id: str) -> list[IndexedChunk]:
+        """All chunks of a document, in reading order; none of one that is not held."""
+        chunks = self._with("document_id", [document_id])
+        return sorted(chunks, key=lambda chunk: (chunk.section_ordinal, chunk.ordinal))
+
+    def uris(self) -> list[str]:
+        """The uris of all documents, sorted."""
+        where = self._narrow("section_ordinal = 0 AND ordinal = 0")
+        found = scan(self._table, columns=["uri"], where=where)
+        return sorted(set(found["uri"].to_pylist()))
 
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
@@ -259,8 +267,11 @@ class IndexReader:
         return self._those(f"{column} IN ({quoted(ids)})") if ids else []
 
     def _those(self, where: str) -> list[IndexedChunk]:
-        rows = scan(self._table, columns=self.columns, where=f"{where}{self._and()}").to_pylist()
+        rows = scan(self._table, columns=self.columns, where=self._narrow(where)).to_pylist()
         return [self._chunk(row) for row in rows]
+
+    def _narrow(self, where: str) -> str:
+        return where if self.where is None else f"{where} AND ({self.where})"
 
     def _chunk(self, row: dict[str, Any]) -> IndexedChunk:
         known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}

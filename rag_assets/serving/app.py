@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -13,9 +14,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_assets.markup import without_places
 from rag_assets.serving.asking import add_answers
+from rag_assets.serving.desk import OwnDesk
+from rag_assets.serving.documents import add_documents
 from rag_assets.serving.failures import add_errors, unready
 from rag_assets.serving.keys import Keys
 from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies
+from rag_assets.serving.mcp_server import add_mcp
 from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
@@ -26,8 +30,8 @@ log = logging.getLogger("rag_assets.serving")
 def create_app(service: Service) -> FastAPI:
     """The application.
 
-    Routes: those of ``add_answers`` and ``add_search``, GET /healthz, /readyz, /metrics,
-    /admin/status, POST /admin/reload. Errors are ``Refusal``s. Where the home has an
+    Routes: those of the functions ``add_...``, POST /admin/reload, GET /healthz, /readyz,
+    /metrics, /admin/status. Errors are ``Refusal``s. Where the home has an
     ``access.yaml``, all but the two probes need a key; see ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
@@ -37,7 +41,10 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(WholeBodies)
     add_errors(app, service)
     add_answers(app, service)
-    add_search(app, Searches(service.answerer))
+    searches = Searches(service.answerer)
+    add_search(app, searches)
+    add_documents(app, service.answerer)
+    add_mcp(app, partial(OwnDesk.of, service.answer, searches))
     _add_health(app, service)
     _add_admin(app, service)
     return app

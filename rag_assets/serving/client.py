@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -77,6 +78,18 @@ class AnswererClient:
         """
         body = {"question": question, "limit": limit, "filters": filters or {}}
         return self._call("POST", "/v1/search", SEARCH_S, body)
+
+    def document(self, wanted: str) -> dict[str, Any]:
+        """A document by its id or by that of a chunk.
+
+        Raises:
+            AnswererError: as of ``ask``; status 404 where there is none.
+        """
+        return self._call("GET", f"/v1/documents/{quote(wanted, safe='')}", SEARCH_S)
+
+    def sources(self) -> dict[str, Any]:
+        """The sources with their numbers of documents, and the generation in service."""
+        return self._call("GET", "/v1/sources", SEARCH_S)
 
     def reload(self) -> dict[str, Any]:
         """Bring the live generation into service: {generation_id, previous_id, swapped, ms}.

@@ -10,6 +10,7 @@ from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, GoneError
 from rag_assets.serving.chat_request import ParameterError, UnknownModelError
+from rag_assets.serving.documents import UnknownDocumentError
 from rag_assets.serving.refusals import Refusal, no_such_route
 from rag_assets.serving.service import NoCitationError, NotReadyError, Service
 
@@ -20,6 +21,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     UnknownModelError: (404, "model_not_found"),
     QuestionError: (400, "invalid_value"),
     NoCitationError: (404, "not_found"),
+    UnknownDocumentError: (404, "not_found"),
     BusyError: (429, "rate_limit_exceeded"),
     GoneError: (499, "client_gone"),  # as nginx logs it; nobody reads it
     NotReadyError: (503, "not_ready"),

@@ -161,7 +161,7 @@ def run(
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
-            lifespan="off",
+            lifespan="on",  # of the MCP server
         )
     )
     if with_parent:

@@ -44,7 +44,7 @@ class Searches:
     """
 
     def __init__(self, answerer: Callable[[Caller], Answerer]) -> None:
-        self._answerer = answerer
+        self.answerer = answerer
         self._gate = Gate(N_RUNNING, N_WAITING, WAIT_S)
 
     def find(self, caller: Caller, question: str, limit: int, filters: Filters) -> Findings:
@@ -54,7 +54,7 @@ class Searches:
             NotReadyError, BusyError, QuestionError, EngineUnavailableError.
         """
         with self._gate.admitted():
-            return self._answerer(caller).find(question, limit=limit, filters=filters)
+            return self.answerer(caller).find(question, limit=limit, filters=filters)
 
 
 def add_search(app: FastAPI, searches: Searches) -> None:

@@ -93,6 +93,21 @@ def bench_vectors(
     show_part(measured, as_json)
 
 
+@app.command("filtered")
+def bench_filtered(
+    rows: Annotated[int, typer.Option(min=1, help="Chunks of the index.")] = 100_000,
+    folder: Annotated[
+        Path | None, typer.Option(help="For the lake; default: data/bench/filtered.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure search under filters that leave 1, 10 and 50 %, beside an exact search."""
+    from rag_assets_tests.benchmarks import filtered
+
+    measured = filtered.measure(rows, _folder(folder, "filtered"), teller(as_json))
+    show_part(measured, as_json)
+
+
 @app.command("embedder")
 def bench_embedder(
     pages_from: PagesFrom = None,

@@ -1,0 +1,53 @@
+"""The answerer as one caller of its MCP server sees it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+from rag_assets.access.rules import Caller
+from rag_assets.answers.answer import Answer
+from rag_assets.answers.filters import Filters
+from rag_assets.serving.documents import document_of, sources_of
+from rag_assets.serving.searching import Searches
+
+Answering = Callable[..., Answer]  # Service.answer
+
+
+class OwnDesk:
+    """A ``Desk`` of this process.
+
+    Args:
+        answer: to a question and a mode, for a caller, with filters.
+        searches: search.
+        caller: who asks.
+    """
+
+    def __init__(self, answer: Answering, searches: Searches, caller: Caller) -> None:
+        self._answer, self._searches, self._caller = answer, searches, caller
+
+    @classmethod
+    def of(cls, answer: Answering, searches: Searches, context: Context[Any, Any]) -> "OwnDesk":
+        """For the caller of a request, whom ``Keys`` noted."""
+        return cls(answer, searches, context.request_context.request.state.caller)
+
+    def search(
+        self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Passages."""
+        return self._searches.find(self._caller, question, limit, Filters.of(filters)).to_record()
+
+    def ask(
+        self, question: str, mode: str = "auto", filters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """An answer, journalled."""
+        answer = self._answer(question, mode, caller=self._caller, filters=Filters.of(filters))
+        return answer.to_record()
+
+    def document(self, wanted: str) -> dict[str, Any]:
+        """A document."""
+        return document_of(self._searches.answerer(self._caller).reader, wanted)
+
+    def sources(self) -> dict[str, Any]:
+        """The sources."""
+        return sources_of(self._searches.answerer(self._caller).reader)
