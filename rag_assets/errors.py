@@ -51,6 +51,7 @@
     ├── NotReadyError                 serving.service: no generation is in service
     ├── NoCitationError               serving.service: no such citation, for this caller
     ├── CanaryError                   serving.canaries: a generation does not find its own chunks
+    ├── BatchFileError                batches.questions: a file of questions or answers is wrong
     └── AnswererError                 serving.client: the answerer refused, or failed
         └── AnswererDownError         nobody answers at its address
 """

@@ -61,6 +61,7 @@ class FakeChat:
         thinking: bool = False,
         cache_salt: str = "",
         top_logprobs: int = 0,
+        priority: int = 0,
     ) -> Completion:
         if prefix and json_schema is not None:
             raise ValueError("a prefix cannot be continued under a json_schema; ask again")

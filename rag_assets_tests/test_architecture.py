@@ -19,7 +19,7 @@ ROOMS = [
     "models", "models.weights", "models.engines", "models.clients", "sources", "documents.readers",
     "documents", "duplicates", "sections", "chunks", "embeddings", "enrichments", "index",
     "contracts", "pipeline", "retrieval", "questions", "answers", "evaluations", "serving",
-    "installation", "orchestration", "definitions", "cli", "__main__",
+    "batches", "installation", "orchestration", "definitions", "cli", "__main__",
 ]  # fmt: skip
 STRANGERS = [  # pairs that do not know each other, though the list would allow it
     ("lake", "models"),

@@ -1,5 +1,6 @@
 """Commands that ask: ask, search, mcp, trace."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from rag_assets.cli.app import app
 from rag_assets.cli.console import JsonFlag, out, show_answer, show_json, show_table
+from rag_assets.errors import CommandError
 from rag_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ Where = Annotated[
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="Your question, in plain words.")],
+    question: Annotated[str | None, typer.Argument(help="Your question, in plain words.")] = None,
     mode: Annotated[
         str,
         typer.Option(
@@ -52,10 +54,30 @@ def ask(
     language: Languages = None,
     where: Where = None,
     as_json: JsonFlag = False,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ask the questions of this file: .csv, .jsonl or .parquet with a column question."
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where their answers go; its end says as what: see --file."),
+    ] = None,
 ) -> None:
     """Ask the running answerer; the answer cites the documents that it rests on."""
+    from rag_assets.cli.asking_files import ask_file
+
     filters = _filters(source, type_, language, since, until, where)
-    record = _client(load_settings()).ask(question, mode, filters.given)
+    client = _client(load_settings())
+    if file is not None and question is None:
+        ask_file(client, file, to, mode, filters.given)
+        return
+    if question is None or file is not None:
+        raise CommandError("expected either a question or --file FILE", code=2)
+    if to is not None:
+        raise CommandError("expected --file FILE beside --out, for the questions", code=2)
+    record = client.ask(question, mode, filters.given)
     if as_json:
         show_json(record)
     else:

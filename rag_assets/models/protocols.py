@@ -15,6 +15,7 @@ Message = Mapping[str, str]  # role and content
 # Eight descriptions at once take two minutes on two cores without AVX-512 (8 tokens/s in all, where
 # one with it gives 40). An engine that has died is a broken connection, which nobody waits for.
 CHAT_TIMEOUT_S = 600.0
+BATCH_PRIORITY = 1  # after what is asked by hand, which has 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class ChatOptions(TypedDict, total=False):
     thinking: whether a model that can think aloud does; it does not if not given.
     cache_salt: prompts of another one are not found in the engine's prefix cache.
     top_logprobs: how many of the likeliest first tokens are told, at most 20; none if not given.
+    priority: 0 if not given; an engine that has more requests than it takes at once takes those of
+        lower numbers first.
     """
 
     max_tokens: Required[int]
@@ -61,6 +64,7 @@ class ChatOptions(TypedDict, total=False):
     thinking: bool
     cache_salt: str
     top_logprobs: int
+    priority: int
 
 
 class ChatModel(Protocol):

@@ -3,16 +3,22 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.batch import Outcome, ask_all
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.journal import record_answer
-from rag_assets.answers.rendering import markdown, summary_table
+from rag_assets.answers.rendering import record_markdown, summary_table
+from rag_assets.batches.answers import check_out
+from rag_assets.batches.asking import Lines, Tally, ask_batch
+from rag_assets.batches.outcomes import Outcome
+from rag_assets.batches.questions import BatchFileError, Questions, Row, listed, read_questions
+from rag_assets.errors import CommandError, RagError
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.delta import LakeStage
 from rag_assets.lake.figures import Table
@@ -20,6 +26,8 @@ from rag_assets.lake.generations import live_generation
 from rag_assets.lake.leases import leasing
 from rag_assets.lake.upkeep import BUDGET_S, tend
 from rag_assets.markup import markdown_cell, markdown_text
+from rag_assets.models.clients.options import ChatFor
+from rag_assets.models.protocols import BATCH_PRIORITY
 from rag_assets.orchestration.assets import markdown_table
 from rag_assets.orchestration.partitions import (
     forget_partitions,
@@ -56,67 +64,123 @@ def job_of(
 class AskConfig(dg.Config):
     """Run config of ``ask``."""
 
-    questions: list[str] = Field(description="Questions in plain words, answered in order.")
+    questions: list[str] = Field(default=[], description="Questions in plain words.")
+    file: str = Field(
+        default="",
+        description="In their place, a file of questions: .csv, .jsonl or .parquet. A path that "
+        "does not begin with / begins at the home.",
+    )
+    out: str = Field(
+        default="",
+        description="A file for the answers, likewise. With one, a run that is begun again asks "
+        "only what is left.",
+    )
     mode: str = Field(default="auto", description="auto, fact (SLM alone) or deep (map-reduce).")
+
+    def asked(self) -> tuple[Questions, Path | None]:
+        """The questions, and the file of answers.
+
+        Raises:
+            RagError: a file is wrong.
+        """
+        if bool(self.questions) == bool(self.file):
+            raise CommandError("expected either questions or file in the run's config")
+        home = load_settings().home if self.file or self.out else Path()
+        asked = (
+            read_questions(home / self.file, self.mode)
+            if self.file
+            else listed(self.questions, self.mode)
+        )
+        if not self.out:
+            return asked, None
+        check_out(asked, home / self.out)
+        return asked, home / self.out
 
 
 @dg.op(out=dg.Out(dg.Nothing))  # the answers are in the table; nothing is pickled
 def ask(
     context: dg.OpExecutionContext, config: AskConfig, store: LakeResource, models: ModelsResource
 ) -> dg.Output[None]:
-    """Answer each question on the live generation; every answer is kept in the table answers."""
+    """Answer questions on the live generation; every answer is kept in the table answers."""
+    try:
+        questions, out = config.asked()
+    except RagError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     generation = live_generation(store.client)
     if generation is None:
         raise dg.Failure("no generation is live yet, so nothing can be answered; run `rag refresh`")
+    tally, shown, lines = Tally(len(questions.rows)), Shown(), Lines(context.log.info)
     with leasing(store.client, generation.id):
         reader = IndexReader(store.client, generation)
         made_with = generation.models.get("embedder", {})
         embedder = models.models.embedder_for(made_with)
         policy = policy_of(models.models, made_with)
-        answerer = Answerer(reader, models.slm, models.llm, embedder, policy)
-        context.log.info(f"answering {len(config.questions)} questions on {generation.id}")
-        outcomes = ask_all(
-            answerer,
-            config.questions,
-            mode=config.mode,
-            keep=lambda answer: record_answer(store.client, answer, context.run.run_id),
-            report=context.log.info,
-        )
-    metadata = shown(outcomes)
-    failed = [(n, o) for n, o in enumerate(outcomes, start=1) if o.answer is None]
-    if failed:
-        said = "; ".join(f"question {n}: {outcome.error}" for n, outcome in failed)
+        slm, llm = (ChatFor(model, priority=BATCH_PRIORITY) for model in (models.slm, models.llm))
+        answerer = Answerer(reader, slm, llm, embedder, policy)
+
+        def answered(row: Row) -> dict[str, Any]:
+            answer = answerer.answer(row.question, mode=row.mode)
+            record_answer(store.client, answer, context.run.run_id)
+            return answer.to_record()
+
+        context.log.info(f"answering {len(questions.rows)} questions on {generation.id}")
+        outcomes = ask_batch(questions, answered, out=out, concurrency=policy.concurrency)
+        try:
+            for outcome in outcomes:
+                tally.add(outcome)
+                shown.add(outcome)
+                lines(tally)
+        except BatchFileError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+    if tally.failed:
         raise dg.Failure(
-            f"{len(failed)} of {len(outcomes)} questions could not be answered. {said}",
-            metadata=metadata,
+            f"{tally.failed} of {tally.total} questions could not be answered. {shown.failures()}",
+            metadata=shown.metadata(tally),
             allow_retries=False,
         )
-    return dg.Output(None, metadata=metadata)
+    return dg.Output(None, metadata=shown.metadata(tally))
 
 
-def shown(outcomes: list[Outcome]) -> dict[str, dg.MetadataValue]:
-    """Metadata of a run: a table of all, then an entry a question."""
-    rows = [
-        {
-            "question": outcome.question,
-            "error": outcome.error,
-            "record": None if outcome.answer is None else outcome.answer.to_record(),
+class Shown:
+    """What a run's page shows of a batch: its first questions."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[int, Outcome] = {}
+        self._failed: dict[int, str] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one, if it is to be shown."""
+        number = outcome.row.number + 1
+        if number <= MAX_SHOWN:
+            self._outcomes[number] = outcome
+        if outcome.record is None and len(self._failed) < MAX_SHOWN:
+            self._failed[number] = outcome.error
+
+    def failures(self) -> str:
+        """Why questions failed."""
+        return "; ".join(f"question {n}: {error}" for n, error in sorted(self._failed.items()))
+
+    def metadata(self, tally: Tally) -> dict[str, dg.MetadataValue]:
+        """A table of all, then an entry a question."""
+        outcomes = dict(sorted(self._outcomes.items()))
+        rows = [
+            {"question": one.row.question, "error": one.error, "record": one.record}
+            for one in outcomes.values()
+        ]
+        entries: dict[str, dg.MetadataValue] = {
+            "answers": dg.MetadataValue.md(summary_table(rows)),
+            "n_questions": dg.MetadataValue.int(tally.total),
+            "n_failed": dg.MetadataValue.int(tally.failed),
         }
-        for outcome in outcomes
-    ]
-    entries: dict[str, dg.MetadataValue] = {
-        "answers": dg.MetadataValue.md(summary_table(rows[:MAX_SHOWN])),
-        "n_questions": dg.MetadataValue.int(len(outcomes)),
-        "n_failed": dg.MetadataValue.int(sum(o.answer is None for o in outcomes)),
-    }
-    for number, outcome in enumerate(outcomes[:MAX_SHOWN], start=1):
-        text = (
-            f"**{markdown_cell(outcome.question)}**\n\nFailed: {markdown_text(outcome.error)}"
-            if outcome.answer is None
-            else markdown(outcome.answer)
-        )
-        entries[f"answer_{number:03d}"] = dg.MetadataValue.md(text)
-    return entries
+        for number, outcome in outcomes.items():
+            text = (
+                f"**{markdown_cell(outcome.row.question)}**\n\nFailed: "
+                f"{markdown_text(outcome.error)}"
+                if outcome.record is None
+                else record_markdown(outcome.record)
+            )
+            entries[f"answer_{number:03d}"] = dg.MetadataValue.md(text)
+        return entries
 
 
 ask_job = job_of(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from rag_assets.errors import RagError
 
@@ -16,14 +17,26 @@ class GoneError(RagError):
     """Who asked is gone; nobody reads the answer."""
 
 
+@dataclass(slots=True)
+class _Line:
+    """The questions of one kind: how many run, and which wait, the first first."""
+
+    running: int = 0
+    waiting: list[object] = field(default_factory=list)
+
+
 class Gate:
     """Admits ``n_running`` at a time and lets ``n_waiting`` more wait, first come first served.
 
     Without it every request of a burst would sit in the engines' queues until all time out.
 
+    What is asked by hand is admitted as if there were no batches. The questions of a batch wait
+    while one asked by hand does; while one is answered, they are answered one after another, so
+    that they come on all the same.
+
     Args:
         n_running: questions answered at once.
-        n_waiting: questions that may wait.
+        n_waiting: questions that may wait; of batches half as many.
         wait_s: longest wait in seconds.
     """
 
@@ -35,19 +48,18 @@ class Gate:
         self.n_running = n_running
         self.n_waiting = n_waiting
         self._wait_s = wait_s
-        self._free = n_running
-        self._queue: list[object] = []
+        self._by_hand, self._batch = _Line(), _Line()
         self._changed = threading.Condition()
 
     @property
     def running(self) -> int:
         """Questions being answered now."""
-        return self.n_running - self._free
+        return self._by_hand.running + self._batch.running
 
     @property
     def waiting(self) -> int:
         """Questions that wait now."""
-        return len(self._queue)
+        return len(self._by_hand.waiting) + len(self._batch.waiting)
 
     def leave(self, gone: threading.Event) -> None:
         """Give up the place of the caller that waits with this event."""
@@ -56,36 +68,47 @@ class Gate:
             self._changed.notify_all()
 
     @contextmanager
-    def admitted(self, gone: threading.Event | None = None) -> Iterator[None]:
+    def admitted(
+        self, gone: threading.Event | None = None, *, batch: bool = False
+    ) -> Iterator[None]:
         """Run the body when it is this caller's turn.
 
         Args:
             gone: ``leave`` sets it when nobody reads the answer any more.
+            batch: whether the question is one of a batch.
 
         Raises:
             BusyError: the queue is full, or the wait too long.
             GoneError: the caller left.
         """
-        self._enter(gone or threading.Event())
+        line = self._batch if batch else self._by_hand
+        self._enter(line, gone or threading.Event())
         try:
             yield
         finally:
             with self._changed:
-                self._free += 1
+                line.running -= 1
                 self._changed.notify_all()
 
-    def _enter(self, gone: threading.Event) -> None:
+    def _free(self, line: _Line) -> bool:
+        if line is self._by_hand:
+            return line.running < self.n_running
+        most = 1 if self._by_hand.running else self.n_running
+        return line.running < most and not self._by_hand.waiting
+
+    def _enter(self, line: _Line, gone: threading.Event) -> None:
         ticket = object()
         deadline = time.monotonic() + self._wait_s
+        most = self.n_waiting if line is self._by_hand else self.n_waiting // 2
         with self._changed:
-            if not (self._free and not self._queue) and len(self._queue) >= self.n_waiting:
+            if not (self._free(line) and not line.waiting) and len(line.waiting) >= most:
                 raise BusyError(
                     f"{self.running} questions are being answered and {self.waiting} wait, which "
                     "is all the answerer takes; try again in a few seconds"
                 )
-            self._queue.append(ticket)
+            line.waiting.append(ticket)
             try:
-                while not (self._free and self._queue[0] is ticket) and not gone.is_set():
+                while not (self._free(line) and line.waiting[0] is ticket) and not gone.is_set():
                     left = deadline - time.monotonic()
                     if left <= 0:
                         raise BusyError(
@@ -95,7 +118,7 @@ class Gate:
                     self._changed.wait(left)
                 if gone.is_set():
                     raise GoneError("who asked is gone")
-                self._free -= 1
+                line.running += 1
             finally:
-                self._queue.remove(ticket)
+                line.waiting.remove(ticket)
                 self._changed.notify_all()

@@ -64,7 +64,8 @@ def _add_health(app: FastAPI, service: Service) -> None:
             return unready(said, "not_ready").response()
         if problem := serving.answerer.reader.problem() or service.engines_problem():
             return unready(problem, "engine_unavailable").response()
-        return JSONResponse({"status": "ready", "generation_id": serving.generation_id})
+        ready = {"status": "ready", "generation_id": serving.generation_id}
+        return JSONResponse({**ready, "concurrency": service.gate.n_running})
 
     @app.get("/metrics")
     async def metrics() -> Response:

@@ -37,6 +37,7 @@ class Question(BaseModel):
     mode: str = Field(default="auto", description="auto, fact or deep")
     filters: dict[str, Any] = Field(default={}, description="which documents are read")
     stream: bool = Field(default=False, description="tell what happens, and each sentence")
+    batch: bool = Field(default=False, description="what is asked by hand goes ahead")
 
 
 def add_answers(app: FastAPI, service: Service) -> None:
@@ -57,7 +58,7 @@ def add_answers(app: FastAPI, service: Service) -> None:
     @app.post("/v1/answers")
     async def answers(body: Question, request: Request) -> Response:
         filters = Filters.of(body.filters)
-        events = asking(request, body.question, body.mode, filters=filters)
+        events = asking(request, body.question, body.mode, filters=filters, batch=body.batch)
         await _begun(events)
         if body.stream:
             return _streamed(_answer_events(service, events))

@@ -52,7 +52,12 @@ class AnswererClient:
         return cls(settings.answerer_url, lambda: _own_key(settings.state))
 
     def ask(
-        self, question: str, mode: str = "auto", filters: Mapping[str, Any] | None = None
+        self,
+        question: str,
+        mode: str = "auto",
+        filters: Mapping[str, Any] | None = None,
+        *,
+        batch: bool = False,
     ) -> dict[str, Any]:
         """The answer's record, as ``rag ask --json`` prints it.
 
@@ -60,12 +65,13 @@ class AnswererClient:
             question: in plain words.
             mode: "auto", "fact" or "deep".
             filters: which documents are read, as ``Filters.given`` names them.
+            batch: whether what is asked by hand goes ahead.
 
         Raises:
             AnswererDownError: nobody answers.
             AnswererError: it cannot answer this question now, or ever; ``status`` says which.
         """
-        body = {"question": question, "mode": mode, "filters": filters or {}}
+        body = {"question": question, "mode": mode, "filters": filters or {}, "batch": batch}
         return self._call("POST", "/v1/answers", ANSWER_S, body)
 
     def search(
@@ -110,6 +116,14 @@ class AnswererClient:
         except AnswererError as error:
             return str(error)
         return ""
+
+    def concurrency(self) -> int:
+        """How many questions it answers at the same time.
+
+        Raises:
+            AnswererError: it cannot answer now.
+        """
+        return int(self._call("GET", "/readyz", STATUS_S)["concurrency"])
 
     def is_up(self) -> bool:
         """Whether an answerer answers at the address, ready or not."""

@@ -44,7 +44,7 @@ from rag_assets.serving.service import Service
 from rag_assets.settings import LOOPBACK, Settings
 
 log = logging.getLogger("rag_assets.serving")
-N_WAITING = 16  # with the running ones below the 40 threads of the server, so that probes get one
+N_WAITING = 16  # with what runs, and batches, below the 40 threads of the server: probes get one
 WAIT_S = 120.0
 GRACE_S = 10  # for answers in flight after SIGTERM
 PARENT_POLL_S = 1.0

@@ -17,7 +17,8 @@ from rag_assets.answers.journal import find_answer, record_answer
 from rag_assets.answers.telling import Tell, nobody
 from rag_assets.errors import RagError
 from rag_assets.lake.store import LakeError, LakeStore
-from rag_assets.models.clients.salted import SaltedChat
+from rag_assets.models.clients.options import ChatFor
+from rag_assets.models.protocols import BATCH_PRIORITY
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.keys import OPERATOR
 from rag_assets.serving.live_index import LiveIndex
@@ -71,6 +72,7 @@ class Service:
         filters: Filters = NO_FILTERS,
         user: str = "",
         most_tokens: int | None = None,
+        batch: bool = False,
     ) -> Answer:
         """Answer on the generation in service when the turn comes, and journal it.
 
@@ -85,13 +87,14 @@ class Service:
             filters: which documents are read.
             user: for whom, as the caller says.
             most_tokens: of the sentences that are told; the answer itself is whole.
+            batch: whether what is asked by hand goes ahead.
 
         Raises:
             NotReadyError, BusyError, GoneError, QuestionError, EngineUnavailableError,
             ModelRequestError.
         """
-        with self.gate.admitted(gone):
-            answerer = self.answerer(caller)
+        with self.gate.admitted(gone, batch=batch):
+            answerer = self.answerer(caller, batch=batch)
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
@@ -103,7 +106,7 @@ class Service:
             log.exception("answer %s was given but not journalled", answer.answer_id)
         return answer
 
-    def answerer(self, caller: Caller) -> Answerer:
+    def answerer(self, caller: Caller, *, batch: bool = False) -> Answerer:
         """On the generation in service, and on what the caller may read of it.
 
         Raises:
@@ -112,7 +115,7 @@ class Service:
         serving = self.live.current
         if serving is None:
             raise NotReadyError(f"no generation is in service: {self.live.error}")
-        return _seen_by(caller, serving.answerer)
+        return _seen_by(caller, serving.answerer, batch)
 
     def citation(self, answer_id: str, n: int, caller: Caller = OPERATOR) -> dict[str, Any]:
         """A citation of an answer that was journalled, as far as the caller may read it.
@@ -138,9 +141,11 @@ class Service:
         raise NoCitationError(f"there is no citation {n} of an answer {answer_id!r:.80}")
 
 
-def _seen_by(caller: Caller, answerer: Answerer) -> Answerer:
-    view = caller.view
-    if view is None:
-        return answerer
-    slm, llm = (SaltedChat(model, view.salt) for model in (answerer.slm, answerer.llm))
-    return replace(answerer.narrowed(view.where, view.sees), slm=slm, llm=llm)
+def _seen_by(caller: Caller, answerer: Answerer, batch: bool) -> Answerer:
+    view, priority = caller.view, BATCH_PRIORITY if batch else 0
+    salt = "" if view is None else view.salt
+    if salt or priority:
+        models = (answerer.slm, answerer.llm)
+        slm, llm = (ChatFor(model, cache_salt=salt, priority=priority) for model in models)
+        answerer = replace(answerer, slm=slm, llm=llm)
+    return answerer if view is None else answerer.narrowed(view.where, view.sees)

@@ -51,6 +51,7 @@ class Call:
     prefix: str
     thinking: bool = False
     top_logprobs: int = 0
+    priority: int = 0
 
     @property
     def asks(self) -> str:
@@ -101,8 +102,9 @@ class ScriptedChat:
         thinking: bool = False,
         cache_salt: str = "",
         top_logprobs: int = 0,
+        priority: int = 0,
     ) -> Completion:
-        call = Call(messages, max_tokens, prefix, thinking, top_logprobs)
+        call = Call(messages, max_tokens, prefix, thinking, top_logprobs, priority)
         with self.lock:
             self.calls.append(call)
         reply = self.reply(call)

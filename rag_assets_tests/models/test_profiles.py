@@ -31,12 +31,13 @@ from rag_assets.models.profiles import (
     servable,
 )
 
-GPU_FLAGS = {  # the article's deployment, word for word
+GPU_FLAGS = {  # the article's deployment, word for word, and then our batches that yield
     "llm": "--quantization awq_marlin --dtype float16 --gpu-memory-utilization 0.60 "
     "--max-model-len 4096 --max-num-seqs 6 --max-num-batched-tokens 8192 --kv-cache-dtype fp8 "
-    "--enable-prefix-caching",
+    "--enable-prefix-caching --scheduling-policy priority",
     "slm": "--dtype float16 --gpu-memory-utilization 0.30 --max-model-len 4096 --max-num-seqs 2 "
-    "--max-num-batched-tokens 4096 --kv-cache-dtype fp8 --enable-prefix-caching",
+    "--max-num-batched-tokens 4096 --kv-cache-dtype fp8 --enable-prefix-caching "
+    "--scheduling-policy priority",
     "embedder": "--gpu-memory-utilization 0.05 --max-model-len 512",
 }
 # vLLM's own parser, in a process of its own: importing it takes seconds and half a gigabyte.

@@ -1,7 +1,9 @@
 """The gate: bounded, fair, and open again after any failure."""
 
+import queue
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +79,99 @@ def test_first_come_first_served() -> None:
     for thread in threads:
         thread.join()
     assert order == [0, 1, 2, 3, 4]
+
+
+@pytest.fixture
+def gate() -> Iterator["Held"]:
+    held = Held(Gate(2, 4, 10))
+    yield held
+    held.close()
+
+
+class Held:
+    """Questions that run until they are let go."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate, self.entered = gate, queue.Queue[str]()
+        self._ends: dict[str, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
+
+    def ask(self, name: str, *, batch: bool = False) -> None:
+        """Begin a question; it has entered, or it waits."""
+        before = self.gate.running + self.gate.waiting
+        end = self._ends[name] = threading.Event()
+
+        def run() -> None:
+            with self.gate.admitted(batch=batch):
+                self.entered.put(name)
+                end.wait(10)
+
+        self._threads.append(threading.Thread(target=run))
+        self._threads[-1].start()
+        while self.gate.running + self.gate.waiting <= before:
+            time.sleep(0.001)
+
+    def end(self, name: str) -> None:
+        self._ends[name].set()
+
+    def next(self) -> str:
+        return self.entered.get(timeout=5)
+
+    def close(self) -> None:
+        for end in self._ends.values():
+            end.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_batch_takes_all_places_where_nobody_else_asks(gate: Held) -> None:
+    for name in ("a", "b", "c"):
+        gate.ask(name, batch=True)
+    assert {gate.next(), gate.next()} == {"a", "b"}
+    assert (gate.gate.running, gate.gate.waiting) == (2, 1)
+
+
+def test_what_is_asked_by_hand_does_not_wait_for_a_batch(gate: Held) -> None:
+    for name in ("a", "b", "c", "d"):
+        gate.ask(name, batch=True)
+    assert {gate.next(), gate.next()} == {"a", "b"}
+    gate.ask("one")
+    gate.ask("two")
+    assert {gate.next(), gate.next()} == {"one", "two"}
+
+
+def test_a_batch_comes_on_by_one_while_somebody_asks(gate: Held) -> None:
+    gate.ask("one")
+    assert gate.next() == "one"
+    gate.ask("a", batch=True)
+    gate.ask("b", batch=True)
+    assert gate.next() == "a"
+    assert gate.gate.waiting == 1
+    gate.end("a")
+    assert gate.next() == "b"
+
+
+def test_a_batch_waits_while_somebody_waits(gate: Held) -> None:
+    for name in ("one", "two", "three"):
+        gate.ask(name)
+    assert {gate.next(), gate.next()} == {"one", "two"}
+    gate.ask("a", batch=True)
+    gate.end("one")
+    assert gate.next() == "three"
+    gate.end("two")
+    assert gate.next() == "a"
+
+
+def test_a_batch_leaves_the_queue_to_those_who_ask_by_hand(gate: Held) -> None:
+    for name in ("one", "two"):
+        gate.ask(name)
+    for name in ("a", "b", "c"):  # "a" runs
+        gate.ask(name, batch=True)
+    with pytest.raises(BusyError, match="try again"):
+        gate.gate.admitted(batch=True).__enter__()
+    for name in ("three", "four", "five", "six"):
+        gate.ask(name)
+    assert gate.gate.waiting == 6
 
 
 def test_a_failure_inside_opens_the_gate() -> None:

@@ -16,6 +16,7 @@ from httpx import Response
 from rag_assets.answers.journal import find_answer
 from rag_assets.lake.generations import INDEX
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.models.protocols import BATCH_PRIORITY
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import MAX_BODY_BYTES
@@ -88,6 +89,14 @@ def test_no_json_is_told_why(http: TestClient) -> None:
     response = http.post("/v1/answers", content=b"{", headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert "JSON" in message(response)
+
+
+def test_a_batch_asks_the_models_after_others(http: TestClient, llm: ScriptedChat) -> None:
+    for batch in (False, True):
+        assert ask(http, batch=batch).status_code == 200
+    asked = [call.priority for call in llm.calls]
+    assert asked == sorted(asked)
+    assert set(asked) == {0, BATCH_PRIORITY}
 
 
 def test_huge_bodies_are_not_read(http: TestClient) -> None:
@@ -204,7 +213,8 @@ def test_alive_but_not_ready_without_a_generation(bare: TestClient) -> None:
 def test_ready(http: TestClient, service: Service) -> None:
     assert service.live.current is not None
     body = http.get("/readyz").json()
-    assert body == {"status": "ready", "generation_id": service.live.current.generation_id}
+    serving, taken = service.live.current.generation_id, service.gate.n_running
+    assert body == {"status": "ready", "generation_id": serving, "concurrency": taken}
 
 
 def test_not_ready_over_an_index_whose_files_are_gone(http: TestClient, service: Service) -> None:

@@ -68,7 +68,8 @@ _JSON = re.compile(r'\{\s*["}]|\[\s*["{\[\]\d-]|"')
 _TYPES: Mapping[object, type] = {"object": dict, "array": list, "string": str}
 _Counts = Literal["tokenizer", "vllm", "llama.cpp", "llama-cpp-python", ""]
 _OF_VLLM = (
-    "chat_template_kwargs", "cache_salt", "add_generation_prompt", "continue_final_message"
+    "chat_template_kwargs", "cache_salt", "priority", "add_generation_prompt",
+    "continue_final_message",
 )  # fmt: skip
 _MEANS_NO = frozenset({500, 501})  # how some servers refuse a field, beside 400 to 499
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})

@@ -196,6 +196,8 @@ def chat_body(model: str, messages: Sequence[Message], options: ChatOptions) -> 
         body["cache_salt"] = salt
     if top := options.get("top_logprobs"):
         body["top_logprobs"] = top
+    if priority := options.get("priority"):
+        body["priority"] = priority
     if prefix:
         body["messages"].append({"role": "assistant", "content": prefix})
         body |= {"add_generation_prompt": False, "continue_final_message": True}

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import models, pre_tokenizers
 
 from rag_assets.models.clients.openai_http import HttpChatModel, HttpEmbedder, connect
+from rag_assets.models.clients.options import ChatFor
 from rag_assets.models.clients.tokens import Tokenizer
 from rag_assets.models.engines.state import EngineState, write_states
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
@@ -131,6 +132,12 @@ def test_a_salt_keeps_prompts_out_of_the_prefix_cache(chat: HttpChatModel, serve
     chat.complete(USER, max_tokens=4)
     chat.complete(USER, max_tokens=4, cache_salt="apart")
     assert [body.get("cache_salt") for body in server.bodies] == [None, "apart"]
+
+
+def test_a_priority_reaches_the_engine(chat: HttpChatModel, server: Server) -> None:
+    chat.complete(USER, max_tokens=4)
+    ChatFor(chat, priority=1).complete(USER, max_tokens=4)
+    assert [body.get("priority") for body in server.bodies] == [None, 1]
 
 
 def test_missing_details_are_no_error(chat: HttpChatModel, server: Server) -> None:
