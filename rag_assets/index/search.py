@@ -251,6 +251,13 @@ class IndexReader:
     def _and(self) -> str:
         return "" if self.where is None else f" AND ({self.where})"
 
+    def document_facts(self) -> list[dict[str, Any]]:
+        """``uri``, ``document_type`` and ``modified_at`` of each document, without its text."""
+        first = f"section_ordinal = 0 AND ordinal = 0{self._and()}"
+        columns = ["uri", "document_type", "modified_at"]
+        rows = scan(self._table, columns=columns, where=first).to_pylist()
+        return list({row["uri"]: row for row in rows}.values())
+
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""
         return {chunk.chunk_id: chunk for chunk in self._with("chunk_id", chunk_ids)}

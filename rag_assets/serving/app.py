@@ -13,9 +13,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_assets.markup import without_places
 from rag_assets.serving.asking import add_answers
+from rag_assets.serving.browsers import Browsers
 from rag_assets.serving.failures import add_errors, unready
 from rag_assets.serving.keys import Keys
 from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies
+from rag_assets.serving.page_routes import add_page_routes
 from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
@@ -26,18 +28,21 @@ log = logging.getLogger("rag_assets.serving")
 def create_app(service: Service) -> FastAPI:
     """The application.
 
-    Routes: those of ``add_answers`` and ``add_search``, GET /healthz, /readyz, /metrics,
-    /admin/status, POST /admin/reload. Errors are ``Refusal``s. Where the home has an
-    ``access.yaml``, all but the two probes need a key; see ``Keys``.
+    Routes: those of ``Browsers``, ``add_answers``, ``add_search`` and ``add_page_routes``, GET
+    /healthz, /readyz, /metrics, /admin/status, POST /admin/reload. Errors are ``Refusal``s. Where
+    the home has an ``access.yaml``, all but the page itself and the two probes need a key; see
+    ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
     app.add_middleware(Keys, access=service.access, own_key=service.own_key)
+    app.add_middleware(Browsers, access=service.access)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
     app.add_middleware(WholeBodies)
     add_errors(app, service)
     add_answers(app, service)
     add_search(app, Searches(service.answerer))
+    add_page_routes(app, service)
     _add_health(app, service)
     _add_admin(app, service)
     return app
