@@ -75,6 +75,7 @@ lock:
 	  $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--index-url $(TORCH_INDEX)) \
 	  --custom-compile-command "make lock (the CPU build of PyTorch)" > $(LOCKS)/torch-cpu.lock
 	$(RESOLVE) $(CPU) --extra dev -c $(LOCKS)/cpu.lock \
+	  --no-emit-package playwright --no-emit-package pyee \
 	  $$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' $(LOCKS)/cpu.lock) \
 	  > requirements-dev.lock
 

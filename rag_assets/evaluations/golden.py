@@ -1,4 +1,4 @@
-"""The suite ``golden``: the sources' own questions, on their own index.
+"""The suite ``golden``: the sources' own questions and those that readers gave, on their own index.
 
 And what suites of other questions share with it.
 """
@@ -6,6 +6,7 @@ And what suites of other questions share with it.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rag_assets.answers.feedback import feedback_cases
 from rag_assets.evaluations.asking import Place, ask, ask_closed_book
 from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.labels import classified
@@ -21,11 +22,17 @@ CLOSED_BOOKS = ("closed book slm", "closed book llm")
 
 
 def golden(lab: Lab) -> list[CaseResult]:
-    """The sources' own questions on their own index, and the types given by hand, if any."""
+    """The sources' own questions on their own index, and the types given by hand, if any.
+
+    What readers said on the page is a dataset of its own, ``feedback``.
+    """
     tasks = chosen(golden_tasks(lab), lab.request.slices)
     tasks = picked(lab, tasks, None, by="kind")
+    heard = chosen([golden_task(case) for case in feedback_cases(lab.store)], lab.request.slices)
+    heard = picked(lab, heard, None, by="kind")
     with lab.reader() as reader:
-        asked = answered(lab, Place("golden", "golden", PRODUCT), reader, tasks)
+        asked = list(answered(lab, Place("golden", "golden", PRODUCT), reader, tasks))
+        asked += answered(lab, Place("golden", "feedback", PRODUCT), reader, heard)
     books = closed_book(lab, "golden", "golden", tasks)
     types = [] if lab.request.slices else classified(lab, "golden")  # slices are of questions
     return [*asked, *books, *types]

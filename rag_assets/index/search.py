@@ -253,11 +253,12 @@ class IndexReader:
         chunks = self._with("document_id", [document_id])
         return sorted(chunks, key=lambda chunk: (chunk.section_ordinal, chunk.ordinal))
 
-    def uris(self) -> list[str]:
-        """The uris of all documents, sorted."""
-        where = self._narrow("section_ordinal = 0 AND ordinal = 0")
-        found = scan(self._table, columns=["uri"], where=where)
-        return sorted(set(found["uri"].to_pylist()))
+    def document_facts(self) -> list[dict[str, Any]]:
+        """``uri``, ``document_type`` and ``modified_at`` of each document, without its text."""
+        first = f"section_ordinal = 0 AND ordinal = 0{self._and()}"
+        columns = ["uri", "document_type", "modified_at"]
+        rows = scan(self._table, columns=columns, where=first).to_pylist()
+        return list({row["uri"]: row for row in rows}.values())
 
     def chunks(self, chunk_ids: Sequence[str]) -> dict[str, IndexedChunk]:
         """These chunks by id; ids that this generation does not hold are left out."""

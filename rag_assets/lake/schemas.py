@@ -78,6 +78,19 @@ ANSWERS: Final = pa.schema(
     ]
 )
 
+FEEDBACK: Final = pa.schema(
+    [
+        *texts("answer_id", "question", "answer"),
+        required("abstained", pa.bool_()),
+        required("right", pa.bool_()),  # what was said of the answer
+        required("expected", TEXT),  # the fact in a few words, as who asked knows it; "" if unsaid
+        required("unanswerable", pa.bool_()),  # said: no document holds the answer
+        required("uris", TEXTS),  # of the documents that the answer cites
+        *texts("generation_id", "asker"),  # asker: name of the key; "" where no key is needed
+        required("created_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
 _EVALUATION = (
     required("run_id", TEXT),  # of the Dagster run
     required("created_at", pa.timestamp("us", "UTC")),

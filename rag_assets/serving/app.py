@@ -14,12 +14,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_assets.markup import without_places
 from rag_assets.serving.asking import add_answers
+from rag_assets.serving.browsers import Browsers
 from rag_assets.serving.desk import OwnDesk
 from rag_assets.serving.documents import add_documents
 from rag_assets.serving.failures import add_errors, unready
 from rag_assets.serving.keys import Keys
 from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies
 from rag_assets.serving.mcp_server import add_mcp
+from rag_assets.serving.page_routes import add_page_routes
 from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
@@ -30,12 +32,13 @@ log = logging.getLogger("rag_assets.serving")
 def create_app(service: Service) -> FastAPI:
     """The application.
 
-    Routes: those of the functions ``add_...``, POST /admin/reload, GET /healthz, /readyz,
-    /metrics, /admin/status. Errors are ``Refusal``s. Where the home has an
-    ``access.yaml``, all but the two probes need a key; see ``Keys``.
+    Routes: those of ``Browsers`` and of the functions ``add_...``, POST /admin/reload, GET
+    /healthz, /readyz, /metrics, /admin/status. Errors are ``Refusal``s. Where the home has an
+    ``access.yaml``, all but the page itself and the two probes need a key; see ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
     app.add_middleware(Keys, access=service.access, own_key=service.own_key)
+    app.add_middleware(Browsers, access=service.access)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
     app.add_middleware(WholeBodies)
@@ -44,7 +47,8 @@ def create_app(service: Service) -> FastAPI:
     searches = Searches(service.answerer)
     add_search(app, searches)
     add_documents(app, service.answerer)
-    add_mcp(app, partial(OwnDesk.of, service.answer, searches))
+    add_mcp(app, partial(OwnDesk.of, service.answer, searches, service.store))
+    add_page_routes(app, service)
     _add_health(app, service)
     _add_admin(app, service)
     return app

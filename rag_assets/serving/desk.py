@@ -8,8 +8,10 @@ from mcp.server.mcpserver import Context
 from rag_assets.access.rules import Caller
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.filters import Filters
-from rag_assets.serving.documents import document_of, sources_of
+from rag_assets.lake.store import LakeStore
+from rag_assets.serving.documents import document_of
 from rag_assets.serving.searching import Searches
+from rag_assets.serving.sources_shown import sources_shown
 
 Answering = Callable[..., Answer]  # Service.answer
 
@@ -20,16 +22,21 @@ class OwnDesk:
     Args:
         answer: to a question and a mode, for a caller, with filters.
         searches: search.
+        store: the lake.
         caller: who asks.
     """
 
-    def __init__(self, answer: Answering, searches: Searches, caller: Caller) -> None:
-        self._answer, self._searches, self._caller = answer, searches, caller
+    def __init__(
+        self, answer: Answering, searches: Searches, store: LakeStore, caller: Caller
+    ) -> None:
+        self._answer, self._searches, self._store, self._caller = answer, searches, store, caller
 
     @classmethod
-    def of(cls, answer: Answering, searches: Searches, context: Context[Any, Any]) -> "OwnDesk":
+    def of(
+        cls, answer: Answering, searches: Searches, store: LakeStore, context: Context[Any, Any]
+    ) -> "OwnDesk":
         """For the caller of a request, whom ``Keys`` noted."""
-        return cls(answer, searches, context.request_context.request.state.caller)
+        return cls(answer, searches, store, context.request_context.request.state.caller)
 
     def search(
         self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None
@@ -50,4 +57,4 @@ class OwnDesk:
 
     def sources(self) -> dict[str, Any]:
         """The sources."""
-        return sources_of(self._searches.answerer(self._caller).reader)
+        return sources_shown(self._store, self._searches.answerer(self._caller).reader)

@@ -1,6 +1,5 @@
-"""``GET /v1/sources`` and ``GET /v1/documents/ID``: what may be read, and a document's text."""
+"""``GET /v1/documents/ID``: a document's text."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,18 +18,6 @@ MOST_CHARS = 50_000  # of a document's text at once
 
 class UnknownDocumentError(RagError):
     """There is no such document, or it may not be read."""
-
-
-def sources_of(reader: IndexReader) -> dict[str, Any]:
-    """The sources with their numbers of documents, and how fresh the index is."""
-    counted = Counter(uri.partition(":")[0] for uri in reader.uris())
-    return {
-        "sources": [{"name": name, "documents": n} for name, n in sorted(counted.items())],
-        "generation": {
-            "id": reader.generation.id,
-            "created_at": reader.generation.created_at,
-        },
-    }
 
 
 def document_of(reader: IndexReader, wanted: str) -> dict[str, Any]:
@@ -93,11 +80,7 @@ def _text(chunks: Sequence[IndexedChunk]) -> str:
 
 
 def add_documents(app: FastAPI, answerer: Callable[[Caller], Answerer]) -> None:
-    """The routes."""
-
-    @app.get("/v1/sources")
-    def sources(request: Request) -> dict[str, Any]:
-        return sources_of(answerer(caller_of(request)).reader)
+    """The route."""
 
     @app.get("/v1/documents/{wanted}")
     def document(wanted: str, request: Request) -> dict[str, Any]:

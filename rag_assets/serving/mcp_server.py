@@ -109,6 +109,8 @@ class SourceOf(BaseModel):
 
     name: str
     documents: int
+    newest: str = Field(description="day of its newest document")
+    refreshed_at: str
 
 
 class Sources(BaseModel):

@@ -2,6 +2,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from rag_assets.answers.feedback import Verdict, record_feedback
 from rag_assets.evaluations.golden import golden
 from rag_assets.evaluations.results import CaseResult
 from rag_assets.models.errors import ModelRequestError
@@ -35,6 +36,20 @@ def test_golden_questions_of_two_sources_may_have_one_id(bench: Bench) -> None:
     results = golden(bench.lab(limit=0))
     ids = [r.case_id for r in results if r.variant == "product"]
     assert sorted(ids) == [f"{source}/{i}" for source in ("docs", "more") for i in "abu"]
+
+
+def test_what_readers_said_is_asked_again(bench: Bench) -> None:
+    bench.golden("docs")
+    answer = {
+        "answer_id": "answer_1", "question": "When was the Anchor built?", "answer": "In 1888 [1].",
+        "abstained": False, "citations": [], "generation": {"id": "g1"},
+    }  # fmt: skip
+    record_feedback(bench.lab().store, answer, Verdict(False, "1887"))
+    results = golden(bench.lab())
+    assert variants(results, "feedback") == {"product": 1}
+    (said,) = [r for r in results if r.dataset == "feedback"]
+    assert (said.case_id, said.expected) == ("answer_1", ("1887",))
+    assert golden(bench.lab(slices={"kind": "absent"})) == []
 
 
 def test_golden_of_one_kind(bench: Bench) -> None:

@@ -115,6 +115,12 @@ def test_the_locks_are_in_the_wheel(installed: Installed, tmp_path: Path) -> Non
     assert all(Path(path).is_file() for path in paths)
 
 
+def test_the_page_is_in_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    code = "from rag_assets.serving.page import page_file; print(len(page_file('/').body))"
+    shown = installed.run(tmp_path, "python", "-c", code)
+    assert int(shown.stdout) > 1000, shown.stderr
+
+
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_newer_pythons_do_all_but_run_engines(version: str, wheel: Path, tmp_path: Path) -> None:
     """The versions of the lock, less vLLM, out of the package index."""
