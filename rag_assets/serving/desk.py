@@ -29,7 +29,10 @@ class OwnDesk:
     @classmethod
     def of(cls, answer: Answering, searches: Searches, context: Context[Any, Any]) -> "OwnDesk":
         """For the caller of a request, whom ``Keys`` noted."""
-        return cls(answer, searches, context.request_context.request.state.caller)
+        request = context.request_context.request
+        if request is None:
+            raise RuntimeError("expected a call over HTTP, got one over another transport")
+        return cls(answer, searches, request.state.caller)
 
     def search(
         self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None
