@@ -77,7 +77,14 @@ def add_answers(app: FastAPI, service: Service) -> None:
                 return _streamed(_each(parts))
             completing.add(said)
             return JSONResponse(completing.body(None))
-        events = asking(request, question, mode, user=body.user or "", most_tokens=body.most_tokens)
+        events = asking(
+            request,
+            question,
+            mode,
+            filters=Filters.of(body.filters),
+            user=body.user or "",
+            most_tokens=body.most_tokens,
+        )
         begun = await _begun(events)
         completing = Completing(body, base_url, begun.answer_id)
         if body.stream:

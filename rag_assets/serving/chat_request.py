@@ -4,7 +4,7 @@
 honoured                                       ``model``, ``messages``, ``stream``,
                                                ``stream_options``, ``max_completion_tokens`` or
                                                ``max_tokens``, ``user``, our own
-                                               ``sources_in_text``
+                                               ``sources_in_text`` and ``filters``
 refused                                        what would give another kind of answer: see
                                                ``_REFUSED``, and parts of messages that are no text
 ignored, and named in ``rag.ignored``          all else
@@ -90,6 +90,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
     user: str | None = Field(default=None, max_length=512)
+    filters: dict[str, Any] | None = Field(default=None, description="which documents are read")
     sources_in_text: bool = Field(
         default=True, description="whether the text ends in a list of its sources"
     )

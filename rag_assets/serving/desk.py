@@ -36,7 +36,10 @@ class OwnDesk:
         cls, answer: Answering, searches: Searches, store: LakeStore, context: Context[Any, Any]
     ) -> "OwnDesk":
         """For the caller of a request, whom ``Keys`` noted."""
-        return cls(answer, searches, store, context.request_context.request.state.caller)
+        request = context.request_context.request
+        if request is None:
+            raise RuntimeError("expected a call over HTTP, got one over another transport")
+        return cls(answer, searches, store, request.state.caller)
 
     def search(
         self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from rag_assets.answers.filters import FilterError
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
 from rag_assets.serving.admission import BusyError, GoneError
@@ -50,6 +51,8 @@ def refusal_of(service: Service, error: Exception) -> Refusal:
         return Refusal(500, said, code)
     if isinstance(error, ParameterError):
         return Refusal(status, str(error), error.code, error.param)
+    if isinstance(error, FilterError):
+        return Refusal(status, str(error), code, "filters")
     return Refusal(status, str(error), code, retry_after_s=RETRY_AFTER_S if status == 429 else None)
 
 

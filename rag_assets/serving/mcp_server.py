@@ -17,12 +17,12 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_assets.errors import RagError
 from rag_assets.markup import without_places
+from rag_assets.serving.refusals import Refusal
 
 PATH = "/mcp"
 INSTRUCTIONS = (
@@ -276,7 +276,7 @@ class _SameOrigin:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            refused = JSONResponse({"error": f"pages of {origin:.80} may not ask here"}, 403)
-            await refused(scope, receive, send)
+            refused = Refusal(403, f"pages of {origin:.80} may not ask here", "foreign_origin")
+            await refused.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)

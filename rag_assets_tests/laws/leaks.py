@@ -5,8 +5,10 @@ some of which name others as copies or newer versions, and random rules and grou
 question asks, as a member of random groups, for a document that may be forbidden: by its word, by a
 slip of it, by its uri, or for how many there are. What comes back is searched for the words and
 uris of all forbidden documents: the hits of each question and, in turn, look-ups by id, all
-documents, names, and the whole record of an answer (the models are stand-ins which copy what they
-read). An exact search over the permitted documents tells what the filtered one should have found.
+documents, names, search alone, also filtered for the forbidden document, documents and sources as
+HTTP and MCP give them, and the whole record of an answer (the models are stand-ins which copy what
+they read). An exact search over the permitted documents tells what the filtered one should have
+found.
 """
 
 import argparse
@@ -23,9 +25,11 @@ import numpy as np
 from rag_assets.access.rules import Rules
 from rag_assets.access.views import View
 from rag_assets.answers.answerer import Answerer
+from rag_assets.answers.filters import Filters
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.retrieval.names import unknown_names
+from rag_assets.serving.documents import UnknownDocumentError, document_of, sources_of
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import Doc, reader_of
 
@@ -122,6 +126,7 @@ def leaks(
     forbidden: Sequence[Secret],
     allowed: Sequence[Secret],
     ask: str,
+    about: Secret,
     turn: int,
 ) -> list[str]:
     """What of forbidden documents comes back to a question, a line each."""
@@ -139,6 +144,10 @@ def leaks(
         ("sections", lambda: mine.sections(ids("section_id"))),
         ("documents", lambda: mine.documents()),
         ("names", lambda: unknown_names(mine, ask)),
+        ("found", lambda: narrow.find(ask).to_record()),
+        ("filtered", lambda: narrow.find(ask, filters=only(about)).to_record()),
+        ("document", lambda: [fetched(mine, one) for one in ids("chunk_id")]),
+        ("sources", lambda: sources_of(mine)),
         ("answer", lambda: json.dumps(narrow.answer(ask).to_record(), ensure_ascii=False)),
     ]
     name, of = parts[turn % len(parts)]
@@ -152,9 +161,30 @@ def leaks(
                 found.append(f"{part}: {secret.doc.uri}")
     if len(mine) != len(allowed):
         found.append(f"{len(mine)} rows are counted, {len(allowed)} may be read")
+    if name == "sources" and sum(one["documents"] for one in sources_of(mine)["sources"]) != len(
+        allowed
+    ):
+        found.append("sources are not counted right")
+    if name == "filtered" and about in forbidden:
+        n_searched = narrow.find(ask, filters=only(about)).n_chunks
+        if n_searched:
+            found.append(f"a filter tells that {about.doc.uri} is there")
     if name == "documents" and len(mine.documents()) != len(allowed):
         found.append("documents are not counted right")
     return found
+
+
+def only(about: Secret) -> Filters:
+    """The filter that somebody may give to find out whether a document is there."""
+    return Filters(where=(f"uri = {about.doc.uri}",))
+
+
+def fetched(reader: IndexReader, wanted: str) -> object:
+    """A document, or why there is none."""
+    try:
+        return document_of(reader, wanted)
+    except UnknownDocumentError as error:
+        return error
 
 
 def lost(reader: IndexReader, view: View, embedder: WordEmbedder, ask: str, ids: list[str],
@@ -191,7 +221,7 @@ def run(store: LakeStore, n_questions: int, seed: int, n_documents: int = 120) -
         answerer = Answerer(reader, chat[0], chat[1], embedder)
         counted["questions"] += 1
         counted["about a forbidden document"] += bool(forbidden)
-        for leak in leaks(answerer, view, forbidden, allowed, ask, number):
+        for leak in leaks(answerer, view, forbidden, allowed, ask, about, number):
             counted["LEAKS"] += 1
             print(f"{ask!r} as {groups}: {leak}")  # noqa: T201 - for whoever runs it
         seen = {one.doc.uri for one in allowed}

@@ -83,6 +83,19 @@ def test_an_answer_is_made_from_what_the_filters_leave(http: TestClient) -> None
     assert "none meets the filters" in answer(source="nowhere")["answer"]
 
 
+def test_a_chat_is_answered_from_what_the_filters_leave(http: TestClient) -> None:
+    def said(filters: object) -> Response:
+        turn = {"role": "user", "content": "When was MV Tern built?"}
+        body = {"model": "rag-auto", "messages": [turn], "filters": filters}
+        return http.post("/v1/chat/completions", json=body)
+
+    assert "2003" in said({"source": "fleet"}).text
+    assert "2003" not in said({"where": "uri != fleet:tern.html"}).text
+    refused = said({"where": "aliases = x"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "filters"
+
+
 def test_searches_do_not_wait_for_answers(http: TestClient, service: Service) -> None:
     with service.gate.admitted(), service.gate.admitted():
         for _ in range(service.gate.n_running - 2):
