@@ -110,6 +110,8 @@ def _tend_all(
     until, until_raw = started + (1 - FOR_RAW) * budget_s, started + budget_s
     done = Upkeep()
     _expire(store, done, now, dry_run=dry_run)
+    if not dry_run:
+        store.sweep_parts()
     place = store.get_record(PLACE) or {}
     n_cached = _sweep_caches(store, stages, now, until, dry_run=dry_run, tell=tell)
     pending = _tables(store, str(place.get("next", "")))
