@@ -10,6 +10,7 @@
     ├── AccessError                   access.file: who may read what cannot be told
     ├── PluginError                   plugins: what another package brings cannot be imported
     ├── StackError                    orchestration.processes: a process did not start
+    ├── BackupError                   orchestration.backup: cannot be made, or restored
     ├── InstallError                  installation.engines: engines cannot be installed
     ├── LakeError                     lake.errors: the lake cannot be read or written as asked
     ├── ModelsError                   models.errors: anything that models and engines refuse
@@ -28,6 +29,7 @@
     ├── SourceError                   sources.declaration: declared wrongly, or cannot be listed
     │   ├── SourceShrunkError         it lists far less than it held: a person decides
     │   ├── SourceGoneError           nothing is where it was
+    │   ├── NotAcceptedError          sources.acceptance: a token accepts no such deletion
     │   └── BucketsError              sources.buckets: its number of buckets was another before
     ├── UnreadableError               sources.found: one file cannot be read; ends in its row
     ├── ListError                     sources.sitemaps: these bytes are no list of URLs

@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from rag_assets.errors import RagError
 
 # The name of an empty file in folders that sources leave out: the lake, logs, Dagster's storage.
 NO_DOCUMENTS: Final = ".rag_assets"
+PART: Final = ".rag-part-"  # how names of files begin that are being written
+PART_S: Final = 3600.0  # nobody writes one file for so long
 
 
 class DamagedFileError(RagError):
@@ -39,7 +42,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Its folder is made if need be. When this returns the bytes are on the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=PART, delete=False) as part:
         try:
             part.write(data)
             part.flush()
@@ -48,6 +51,17 @@ def replace_file(path: Path, data: bytes) -> None:
             os.unlink(part.name)
             raise
     os.replace(part.name, path)
+
+
+def sweep_parts(folder: Path, *, recursive: bool = False) -> int:
+    """Delete what writers left that were killed; how many files that were."""
+    n_swept = 0
+    for part in folder.glob(f"**/{PART}*" if recursive else f"{PART}*"):
+        with suppress(FileNotFoundError):  # it was finished, or another sweep was quicker
+            if time.time() - part.stat().st_mtime > PART_S:
+                part.unlink()
+                n_swept += 1
+    return n_swept
 
 
 def ensure_file(path: Path, data: bytes) -> None:

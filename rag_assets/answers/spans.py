@@ -15,7 +15,7 @@ from rag_assets.retrieval.passages import Passage, Piece, cells_of
 from rag_assets.retrieval.terms import coverage, terms
 
 MOST_PLACES = 8
-_PART = re.compile(r"\s*(?:[,;\n\u2022]|\band\b|\bund\b|\bet\b|&)\s*", re.IGNORECASE)
+_PART = re.compile(r"[,;\n\u2022&]|\band\b|\bund\b|\bet\b", re.IGNORECASE)
 _LEADING = re.compile(r"^(?:(?:the|a|an|der|die|das|ein|eine|le|la|les)\s+)+", re.IGNORECASE)
 
 
@@ -46,7 +46,7 @@ def located(answer: str, passage: Passage, question: str) -> Span | None:
     for text in (answer, *([whole] if (whole := _without_unit(answer)) else [])):
         if found := _word_for_word(text, units, wanted):
             return Span(found, whole=True)
-    parts = [part for part in _PART.split(answer) if any(map(str.isalnum, part))]
+    parts = [part.strip() for part in _PART.split(answer) if any(map(str.isalnum, part))]
     if 1 < len(parts) <= MOST_PLACES:
         places = [_word_for_word(_LEADING.sub("", part), units, wanted) for part in parts]
         if all(places):

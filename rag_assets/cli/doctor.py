@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
+import httpx
 import psutil
 
 from rag_assets.access.rules import FILE, read_rules
@@ -30,6 +32,7 @@ from rag_assets.models.profiles import ROLES, Endpoint, ModelSpec, Profile
 from rag_assets.models.protocols import ChatRole
 from rag_assets.models.weights.choosing import active_profile
 from rag_assets.models.weights.pulling import is_pulled
+from rag_assets.orchestration.backup import LAST
 from rag_assets.orchestration.processes import is_listening, own_engines
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
@@ -42,6 +45,7 @@ from rag_assets.yaml_files import YamlFileError
 
 Level = Literal["ok", "note", "bad"]
 GIB = 2**30
+BACKUP_AGE = timedelta(days=8)  # a weekly one may be late
 # Three engines of the cpu profile with their KV caches: measured 12.3 in int8, 17 in float32.
 MEMORY_GIB = 13 if has_avx512() else 18
 DISK_GIB = 12  # environment 4, weights 4.5 while they are converted, room for a lake
@@ -209,6 +213,8 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "lake", str(error), "name a writable place in RAG_LAKE")
         return
     yield Finding("ok", "lake", settings.lake_uri)
+    if "://" not in settings.lake_uri:
+        yield _backup(store, datetime.now(UTC))
     live = "none yet" if pointer is None else f"{pointer.generation_id} since {pointer.since}"
     yield _either(pointer is not None, "live generation", live, "run `rag refresh`", "note")
     known = catalog(settings.sources_file, store)
@@ -230,6 +236,31 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "note", f"source {name}", found, f"declare it, or `rag sources remove {name}`"
         )
+
+
+def _backup(store: LakeStore, now: datetime) -> Finding:
+    last = store.get_record(LAST)
+    if last is None:
+        return Finding("note", "backup", "none was made yet", "run `rag backup FOLDER`")
+    age = now - datetime.fromisoformat(last["made_at"])
+    found = f"{age.days} days old, in {last['where']}"
+    return _either(age < BACKUP_AGE, "backup", found, "run `rag backup FOLDER`", "note")
+
+
+def _ui(settings: Settings) -> Finding:
+    """Whether the guard stands before Dagster's UI, and whether it asks for a token."""
+    what = "Dagster's UI"
+    try:
+        said = httpx.get(f"{settings.ui_url}/server_info", timeout=5.0, trust_env=False)
+    except httpx.HTTPError:
+        return Finding("note", what, "does not run", "run `rag up`")
+    if said.headers.get("x-frame-options") != "DENY":
+        found = f"what listens at {settings.ui_url} has no guard: any web page can start runs there"
+        return Finding("bad", what, found, "stop it, and run `rag up` in place of `dagster dev`")
+    token = "a" if settings.ui_token else "no"
+    found = f"{settings.ui_url}, behind its guard, asks for {token} token"
+    remedy = f"set RAG_UI_TOKEN, unless the proxy of {', '.join(settings.ui_hosts)} asks who comes"
+    return _either(bool(settings.ui_token) or not settings.ui_hosts, what, found, remedy, "note")
 
 
 def _access(settings: Settings, declared: set[str]) -> Iterator[Finding]:
@@ -280,6 +311,7 @@ def _processes(settings: Settings, specs: Iterable[ModelSpec]) -> Iterator[Findi
             yield Finding("bad", what, found, "stop it, or set RAG_ENGINE_PORT_BASE")
         else:
             yield Finding("note", what, "does not run", "run `rag up`")
+    yield _ui(settings)
     client = AnswererClient.of(settings)
     if client.is_up():
         reason = client.readiness()

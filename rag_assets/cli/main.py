@@ -11,6 +11,7 @@ import typer
 
 from rag_assets.cli import (  # noqa: F401 - they add commands
     asking,
+    backing_up,
     corpus,
     evaluate,
     installing,

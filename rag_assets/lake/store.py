@@ -25,7 +25,7 @@ import pyarrow as pa
 from lancedb.table import Table
 from pyarrow import fs
 
-from rag_assets.files import NO_DOCUMENTS, replace_file
+from rag_assets.files import NO_DOCUMENTS, replace_file, sweep_parts
 from rag_assets.lake.errors import LakeError as LakeError  # also importable from here
 from rag_assets.lake.identity import bytes_hash
 from rag_assets.lake.locks import lease, machine_lock
@@ -85,10 +85,18 @@ class LakeStore:
         return filesystem, root
 
     def _state_format(self) -> None:
-        """Make the lake say its format, once, before something is written to a table."""
+        """Make the lake say its format, once, before something is written to a table.
+
+        One that was made before lakes were private is closed to others then, once: who opens it
+        afterwards means it.
+        """
         if not self._is_stated:
-            if (self.get_record(FORMAT_RECORD) or {"format": 0})["format"] < FORMAT:
-                self.put_record(FORMAT_RECORD, {"format": FORMAT})
+            stated = self.get_record(FORMAT_RECORD) or {"format": 0}
+            now = {"format": max(stated["format"], FORMAT), "private": True}
+            if stated != now:
+                if "private" not in stated and "://" not in self.uri:
+                    _close(Path(self._files[1]))
+                self.put_record(FORMAT_RECORD, now)
             self._is_stated = True
 
     def _place(self) -> tuple[fs.FileSystem, str]:
@@ -299,6 +307,11 @@ class LakeStore:
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{root}/{path}")
 
+    def sweep_parts(self) -> None:
+        """Delete what writers of records left that were killed, of a lake in a folder."""
+        if "://" not in self.uri:
+            sweep_parts(Path(self._files[1]) / "records", recursive=True)
+
     def _names(self, path: str, ending: str) -> list[str]:
         names = [info.base_name for info in self._infos(path)]
         return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
@@ -319,6 +332,11 @@ class LakeStore:
                 stream.write(data)
             return
         replace_file(Path(path), data)
+
+
+def _close(folder: Path) -> None:
+    with suppress(PermissionError):  # it is another user's, who lets us write there
+        folder.chmod(folder.stat().st_mode & 0o700)
 
 
 def _bytes_of(filesystem: fs.FileSystem, path: str) -> bytes:

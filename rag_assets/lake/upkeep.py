@@ -4,8 +4,9 @@ What is kept: the live generation, the candidate, the newest ``ROLLBACK_WINDOW``
 those that a reader has leased; every version of ``chunk_index`` since the oldest of them; of other
 tables every version of the last day, for runs and people that are reading. Other generations are
 expired under the lock of the live pointer, the manifest first. If that is killed, the next upkeep
-finds a tag without a manifest and removes it. Two upkeeps at once, or one beside a refresh, do no
-harm: Lance refuses one of two commits that touch the same fragments, and upkeep gives way.
+finds a tag without a manifest and removes it. Upkeeps and backups wait for one another. An upkeep
+beside a refresh does no harm: Lance refuses one of two commits that touch the same fragments, and
+upkeep gives way.
 
 Caches are swept before the tables are tended, raw bytes after it; see ``lake.sweeping``.
 
@@ -40,6 +41,7 @@ BUDGET_S = 900.0  # some 3,700 tables to merge, or one index of 1 M rows
 FOR_RAW = 0.25  # of that time; else lakes with many tables would keep raw bytes for ever
 MARGIN = timedelta(minutes=10)  # Lance takes an age, and applies it when it comes to deleting
 FOR_EVER = timedelta(days=36_500)
+UPKEEP = "upkeep"  # a lock: nothing is deleted while a backup holds it
 PLACE = "upkeep"  # the record that says where the next upkeep goes on
 
 GENERATION = re.compile(r"g\d{6,}-[0-9a-f]{8}")  # a tag of that form is a generation's
@@ -91,11 +93,25 @@ def tend(
 
     Nothing is begun after ``budget_s`` seconds. ``tell`` is called with a line for each table.
     """
-    now = now or datetime.now(UTC)
+    with store.locked(UPKEEP):
+        return _tend_all(store, stages, now or datetime.now(UTC), budget_s, tell, dry_run=dry_run)
+
+
+def _tend_all(
+    store: LakeStore,
+    stages: Sequence[LakeStage],
+    now: datetime,
+    budget_s: float,
+    tell: Tell | None,
+    *,
+    dry_run: bool,
+) -> Upkeep:
     started = time.monotonic()
     until, until_raw = started + (1 - FOR_RAW) * budget_s, started + budget_s
     done = Upkeep()
     _expire(store, done, now, dry_run=dry_run)
+    if not dry_run:
+        store.sweep_parts()
     place = store.get_record(PLACE) or {}
     n_cached = _sweep_caches(store, stages, now, until, dry_run=dry_run, tell=tell)
     pending = _tables(store, str(place.get("next", "")))

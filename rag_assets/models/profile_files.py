@@ -195,6 +195,17 @@ class EndpointFields(_Fields):
         description="A folder with the model's tokenizer.json, for a server that cannot count.",
     )
 
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _holds_no_secret(cls, given: object) -> object:
+        """It is shown and written down in many places; a value that is refused here is not."""
+        if isinstance(given, str) and ("@" in given or "?" in given):
+            raise ValueError(
+                "expected an address without user, password and query; name the environment "
+                "variable that holds the server's key in api_key_env"
+            )
+        return given
+
     @field_validator("tokenizer")
     @classmethod
     def _is_there(cls, folder: Path | None) -> Path | None:

@@ -26,7 +26,7 @@ import psutil
 import yaml
 from filelock import FileLock, Timeout
 
-from rag_assets.files import ensure_file
+from rag_assets.files import ensure_file, sweep_parts
 from rag_assets.installation.home import file_of
 from rag_assets.models.engines.state import running_engines
 from rag_assets.models.weights.choosing import active_profile
@@ -362,6 +362,8 @@ def main(before: str = "") -> None:
         if time.monotonic() - tended > UPKEEP_EVERY_S:
             tended = time.monotonic()
             rotate(settings.state / "logs")
+            for folder in (settings.state, settings.home, settings.dagster_home):
+                sweep_parts(folder)
             keeper.adopt(stack.EARLIER_ENGINES)
         time.sleep(TICK_S)
 

@@ -6,7 +6,7 @@ that it is for, when it runs out, and the run that brought it first.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -25,7 +25,8 @@ def offer(store: LakeStore, sources: Iterable[str], now: datetime | None = None)
     """A token by which one run may delete most of these sources."""
     now = now or datetime.now(UTC)
     for name in store.records(FOLDER):
-        if _has_run_out(store.get_record(f"{FOLDER}/{name}"), now):
+        record = store.get_record(f"{FOLDER}/{name}")
+        if record is None or _has_run_out(record, now):
             store.remove(f"records/{FOLDER}/{name}.json")
     token = secrets.token_urlsafe(16)
     until = (now + VALID_FOR).isoformat(timespec="seconds")
@@ -63,5 +64,5 @@ def _record(token: str) -> str:
     return f"{FOLDER}/{sha256(token.encode()).hexdigest()}"
 
 
-def _has_run_out(offered: dict[str, str] | None, now: datetime) -> bool:
-    return offered is None or datetime.fromisoformat(offered["until"]) < now
+def _has_run_out(offered: Mapping[str, str], now: datetime) -> bool:
+    return datetime.fromisoformat(offered["until"]) < now

@@ -1,5 +1,7 @@
 """Where an answer stands in a passage."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,3 +193,9 @@ def test_a_sentence_is_cited_with_the_one_that_it_needs(
     passage = passage_of(HULLS)
     units = passage.units()
     assert with_subject([units[at]], passage, question) == tuple(units[n] for n in cited)
+
+
+def test_an_answer_of_blanks_is_located_at_once() -> None:
+    began = time.perf_counter()
+    assert found("\t" * 20_000 + "1994" + "\t" * 20_000) == found("1994")
+    assert time.perf_counter() - began < 2  # quadratic where a part may begin with blanks

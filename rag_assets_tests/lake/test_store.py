@@ -135,7 +135,7 @@ def test_quotes_are_doubled() -> None:
 
 def test_a_lake_of_a_newer_version_is_refused_with_a_sentence(store: LakeStore) -> None:
     fill(store, 1)
-    assert store.get_record(FORMAT_RECORD) == {"format": FORMAT}
+    assert store.get_record(FORMAT_RECORD) == {"format": FORMAT, "private": True}
     store.put_record(FORMAT_RECORD, {"format": FORMAT + 1})
     opened = LakeStore(store.uri)
     said = f"newer version of rag_assets: expected format {FORMAT} or less, got {FORMAT + 1}"
@@ -157,7 +157,17 @@ def test_a_lake_of_an_earlier_version_gets_the_format_of_this_one(store: LakeSto
     assert opened.table("things", "p.0") is not None
     assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT - 1}  # reading changes nothing
     opened.open_or_create("things", "p.0", SCHEMA)
-    assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT}
+    assert opened.get_record(FORMAT_RECORD) == {"format": FORMAT, "private": True}
+
+
+def test_a_lake_from_before_lakes_were_private_is_closed_once(store: LakeStore) -> None:
+    fill(store, 1)
+    store.put_record(FORMAT_RECORD, {"format": FORMAT})
+    folder = Path(store.uri)
+    for opened, left in ((0o755, 0o700), (0o750, 0o750)):  # the second time the owner meant it
+        folder.chmod(opened)
+        LakeStore(store.uri).open_or_create("things", "p.0", SCHEMA)
+        assert folder.stat().st_mode & 0o777 == left
 
 
 def test_bytes_that_changed_are_not_read(store: LakeStore) -> None:

@@ -1,6 +1,7 @@
 """Upkeep on real tables: what stays can be read to its last row, what does not is gone."""
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rag_assets.files import PART
 from rag_assets.lake import generations, upkeep
 from rag_assets.lake import leases as readers
 from rag_assets.lake.generations import Generation
@@ -368,3 +370,15 @@ def test_a_manifest_that_names_a_version_that_is_gone_stops_nothing(store: LakeS
     generations.put_candidate(store, replace(generation, id="g000009-00000000", index_version=999))
     assert tend(store).n_looked == 1
     assert texts(store, generation) == {"a"}
+
+
+def test_records_that_a_killed_writer_began_go(store: LakeStore) -> None:
+    publish(store, "text")
+    part = Path(store.uri) / "records" / "generations" / f"{PART}abc"
+    part.write_text("{")
+    os.utime(part, (0, 0))
+    tend(store, dry_run=True)
+    assert part.exists()
+    tend(store)
+    assert not part.exists()
+    assert generations.live_generation(store) is not None

@@ -171,6 +171,17 @@ def test_bad_entries_are_named(
 
 
 @pytest.mark.parametrize(
+    "url", ["https://rag:geheim@x/v1", "ftp://geheim@x", "https://x/v1?key=geheim"]
+)
+def test_an_address_holds_no_secret(tmp_path: Path, cpu_data: dict[str, Any], url: str) -> None:
+    cpu_data["roles"]["slm"] = {"endpoint": {"base_url": url, "model": "m"}}
+    written(tmp_path, cpu_data)
+    with pytest.raises(ProfileError, match=r"without user, password and query.* api_key_env") as of:
+        load_profile("mine", home=tmp_path)
+    assert "geheim" not in str(of.value)
+
+
+@pytest.mark.parametrize(
     ("precision", "end"), [("bf16", "-bf16"), ("w8a8", "-int8"), ("w4a16", "-int4")]
 )
 def test_format_changes_the_weights_and_their_name_only(
