@@ -327,6 +327,7 @@ def upkeep(
     """Merge small fragments; delete versions that no reader, rollback or run needs any more."""
     from dataclasses import asdict
 
+    from rag_assets.answers.journal import expire
     from rag_assets.lake.store import LakeStore
     from rag_assets.lake.upkeep import tend
     from rag_assets.orchestration.refreshing import stages_in_force
@@ -334,9 +335,12 @@ def upkeep(
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
     done = tend(store, stages_in_force(settings), dry_run=dry_run, tell=teller(as_json))
+    n_expired = 0 if dry_run else expire(store, settings.journal_days)
     if as_json:
-        show_json({**asdict(done), "bytes_freed": done.bytes_freed})
+        show_json({**asdict(done), "bytes_freed": done.bytes_freed, "answers_expired": n_expired})
         return
+    if n_expired:
+        say(f"{n_expired:,} answers older than {settings.journal_days} days are deleted")
     for generation_id, why in done.kept.items():
         say(f"{generation_id} stays: {why}")
     for generation_id in done.expired:

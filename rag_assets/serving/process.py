@@ -61,6 +61,7 @@ def build_service(
     hosts: Sequence[str] = (),
     policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
+    keeps_answers: bool = True,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
 
@@ -75,6 +76,7 @@ def build_service(
         policy_for: gives how questions are answered, by the same; how many at once is the same for
             every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        keeps_answers: whether they are journalled.
     """
 
     def build(reader: IndexReader) -> Answerer:
@@ -85,7 +87,16 @@ def build_service(
     live = LiveIndex(store, build)
     key, now = secrets.token_urlsafe(32), time.monotonic()
     return Service(
-        store, live, gate, Metrics(gate), engines_problem, access, key, hosts=hosts, started=now
+        store,
+        live,
+        gate,
+        Metrics(gate),
+        engines_problem,
+        access,
+        key,
+        hosts=hosts,
+        started=now,
+        keeps_answers=keeps_answers,
     )
 
 
@@ -134,6 +145,7 @@ def connected(settings: Settings) -> Service:
         hosts=settings.hosts,
         policy_for=partial(policy_of, models),
         engines_problem=models.problem,
+        keeps_answers=settings.journal_days > 0,
     )
 
 

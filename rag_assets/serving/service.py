@@ -49,6 +49,7 @@ class Service:
         access: who may read what.
         own_key: that the commands of this home come with.
         hosts: names by which it is reached, beside the loopback's.
+        keeps_answers: whether they are journalled.
     """
 
     store: LakeStore
@@ -60,6 +61,7 @@ class Service:
     own_key: str
     hosts: Sequence[str] = ()
     started: float = 0.0
+    keeps_answers: bool = True
 
     def answer(
         self,
@@ -74,7 +76,7 @@ class Service:
         most_tokens: int | None = None,
         batch: bool = False,
     ) -> Answer:
-        """Answer on the generation in service when the turn comes, and journal it.
+        """Answer on the generation in service when the turn comes, and journal it if that is on.
 
         Nothing is read but what the caller may read.
 
@@ -100,7 +102,8 @@ class Service:
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
         self.metrics.answered(answer)
         try:
-            record_answer(self.store, answer, asker=caller.name, user=user)
+            if self.keeps_answers:
+                record_answer(self.store, answer, asker=caller.name, user=user)
         except Exception:  # the process border: a full disk must not cost the answer
             self.metrics.journal_failures.inc()
             log.exception("answer %s was given but not journalled", answer.answer_id)
