@@ -6,6 +6,7 @@ from typing import Any
 
 from lancedb.table import Table
 
+from rag_assets.access.file import Readers
 from rag_assets.index.partitions import standing_rows
 from rag_assets.index.rows import BATCH_ROWS, figures
 from rag_assets.index.search_indexes import index_table
@@ -43,6 +44,7 @@ def erase(
     stage: LakeStage,
     is_named: Named,
     *,
+    readers: Readers,
     deadline_s: float,
     hot_load: Callable[[], None],
     tell: Tell,
@@ -53,13 +55,14 @@ def erase(
     then on. It passes no gate: what must be gone may not stay because a question was answered from
     it. Readers of other generations have until the deadline.
 
-    Nobody builds an index meanwhile. The rows of the documents are gone from the stages' tables.
+    Copies are told apart by their ``readers``, as in every build. Nobody builds an index
+    meanwhile.
     """
     with store.locked(INDEX):
         table = store.table(INDEX)
         if table is None:
             return Ended()
-        built = _built(store, stage, table, tell)
+        built = _built(store, stage, table, readers, tell)
         table.checkout_latest()
         touched = _delete(table, is_named)
         erasing.rewrite(table)
@@ -81,14 +84,23 @@ def erase(
     return Ended(generation.id if is_live else "", ended, held)
 
 
-def _built(store: LakeStore, stage: LakeStage, table: Table, tell: Tell) -> Generation | None:
+def _built(
+    store: LakeStore, stage: LakeStage, table: Table, readers: Readers, tell: Tell
+) -> Generation | None:
     """The candidate, built again from what the partitions hold now."""
     before = generations.candidate(store)
     if before is None:
         return None
     dimension = int(table.schema.field("vector").type.list_size)
     try:
-        report = build_index(store, stage, dimension=dimension, models=before.models, run_id=RUN_ID)
+        report = build_index(
+            store,
+            stage,
+            dimension=dimension,
+            models=before.models,
+            run_id=RUN_ID,
+            readers=readers,
+        )
     except LakeError as error:  # such as vectors of another embedder; the next refresh says so, too
         tell(f"the index keeps its other rows as they are: {error}")
         return before

@@ -12,7 +12,8 @@ from functools import partial
 
 import dagster as dg
 
-from rag_assets.answers import journal
+from rag_assets.access.file import readers_in
+from rag_assets.answers import feedback, journal
 from rag_assets.duplicates import stage as duplicates
 from rag_assets.errors import RagError
 from rag_assets.evaluations import recording
@@ -68,8 +69,8 @@ class PurgePlan:
             "and every earlier version of the tables",
             f"generations that end, and cannot be rolled back to: {ended or 'none'}. What the lake "
             "holds then goes live without the gate" + (f"; {self.verdict}" if self.verdict else ""),
-            f"answers: {self.n_answers:,} that rest on it, or describe the documents as a whole; "
-            f"{self.n_naming:,} others no longer name it",
+            f"answers: {self.n_answers:,} that rest on it, or describe the documents as a whole, "
+            f"with what readers said of them; {self.n_naming:,} others no longer name it",
             f"evaluations: all {self.n_cases:,} cases and {self.n_files:,} files of completions "
             "and reports; figures stay",
             f"Dagster: all {self.n_runs:,} runs that have ended, with their events and logs"
@@ -154,7 +155,10 @@ def purge(
     n_cached = erasing.erase_cached(store, stages)
     erasing.remove_parts(store)
     tell(f"{n_cached:,} values are taken out of caches")
-    tell(f"{journal.forget(store, target.is_named):,} answers are deleted")
+    resting = journal.concerned(store, target.is_named).resting
+    n_verdicts = feedback.forget(store, set(resting), target.is_named)
+    n_answers = journal.forget(store, target.is_named)
+    tell(f"{n_answers:,} answers are deleted, and {n_verdicts:,} verdicts on them")
     n_cases, n_files = recording.forget(store), recording.forget_files(settings.evaluations)
     tell(f"{n_cases:,} cases and {n_files:,} files of evaluations are deleted")
     tell(f"{log_files.emptied(settings.state / 'logs'):,} logs are emptied")
@@ -210,6 +214,7 @@ def _purge_index(
         store,
         named[INDEX],
         target.is_named,
+        readers=readers_in(settings.home),
         deadline_s=deadline_s,
         hot_load=partial(_hot_load, settings, tell),
         tell=tell,

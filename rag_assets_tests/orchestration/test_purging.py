@@ -10,7 +10,7 @@ import re
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,8 +23,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.batch import ask_all
+from rag_assets.answers.feedback import Verdict, record_feedback
 from rag_assets.answers.journal import record_answer
+from rag_assets.answers.rendering import record_markdown
 from rag_assets.cli.main import app
 from rag_assets.evaluations.recording import Origin, keep_cases
 from rag_assets.evaluations.replay import CompletionCache
@@ -40,7 +41,6 @@ from rag_assets.orchestration import purging, run_deletion
 from rag_assets.orchestration import refreshing as operations
 from rag_assets.orchestration.assets import assets_of, checks_of
 from rag_assets.orchestration.instance import open_instance
-from rag_assets.orchestration.jobs import shown
 from rag_assets.pipeline import run
 from rag_assets.pipeline.stages import STAGES
 from rag_assets.settings import load_settings
@@ -200,11 +200,12 @@ def spread(home: Home) -> None:
     def quote(context: dg.OpExecutionContext) -> dg.Output[None]:
         print(f"answered {TEXT}")  # noqa: T201 - goes to the run's log of its output
         context.log.info(f"answered {TEXT}")
-        keep: Callable[..., None] = lambda given: record_answer(home.store, given)  # noqa: E731
-        said = ask_all(home.answerer(), [QUESTION], keep=keep, report=context.log.info)
-        assert said[0].answer is not None
-        assert said[0].answer.citations[0].uri == f"docs:{name}"
-        return dg.Output(None, metadata=shown(said))
+        answer = home.answerer().answer(QUESTION)
+        assert answer.citations[0].uri == f"docs:{name}"
+        record_answer(home.store, answer)
+        record_feedback(home.store, answer.to_record(), Verdict(True, TEXT))
+        said = record_markdown(answer.to_record())
+        return dg.Output(None, metadata={"answer": dg.MetadataValue.md(said)})
 
     @dg.job
     def quoting_job() -> None:
@@ -216,6 +217,7 @@ def spread(home: Home) -> None:
     assert other.citations
     cited = replace(other.citations[0], aliases=[f"docs:{name}", "docs:kept.md"])
     record_answer(home.store, replace(other, citations=(cited,), evidence=()))
+    record_feedback(home.store, other.to_record(), Verdict(True, "3"))
     case = CaseResult(
         suite="golden", dataset="golden", variant="product", case_id="1", question=QUESTION,
         answer=f"{TEXT} [1].", expected=(TEXT,), slices={}, scores={"correct": 1.0},
@@ -250,6 +252,7 @@ EVERYWHERE = {  # of what the page says now
     "table enrichment_cache": TITLE,
     "table chunk_index": TEXT,
     "table answers": TEXT,
+    "table feedback": TEXT,
     "table evaluation_cases": TEXT,
     "lake/raw/zz/.tmpzz": TEXT,
     "lake/records/.tmpzz": TEXT,
@@ -309,6 +312,7 @@ def test_nothing_is_left_of_a_purged_document(home: Home) -> None:
     assert answer.citations[0].uri == "docs:3.md"
     kept = [json.loads(row["record"]) for row in store.rows("answers")]
     assert len(kept) == n_answers - 1
+    assert [row["expected"] for row in store.rows("feedback")] == ["3"]
     assert kept[0]["citations"][0]["aliases"] == ["docs:kept.md"]
     assert settings.evaluations.is_dir()
 
