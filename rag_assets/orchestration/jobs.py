@@ -42,6 +42,7 @@ from rag_assets.orchestration.run_processes import NO_RETRY
 from rag_assets.serving.child import COMMAND, run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import documents_but, withdrawn
 from rag_assets.sources.declaration import Source
 from rag_assets.watching import PART_OF
 
@@ -121,6 +122,8 @@ def ask(
         embedder = models.models.embedder_for(made_with)
         policy = policy_of(models.models, made_with)
         slm, llm = (ChatFor(model, priority=BATCH_PRIORITY) for model in (models.slm, models.llm))
+        if names := withdrawn(load_settings().sources_file, store.client):
+            reader = reader.narrowed(*documents_but(names))
         answerer = Answerer(reader, slm, llm, embedder, policy)
 
         def answered(row: Row) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from rag_assets.lake.store import LakeStore
 from rag_assets.sources import buckets
-from rag_assets.sources.catalog import ADDED, Catalog, added, source_name
+from rag_assets.sources.catalog import ADDED, DECLARED, Catalog, added, source_name
 from rag_assets.sources.declaration import Source, SourceError
 from rag_assets.sources.listing import opened
 from rag_assets.sources.stage import COUNTS, TABLE, listed, n_stored
@@ -129,7 +129,7 @@ def emptied(store: LakeStore, name: str) -> Source:
 
 def forget(store: LakeStore, name: str) -> None:
     """Delete the records of a source that holds nothing any more."""
-    for folder in (ADDED, buckets.RECORDS, COUNTS):
+    for folder in (ADDED, DECLARED, buckets.RECORDS, COUNTS):
         store.remove(f"records/{folder}/{name}.json")
 
 
