@@ -43,6 +43,8 @@ RAG_SLM               likewise                                   unset
 RAG_LLM               likewise                                   unset
 RAG_RUNS_AT_ONCE      runs that `rag refresh` keeps on a         4
                       cluster; as many as it has cores
+RAG_JOURNAL_DAYS      days for which answers are kept in the     90
+                      table ``answers``; 0: none is kept
 ===================== ========================================== ================================
 
 What the environment lacks, ``rag`` takes from the file ``.env`` of the home.
@@ -89,6 +91,7 @@ class Settings:
     executor: str = "in-process"
     ray_address: str = "http://127.0.0.1:8265"
     runs_at_once: int = 4
+    journal_days: int = 90
     key: str = field(default="", repr=False)
     ui_token: str = field(default="", repr=False)
     ui_hosts: tuple[str, ...] = ()
@@ -183,6 +186,7 @@ def load_settings() -> Settings:
         executor=_one_of(env, "RAG_EXECUTOR", EXECUTORS),
         ray_address=env.get("RAG_RAY_ADDRESS") or "http://127.0.0.1:8265",
         runs_at_once=_whole(env, "RAG_RUNS_AT_ONCE", 4, least=1),
+        journal_days=_whole(env, "RAG_JOURNAL_DAYS", 90, least=0),
         key=env.get("RAG_KEY", ""),
         ui_token=_secret(env, "RAG_UI_TOKEN"),
         ui_hosts=_host_names(env, "RAG_UI_HOSTS"),

@@ -1,14 +1,15 @@
 """The table ``feedback``: what readers said of answers, and the golden questions that it makes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
+from rag_assets.lake.erasing import Named, scrub
 from rag_assets.lake.schemas import FEEDBACK
-from rag_assets.lake.store import GLOBAL, LakeStore
+from rag_assets.lake.store import GLOBAL, LakeStore, quoted
 from rag_assets.sources.golden import Case
 
 TABLE = "feedback"
@@ -58,6 +59,25 @@ def record_feedback(
     }
     table = store.open_or_create(TABLE, GLOBAL, FEEDBACK)
     table.add(pa.Table.from_pylist([row], schema=FEEDBACK))
+
+
+def forget(store: LakeStore, answer_ids: Set[str], is_named: Named) -> int:
+    """Delete what was said of these answers, and of those that cite documents of these names.
+
+    The table is scrubbed. Returns how many rows there were.
+    """
+    table = store.table(TABLE)
+    rows = store.rows(TABLE, columns=["answer_id", "uris"])
+    gone = {
+        row["answer_id"]
+        for row in rows
+        if row["answer_id"] in answer_ids or any(map(is_named, row["uris"]))
+    }
+    for answer_id in gone:
+        assert table is not None  # it has rows
+        table.delete(f"answer_id IN ({quoted([answer_id])})")
+    scrub(store, TABLE)
+    return sum(row["answer_id"] in gone for row in rows)
 
 
 def feedback_cases(store: LakeStore) -> list[Case]:

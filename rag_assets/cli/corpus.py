@@ -44,7 +44,7 @@ def refresh(
     """Bring sources up to date and publish the new index if it passes its gate."""
     from rag_assets.lake.store import LakeStore
     from rag_assets.orchestration.refreshing import refresh_and_load
-    from rag_assets.sources.catalog import add_folder
+    from rag_assets.sources.catalog import add_folder, catalog, note_declared
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
@@ -57,11 +57,15 @@ def refresh(
             code=2,
         )
     failed: list[str] = []
+    was_emptied = path is None and not source and take_out_withdrawn(settings, store, yes=yes)
+    if was_emptied and not catalog(settings.sources_file, store):
+        return  # that was all
     if path is not None:
         chosen = [add_folder(store, path)]
         say(f"folder {path} is source {chosen[0].name}")
     else:
         chosen, failed = named_sources(settings, store, source)
+    note_declared(store, chosen)
     if chosen:
         if accept_deletions and not yes:
             ask_to_delete(store, chosen)
@@ -73,6 +77,48 @@ def refresh(
             failed.insert(0, str(error))
     if failed:
         raise CommandError("\n".join(failed))
+
+
+def take_out_withdrawn(settings: Settings, store: "LakeStore", *, yes: bool) -> bool:
+    """Ask about the sources that were taken out of sources.yaml, and empty them if they may go.
+
+    Nothing is answered from them meanwhile. Returns whether one was emptied.
+    """
+    from rag_assets.sources.catalog import withdrawn
+    from rag_assets.sources.removal import removable
+    from rag_assets.sources.stage import n_stored
+
+    chosen = list[str]()
+    for name in sorted(withdrawn(settings.sources_file, store)):
+        held = f"{n_stored(store, removable(store, name)):,} files of it are stored"
+        said = f"source {name} was taken out of {settings.sources_file}; {held}"
+        if yes or (is_watched() and typer.confirm(f"{said}. Delete what was made of them?")):
+            chosen.append(name)
+        else:
+            say(
+                f"{said}, and nothing is answered from them. Delete them: `rag sources remove "
+                f"{name}`, or declare the source again"
+            )
+    if chosen:
+        take_out(settings, store, chosen)
+    return bool(chosen)
+
+
+def take_out(settings: Settings, store: "LakeStore", names: list[str]) -> None:
+    """Empty sources, and forget them."""
+    from rag_assets.orchestration.instance import open_instance
+    from rag_assets.orchestration.partitions import forget_partitions
+    from rag_assets.orchestration.refreshing import refresh_and_load
+    from rag_assets.sources.catalog import catalog
+    from rag_assets.sources.removal import emptied, forget
+
+    chosen = [emptied(store, name) for name in names]
+    refresh_and_load(settings, chosen, say, accept_deletions=True)
+    for source in chosen:
+        forget(store, source.name)
+        say(f"source {source.name} is taken out")
+    with open_instance() as instance:
+        forget_partitions(instance, store, partial(catalog, settings.sources_file, store))
 
 
 def ask_to_delete(store: "LakeStore", sources: list["Source"]) -> None:
@@ -200,11 +246,8 @@ def remove_sources(
     The files themselves stay as they are. A source of sources.yaml is taken out of the file first.
     """
     from rag_assets.lake.store import LakeStore
-    from rag_assets.orchestration.instance import open_instance
-    from rag_assets.orchestration.partitions import forget_partitions
-    from rag_assets.orchestration.refreshing import refresh_and_load
-    from rag_assets.sources.catalog import catalog, declared
-    from rag_assets.sources.removal import emptied, forget, removable
+    from rag_assets.sources.catalog import declared
+    from rag_assets.sources.removal import removable
 
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
@@ -221,13 +264,7 @@ def remove_sources(
     chosen = [removable(store, name) for name in dict.fromkeys(names)]
     if not yes:
         ask_to_delete(store, chosen)
-    chosen = [emptied(store, name) for name in dict.fromkeys(names)]
-    refresh_and_load(settings, chosen, say, accept_deletions=True)
-    for source in chosen:
-        forget(store, source.name)
-        say(f"source {source.name} is taken out")
-    with open_instance() as instance:
-        forget_partitions(instance, store, partial(catalog, settings.sources_file, store))
+    take_out(settings, store, [source.name for source in chosen])
 
 
 @plan_app.command("refresh")
@@ -327,6 +364,7 @@ def upkeep(
     """Merge small fragments; delete versions that no reader, rollback or run needs any more."""
     from dataclasses import asdict
 
+    from rag_assets.answers.journal import expire
     from rag_assets.lake.store import LakeStore
     from rag_assets.lake.upkeep import tend
     from rag_assets.orchestration.refreshing import stages_in_force
@@ -334,9 +372,12 @@ def upkeep(
     settings = load_settings()
     store = LakeStore(settings.lake_uri)
     done = tend(store, stages_in_force(settings), dry_run=dry_run, tell=teller(as_json))
+    n_expired = 0 if dry_run else expire(store, settings.journal_days)
     if as_json:
-        show_json({**asdict(done), "bytes_freed": done.bytes_freed})
+        show_json({**asdict(done), "bytes_freed": done.bytes_freed, "answers_expired": n_expired})
         return
+    if n_expired:
+        say(f"{n_expired:,} answers older than {settings.journal_days} days are deleted")
     for generation_id, why in done.kept.items():
         say(f"{generation_id} stays: {why}")
     for generation_id in done.expired:

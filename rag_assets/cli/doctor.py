@@ -37,7 +37,7 @@ from rag_assets.orchestration.processes import is_listening, own_engines
 from rag_assets.serving.client import AnswererClient
 from rag_assets.settings import Settings
 from rag_assets.sources import buckets
-from rag_assets.sources.catalog import Source, SourceError, catalog
+from rag_assets.sources.catalog import Source, SourceError, catalog, withdrawn
 from rag_assets.sources.golden import CaseError, load_cases
 from rag_assets.sources.listing import no_file_found, problem_of
 from rag_assets.sources.removal import undeclared
@@ -231,8 +231,10 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     yield from _access(settings, set(known))
     yield from _overlaps([source for source in known.values() if source.kind == "folder"])
     named = {*known, *(fault.name for fault in known.faults)}
+    gone = withdrawn(settings.sources_file, store)
     for name, n_files in undeclared(store, named).items():
-        found = f"declared nowhere, and still answered from ({n_files:,} files)"
+        answered = "no longer" if name in gone else "still"
+        found = f"declared nowhere, and {answered} answered from ({n_files:,} files)"
         yield Finding(
             "note", f"source {name}", found, f"declare it, or `rag sources remove {name}`"
         )

@@ -18,6 +18,7 @@ from rag_assets.cli import (  # noqa: F401 - they add commands
     keys,
     models,
     processes,
+    purging,
 )
 from rag_assets.cli.app import app
 from rag_assets.cli.console import err

@@ -33,6 +33,7 @@ from rag_assets.duplicates.grouping import (
 )
 from rag_assets.duplicates.verifying import TEXT_KEYS, VERIFIED_PAIRS, Verifier
 from rag_assets.duplicates.versions import Named, newer
+from rag_assets.lake.erasing import scrub
 from rag_assets.lake.figures import Outcome, Table
 from rag_assets.lake.identity import data_version
 from rag_assets.lake.schemas import TEXT, required, texts
@@ -135,6 +136,14 @@ def collapse(store: LakeStore, version: str) -> Outcome:
             ),
         },
     )  # fmt: skip
+
+
+def forget(store: LakeStore, version: str) -> None:
+    """Group what documents there are still, and scrub the tables of those that are gone."""
+    with store.locked(ALIASES):
+        collapse_duplicates(store, version)
+        for name in (ALIASES, RELATED, PAIRS, KEYS):
+            scrub(store, name)
 
 
 def is_current(store: LakeStore, version: str) -> bool:

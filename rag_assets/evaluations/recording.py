@@ -16,6 +16,7 @@ from rag_assets.evaluations.lab import Lab
 from rag_assets.evaluations.presentation import Presented
 from rag_assets.evaluations.report import Report, render_report
 from rag_assets.evaluations.results import CaseResult, Comparison, Figure
+from rag_assets.lake.erasing import scrub
 from rag_assets.lake.generations import live
 from rag_assets.lake.schemas import (
     EVALUATION_CASES,
@@ -46,6 +47,40 @@ def keep_figures(store: LakeStore, suite: str, made: Presented, origin: Origin) 
     """Add what was worked out of a run's results."""
     _add(store, FIGURES, suite, EVALUATION_FIGURES, made.figures, origin)
     _add(store, COMPARISONS, suite, EVALUATION_COMPARISONS, made.comparisons, origin)
+
+
+def forget(store: LakeStore) -> int:
+    """Delete the cases of all suites, scrub their tables; how many there were. Figures stay.
+
+    A case has a question and an answer, and does not say what the answer was read from.
+    """
+    n_rows = n_cases(store)
+    for suite in store.partitions(CASES):
+        table = store.table(CASES, suite)
+        if table is not None:
+            table.delete("true")
+            scrub(store, CASES, suite)
+    return n_rows
+
+
+def n_cases(store: LakeStore) -> int:
+    """Cases of all suites."""
+    tables = [store.table(CASES, suite) for suite in store.partitions(CASES)]
+    return sum(int(table.count_rows()) for table in tables if table is not None)
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """What models said in evaluations, and reports, in the folder of evaluations."""
+    found = [*folder.glob("completions-*.sqlite*"), *folder.glob("reports/**/*")]
+    return [path for path in found if path.is_file()]
+
+
+def forget_files(folder: Path) -> int:
+    """Delete these files; how many there were. Corpora of evaluations stay."""
+    kept = kept_files(folder)
+    for path in kept:
+        path.unlink(missing_ok=True)
+    return len(kept)
 
 
 def _add(

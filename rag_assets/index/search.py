@@ -255,7 +255,7 @@ class IndexReader:
 
     def document_facts(self) -> list[dict[str, Any]]:
         """``uri``, ``document_type`` and ``modified_at`` of each document, without its text."""
-        first = f"section_ordinal = 0 AND ordinal = 0{self._and()}"
+        first = self._narrow("section_ordinal = 0 AND ordinal = 0")
         columns = ["uri", "document_type", "modified_at"]
         rows = scan(self._table, columns=columns, where=first).to_pylist()
         return list({row["uri"]: row for row in rows}.values())

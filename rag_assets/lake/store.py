@@ -232,6 +232,11 @@ class LakeStore:
         """Replace an unpartitioned table's rows in one commit."""
         self._stage(stage).create_table(GLOBAL, rows, mode="overwrite")
 
+    def drop(self, stage: str, partition: str) -> None:
+        """Remove a table with all its versions; one that is gone already is no error."""
+        if partition in self.partitions(stage):
+            self._stage(stage).drop_table(partition)
+
     # Raw bytes
 
     def _blob(self, digest: str) -> str:

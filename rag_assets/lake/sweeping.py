@@ -152,12 +152,18 @@ def _referred(store: LakeStore, tables: Sequence[str]) -> _Hashes:
 
 
 def sweep_cache(
-    store: LakeStore, stage: LakeStage, *, now: datetime, until: float, dry_run: bool = False
+    store: LakeStore,
+    stage: LakeStage,
+    *,
+    now: datetime,
+    until: float,
+    keep_for: timedelta = KEEP_FOR,
+    dry_run: bool = False,
 ) -> int:
     """Take rows that nothing refers to out of the cache of a stage; how many there were.
 
-    Nothing is taken out of one without a column. No commit is begun after ``until`` of
-    ``time.monotonic``.
+    Nothing is taken out of one without a column, nor what is younger than ``keep_for``. No commit
+    is begun after ``until`` of ``time.monotonic``.
     """
     cache = stage.cache
     if cache is None or cache.column is None:
@@ -167,7 +173,7 @@ def sweep_cache(
     if table is None or stood is None:
         return 0
     versions = table.list_versions()
-    old = [v["version"] for v in versions if now - v["timestamp"].astimezone() >= KEEP_FOR]
+    old = [v["version"] for v in versions if now - v["timestamp"].astimezone() >= keep_for]
     if not old:
         return 0
     stood.checkout(max(old))

@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.deriving import policy_of
-from rag_assets.answers.journal import record_answer
+from rag_assets.answers.journal import expire, record_answer
 from rag_assets.answers.rendering import record_markdown, summary_table
 from rag_assets.batches.answers import check_out
 from rag_assets.batches.asking import Lines, Tally, ask_batch
@@ -24,6 +25,7 @@ from rag_assets.lake.delta import LakeStage
 from rag_assets.lake.figures import Table
 from rag_assets.lake.generations import live_generation
 from rag_assets.lake.leases import leasing
+from rag_assets.lake.store import LakeStore
 from rag_assets.lake.upkeep import BUDGET_S, tend
 from rag_assets.markup import markdown_cell, markdown_text
 from rag_assets.models.clients.options import ChatFor
@@ -40,6 +42,7 @@ from rag_assets.orchestration.run_processes import NO_RETRY
 from rag_assets.serving.child import COMMAND, run_child
 from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import load_settings
+from rag_assets.sources.catalog import documents_but, withdrawn
 from rag_assets.sources.declaration import Source
 from rag_assets.watching import PART_OF
 
@@ -101,7 +104,10 @@ class AskConfig(dg.Config):
 def ask(
     context: dg.OpExecutionContext, config: AskConfig, store: LakeResource, models: ModelsResource
 ) -> dg.Output[None]:
-    """Answer questions on the live generation; every answer is kept in the table answers."""
+    """Answer questions on the live generation; answers are kept in the table answers.
+
+    They are not where ``RAG_JOURNAL_DAYS`` is 0.
+    """
     try:
         questions, out = config.asked()
     except RagError as error:
@@ -116,11 +122,13 @@ def ask(
         embedder = models.models.embedder_for(made_with)
         policy = policy_of(models.models, made_with)
         slm, llm = (ChatFor(model, priority=BATCH_PRIORITY) for model in (models.slm, models.llm))
+        if names := withdrawn(load_settings().sources_file, store.client):
+            reader = reader.narrowed(*documents_but(names))
         answerer = Answerer(reader, slm, llm, embedder, policy)
 
         def answered(row: Row) -> dict[str, Any]:
             answer = answerer.answer(row.question, mode=row.mode)
-            record_answer(store.client, answer, context.run.run_id)
+            keep_answer(store.client, answer, context.run.run_id)
             return answer.to_record()
 
         context.log.info(f"answering {len(questions.rows)} questions on {generation.id}")
@@ -139,6 +147,12 @@ def ask(
             allow_retries=False,
         )
     return dg.Output(None, metadata=shown.metadata(tally))
+
+
+def keep_answer(store: LakeStore, answer: Answer, run_id: str) -> None:
+    """Journal an answer, if answers are kept."""
+    if load_settings().journal_days:
+        record_answer(store, answer, run_id)
 
 
 class Shown:
@@ -264,6 +278,7 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
             budget_s=config.budget_s,
             tell=context.log.info,
         )
+        n_expired = 0 if config.dry_run else expire(store.client, load_settings().journal_days)
         kept = markdown_table(Table(("generation", "why"), list(done.kept.items())))
         return dg.Output(
             None,
@@ -276,6 +291,7 @@ def upkeep_job_of(stages: Sequence[LakeStage]) -> dg.JobDefinition:
                 "raw_files_put_aside": done.swept.n_aside,
                 "cache_rows_deleted": done.swept.n_cached,
                 "generations_expired": len(done.expired),
+                "answers_expired": n_expired,
                 "generations_kept": dg.MetadataValue.md(kept),
             },
         )

@@ -28,3 +28,14 @@ def rotate(folder: Path, max_bytes: int = MAX_BYTES) -> None:
             except OSError:
                 Path(f"{log}.1").unlink(missing_ok=True)
             os.truncate(log, 0)
+
+
+def emptied(folder: Path) -> int:
+    """Empty each log of a folder, and delete those that were put aside; how many there were."""
+    logs, aside = list(folder.glob("*.log")), list(folder.glob("*.log.*"))
+    for log in logs:
+        with suppress(FileNotFoundError):
+            os.truncate(log, 0)
+    for log in aside:
+        log.unlink(missing_ok=True)
+    return len(logs) + len(aside)

@@ -99,6 +99,22 @@ def known_boilerplate(store: LakeStore, partition: str) -> dict[str, Set[str]]:
     return {key: {digests[n] for n in of} for key, of in kept["repeated"].items()}
 
 
+def forget(store: LakeStore, partition: str) -> None:
+    """Take out of the record what only documents said that are gone; the next refresh looks anew.
+
+    The boilerplate of the others stays, else their sections would wait for that refresh.
+    """
+    name = f"boilerplate/{partition}"
+    kept = store.get_record(name)
+    if kept is None:
+        return
+    stored = upstream_hashes(store, documents.TABLE, partition)
+    repeated = {key: of for key, of in kept["repeated"].items() if key in stored}
+    needed = {n for of in repeated.values() for n in of}
+    found = [one if n in needed else {**one, "text": ""} for n, one in enumerate(kept["found"])]
+    store.put_record(name, {"made_from": "", "found": found, "repeated": repeated})
+
+
 def input_hash(digest: str, left_out: Set[str] | None) -> str:
     """The hash of a document as input of this stage: its row, and its blocks that repeat."""
     return value_hash([digest, sorted(left_out)]) if left_out is not None else digest

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.service import Service
 from rag_assets.settings import LOOPBACK, Settings
+from rag_assets.sources.catalog import withdrawn
 
 log = logging.getLogger("rag_assets.serving")
 N_WAITING = 16  # with what runs, and batches, below the 40 threads of the server: probes get one
@@ -49,6 +50,7 @@ WAIT_S = 120.0
 GRACE_S = 10  # for answers in flight after SIGTERM
 PARENT_POLL_S = 1.0
 LOAD_AGAIN_S = 5.0
+WITHDRAWN_S = 2.0
 
 
 def build_service(
@@ -61,6 +63,8 @@ def build_service(
     hosts: Sequence[str] = (),
     policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
+    keeps_answers: bool = True,
+    hidden: Callable[[], Collection[str]] = frozenset,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
 
@@ -75,6 +79,8 @@ def build_service(
         policy_for: gives how questions are answered, by the same; how many at once is the same for
             every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        keeps_answers: whether they are journalled.
+        hidden: names of the sources that nothing may be read of any more.
     """
 
     def build(reader: IndexReader) -> Answerer:
@@ -85,7 +91,17 @@ def build_service(
     live = LiveIndex(store, build)
     key, now = secrets.token_urlsafe(32), time.monotonic()
     return Service(
-        store, live, gate, Metrics(gate), engines_problem, access, key, hosts=hosts, started=now
+        store,
+        live,
+        gate,
+        Metrics(gate),
+        engines_problem,
+        access,
+        key,
+        hosts=hosts,
+        started=now,
+        keeps_answers=keeps_answers,
+        hidden=hidden,
     )
 
 
@@ -117,6 +133,27 @@ def serve(settings: Settings, *, with_parent: bool = False, behind_door: bool = 
     return 0
 
 
+class Withdrawn:
+    """The sources that were taken out of ``sources.yaml``; looked for every few seconds.
+
+    Args:
+        path: of the file.
+        store: the lake.
+    """
+
+    def __init__(self, path: Path, store: LakeStore) -> None:
+        self._path, self._store = path, store
+        self._names: Collection[str] = ()
+        self._until = 0.0
+
+    def __call__(self) -> Collection[str]:
+        """Their names."""
+        if time.monotonic() >= self._until:
+            self._names = withdrawn(self._path, self._store)
+            self._until = time.monotonic() + WITHDRAWN_S
+        return self._names
+
+
 def connected(settings: Settings) -> Service:
     """The service on the engines that run.
 
@@ -124,9 +161,10 @@ def connected(settings: Settings) -> Service:
         ModelsError: the profile is unknown, weights are missing, or an engine does not run.
     """
     models = Models(settings=settings, started=True)
+    # What is cached of a generation goes with it.
+    store = LakeStore(settings.lake_uri, shares_cache=False)
     return build_service(
-        # What is cached of a generation goes with it.
-        LakeStore(settings.lake_uri, shares_cache=False),
+        store,
         models.slm,
         models.llm,
         models.embedder_for,
@@ -134,6 +172,8 @@ def connected(settings: Settings) -> Service:
         hosts=settings.hosts,
         policy_for=partial(policy_of, models),
         engines_problem=models.problem,
+        keeps_answers=settings.journal_days > 0,
+        hidden=Withdrawn(settings.sources_file, store),
     )
 
 

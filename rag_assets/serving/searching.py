@@ -22,6 +22,7 @@ from rag_assets.models.errors import EngineUnavailableError
 from rag_assets.serving.admission import Gate
 from rag_assets.serving.keys import caller_of
 from rag_assets.settings import Settings
+from rag_assets.sources.catalog import documents_but, withdrawn
 
 # Searches take the embedder alone, so they do not queue with answers; waiting ones leave threads
 # to those and to probes.
@@ -91,7 +92,10 @@ def find_without_answerer(
         ) from error
     require_embedder_of(generation, embedder)
     with leasing(store, generation.id):
-        reader = _seen_by(settings, IndexReader(store, generation))
+        reader = IndexReader(store, generation)
+        if names := withdrawn(settings.sources_file, store):
+            reader = reader.narrowed(*documents_but(names))
+        reader = _seen_by(settings, reader)
         return find(reader, embedder, question, limit=limit, filters=filters)
 
 

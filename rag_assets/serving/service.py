@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +24,7 @@ from rag_assets.serving.keys import OPERATOR
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.streaming import capped
+from rag_assets.sources.catalog import documents_but
 
 log = logging.getLogger("rag_assets.serving")
 
@@ -49,6 +50,8 @@ class Service:
         access: who may read what.
         own_key: that the commands of this home come with.
         hosts: names by which it is reached, beside the loopback's.
+        keeps_answers: whether they are journalled.
+        hidden: names of the sources that nothing may be read of any more.
     """
 
     store: LakeStore
@@ -60,6 +63,8 @@ class Service:
     own_key: str
     hosts: Sequence[str] = ()
     started: float = 0.0
+    keeps_answers: bool = True
+    hidden: Callable[[], Collection[str]] = frozenset
 
     def answer(
         self,
@@ -74,7 +79,7 @@ class Service:
         most_tokens: int | None = None,
         batch: bool = False,
     ) -> Answer:
-        """Answer on the generation in service when the turn comes, and journal it.
+        """Answer on the generation in service when the turn comes, and journal it if that is on.
 
         Nothing is read but what the caller may read.
 
@@ -100,7 +105,8 @@ class Service:
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
         self.metrics.answered(answer)
         try:
-            record_answer(self.store, answer, asker=caller.name, user=user)
+            if self.keeps_answers:
+                record_answer(self.store, answer, asker=caller.name, user=user)
         except Exception:  # the process border: a full disk must not cost the answer
             self.metrics.journal_failures.inc()
             log.exception("answer %s was given but not journalled", answer.answer_id)
@@ -115,7 +121,10 @@ class Service:
         serving = self.live.current
         if serving is None:
             raise NotReadyError(f"no generation is in service: {self.live.error}")
-        return _seen_by(caller, serving.answerer, batch)
+        answerer, names = serving.answerer, self.hidden()
+        if names:
+            answerer = answerer.narrowed(*documents_but(names))
+        return _seen_by(caller, answerer, batch)
 
     def citation(self, answer_id: str, n: int, caller: Caller = OPERATOR) -> dict[str, Any]:
         """A citation of an answer that was journalled, as far as the caller may read it.
@@ -125,9 +134,10 @@ class Service:
         """
         with suppress(LakeError):
             cited = find_answer(self.store, answer_id)["record"]["citations"]
-            view = caller.view
+            view, (_, stands) = caller.view, documents_but(self.hidden())
             for one in cited:
-                if one["n"] != n or not (view is None or view.sees(one["uri"])):
+                is_open = stands(one["uri"]) and (view is None or view.sees(one["uri"]))
+                if one["n"] != n or not is_open:
                     continue
                 if view is None:
                     return dict(one)

@@ -54,7 +54,7 @@ nothing is deleted.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ from typing import Any
 import yaml
 
 from rag_assets.lake.identity import value_hash
-from rag_assets.lake.store import LakeStore
+from rag_assets.lake.store import LakeStore, quoted
 from rag_assets.sources.declaration import IN_THE_LAKE, Source, SourceError, WebOptions
 from rag_assets.yaml_files import YamlFileError, built, composed
 
@@ -70,6 +70,7 @@ __all__ = ["Catalog", "Fault", "Source", "SourceError", "WebOptions", "add_folde
            "declared"]  # fmt: skip
 
 ADDED = "sources"  # folder of the lake's records that holds sources added ad hoc
+DECLARED = "declared"  # likewise: sources of a sources.yaml, each noted when it was refreshed
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +249,30 @@ def add_folder(store: LakeStore, folder: Path) -> Source:
     source = Source(name, "folder", str(folder), declared_in=IN_THE_LAKE)
     store.put_record(f"{ADDED}/{source.name}", asdict(source))
     return source
+
+
+def note_declared(store: LakeStore, sources: Iterable[Source]) -> None:
+    """Note in the lake that a file declares these sources, where one does."""
+    noted = set(store.records(DECLARED))
+    for source in sources:
+        is_in_file = source.declared_in not in ("", IN_THE_LAKE)
+        if is_in_file and source.name not in noted:
+            store.put_record(f"{DECLARED}/{source.name}", {})
+
+
+def withdrawn(path: Path, store: LakeStore) -> frozenset[str]:
+    """Names of the sources that were taken out of the file; nothing may be answered from them.
+
+    None where the file is gone or cannot be read: then nobody has taken a source out.
+    """
+    known = catalog(path, store)
+    if not path.is_file() or any(not fault.name for fault in known.faults):
+        return frozenset()
+    return frozenset(store.records(DECLARED)) - {*known, *(fault.name for fault in known.faults)}
+
+
+def documents_but(names: Iterable[str]) -> tuple[str, Callable[[str], bool]]:
+    """The documents of all other sources: a filter of the index, and the same rule for a uri."""
+    begins = tuple(f"{name}:" for name in sorted(names))
+    where = " AND ".join(f"NOT starts_with(uri, {quoted([begin])})" for begin in begins)
+    return where or "true", lambda uri: not uri.startswith(begins)

@@ -13,6 +13,7 @@ from rag_assets.lake.identity import bytes_hash, value_hash
 from rag_assets.lake.schemas import TEXT, required, stage_rows, stage_schema
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.sources import buckets
+from rag_assets.sources.catalog import note_declared
 from rag_assets.sources.declaration import Source, SourceGoneError, SourceShrunkError
 from rag_assets.sources.found import FoundFile, Listing, UnreadableError
 from rag_assets.sources.listing import no_file_found, opened
@@ -118,6 +119,7 @@ class Ingest:
     def _look(self, source: Source, partitions: Sequence[str]) -> Look:
         """Look once for all of a source's partitions, of which there may be thousands."""
         buckets.fix(self.store, source)
+        note_declared(self.store, [source])
         versions = {partition: _version(self.store, partition) for partition in partitions}
         listing = self._open.enter_context(opened(source, self.store.put_blob))
         files: dict[str, list[FoundFile]] = {}

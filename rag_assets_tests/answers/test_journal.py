@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.journal import find_answer, record_answer
+from rag_assets.answers.journal import expire, find_answer, forget, record_answer
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
@@ -72,3 +74,35 @@ def test_processes_that_all_write_first_lose_no_row(store: LakeStore) -> None:
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     kept = {row["answer_id"] for row in store.rows("answers", columns=["answer_id"])}
     assert kept == {f"w{w}-{n}" for w in range(3) for n in range(5)}
+
+
+def test_answers_expire(store: LakeStore, ferries: IndexReader) -> None:
+    old, new = some_answers(ferries, 2)
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(days=8)
+    assert expire(store, 7, now) == 0  # nothing was journalled yet
+    record_answer(store, replace(old, created_at=long_ago.isoformat()))
+    record_answer(store, new)
+    assert expire(store, 9, now) == 0
+    assert expire(store, 7, now) == 1
+    assert [row["answer_id"] for row in store.rows("answers")] == [new.answer_id]
+    assert expire(store, 0, now + timedelta(seconds=1)) == 1  # of a journal that is turned off
+
+
+def test_what_rests_on_a_document_is_forgotten(store: LakeStore, ferries: IndexReader) -> None:
+    citing, naming, reading, whole = some_answers(ferries, 4)
+    uri = citing.citations[0].uri
+    other = replace(citing.citations[0], uri="fleet:x.html", aliases=[uri, "fleet:y.html"])
+    newer = replace(other, superseded_by=uri, superseded_by_title="T")
+    naming = replace(naming, citations=(other, newer), evidence=())
+    whole = replace(whole, citations=(), evidence=(), route=replace(whole.route, way="collection"))
+    for answer in (citing, naming, replace(reading, citations=()), whole):
+        record_answer(store, answer)
+    assert forget(store, lambda one: one == uri) == 3
+    (row,) = store.rows("answers")
+    record = find_answer(store, naming.answer_id)["record"]
+    assert row["answer_id"] == naming.answer_id
+    assert uri not in row["record"]
+    assert [one["aliases"] for one in record["citations"]] == [["fleet:y.html"]] * 2
+    assert record["citations"][1]["superseded_by_title"] == ""
+    assert record["answer"] == naming.answer

@@ -229,3 +229,28 @@ def test_another_number_of_buckets_is_refused_before_anything_starts(
         assert isinstance(result.exception, CommandError)
         assert "with `buckets: 1` and is declared with `buckets: 2` now" in str(result.exception)
     assert history(installation.store) == []
+
+
+def test_a_source_that_was_taken_out_is_asked_about(
+    installation: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_pages(installation)
+    operations.refresh_and_load(load_settings(), sources_of("docs"), lambda _: None)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "1.md").write_text("# Other\n\nThe mill has a cellar.")
+    entry = {"name": "other", "kind": "folder", "where": str(other)}
+    (tmp_path / "sources.yaml").write_text(json.dumps({"sources": [entry]}))
+
+    def held() -> set[str]:
+        index = installation.store.rows("chunk_index", columns=["partition"])
+        return {row["partition"] for row in index}
+
+    said = rag("refresh")  # nobody is there to ask
+    assert "source docs was taken out of" in said
+    assert "3 files of it are stored, and nothing is answered from them" in said
+    assert held() == {"docs.0", "other.0"}
+    said = rag("refresh", "--yes")
+    assert "source docs is taken out" in said
+    assert held() == {"other.0"}
+    assert "taken out" not in rag("refresh")

@@ -21,7 +21,7 @@ from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import MAX_BODY_BYTES
 from rag_assets.serving.live_index import Reload
-from rag_assets.serving.service import Service
+from rag_assets.serving.service import NoCitationError, Service
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
@@ -296,3 +296,24 @@ def test_refusals_name_no_place(http: TestClient, service: Service) -> None:
         assert said.startswith("nobody answers, see ")
         assert "8461" not in said
         assert "/run/" not in said
+
+
+def test_nothing_is_read_of_a_source_that_was_taken_out(service: Service) -> None:
+    with TestClient(create_app(service), base_url=URL) as http:
+        before = ask(http).json()
+        assert before["citations"]
+        assert service.citation(before["answer_id"], 1)["uri"] == "fleet:tern.html"
+    with TestClient(create_app(replace(service, hidden=lambda: ["fleet"])), base_url=URL) as http:
+        after = ask(http).json()
+        assert after["abstained"]
+        assert after["evidence"] == []
+        sources = http.get("/v1/sources").json()["sources"]
+        assert "fleet" not in {one["name"] for one in sources}
+    with pytest.raises(NoCitationError):
+        replace(service, hidden=lambda: ["fleet"]).citation(before["answer_id"], 1)
+
+
+def test_no_answer_is_kept_where_the_journal_is_off(service: Service) -> None:
+    with TestClient(create_app(replace(service, keeps_answers=False)), base_url=URL) as http:
+        assert ask(http).json()["citations"]
+    assert service.store.rows("answers") == []

@@ -17,7 +17,10 @@ from rag_assets.sources.catalog import (
     add_folder,
     catalog,
     declared,
+    documents_but,
+    note_declared,
     source_name,
+    withdrawn,
 )
 
 
@@ -445,3 +448,27 @@ def test_labels_of_a_source_and_how_it_is_enriched(tmp_path: Path) -> None:
         "log": ("A log.",),
         "minutes": ("Minutes.", "Notes of a meeting."),
     }
+
+
+def test_what_was_taken_out_of_the_file_is_withdrawn(tmp_path: Path) -> None:
+    store = LakeStore(str(tmp_path / "lake"))
+    both = "sources: [{name: a, kind: folder, where: a}, {name: b, kind: folder, where: b}]"
+    path = write(tmp_path, both)
+    note_declared(store, catalog(path, store).values())
+    note_declared(store, [Source("of-a-program", "folder", "/p")])  # no file declares it
+    assert withdrawn(path, store) == set()
+    write(tmp_path, "sources: [{name: a, kind: folder, where: a}]")
+    assert withdrawn(path, store) == {"b"}
+    write(tmp_path, "sources: [{name: a, kind: folder, where: a}, {name: b, kind: nonsense}]")
+    assert withdrawn(path, store) == set()  # declared wrongly is declared
+    write(tmp_path, "sources: [}")
+    assert withdrawn(path, store) == set()
+    path.unlink()
+    assert withdrawn(path, store) == set()
+
+
+def test_documents_of_other_sources() -> None:
+    where, stands = documents_but(["b", "a-b"])
+    assert where == "NOT starts_with(uri, 'a-b:') AND NOT starts_with(uri, 'b:')"
+    assert [stands(uri) for uri in ("a:b:c", "b:x", "a-b:x", "ba:x")] == [True, False, False, True]
+    assert documents_but([])[1]("a:b")
