@@ -16,6 +16,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.stop import stop_before_delay
 
+from rag_assets.models.clients.leaving import acquired, leave_early, sleep
 from rag_assets.models.errors import (
     ContextExceededError,
     EngineUnavailableError,
@@ -109,6 +110,7 @@ class Server:
         self._remedy = remedy
         self._breaker = _Breaker()
         self._client = httpx.Client(trust_env=trust_env)
+        leave_early(self._client)
         # clients are handed around and kept; nobody could say who should close them
         weakref.finalize(self, self._client.close)
 
@@ -131,6 +133,7 @@ class Server:
         Raises:
             EngineUnavailableError: nobody answers, or the server is busy or failing.
             ModelRequestError: refused, unreadable, or not answered in time.
+            GoneError: nobody waits for it any more; see ``leaving``.
         """
         return self._request("POST", path, {**body, **self._extra_body}, timeout_s, final)
 
@@ -160,7 +163,7 @@ class Server:
             )
         deadline = time.monotonic() + timeout_s
         url = path if "://" in path else self.base_url + path
-        if self._gate is not None and not self._gate.acquire(timeout=timeout_s):
+        if self._gate is not None and not acquired(self._gate, timeout_s):
             raise self.unavailable(f"all its requests were taken for {timeout_s:.0f} s")
         try:
             answer = self._retrying(timeout_s)(
@@ -186,6 +189,7 @@ class Server:
             stop=stop_after_attempt(1 + self._retries) | stop_before_delay(timeout_s),
             wait=_wait,
             retry=retry_if_exception_type(_TransientError),
+            sleep=sleep,
             reraise=True,
         )
 
