@@ -33,6 +33,7 @@ class ChatFor:
         self.model_id, self.revision = model.model_id, model.revision
         self.count_chat = model.count_chat
         self.counts_exactly = bool(getattr(model, "counts_exactly", True))
+        self.streams = bool(getattr(model, "streams", False))
 
     @property
     def max_model_len(self) -> int:
