@@ -23,6 +23,7 @@
     │   ├── ConversionError           a weights file cannot be turned into the served format
     │   ├── EngineError               an engine cannot be started or kept alive
     │   │   └── PortTakenError        its port, or the answerer's, already belongs to somebody
+    │   ├── GoneError                 nobody waits for the answer any more
     │   ├── EngineUnavailableError    nobody answers for a role
     │   └── ModelRequestError         an engine answers, but refuses or garbles this request
     │       └── ContextExceededError  the request is longer than the model's context
@@ -49,7 +50,6 @@
     ├── CalibrationError              evaluations.calibrating: nothing can be learned from these
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds
-    ├── GoneError                     serving.admission: who asked is gone
     ├── NotReadyError                 serving.service: no generation is in service
     ├── NoCitationError               serving.service: no such citation, for this caller
     ├── CanaryError                   serving.canaries: a generation does not find its own chunks

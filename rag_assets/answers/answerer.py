@@ -28,6 +28,7 @@ from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.filters import NO_FILTERS, Filters
 from rag_assets.answers.finding import Findings, find
+from rag_assets.answers.hearing import Hearing
 from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
 from rag_assets.answers.others import Other
@@ -265,6 +266,7 @@ class Answerer:
         found = self._found(read)
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
+        self.teller.status(f"{len(passages)} passages found")
         way = self.route(read, passages, chosen_mode)
         names = unknown_names(self.reader, read)
         generating = time.perf_counter()
@@ -405,6 +407,7 @@ class Answerer:
 
     def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The answer copied out of one passage, as a sentence."""
+        self.teller.status("reading")
         question = dated(question, self.clock())
         found = self._looked_up(question, passages)
         calls: dict[Role, tuple[Completion, ...]] = {"llm": found.calls}
@@ -443,6 +446,7 @@ class Answerer:
             return None
 
         def look_up(step: str, wants: AnswerType) -> Found | None:
+            self.teller.status(f"looking up: {step}")
             hits = self._found(step)
             try:
                 found = self._looked_up(dated(step, self.clock()), self._select(hits), wants)
@@ -487,7 +491,14 @@ class Answerer:
         model = self.slm if role == "slm" else self.llm
         build = partial(answer_messages, role, question, today=self.clock())
         packed = pack(model, build, passages, budget)
-        generated = generate(model, packed, timeout_s=self.policy.timeout_s)
+        self.teller.status("writing")
+        heard = Hearing(packed.passages, question, self.teller.say_grounded)
+        generated = generate(
+            model,
+            packed,
+            timeout_s=self.policy.timeout_s,
+            heard=heard if self.check is ground else None,
+        )
         grounded = self.check(generated.text, packed.passages, question)
         return Draft(
             packed.passages, grounded, {role: generated.completions}, generated.finish_reason,
@@ -497,6 +508,7 @@ class Answerer:
     def _deep(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The LLM writes from what the SLM marked in each document, or from the best sections."""
         policy = self.policy
+        self.teller.status("reading documents")
         marked, calls, cut = read_documents(
             question, passages, self.slm, policy.deep, timeout_s=policy.timeout_s
         )

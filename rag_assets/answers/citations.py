@@ -1,6 +1,6 @@
 """Citations: each sentence of an answer cites text that supports it, or it is removed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -96,8 +96,10 @@ def ground(answer: str, passages: Sequence[Passage], question: str) -> Grounded:
     kept: list[tuple[Claim, list[Piece]]] = []
     removed: list[str] = []
     moved = n_facts = n_refusals = 0
-    for claim in parse_claims(answer, len(passages)):
-        found = [] if says_nothing(claim.text) else supporting(claim, evidence, answer)
+    for claim, so_far in _with_beginnings(parse_claims(answer, len(passages))):
+        found = _holding(claim, evidence, so_far)
+        if found is None:  # a sum may be told before its numbers
+            found = supporting(claim, evidence, answer)
         if found is None and claim.is_refusal:
             n_refusals += 1
             continue
@@ -113,6 +115,34 @@ def ground(answer: str, passages: Sequence[Passage], question: str) -> Grounded:
         said = (claim.text for claim, _ in kept)
         return Grounded("", removed=(*removed, *said), refused=bool(n_refusals) and not n_facts)
     return written(kept, tuple(removed), _notes(moved, len(removed), n_facts))
+
+
+def grounded_beginning(claims: Sequence[Claim], evidence: Evidence) -> Grounded:
+    """What ``ground`` is certain to begin with, whatever follows these claims; "" while nothing is.
+
+    It ends before the first claim that what follows may still hold up, and is empty as long as no
+    claim has content of its own: a bare "Yes." may get a passage of its own, or be taken away.
+    """
+    kept: list[tuple[Claim, list[Piece]]] = []
+    for claim, so_far in _with_beginnings(claims):
+        found = _holding(claim, evidence, so_far)
+        if found is None:
+            break
+        kept.append((claim, pieces_of_places(claim, found)))
+    is_certain = any(pieces and not says_nothing(claim.text) for claim, pieces in kept)
+    return written(kept) if is_certain else Grounded("")
+
+
+def _with_beginnings(claims: Sequence[Claim]) -> Iterator[tuple[Claim, str]]:
+    """Each claim, with the answer up to its end."""
+    so_far = ""
+    for claim in claims:
+        so_far = f"{so_far} {claim.text}".strip()
+        yield claim, so_far
+
+
+def _holding(claim: Claim, evidence: Evidence, so_far: str) -> list[Place] | None:
+    return [] if says_nothing(claim.text) else supporting(claim, evidence, so_far)
 
 
 def with_bare_answers_supported(

@@ -8,7 +8,7 @@ A model that may think aloud and never comes to an answer is asked again without
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -48,7 +48,13 @@ class Generated:
         return None if self.mean_logprob is None else math.exp(self.mean_logprob)
 
 
-def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated:
+def generate(
+    model: ChatModel,
+    packed: Packed,
+    *,
+    timeout_s: float,
+    heard: Callable[[str], None] | None = None,
+) -> Generated:
     """Complete the packed chat, continuing once if it was cut.
 
     Args:
@@ -56,8 +62,10 @@ def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated
         packed: a chat that fits the window, answer included; without tokens for a repair in its
             budget no continuation is tried.
         timeout_s: of each call.
+        heard: called with the text so far, if the model streams and does not think aloud; the
+            finished text begins with the whole sentences of it.
     """
-    calls, notes = _begun(model, packed, timeout_s)
+    calls, notes = _begun(model, packed, timeout_s, heard)
     first = calls[-1]
 
     def made(text: str, reason: str, *more: str) -> Generated:
@@ -86,7 +94,7 @@ def generate(model: ChatModel, packed: Packed, *, timeout_s: float) -> Generated
 
 
 def _begun(
-    model: ChatModel, packed: Packed, timeout_s: float
+    model: ChatModel, packed: Packed, timeout_s: float, heard: Callable[[str], None] | None
 ) -> tuple[list[Completion], tuple[str, ...]]:
     """The calls until an answer begins, and what is to be said of them.
 
@@ -94,13 +102,14 @@ def _begun(
     answer, unless the model was not to think.
     """
     answer, thinking = packed.budget.answer, packed.budget.thinking
-    first = complete(
-        model,
-        packed.messages,
-        max_tokens=thinking + answer,
-        timeout_s=timeout_s,
-        thinking=thinking > 0,
-    )
+    options: ChatOptions = {
+        "max_tokens": thinking + answer,
+        "timeout_s": timeout_s,
+        "thinking": thinking > 0,
+    }
+    if heard is not None and not thinking and getattr(model, "streams", False):
+        options["heard"] = heard
+    first = complete(model, packed.messages, **options)
     is_thought = first.finish_reason == CUT and not (first.thought and first.text.strip())
     if not thinking or not is_thought:
         return [first], ()

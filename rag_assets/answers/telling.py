@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_assets.answers.citations import Citation
+from rag_assets.answers.citations import Citation, Grounded
 from rag_assets.retrieval.terms import sentences
 
 _MARKER = re.compile(r"\[(\d+)\]")
@@ -66,6 +66,10 @@ class Teller:
     def status(self, text: str) -> None:
         """Something is done now."""
         self._tell(Status(text))
+
+    def say_grounded(self, grounded: Grounded) -> None:
+        """Say what holds of an answer that is being written."""
+        self.say(grounded.text, grounded.citations)
 
     def say(self, text: str, citations: Sequence[Citation] = ()) -> None:
         """Say what the answer has more than what was said.

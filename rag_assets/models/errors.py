@@ -53,6 +53,13 @@ class PortTakenError(EngineError):
     """The port an engine should get is in use; a second server there would share its requests."""
 
 
+class GoneError(ModelsError):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("who asked is gone")
+
+
 class EngineUnavailableError(ModelsError):
     """No engine answers for a role."""
 

@@ -3,7 +3,7 @@
 ``rag_assets.contracts`` tests such an object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Required, TypedDict, Unpack
 
@@ -54,6 +54,8 @@ class ChatOptions(TypedDict, total=False):
     top_logprobs: how many of the likeliest first tokens are told, at most 20; none if not given.
     priority: 0 if not given; an engine that has more requests than it takes at once takes those of
         lower numbers first.
+    heard: called with the text so far whenever there is more; only for models that have ``streams``
+        set.
     """
 
     max_tokens: Required[int]
@@ -65,6 +67,7 @@ class ChatOptions(TypedDict, total=False):
     cache_salt: str
     top_logprobs: int
     priority: int
+    heard: Callable[[str], None]
 
 
 class ChatModel(Protocol):

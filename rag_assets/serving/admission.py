@@ -7,14 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rag_assets.errors import RagError
+from rag_assets.models.errors import GoneError
 
 
 class BusyError(RagError):
     """More questions wait than the queue holds, or one waited too long."""
-
-
-class GoneError(RagError):
-    """Who asked is gone; nobody reads the answer."""
 
 
 @dataclass(slots=True)
@@ -117,7 +114,7 @@ class Gate:
                         )
                     self._changed.wait(left)
                 if gone.is_set():
-                    raise GoneError("who asked is gone")
+                    raise GoneError
                 line.running += 1
             finally:
                 line.waiting.remove(ticket)

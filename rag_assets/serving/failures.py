@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 
 from rag_assets.answers.filters import FilterError
 from rag_assets.answers.questions import QuestionError, QuestionTooLongError
-from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
-from rag_assets.serving.admission import BusyError, GoneError
+from rag_assets.models.errors import EngineUnavailableError, GoneError, ModelRequestError
+from rag_assets.serving.admission import BusyError
 from rag_assets.serving.chat_request import ParameterError, UnknownModelError
 from rag_assets.serving.documents import UnknownDocumentError
 from rag_assets.serving.refusals import Refusal, no_such_route

@@ -99,7 +99,7 @@ class Service:
             ModelRequestError.
         """
         with self.gate.admitted(gone, batch=batch):
-            answerer = self.answerer(caller, batch=batch)
+            answerer = self.answerer(caller, gone, batch=batch)
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
@@ -112,8 +112,15 @@ class Service:
             log.exception("answer %s was given but not journalled", answer.answer_id)
         return answer
 
-    def answerer(self, caller: Caller, *, batch: bool = False) -> Answerer:
+    def answerer(
+        self, caller: Caller, gone: threading.Event | None = None, *, batch: bool = False
+    ) -> Answerer:
         """On the generation in service, and on what the caller may read of it.
+
+        Args:
+            caller: who asks.
+            gone: set when the caller waits no more; then calls of models end.
+            batch: whether what is asked by hand goes ahead.
 
         Raises:
             NotReadyError: none is.
@@ -121,10 +128,17 @@ class Service:
         serving = self.live.current
         if serving is None:
             raise NotReadyError(f"no generation is in service: {self.live.error}")
-        answerer, names = serving.answerer, self.hidden()
+        view, seen, names = caller.view, serving.answerer, self.hidden()
         if names:
-            answerer = answerer.narrowed(*documents_but(names))
-        return _seen_by(caller, answerer, batch)
+            seen = seen.narrowed(*documents_but(names))
+        if view is not None:
+            seen = seen.narrowed(view.where, view.sees)
+        salt, priority = "" if view is None else view.salt, BATCH_PRIORITY if batch else 0
+        slm, llm = (
+            ChatFor(model, cache_salt=salt, priority=priority, gone=gone)
+            for model in (seen.slm, seen.llm)
+        )
+        return replace(seen, slm=slm, llm=llm)
 
     def citation(self, answer_id: str, n: int, caller: Caller = OPERATOR) -> dict[str, Any]:
         """A citation of an answer that was journalled, as far as the caller may read it.
@@ -149,13 +163,3 @@ class Service:
                     "superseded_by_title": one["superseded_by_title"] if newest else "",
                 }
         raise NoCitationError(f"there is no citation {n} of an answer {answer_id!r:.80}")
-
-
-def _seen_by(caller: Caller, answerer: Answerer, batch: bool) -> Answerer:
-    view, priority = caller.view, BATCH_PRIORITY if batch else 0
-    salt = "" if view is None else view.salt
-    if salt or priority:
-        models = (answerer.slm, answerer.llm)
-        slm, llm = (ChatFor(model, cache_salt=salt, priority=priority) for model in models)
-        answerer = replace(answerer, slm=slm, llm=llm)
-    return answerer if view is None else answerer.narrowed(view.where, view.sees)

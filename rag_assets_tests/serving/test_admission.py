@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rag_assets.serving.admission import BusyError, Gate, GoneError
+from rag_assets.models.errors import GoneError
+from rag_assets.serving.admission import BusyError, Gate
 
 
 def test_no_more_than_admitted_run_at_once() -> None:

@@ -1,20 +1,17 @@
 """The real openai SDK against the real server, over a socket."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
-import uvicorn
 from openai import AsyncOpenAI, OpenAI
 
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
-from rag_assets.serving.app import create_app
-from rag_assets.serving.listening import HTTP, claim_port
 from rag_assets.serving.service import Service
 from rag_assets_tests.answers.fakes import ScriptedChat
+from rag_assets_tests.serving.listening import listening
 
 ASKED: Any = {
     "model": "rag-auto",
@@ -25,17 +22,8 @@ TOLD = "MV Tern was built in 2003 by Solvik Marine [1]."
 
 @pytest.fixture(scope="module")
 def url(kept_service: Service) -> Iterator[str]:
-    listener = claim_port(0)
-    app = create_app(kept_service)
-    server = uvicorn.Server(uvicorn.Config(app, http=HTTP, log_config=None, lifespan="off"))
-    serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        serving.join()
-        listener.close()
+    with listening(kept_service) as url:
+        yield f"{url}/v1"
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ class HttpChatModel:
     nothing to describe never does.
     """
 
+    streams = True
+
     def __init__(self, spec: ModelSpec, tokenizer: Callable[[], Tokenizer], url: str) -> None:
         self.name: ChatRole = "llm" if spec.role == "llm" else "slm"
         self.model_id = spec.model_id
@@ -57,7 +59,14 @@ class HttpChatModel:
         body = chat_body(self._served_name, messages, options)
         timeout_s = options.get("timeout_s", CHAT_TIMEOUT_S)
         started = time.perf_counter()
-        answer = self._server.post("/chat/completions", body, timeout_s)
+        heard = options.get("heard")
+        if heard is None:
+            answer = self._server.post("/chat/completions", body, timeout_s)
+        else:
+            chunks = Chunks(heard)
+            streamed = body | {"stream": True, "stream_options": {"include_usage": True}}
+            answer = self._server.post("/chat/completions", streamed, timeout_s, hear=chunks.hear)
+            answer = answer or chunks.whole()
         return completion_of(answer, time.perf_counter() - started)
 
     def count_chat(self, messages: Sequence[Message]) -> int:
@@ -204,6 +213,40 @@ def chat_body(model: str, messages: Sequence[Message], options: ChatOptions) -> 
     if schema is not None:
         body["response_format"] = schema_form(schema)
     return body
+
+
+class Chunks:
+    """The chunks of a streamed answer, put together to what it is when it is not streamed.
+
+    Args:
+        heard: called with the text so far whenever there is more.
+    """
+
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        self._heard = heard
+        self._text = self._apart = ""
+        self._logprobs: list[Any] = []
+        self._finish_reason = self._usage = None
+
+    def hear(self, chunk: Mapping[str, Any]) -> None:
+        """Take the next one."""
+        self._usage = chunk.get("usage") or self._usage
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            self._apart += delta.get("reasoning_content") or delta.get("reasoning") or ""
+            self._logprobs += (choice.get("logprobs") or {}).get("content") or ()
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            if more := delta.get("content"):
+                self._text += more
+                self._heard(self._text)
+
+    def whole(self) -> dict[str, Any]:
+        """The answer; what is missing of it is left out."""
+        message = {"content": self._text, "reasoning": self._apart}
+        choice: dict[str, Any] = {"message": message, "logprobs": {"content": self._logprobs}}
+        if self._finish_reason is not None:
+            choice["finish_reason"] = self._finish_reason
+        return {"choices": [choice], **({"usage": self._usage} if self._usage else {})}
 
 
 def schema_form(schema: Mapping[str, object]) -> dict[str, object]:

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,6 +16,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.stop import stop_before_delay
 
+from rag_assets.models.clients.leaving import acquired, leave_early, sleep
 from rag_assets.models.errors import (
     ContextExceededError,
     EngineUnavailableError,
@@ -28,6 +29,8 @@ FIRST_WAIT_S = 0.5  # before the first retry; doubles, with jitter
 LONGEST_WAIT_S = 20.0
 START = "start the engines with `rag up`"  # where they are our own
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+STREAM = "text/event-stream"
+Hear = Callable[[Mapping[str, Any]], None]
 _CONTEXT_WORDS = ("context length", "context_length", "maximum context", "context window", "n_ctx")
 
 
@@ -109,6 +112,7 @@ class Server:
         self._remedy = remedy
         self._breaker = _Breaker()
         self._client = httpx.Client(trust_env=trust_env)
+        leave_early(self._client)
         # clients are handed around and kept; nobody could say who should close them
         weakref.finalize(self, self._client.close)
 
@@ -119,20 +123,23 @@ class Server:
         timeout_s: float,
         *,
         final: frozenset[int] = frozenset(),
+        hear: Hear | None = None,
     ) -> dict[str, Any]:
-        """The answer to a request.
+        """The answer to a request; empty where it came as a stream.
 
         Args:
             path: below ``base_url``; with the whole address, that one.
             body: sent as JSON, with ``extra_body``.
             timeout_s: for the request, its place in the queue and its retries.
             final: statuses that mean a refusal here, though they are retried elsewhere.
+            hear: called with each chunk of a stream.
 
         Raises:
             EngineUnavailableError: nobody answers, or the server is busy or failing.
             ModelRequestError: refused, unreadable, or not answered in time.
+            GoneError: nobody waits for it any more; see ``leaving``.
         """
-        return self._request("POST", path, {**body, **self._extra_body}, timeout_s, final)
+        return self._request("POST", path, {**body, **self._extra_body}, timeout_s, final, hear)
 
     def get(self, path: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """Likewise, without a body."""
@@ -150,6 +157,7 @@ class Server:
         body: Mapping[str, Any] | None,
         timeout_s: float,
         final: frozenset[int],
+        hear: Hear | None = None,
     ) -> dict[str, Any]:
         # An engine of our own comes back by itself; only others are left alone.
         left = self._breaker.seconds_left() if self._retries else 0.0
@@ -160,11 +168,11 @@ class Server:
             )
         deadline = time.monotonic() + timeout_s
         url = path if "://" in path else self.base_url + path
-        if self._gate is not None and not self._gate.acquire(timeout=timeout_s):
+        if self._gate is not None and not acquired(self._gate, timeout_s):
             raise self.unavailable(f"all its requests were taken for {timeout_s:.0f} s")
         try:
             answer = self._retrying(timeout_s)(
-                self._once, method, url, body, deadline, TRANSIENT - final
+                self._once, method, url, body, deadline, TRANSIENT - final, hear
             )
         except _TransientError as error:
             self._breaker.record(ok=False)
@@ -186,6 +194,7 @@ class Server:
             stop=stop_after_attempt(1 + self._retries) | stop_before_delay(timeout_s),
             wait=_wait,
             retry=retry_if_exception_type(_TransientError),
+            sleep=sleep,
             reraise=True,
         )
 
@@ -196,6 +205,7 @@ class Server:
         body: Mapping[str, Any] | None,
         deadline: float,
         transient: frozenset[int],
+        hear: Hear | None,
     ) -> dict[str, Any]:
         timeout = max(0.05, deadline - time.monotonic())
         key = os.environ.get(self._key_env, "") if self._key_env else ""
@@ -204,6 +214,9 @@ class Server:
             with self._client.stream(
                 method, url, json=body, timeout=timeout, headers=headers
             ) as streamed:
+                if hear is not None and streamed.headers.get("content-type", "").startswith(STREAM):
+                    _hear(streamed, deadline, hear)
+                    return {}
                 response = _read(streamed, deadline)
         except httpx.TimeoutException:
             raise
@@ -256,6 +269,26 @@ def _read(streamed: httpx.Response, deadline: float) -> httpx.Response:
             raise httpx.ReadTimeout("its answer came too slowly")
     kept = {name: streamed.headers[name] for name in ("retry-after",) if name in streamed.headers}
     return httpx.Response(streamed.status_code, headers=kept, content=b"".join(blocks))
+
+
+def _hear(streamed: httpx.Response, deadline: float, hear: Hear) -> None:
+    """Hand on the chunks of a stream, up to its mark of the end."""
+    for line in streamed.iter_lines():
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("its answer came too slowly")
+        name, _, data = line.partition(":")
+        if name != "data" or not data.strip():
+            continue
+        if data.strip() == "[DONE]":
+            return
+        try:
+            chunk = json.loads(data)
+        except ValueError as error:
+            raise _TransientError("a chunk of its answer is no JSON") from error
+        if "error" in chunk:
+            raise _TransientError(f"it failed while it answered: {json.dumps(chunk)[:500]}")
+        hear(chunk)
+    raise _TransientError("its answer was cut off")
 
 
 def _wait(state: RetryCallState) -> float:

@@ -55,8 +55,10 @@ class Server:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.bodies.append(body)
                 status, answer = outer.reply(body)
-                data = json.dumps(answer).encode()
+                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
+                if isinstance(answer, bytes):
+                    self.send_header("Content-Type", "text/event-stream; charset=utf-8")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -111,6 +113,60 @@ def test_completion_reports_what_the_engine_said(chat: HttpChatModel) -> None:
     assert completion.completion_tokens == 2
     assert completion.mean_logprob == pytest.approx(-1.0)
     assert completion.seconds > 0
+
+
+def streamed(*chunks: dict[str, Any], end: str = "data: [DONE]\n\n") -> bytes:
+    lines = (f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    return f": comment\n\n{''.join(lines)}{end}".encode()
+
+
+def piece(text: str, logprob: float = -0.5, reason: str | None = None) -> dict[str, Any]:
+    logprobs = {"content": [{"token": text, "logprob": logprob}]}
+    choice = {"delta": {"content": text}, "logprobs": logprobs, "finish_reason": reason}
+    return {"choices": [choice], "usage": None}
+
+
+ROLE: dict[str, Any] = {"choices": [{"delta": {"role": "assistant", "content": ""}}]}
+USAGE: dict[str, Any] = {"choices": [], "usage": ANSWER["usage"]}
+
+
+def test_a_streamed_answer_is_the_same_and_is_heard_on_the_way(
+    chat: HttpChatModel, server: Server
+) -> None:
+    whole = {**ANSWER, "choices": [{**ANSWER["choices"][0], "message": {"content": "y\u00e9s"}}]}
+    server.reply = lambda body: (200, whole)
+    plain = chat.complete(USER, max_tokens=2)
+    stream = streamed(ROLE, piece("y\u00e9"), piece("s", -1.5, "length"), USAGE)
+    server.reply = lambda body: (200, stream)
+    heard: list[str] = []
+    completion = chat.complete(USER, max_tokens=2, heard=heard.append)
+    assert replace(completion, seconds=0) == replace(plain, seconds=0)
+    assert heard == ["y\u00e9", "y\u00e9s"]
+    assert server.bodies[0].items() <= server.bodies[1].items()
+    assert server.bodies[1]["stream"] is True
+    assert server.bodies[1]["stream_options"] == {"include_usage": True}
+
+
+def test_a_server_that_does_not_stream_is_understood(chat: HttpChatModel) -> None:
+    assert chat.complete(USER, max_tokens=2, heard=lambda _: None).text == "yes"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (streamed(piece("y"), end=""), EngineUnavailableError, "cut off"),
+        (streamed({"error": {"message": "out of memory"}}), EngineUnavailableError, "of memory"),
+        (streamed(end="data: {\n\n"), EngineUnavailableError, "no JSON"),
+        (streamed(piece("y", reason="stop")), ModelRequestError, "usage"),
+        (streamed(piece("y"), USAGE), ModelRequestError, "finish_reason"),
+    ],
+)
+def test_a_stream_that_fails_is_said(
+    chat: HttpChatModel, server: Server, answer: bytes, kind: type[Exception], words: str
+) -> None:
+    server.reply = lambda body: (200, answer)
+    with pytest.raises(kind, match=words):
+        chat.complete(USER, max_tokens=2, heard=lambda _: None)
 
 
 def test_request_names_model_schema_and_prefix(chat: HttpChatModel, server: Server) -> None:
