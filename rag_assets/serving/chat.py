@@ -132,7 +132,8 @@ class Completing:
         return {**record, "ignored": self.request.ignored}
 
     def _url(self, citation: Citation) -> str:
-        return f"{self.base_url}v1/citations/{self.id}?n={citation.n}"
+        """The page, with the citation open in its document."""
+        return f"{self.base_url}?c={self.id}.{citation.n}"
 
     def _urls(self) -> list[str]:
         return [self._url(one) for one in self.citations]

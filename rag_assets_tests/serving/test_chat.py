@@ -43,7 +43,7 @@ def chunks_of(response: Response) -> list[dict[str, Any]]:
 
 def test_a_completion_says_its_citations_in_all_places(http: TestClient) -> None:
     body = chat(http).json()
-    url = f"{URL}/v1/citations/{body['id']}?n=1"
+    url = f"{URL}/?c={body['id']}.1"
     (choice,) = body["choices"]
     assert body["object"] == "chat.completion"
     assert choice["finish_reason"] == "stop"
@@ -65,8 +65,10 @@ def test_a_completion_says_its_citations_in_all_places(http: TestClient) -> None
 def test_a_citation_is_found_at_its_address(http: TestClient) -> None:
     body = chat(http).json()
     (url,) = body["citations"]
-    assert http.get(url).json() == body["rag"]["citations"][0]
-    assert http.get(url.replace("n=1", "n=2")).status_code == 404
+    assert http.get(url).headers["content-type"].startswith("text/html")
+    cited = f"/v1/citations/{body['id']}"
+    assert http.get(f"{cited}?n=1").json() == body["rag"]["citations"][0]
+    assert http.get(f"{cited}?n=2").status_code == 404
     assert http.get("/v1/citations/answer_0?n=1").status_code == 404
 
 

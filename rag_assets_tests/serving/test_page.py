@@ -357,7 +357,7 @@ def test_an_empty_lake_says_what_to_do_and_fills(
         page = Page(browser, url)
         page.open()
         page.sees("!document.querySelector('#trouble').hidden")
-        assert "There is nothing to ask yet" in page.text("#trouble")
+        assert "Nothing can be asked yet" in page.text("#trouble")
         assert "rag refresh" in page.text("#trouble")
         assert "rag refresh" in page.text("#about")
         assert page.barriers() == []

@@ -20,9 +20,9 @@ function make(tag, traits = {}, ...children) {
 // Asking the answerer
 
 class Refusal extends Error {
-  constructor(status, sentence, waits = 0) {
+  constructor(code, sentence, waits = 0) {
     super(sentence);
-    this.status = status;
+    this.code = code;
     this.waits = waits;
   }
 }
@@ -41,36 +41,37 @@ async function call(path, body, signal) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal(0, "The answerer cannot be reached.");
+    throw new Refusal("away", "The answerer cannot be reached.");
   }
   if (response.ok) return response;
-  let sentence = `The answerer said ${response.status}.`;
+  let error = {};
   try {
-    sentence = said((await response.json()).error) || sentence;
+    error = (await response.json()).error;
   } catch {
     // no JSON: the number has to do
   }
-  throw new Refusal(response.status, sentence, Number(response.headers.get("Retry-After")) || 0);
+  const sentence = error.message || `The answerer said ${response.status}.`;
+  throw new Refusal(error.code, sentence, Number(response.headers.get("Retry-After")) || 0);
 }
 
-const said = (error) => (typeof error === "string" ? error : error?.message || "");
 const read = async (path) => (await call(path)).json();
 
 function remedy(refusal) {
-  switch (refusal.status) {
-    case 0:
+  switch (refusal.code) {
+    case "away":
       return "Start it with `rag up`, or look whether this machine is connected; then ask again.";
-    case 401:
+    case "invalid_api_key":
       return "Type your key, then ask again.";
-    case 400:
-    case 413:
-    case 422:
+    case "invalid_value":
+    case "context_length_exceeded":
+    case "request_too_large":
       return "Change the question and ask again.";
-    case 429:
+    case "rate_limit_exceeded":
       return `Many are asking. Ask again in ${refusal.waits || 5} seconds.`;
-    case 502:
+    case "model_failed":
       return "Ask in other words. If that fails too, the answerer's log says more.";
-    case 503:
+    case "not_ready":
+    case "engine_unavailable":
       return "Ask again when the notice above is gone: this page looks every 5 seconds.";
     default:
       return "Ask again. If that fails too, the answerer's log says where it went wrong.";
@@ -115,9 +116,7 @@ async function ask(question) {
   const clock = setInterval(() => (turn.clock.textContent = `${seconds()} s`), 500);
   try {
     const response = await call("/v1/answers", body, asking.signal);
-    const answer = (response.headers.get("Content-Type") || "").startsWith("text/event-stream")
-      ? await streamed(response.body, turn)
-      : await response.json();
+    const answer = await streamed(response.body, turn);
     finish(turn, answer);
     turns.push({ question, answer: answer.answer });
     $("anew").disabled = false;
@@ -138,15 +137,15 @@ async function streamed(body, turn) {
   let text = "";
   const citations = [];
   for await (const [name, data] of events(body)) {
-    if (name === "status") tell(data.status ?? String(data));
+    if (name === "status") tell(data.status);
     else if (name === "sentence") {
       text += data.text;
       citations.push(...data.citations);
       write(turn.text, text, citations);
     } else if (name === "answer") return data;
-    else if (name === "error") throw new Refusal(500, said(data.error));
+    else if (name === "error") throw new Refusal(data.error.code, data.error.message);
   }
-  throw new Refusal(0, "The answer broke off.");
+  throw new Refusal("away", "The answer broke off.");
 }
 
 function tell(sentence) {
@@ -262,7 +261,7 @@ const moment = (time) => (time ? new Date(time).toLocaleString(undefined, { date
 
 function fail(turn, error) {
   const stopped = error.name === "AbortError";
-  const refusal = error instanceof Refusal ? error : new Refusal(500, `The page failed: ${error.message}`);
+  const refusal = error instanceof Refusal ? error : new Refusal("page", `The page failed: ${error.message}`);
   const sentence = stopped ? "You stopped this question." : refusal.message;
   const todo = stopped ? "Change it below and ask again." : remedy(refusal);
   turn.text.replaceChildren();
@@ -270,8 +269,8 @@ function fail(turn, error) {
     make("p", { textContent: sentence }), make("p", { textContent: todo })));
   tell(`${sentence} ${todo}`);
   $("question").value = turn.question;
-  if (refusal.status === 401) askKey();
-  if (refusal.status === 503) look();
+  if (refusal.code === "invalid_api_key") askKey();
+  if (["not_ready", "engine_unavailable"].includes(refusal.code)) look();
 }
 
 // Feedback
@@ -344,10 +343,10 @@ async function openPassage(answerId, n) {
   } catch (error) {
     title.textContent = "This passage is not to be had";
     note.hidden = false;
-    note.textContent = error.status === 404
+    note.textContent = error.code === "not_found"
       ? "There is no such citation, or it is not for you. Ask the question again."
       : `${error.message} ${remedy(error)}`;
-    if (error.status === 401) askKey();
+    if (error.code === "invalid_api_key") askKey();
     return;
   }
   const one = shown.citation;
@@ -432,7 +431,7 @@ async function loadSources() {
   try {
     known = await read("/v1/sources");
   } catch (error) {
-    if (error.status === 401) askKey();
+    if (error.code === "invalid_api_key") askKey();
     return;
   }
   const documents = known.sources.reduce((sum, one) => sum + one.documents, 0);
@@ -461,12 +460,11 @@ async function look() {
     if (!$("trouble").hidden) loadSources();
     $("trouble").hidden = true;
   } catch (error) {
-    const heading = /no generation|not_ready/.test(error.message)
-      ? "There is nothing to ask yet"
-      : error.status === 0 ? "The answerer is away" : "The models are not ready";
-    const todo = error.status === 0
-      ? "Start it with `rag up`."
-      : "Starting takes about a minute after `rag up`; documents come in with `rag refresh`.";
+    const [heading, todo] = {
+      not_ready: ["Nothing can be asked yet",
+        "`rag status` shows what runs; documents come in with `rag refresh`."],
+      engine_unavailable: ["The models are not ready", "After `rag up` they start within minutes."],
+    }[error.code] || ["The answerer is away", "Start it with `rag up`."];
     $("trouble").replaceChildren(make("h2", { textContent: heading }),
       make("p", { textContent: error.message }),
       make("p", { textContent: `${todo} This page looks again every 5 seconds.` }));
