@@ -40,7 +40,7 @@ from rag_assets.sources import buckets
 from rag_assets.sources.catalog import Source, SourceError, catalog, withdrawn
 from rag_assets.sources.golden import CaseError, load_cases
 from rag_assets.sources.listing import no_file_found, problem_of
-from rag_assets.sources.removal import undeclared
+from rag_assets.sources.removal import PURGING, undeclared
 from rag_assets.yaml_files import YamlFileError
 
 Level = Literal["ok", "note", "bad"]
@@ -231,6 +231,11 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     yield from _access(settings, set(known))
     yield from _overlaps([source for source in known.values() if source.kind == "folder"])
     named = {*known, *(fault.name for fault in known.faults)}
+    if begun := store.get_record(PURGING):
+        name = begun["uri"] or begun["source"]
+        yield Finding(
+            "bad", "purge", f"{name} is not wholly erased", f"run `rag purge {name}` again"
+        )
     gone = withdrawn(settings.sources_file, store)
     for name, n_files in undeclared(store, named).items():
         answered = "no longer" if name in gone else "still"

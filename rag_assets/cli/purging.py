@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rag_assets.cli.app import app
-from rag_assets.cli.console import out, say
+from rag_assets.cli.console import is_watched, out, say
 from rag_assets.errors import CommandError
 from rag_assets.settings import load_settings
 
@@ -51,6 +51,11 @@ def purge(
     with open_instance() as instance:
         for line in purging.plan(settings, stages, named, instance).lines():
             out.print(line)
+        if not yes and not is_watched():
+            raise CommandError(
+                "expected somebody at the terminal to ask; a script says --yes. Nothing was erased",
+                2,
+            )
         if not yes and not typer.confirm("Erase it?"):
             raise CommandError("nothing was erased")
         left = purging.purge(settings, stages, named, instance, say, deadline_s=deadline)

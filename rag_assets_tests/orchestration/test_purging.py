@@ -265,7 +265,7 @@ EVERYWHERE = {  # of what the page says now
 }
 
 
-def test_nothing_is_left_of_a_purged_document(home: Home) -> None:
+def test_nothing_is_left_of_a_purged_document(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     spread(home)
     settings, store = load_settings(), home.store
     page = home.world.root / f"{NAME}.html"
@@ -293,6 +293,8 @@ def test_nothing_is_left_of_a_purged_document(home: Home) -> None:
     uri = f"docs:{page.name}"
     assert "stands at its source still" in home.rag("purge", uri, "--yes", code=1)
     page.unlink()
+    assert "a script says --yes" in home.rag("purge", uri, code=1)
+    monkeypatch.setattr("rag_assets.cli.purging.is_watched", lambda: True)
     said = home.rag("purge", uri, code=1, typed="n\n")
     assert all(generation in said for generation in old)
     assert before == places(home.folder)  # whoever says no has changed nothing
