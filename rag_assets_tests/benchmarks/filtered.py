@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,11 +186,11 @@ def _searched(
     n_right = n_forbidden = 0
     permitted = np.flatnonzero(may)
     for vector, text in zip(asked, texts, strict=True):
-        hits, took = _timed(lambda v=vector: narrow.search("", v, limit=N_CANDIDATES))
+        hits, took = _timed(partial(narrow.search, "", vector, limit=N_CANDIDATES))
         by_vector.append(took)
-        both, took = _timed(lambda v=vector, t=text: narrow.search(t, v, limit=2 * N_CANDIDATES))
+        both, took = _timed(partial(narrow.search, text, vector, limit=2 * N_CANDIDATES))
         by_both.append(took)
-        by_scan.append(_timed(lambda v=vector: exact.search(v, where))[1])
+        by_scan.append(_timed(partial(exact.search, vector, where))[1])
         scores = stored[permitted] @ vector
         best = permitted[np.argpartition(-scores, N_CANDIDATES)[:N_CANDIDATES]]
         got = {int(hit.chunk.chunk_id[1:]) for hit in hits}
