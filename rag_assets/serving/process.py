@@ -26,6 +26,7 @@ from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
+from rag_assets.models.engines.cores import core_seconds
 from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
@@ -39,7 +40,7 @@ from rag_assets.serving.listening import (
     state_file,
 )
 from rag_assets.serving.live_index import LiveIndex
-from rag_assets.serving.metrics import Metrics
+from rag_assets.serving.metrics import CoreSeconds, Metrics
 from rag_assets.serving.service import Service
 from rag_assets.settings import LOOPBACK, Settings
 
@@ -61,6 +62,7 @@ def build_service(
     hosts: Sequence[str] = (),
     policy_for: Callable[[Mapping[str, str]], AnswerPolicy] = lambda _: AnswerPolicy(),
     engines_problem: Callable[[], str] = str,
+    core_seconds: CoreSeconds = dict,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
 
@@ -75,6 +77,7 @@ def build_service(
         policy_for: gives how questions are answered, by the same; how many at once is the same for
             every generation.
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
+        core_seconds: what each engine has used of the processors.
     """
 
     def build(reader: IndexReader) -> Answerer:
@@ -84,8 +87,9 @@ def build_service(
     gate = Gate(policy_for({}).concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
     key, now = secrets.token_urlsafe(32), time.monotonic()
+    metrics = Metrics(gate, core_seconds)
     return Service(
-        store, live, gate, Metrics(gate), engines_problem, access, key, hosts=hosts, started=now
+        store, live, gate, metrics, engines_problem, access, key, hosts=hosts, started=now
     )
 
 
@@ -134,6 +138,7 @@ def connected(settings: Settings) -> Service:
         hosts=settings.hosts,
         policy_for=partial(policy_of, models),
         engines_problem=models.problem,
+        core_seconds=partial(core_seconds, settings.state),
     )
 
 

@@ -97,8 +97,9 @@ class Service:
             answerer = self.answerer(caller, batch=batch)
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))
+            tell = self.metrics.timed(tell, batch=batch)
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
-        self.metrics.answered(answer)
+        self.metrics.answered(answer, answerer, batch=batch)
         try:
             record_answer(self.store, answer, asker=caller.name, user=user)
         except Exception:  # the process border: a full disk must not cost the answer
