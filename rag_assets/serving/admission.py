@@ -15,7 +15,7 @@ class BusyError(RagError):
 
 
 @dataclass(slots=True)
-class _Line:
+class Line:
     """The questions of one kind: how many run, and which wait, the first first."""
 
     running: int = 0
@@ -35,6 +35,8 @@ class Gate:
         n_running: questions answered at once.
         n_waiting: questions that may wait; of batches half as many.
         wait_s: longest wait in seconds.
+
+    ``by_hand`` and ``batch`` are the two kinds.
     """
 
     def __init__(self, n_running: int, n_waiting: int, wait_s: float) -> None:
@@ -45,18 +47,18 @@ class Gate:
         self.n_running = n_running
         self.n_waiting = n_waiting
         self._wait_s = wait_s
-        self._by_hand, self._batch = _Line(), _Line()
+        self.by_hand, self.batch = Line(), Line()
         self._changed = threading.Condition()
 
     @property
     def running(self) -> int:
         """Questions being answered now."""
-        return self._by_hand.running + self._batch.running
+        return self.by_hand.running + self.batch.running
 
     @property
     def waiting(self) -> int:
         """Questions that wait now."""
-        return len(self._by_hand.waiting) + len(self._batch.waiting)
+        return len(self.by_hand.waiting) + len(self.batch.waiting)
 
     def leave(self, gone: threading.Event) -> None:
         """Give up the place of the caller that waits with this event."""
@@ -78,7 +80,7 @@ class Gate:
             BusyError: the queue is full, or the wait too long.
             GoneError: the caller left.
         """
-        line = self._batch if batch else self._by_hand
+        line = self.batch if batch else self.by_hand
         self._enter(line, gone or threading.Event())
         try:
             yield
@@ -87,16 +89,16 @@ class Gate:
                 line.running -= 1
                 self._changed.notify_all()
 
-    def _free(self, line: _Line) -> bool:
-        if line is self._by_hand:
+    def _free(self, line: Line) -> bool:
+        if line is self.by_hand:
             return line.running < self.n_running
-        most = 1 if self._by_hand.running else self.n_running
-        return line.running < most and not self._by_hand.waiting
+        most = 1 if self.by_hand.running else self.n_running
+        return line.running < most and not self.by_hand.waiting
 
-    def _enter(self, line: _Line, gone: threading.Event) -> None:
+    def _enter(self, line: Line, gone: threading.Event) -> None:
         ticket = object()
         deadline = time.monotonic() + self._wait_s
-        most = self.n_waiting if line is self._by_hand else self.n_waiting // 2
+        most = self.n_waiting if line is self.by_hand else self.n_waiting // 2
         with self._changed:
             if not (self._free(line) and not line.waiting) and len(line.waiting) >= most:
                 raise BusyError(

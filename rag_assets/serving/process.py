@@ -26,6 +26,7 @@ from rag_assets.answers.policy import AnswerPolicy
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.clients.roles import Models
+from rag_assets.models.engines.cores import core_seconds
 from rag_assets.models.errors import ModelsError, PortTakenError
 from rag_assets.models.protocols import ChatModel, Embedder
 from rag_assets.serving.admission import Gate
@@ -39,7 +40,7 @@ from rag_assets.serving.listening import (
     state_file,
 )
 from rag_assets.serving.live_index import LiveIndex
-from rag_assets.serving.metrics import Metrics
+from rag_assets.serving.metrics import CoreSeconds, Metrics
 from rag_assets.serving.service import Service
 from rag_assets.settings import LOOPBACK, Settings
 from rag_assets.sources.catalog import withdrawn
@@ -65,6 +66,7 @@ def build_service(
     engines_problem: Callable[[], str] = str,
     keeps_answers: bool = True,
     hidden: Callable[[], Collection[str]] = frozenset,
+    core_seconds: CoreSeconds = dict,
 ) -> Service:
     """The service on these models; its index is not loaded yet.
 
@@ -81,6 +83,7 @@ def build_service(
         engines_problem: why the engines cannot answer, as a sentence; "" when they can.
         keeps_answers: whether they are journalled.
         hidden: names of the sources that nothing may be read of any more.
+        core_seconds: what each engine has used of the processors.
     """
 
     def build(reader: IndexReader) -> Answerer:
@@ -90,11 +93,12 @@ def build_service(
     gate = Gate(policy_for({}).concurrency, N_WAITING, WAIT_S)
     live = LiveIndex(store, build)
     key, now = secrets.token_urlsafe(32), time.monotonic()
+    metrics = Metrics(gate, core_seconds)
     return Service(
         store,
         live,
         gate,
-        Metrics(gate),
+        metrics,
         engines_problem,
         access,
         key,
@@ -174,6 +178,7 @@ def connected(settings: Settings) -> Service:
         engines_problem=models.problem,
         keeps_answers=settings.journal_days > 0,
         hidden=Withdrawn(settings.sources_file, store),
+        core_seconds=partial(core_seconds, settings.state),
     )
 
 

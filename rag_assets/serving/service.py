@@ -102,8 +102,9 @@ class Service:
             answerer = self.answerer(caller, gone, batch=batch)
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))
+            tell = self.metrics.timed(tell, batch=batch)
             answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
-        self.metrics.answered(answer)
+        self.metrics.answered(answer, answerer, batch=batch)
         try:
             if self.keeps_answers:
                 record_answer(self.store, answer, asker=caller.name, user=user)

@@ -245,13 +245,13 @@ def test_metrics(http: TestClient) -> None:
     http.post("/admin/reload")
     text = http.get("/metrics").text
     for line in (
-        'rag_answers_total{finish_reason="stop",mode="auto",model="llm",outcome="answered",'
-        'way="read"} 1.0',
+        'rag_answers_total{asked="by_hand",finish_reason="stop",mode="auto",model="llm",'
+        'outcome="answered",way="read"} 1.0',
         'rag_errors_total{status="400"} 1.0',
         'rag_tokens_total{kind="prompt",model="llm"} 300.0',
-        'rag_answer_seconds_count{step="total"} 1.0',
+        'rag_answer_seconds_count{asked="by_hand",step="total"} 1.0',
         'rag_reloads_total{outcome="unchanged"} 1.0',
-        "rag_questions_running 0.0",
+        'rag_questions_running{asked="by_hand"} 0.0',
     ):
         assert line in text
 
