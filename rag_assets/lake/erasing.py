@@ -99,7 +99,11 @@ def scrub(store: LakeStore, name: str, partition: str = GLOBAL) -> None:
 
 
 def rewrite(table: Table) -> None:
-    """Write all rows into files of their own, in one commit; search indexes go."""
+    """Write all rows into files of their own, in one commit.
+
+    Search indexes go: to write them anew, as LanceDB would here, takes more memory than to make
+    them, see ``search_indexes``.
+    """
     for index in table.list_indices():
         table.drop_index(index.name)
     first = table.schema.names[0]
