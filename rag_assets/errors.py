@@ -42,6 +42,7 @@
     ├── StageError                    pipeline.stage: stages make no list that can be run
     ├── RefreshError                  pipeline.refreshing: a check failed, or no source was read
     ├── QuestionError                 answers.questions: a question cannot be taken
+    │   ├── FilterError               answers.filters: no filter that the index has
     │   ├── QuestionTooLongError      it is longer than the stated limit
     │   ├── ParameterError            serving.chat_request: a parameter cannot be honoured
     │   └── UnknownModelError         serving.chat_request: no mode is called so
@@ -51,6 +52,8 @@
     ├── CaseError                     sources.golden: golden questions are not of their form
     ├── BusyError                     serving.admission: more questions wait than the queue holds
     ├── NotReadyError                 serving.service: no generation is in service
+    ├── ExposedError                  serving.listening: others may reach it, but no key is asked
+    ├── UnknownDocumentError          serving.documents: no such document, for this caller
     ├── NoCitationError               serving.service: no such citation, for this caller
     ├── CanaryError                   serving.canaries: a generation does not find its own chunks
     ├── BatchFileError                batches.questions: a file of questions or answers is wrong

@@ -148,6 +148,8 @@ def test_nobody_else_prints_with_rich() -> None:
     """Markup is off in one place; a console or a text made elsewhere might read some."""
     package = Path(console.__file__).parent.parent
     allowed = {"rich.table": {"Table"}, "rich.text": {"Text"}, "rich": {"box"}}
+    # Counts alone are written there, no text of others.
+    allowed["rich.progress"] = {"BarColumn", "Progress", "TextColumn", "TimeElapsedColumn"}
     for path in {*package.rglob("*.py")} - {Path(console.__file__)}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "rich":
