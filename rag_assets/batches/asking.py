@@ -86,7 +86,7 @@ def ask_batch(
     if out is None:
         yield from ask_all(questions.rows, ask, concurrency=concurrency)
         return
-    with keeping(out, questions.rows) as kept:
+    with keeping(out) as kept:
         left = [row for row in questions.rows if row not in kept]
         yield from filter(None, map(kept.outcome, questions.rows))
         for outcome in ask_all(left, ask, concurrency=concurrency):

@@ -6,7 +6,7 @@ somebody changed the file of questions meanwhile, what was changed is asked agai
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -21,16 +21,15 @@ ENDING = ".part"
 class Kept:
     """The outcomes in an open file; one thread uses it."""
 
-    def __init__(self, file: BinaryIO, path: Path, rows: Sequence[Row]) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file, self._path = file, path
         self._at: dict[Row, int] = {}  # where its line begins
-        wanted = {row.number: row for row in rows}
         end = 0
         for line in file:
             if not line.endswith(b"\n"):  # a kill cut it off
                 break
             outcome = _outcome(line)
-            if outcome is not None and wanted.get(outcome.row.number) == outcome.row:
+            if outcome is not None:
                 self._at[outcome.row] = end
             end += len(line)
         file.truncate(end)
@@ -79,12 +78,11 @@ def _outcome(line: bytes) -> Outcome | None:
 
 
 @contextmanager
-def keeping(out: Path, rows: Sequence[Row]) -> Iterator[Kept]:
+def keeping(out: Path) -> Iterator[Kept]:
     """What is kept of a batch.
 
     Args:
         out: the file of its answers.
-        rows: its questions.
 
     Raises:
         BatchFileError: ``out`` is there already, another batch is at work on it, or the folder
@@ -103,4 +101,4 @@ def keeping(out: Path, rows: Sequence[Row]) -> Iterator[Kept]:
         except BlockingIOError as error:
             raise BatchFileError(f"another batch is at work on {out}") from error
         file.seek(0)
-        yield Kept(file, path, rows)
+        yield Kept(file, path)

@@ -137,6 +137,17 @@ def test_after_a_kill_only_what_was_not_kept_is_asked(tmp_path: Path) -> None:
     assert not part.exists()
 
 
+def test_an_answer_is_kept_before_the_next_one_is_given(tmp_path: Path) -> None:
+    out, questions = tmp_path / "a.jsonl", listed(TWELVE, "auto")
+    came = ask_batch(questions, Asked(), out=out, concurrency=1)
+    for n, outcome in enumerate(came, start=1):
+        if n < len(TWELVE):
+            lines = (tmp_path / "a.jsonl.part").read_text().splitlines()
+            assert [json.loads(line)["question"] for line in lines][n - 1 :] == [
+                outcome.row.question
+            ]
+
+
 def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     part = tmp_path / "a.jsonl.part"

@@ -6,11 +6,10 @@ from pathlib import Path
 import psutil
 
 from rag_assets.models.engines.state import family, read_states
-from rag_assets.models.profiles import Role
 from rag_assets.process_identity import is_alive
 
 
-def core_seconds(state_dir: Path) -> dict[Role, float]:
+def core_seconds(state_dir: Path) -> dict[str, float]:
     """Seconds of a processor core that each engine which runs has used since it started."""
     return {
         role: sum(map(_used, family(state.process.pid)))
