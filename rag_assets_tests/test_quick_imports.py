@@ -1,4 +1,5 @@
 import gc
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,22 @@ if sys.argv[1] == "uncollected": end_uncollected()
         for how in ("collected", "uncollected")
     }
     assert said == {"collected": "collected", "uncollected": ""}
+
+
+def test_asking_the_answerer_loads_no_lake() -> None:
+    script = """
+import sys
+from contextlib import suppress
+from rag_assets.cli.main import main
+sys.argv = ["rag", "ask", "x"]
+with suppress(SystemExit): main()
+print([name for name in ("lancedb", "pyarrow", "vllm", "dagster") if name in sys.modules])
+"""
+    answered = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RAG_ANSWERER_PORT": "1"},
+        check=True,
+    )
+    assert answered.stdout.splitlines()[-1] == "[]", answered.stdout

@@ -1,10 +1,12 @@
 """An answer as Markdown for Dagster's run page, and as plain text for a terminal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag_assets.answers.answer import Answer
 from rag_assets.markup import markdown_cell, markdown_code, markdown_text
+
+if TYPE_CHECKING:  # `rag ask` renders a record and needs no LanceDB for it
+    from rag_assets.answers.answer import Answer
 
 MOST_SHOWN = 120  # characters of a cell; the whole answer is below the table
 Fold = Callable[[str, str, str], str]  # what begins the first line, a text, what begins the others
@@ -15,7 +17,7 @@ def concat(first: str, text: str, _others: str) -> str:
     return first + text
 
 
-def markdown(answer: Answer) -> str:
+def markdown(answer: "Answer") -> str:
     """The answer, its citations, and what it cost."""
     return record_markdown(answer.to_record())
 

@@ -1,7 +1,7 @@
 """Commands that ask: ask, search, mcp, trace."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -13,7 +13,6 @@ from rag_assets.errors import CommandError
 from rag_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from rag_assets.answers.filters import Filters
     from rag_assets.serving.client import AnswererClient
 
 MOST_QUOTED = 160  # characters of a passage in the table
@@ -66,18 +65,18 @@ def ask(
     ] = None,
 ) -> None:
     """Ask the running answerer; the answer cites the documents that it rests on."""
-    from rag_assets.cli.asking_files import ask_file
-
     filters = _filters(source, type_, language, since, until, where)
     client = _client(load_settings())
     if file is not None and question is None:
-        ask_file(client, file, to, mode, filters.given)
+        from rag_assets.cli.asking_files import ask_file
+
+        ask_file(client, file, to, mode, filters)
         return
     if question is None or file is not None:
         raise CommandError("expected either a question or --file FILE", code=2)
     if to is not None:
         raise CommandError("expected --file FILE beside --out, for the questions", code=2)
-    record = client.ask(question, mode, filters.given)
+    record = client.ask(question, mode, filters)
     if as_json:
         show_json(record)
     else:
@@ -98,14 +97,17 @@ def search(
 ) -> None:
     """Show the passages nearest to a question; no language model is asked."""
     from rag_assets.serving.client import AnswererDownError
-    from rag_assets.serving.searching import find_without_answerer
 
     settings = load_settings()
     filters = _filters(source, type_, language, since, until, where)
     try:
-        record = _client(settings).search(question, limit, filters.given)
+        record = _client(settings).search(question, limit, filters)
     except AnswererDownError:
-        record = find_without_answerer(settings, question, limit, filters).to_record()
+        from rag_assets.answers.filters import Filters
+        from rag_assets.serving.searching import find_without_answerer
+
+        wanted = Filters.of(filters)
+        record = find_without_answerer(settings, question, limit, wanted).to_record()
     if as_json:
         show_json(record)
         return
@@ -149,10 +151,12 @@ def _filters(
     since: str,
     until: str,
     where: list[str] | None,
-) -> "Filters":
-    from rag_assets.answers.filters import Filters
-
-    return Filters(source or (), type_ or (), language or (), since, until, where or ())
+) -> dict[str, Any]:
+    """Those that are given, as the answerer takes and checks them; see ``Filters``."""
+    given = {"source": source, "type": type_, "language": language, "since": since}
+    return {
+        name: value for name, value in {**given, "until": until, "where": where}.items() if value
+    }
 
 
 @app.command()
