@@ -76,7 +76,7 @@ def heard_of(text: str, step: int = 1) -> list[Grounded]:
     st.lists(st.tuples(st.sampled_from(PIECES), SPACES), max_size=7),
     st.sampled_from([1, 2, 3, 5, 20, 60]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_was_said_is_how_the_answer_begins(parts: list[tuple[str, str]], step: int) -> None:
     text = "".join(piece + space for piece, space in parts)
     if "</think>" in text:
