@@ -22,6 +22,7 @@ from rag_assets.lake import erasing, generations
 from rag_assets.lake import leases as readers
 from rag_assets.lake.generations import INDEX
 from rag_assets.lake.store import LakeStore
+from rag_assets.lake.upkeep import UPKEEP
 from rag_assets.orchestration import log_files, run_deletion
 from rag_assets.orchestration.following import follow_others
 from rag_assets.orchestration.refreshing import hot_load
@@ -149,22 +150,23 @@ def purge(
     store.put_record(PURGING, asdict(target))
     partitions = _partitions(store, stages, target)
     follow_others(instance, partitions, tell)
-    _purge_rows(store, stages, target, partitions)
-    tell("its rows and raw bytes are deleted")
-    _purge_index(settings, store, stages, target, tell, deadline_s)
-    n_cached = erasing.erase_cached(store, stages)
-    erasing.remove_parts(store)
-    tell(f"{n_cached:,} values are taken out of caches")
-    resting = journal.concerned(store, target.is_named).resting
-    n_verdicts = feedback.forget(store, set(resting), target.is_named)
-    n_answers = journal.forget(store, target.is_named)
-    tell(f"{n_answers:,} answers are deleted, and {n_verdicts:,} verdicts on them")
-    n_cases, n_files = recording.forget(store), recording.forget_files(settings.evaluations)
-    tell(f"{n_cases:,} cases and {n_files:,} files of evaluations are deleted")
-    tell(f"{log_files.emptied(settings.state / 'logs'):,} logs are emptied")
-    left = run_deletion.delete_history(instance, settings)
-    run_deletion.say_what_stands(instance, store, stages)
-    tell("what Dagster kept of runs is deleted")
+    with store.locked(UPKEEP):  # a backup is made before it, or after
+        _purge_rows(store, stages, target, partitions)
+        tell("its rows and raw bytes are deleted")
+        _purge_index(settings, store, stages, target, tell, deadline_s)
+        n_cached = erasing.erase_cached(store, stages)
+        erasing.remove_parts(store)
+        tell(f"{n_cached:,} values are taken out of caches")
+        resting = journal.concerned(store, target.is_named).resting
+        n_verdicts = feedback.forget(store, set(resting), target.is_named)
+        n_answers = journal.forget(store, target.is_named)
+        tell(f"{n_answers:,} answers are deleted, and {n_verdicts:,} verdicts on them")
+        n_cases, n_files = recording.forget(store), recording.forget_files(settings.evaluations)
+        tell(f"{n_cases:,} cases and {n_files:,} files of evaluations are deleted")
+        tell(f"{log_files.emptied(settings.state / 'logs'):,} logs are emptied")
+        left = run_deletion.delete_history(instance, settings)
+        run_deletion.say_what_stands(instance, store, stages)
+        tell("what Dagster kept of runs is deleted")
     if not left:
         store.remove(f"records/{PURGING}.json")
     return left
