@@ -249,7 +249,7 @@ def test_a_stream_is_shown_as_it_comes(page: Page, full_service: Service) -> Non
     told = [("status", {"status": "2 passages found"}), ("sentence", sentence)]
     asked = streamed(page, told)
     assert "stream" in asked
-    page.sees("document.querySelector('.notice')")
+    page.sees("document.querySelector('.turn .notice')")
     assert "broke off" in page.text(".turn"), "a stream without its end"
     page.browser.run("document.querySelector('#question').value = ''")
     streamed(page, [*told, ("answer", record)])
