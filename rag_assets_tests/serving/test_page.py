@@ -17,6 +17,7 @@ from rag_assets.access.rules import hash_of
 from rag_assets.answers.feedback import TABLE
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.errors import EngineUnavailableError, ModelRequestError
+from rag_assets.serving import page_routes
 from rag_assets.serving.app import create_app
 from rag_assets.serving.listening import HTTP, claim_port
 from rag_assets.serving.service import Service
@@ -248,7 +249,7 @@ def test_a_stream_is_shown_as_it_comes(page: Page, full_service: Service) -> Non
     told = [("status", {"status": "2 passages found"}), ("sentence", sentence)]
     asked = streamed(page, told)
     assert "stream" in asked
-    page.sees("document.querySelector('.notice')")
+    page.sees("document.querySelector('.turn .notice')")
     assert "broke off" in page.text(".turn"), "a stream without its end"
     page.browser.run("document.querySelector('#question').value = ''")
     streamed(page, [*told, ("answer", record)])
@@ -339,6 +340,16 @@ def test_an_error_says_what_to_do(
     assert page.browser.run("document.querySelector('#question').value") == BUILT
     assert page.barriers() == []
     page.browser.events.clear()  # the browser tells of the failed request
+
+
+def test_sources_that_cannot_be_had_are_no_silence(
+    browser: Browser, full_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_routes, "sources_shown", lambda *_: 1 / 0)
+    with running(full_service) as url:
+        page = Page(browser, url)
+        page.open()
+        assert "The sources are not known: the answerer failed" in page.text("#about")
 
 
 def test_an_answerer_that_is_gone_is_told(browser: Browser, full_service: Service) -> None:

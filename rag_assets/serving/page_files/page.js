@@ -251,7 +251,7 @@ function explained(answer) {
     const several = values.length > 1 || name === "Steps";
     list.append(make("dt", { textContent: name }),
       several
-        ? make("dd", {}, make("ol", {}, ...values.map((one) => make("li", { textContent: one }))))
+        ? make("dd", {}, make(name === "Steps" ? "ol" : "ul", {}, ...values.map((one) => make("li", { textContent: one }))))
         : make("dd", { textContent: values[0] }));
   }
   return make("details", {}, make("summary", { textContent: "How this was answered" }), list);
@@ -432,6 +432,7 @@ async function loadSources() {
     known = await read("/v1/sources");
   } catch (error) {
     if (error.code === "invalid_api_key") askKey();
+    else $("about").textContent = $("sources-about").textContent = `The sources are not known: ${error.message}`;
     return;
   }
   const documents = known.sources.reduce((sum, one) => sum + one.documents, 0);
