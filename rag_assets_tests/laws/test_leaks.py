@@ -15,9 +15,9 @@ def store(tmp_path: Path) -> LakeStore:
 
 
 def test_nothing_leaks_and_nothing_is_lost(store: LakeStore) -> None:
-    counted = run(store, 300, seed=19, n_documents=60)
-    assert counted["about a forbidden document"] > 250
-    assert counted["nearest rows"] > 1_000
+    counted = run(store, 120, seed=19, n_documents=60)
+    assert counted["about a forbidden document"] > 100
+    assert counted["nearest rows"] > 400
     assert (counted["LEAKS"], counted["NEAREST ROWS NOT FOUND"]) == (0, 0)
 
 

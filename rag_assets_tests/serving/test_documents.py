@@ -5,7 +5,7 @@ import pytest
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving import documents
-from rag_assets.serving.documents import UnknownDocumentError, document_of, sources_of
+from rag_assets.serving.documents import UnknownDocumentError, document_of
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import Doc, reader_of
 
@@ -45,9 +45,3 @@ def test_of_a_long_document_the_part_around_the_passage(
 def test_what_is_not_there_is_told(reader: IndexReader) -> None:
     with pytest.raises(UnknownDocumentError, match="there is no document 'absent'; search gives"):
         document_of(reader, "absent")
-
-
-def test_sources_are_counted(reader: IndexReader) -> None:
-    told = sources_of(reader)
-    assert told["sources"] == [{"name": "docs", "documents": 1}, {"name": "mail", "documents": 1}]
-    assert told["generation"]["created_at"] == reader.generation.created_at
