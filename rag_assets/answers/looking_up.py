@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from rag_assets.answers.others import Other, beside, newest
-from rag_assets.answers.reading import Candidate, PassageReader, Reading
+from rag_assets.answers.reading import ENOUGH, N_NEAR, Candidate, PassageReader, Reading
 from rag_assets.answers.spans import Span, with_subject
 from rag_assets.models.protocols import Completion
 from rag_assets.questions.limits import told_by
@@ -117,7 +117,12 @@ def looked_up(
         told = near and _by_limit(question, near)
         if told:
             return Reading((told,), ())
-        return _verdict(question, reader, reader.asked(question, of, lacks=lacks))
+        asked = reader.asked(question, of[:N_NEAR], lacks=lacks)
+        if not any(one.worth >= ENOUGH for one in asked.candidates):
+            more = reader.asked(question, of, lacks=lacks, start=N_NEAR)
+            both = sorted([*asked.candidates, *more.candidates], key=lambda one: -one.worth)
+            asked = Reading(tuple(both), (*asked.calls, *more.calls))
+        return _verdict(question, reader, asked)
 
     calls: list[Completion] = []
 

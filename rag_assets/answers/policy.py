@@ -57,13 +57,13 @@ class ReadingBudget:
     """How look-ups are read, passage by passage.
 
     Attributes:
-        candidates: passages asked whether they contain the answer.
+        candidates: passages asked whether they contain the answer, at most.
         answer: tokens of an answer that is copied.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    candidates: PositiveInt = 3
+    candidates: PositiveInt = 5
     answer: PositiveInt = 48
 
 

@@ -3,9 +3,10 @@
 A small model reads one passage well and several badly. So each candidate is read alone, best first:
 
 1. Does the passage contain the answer? The chances of "Yes" and "No" are compared. The first
-   passage is asked alone; unless its answer is sure, the others are asked at the same time.
-2. The shortest answer is copied out of the likeliest, and looked for in it: words that stand
-   nowhere in the passage are no answer.
+   passage is asked alone; unless its answer is sure, two more are asked at the same time, and the
+   others where none of these has an answer that is likely right.
+2. The shortest answer is copied out of it, and looked for in it: words that stand nowhere in the
+   passage are no answer.
 3. Is that stated as the answer to exactly this question? This tells right answers from wrong ones
    better than the first question, which has no answer to look at; both count.
 
@@ -52,7 +53,8 @@ RANK_COST = 0.1
 NAME_COST = 0.8
 TYPE_COST = 1.0  # what an answer is worth less that is not of the type asked for
 HOLDS_WEIGHT = 2.0  # of the third question beside the first
-N_COPIES = 3  # passages out of which an answer is copied
+N_NEAR = 3  # passages that are asked before all others
+ENOUGH = 0.0  # log-odds of an answer for which no others are asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +174,23 @@ class PassageReader:
             calls.extend(made)
             return done
 
-        first = self.asked(question, passages[:1], lacks=lacks)
-        calls.extend(first.calls)
-        candidates = list(first.candidates)
-        tried = None
-        if candidates and candidates[0].worth >= self.sure:
-            tried = candidates[0].passage
-            candidates = [copy(candidates[0])]
-            if candidates[0].score >= self.sure:
-                return Reading(tuple(candidates), tuple(calls))
-        rest = self.asked(question, passages[: self.budget.candidates], lacks=lacks, start=1)
-        calls.extend(rest.calls)
-        candidates = sorted([*candidates, *rest.candidates], key=lambda one: -one.worth)
-        untried = [one for one in candidates if one.passage is not tried]
-        likeliest = untried[: N_COPIES - (tried is not None)]
-        read = {id(done.passage): done for done in _at_once(copy, likeliest)}
-        candidates = [read.get(id(one.passage), one) for one in candidates]
+        candidates: list[Candidate] = []
+        tried: set[int] = set()
+        for start, end, worth, enough in (
+            (0, 1, self.sure, self.sure),
+            (1, N_NEAR, -math.inf, ENOUGH),
+            (N_NEAR, self.budget.candidates, -math.inf, math.inf),
+        ):
+            asked = self.asked(question, passages[:end], lacks=lacks, start=start)
+            calls.extend(asked.calls)
+            candidates = sorted([*candidates, *asked.candidates], key=lambda one: -one.worth)
+            untried = [one for one in candidates if id(one.passage) not in tried]
+            likely = [one for one in untried if one.worth >= worth]
+            read = {id(done.passage): done for done in _at_once(copy, likely)}
+            tried |= read.keys()
+            candidates = [read.get(id(one.passage), one) for one in candidates]
+            if any(one.score >= enough for one in candidates):
+                break
         return Reading(tuple(sorted(candidates, key=_by_score)), tuple(calls))
 
     def asked(

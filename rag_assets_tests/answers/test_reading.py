@@ -62,6 +62,17 @@ def test_where_the_first_is_not_sure_the_others_are_asked() -> None:
     assert len(found.calls) == len(model.calls)
 
 
+@pytest.mark.parametrize(("place", "asked"), [(2, 3), (3, 4)])
+def test_the_last_passages_are_asked_where_the_first_three_have_no_answer(
+    place: int, asked: int
+) -> None:
+    reader, model = reader_with(reads({"leave": "7:05"}))
+    texts = [FARES, DOGS, FARES, DOGS]
+    texts[place] = TIMES
+    assert answer_of(reader.read(QUESTION, passages_of(*texts))) == "7:05"
+    assert asked_of(model)["states"] == asked
+
+
 def test_an_answer_that_is_doubted_does_not_end_the_search() -> None:
     def doubts(call: Call) -> Completion | str:
         if call.asks == "holds" and call.proposed == "9 euro":

@@ -9,7 +9,6 @@ import pytest
 
 from rag_assets.answers.answer import ABSTENTION
 from rag_assets.answers.answerer import Answerer
-from rag_assets.answers.policy import AnswerPolicy, ReadingBudget
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.models.protocols import Completion
@@ -183,7 +182,6 @@ def test_steps_without_answers_leave_the_question_to_be_read_as_a_whole(
         return "180" if call.asks == "span" else yes(5.0)
 
     asked = answerer(ferries, whole_only, lambda _: "")
-    asked = replace(asked, policy=AnswerPolicy(reading=ReadingBudget(candidates=5)))
     got = asked.answer(question)
     assert (got.route.way, got.route.escalated) == ("read", True)
     assert got.route.reason.endswith("Read as a whole: its steps were not all answered.")
