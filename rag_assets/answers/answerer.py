@@ -28,6 +28,7 @@ from rag_assets.answers.deep import read_documents
 from rag_assets.answers.deriving import policy_of
 from rag_assets.answers.filters import NO_FILTERS, Filters
 from rag_assets.answers.finding import Findings, find
+from rag_assets.answers.follow_ups import Turn, stand_alone
 from rag_assets.answers.hearing import Hearing
 from rag_assets.answers.listed import listed
 from rag_assets.answers.looking_up import VERDICTS, LookedUp, looked_up
@@ -214,6 +215,7 @@ class Answerer:
         mode: str = "auto",
         filters: Filters = NO_FILTERS,
         where: str | None = None,
+        turns: Sequence[Turn] = (),
         tell: Tell = nobody,
     ) -> Answer:
         """Answer a question from the documents, or say that they do not answer it.
@@ -223,6 +225,8 @@ class Answerer:
             mode: "auto", "fact" (a look-up) or "deep" (map-reduce over documents).
             filters: which documents are read; they may come from anyone.
             where: SQL filter over the index's columns, of whom may read all of it.
+            turns: of the conversation before; they say what the question is about and are no
+                evidence. The answer's question is the one that stands alone.
             tell: called with what happens meanwhile, and with each sentence once it is certain;
                 all sentences together are the text of the answer.
 
@@ -233,7 +237,7 @@ class Answerer:
             ModelRequestError: a model refused a request or returned something unreadable.
         """
         of = self._where(where, filters)
-        return replace(of, teller=Teller(tell))._answered(question, mode)
+        return replace(of, teller=Teller(tell))._answered(question, mode, turns)
 
     def find(self, question: str, *, filters: Filters = NO_FILTERS, limit: int = 10) -> Findings:
         """Search alone, without a language model; see ``finding.find``."""
@@ -254,11 +258,13 @@ class Answerer:
             raise bad_filter(where, f"it is {type(where).__name__}, not text")
         return self if where is None else self.narrowed(where)
 
-    def _answered(self, question: str, mode: str) -> Answer:
+    def _answered(self, question: str, mode: str, turns: Sequence[Turn]) -> Answer:
         started = time.perf_counter()
         chosen_mode = check_mode(mode)
         limit = min(self.policy.max_question_tokens, self.slm.max_model_len // 3)
         text = check_question(question, self.slm, max_tokens=limit)
+        alone = stand_alone(text, turns, self.llm, timeout_s=self.policy.timeout_s)
+        text = alone.text
         answer_id = self._new_id(text)
         self.teller.begun(answer_id)
         self.teller.status("searching")
@@ -280,6 +286,9 @@ class Answerer:
                 draft, way = self._draft(read, passages, way)
             except BudgetError as error:
                 raise QuestionTooLongError(str(error)) from error
+        if alone.call is not None and draft is not None:
+            calls = (alone.call, *draft.calls.get("llm", ()))
+            draft = replace(draft, calls={**draft.calls, "llm": calls})
         ended = time.perf_counter()
         timings = Timings(
             found.embed_ms,

@@ -94,11 +94,11 @@ def _written_out(pieces: Sequence[str]) -> tuple[str, ...]:
 
 def _completed(before: str, part: str) -> str | None:
     """A later part as a question of its own; None where what it leaves out is unclear."""
-    if re.fullmatch(_TIME, part, re.IGNORECASE):
-        return _at(before, part)
+    if is_time(part):
+        return at_time(before, part)
     again = _AGAIN.fullmatch(part)
     if again:
-        return _at(before, again["when"])
+        return at_time(before, again["when"])
     bare = re.fullmatch(
         rf"(?P<word>(?:(?:by|in|at|for|from|to|with|on) )?{QUESTION_WORD}(?: \w+)?)", part, re.I
     )
@@ -114,20 +114,25 @@ def _completed(before: str, part: str) -> str | None:
         return f"{part} for {things[0]}" if things else None
     elsewhere = _ELSEWHERE.fullmatch(part)
     if elsewhere:
-        return _of_other(before, elsewhere["thing"])
+        return of_other(before, elsewhere["thing"])
     return part if len(part.split()) >= 3 else None
 
 
-def _at(question: str, when: str) -> str | None:
-    """The question at another time."""
+def is_time(text: str) -> bool:
+    """Whether it is a time alone: "in 2024", "on Sundays", "last year"."""
+    return re.fullmatch(_TIME, text, re.IGNORECASE) is not None
+
+
+def at_time(question: str, when: str) -> str | None:
+    """The question at another time; None if it names none."""
     found = list(_AT.finditer(question))
     if not found:
         return None
     return f"{question[: found[-1].start()]}{when}{question[found[-1].end() :]}"
 
 
-def _of_other(question: str, thing: str) -> str | None:
-    """Of "How much is a car on Route 1, and how much on Route 2?"."""
+def of_other(question: str, thing: str) -> str | None:
+    """The question about another place: "on Route 2" in place of "on Route 1"; None without one."""
     preposition = thing.split()[0]
     found = list(re.finditer(rf"\b{preposition} [^,]+?(?=$| in {_YEAR})", question, re.IGNORECASE))
     if not found:

@@ -20,7 +20,7 @@ from rag_assets.serving.chat import (
     model_listed,
     models_listed,
 )
-from rag_assets.serving.chat_request import ChatRequest, mode_of
+from rag_assets.serving.chat_request import ChatMessage, ChatRequest, mode_of, turns_of
 from rag_assets.serving.failures import refusal_of
 from rag_assets.serving.housekeeping import housekeeping
 from rag_assets.serving.keys import caller_of
@@ -36,6 +36,7 @@ class Question(BaseModel):
     question: str
     mode: str = Field(default="auto", description="auto, fact or deep")
     filters: dict[str, Any] = Field(default={}, description="which documents are read")
+    messages: list[ChatMessage] = Field(default=[], description="the conversation before it")
     stream: bool = Field(default=False, description="tell what happens, and each sentence")
     batch: bool = Field(default=False, description="what is asked by hand goes ahead")
 
@@ -58,7 +59,10 @@ def add_answers(app: FastAPI, service: Service) -> None:
     @app.post("/v1/answers")
     async def answers(body: Question, request: Request) -> Response:
         filters = Filters.of(body.filters)
-        events = asking(request, body.question, body.mode, filters=filters, batch=body.batch)
+        turns = turns_of([*body.messages, ChatMessage(role="user", content=body.question)])
+        events = asking(
+            request, body.question, body.mode, filters=filters, turns=turns, batch=body.batch
+        )
         await _begun(events)
         if body.stream:
             return _streamed(_answer_events(service, events))
@@ -82,6 +86,7 @@ def add_answers(app: FastAPI, service: Service) -> None:
             question,
             mode,
             filters=Filters.of(body.filters),
+            turns=body.turns(),
             user=body.user or "",
             most_tokens=body.most_tokens,
         )

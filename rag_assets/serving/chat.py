@@ -16,13 +16,12 @@ from rag_assets.answers.answer import Answer
 from rag_assets.answers.citations import Citation
 from rag_assets.answers.policy import MODES
 from rag_assets.answers.telling import Said
-from rag_assets.serving.chat_request import PREFIX, ChatRequest
+from rag_assets.serving.chat_request import PREFIX, SOURCES, ChatRequest
 from rag_assets.serving.refusals import Refusal
 
 OPENAI_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
 DONE = "data: [DONE]\n\n"
 KEEP_ALIVE = ": keep-alive\n\n"
-SOURCES = "\n\nSources:\n"
 _MARKER = re.compile(r"\[(\d+)\]")
 _OF_MARKDOWN = re.compile(r"([\\\[\]])")
 

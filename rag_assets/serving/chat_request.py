@@ -11,11 +11,13 @@ ignored, and named in ``rag.ignored``          all else
 =============================================  =====================================================
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag_assets.answers.follow_ups import Turn
 from rag_assets.answers.policy import MODES, Mode
 from rag_assets.answers.questions import QuestionError
 from rag_assets.serving.housekeeping import question_beside_documents
@@ -76,6 +78,9 @@ class StreamOptions(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     include_usage: bool = False
+
+
+SOURCES = "\n\nSources:\n"  # before the list of sources that ends a text
 
 
 class ChatRequest(BaseModel):
@@ -149,6 +154,10 @@ class ChatRequest(BaseModel):
             )  # fmt: skip
         return question_beside_documents(turns[-1].text())
 
+    def turns(self) -> list[Turn]:
+        """The conversation before the question."""
+        return turns_of(self.messages)
+
     def mode(self) -> Mode:
         """The mode that the model's name asks for.
 
@@ -156,6 +165,17 @@ class ChatRequest(BaseModel):
             UnknownModelError: there is no such model.
         """
         return mode_of(self.model)
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> list[Turn]:
+    """The questions before the user's last turn, each with its answer; nothing else is read."""
+    asked = [n for n, message in enumerate(messages) if message.role == "user"]
+    found = []
+    for n, following in pairwise(asked):
+        replies = [one.text() for one in messages[n + 1 : following] if one.role == "assistant"]
+        answer = replies[-1].partition(SOURCES)[0] if replies else ""
+        found.append(Turn(question_beside_documents(messages[n].text()), answer))
+    return found
 
 
 def mode_of(model: str) -> Mode:

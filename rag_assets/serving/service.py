@@ -13,6 +13,7 @@ from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.budget import text_counter
 from rag_assets.answers.filters import NO_FILTERS, Filters
+from rag_assets.answers.follow_ups import Turn
 from rag_assets.answers.journal import find_answer, record_answer
 from rag_assets.answers.telling import Tell, nobody
 from rag_assets.errors import RagError
@@ -75,6 +76,7 @@ class Service:
         tell: Tell = nobody,
         caller: Caller = OPERATOR,
         filters: Filters = NO_FILTERS,
+        turns: Sequence[Turn] = (),
         user: str = "",
         most_tokens: int | None = None,
         batch: bool = False,
@@ -90,6 +92,7 @@ class Service:
             tell: called with what happens meanwhile.
             caller: who asks.
             filters: which documents are read.
+            turns: of the conversation before.
             user: for whom, as the caller says.
             most_tokens: of the sentences that are told; the answer itself is whole.
             batch: whether what is asked by hand goes ahead.
@@ -103,7 +106,7 @@ class Service:
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))
             tell = self.metrics.timed(tell, batch=batch)
-            answer = answerer.answer(question, mode=mode, filters=filters, tell=tell)
+            answer = answerer.answer(question, mode=mode, filters=filters, turns=turns, tell=tell)
         self.metrics.answered(answer, answerer, batch=batch)
         try:
             if self.keeps_answers:
