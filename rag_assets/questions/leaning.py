@@ -40,7 +40,16 @@ _PLAIN = frozenset(["it", "its", "they", "them", "their", "he", "him", "his", "s
 _OF_PERSONS = frozenset(["he", "him", "his", "she", "her"])
 # Questions whose answer is what the next one is about: "Who ...?", "Which ferry serves Fell?"
 _FINDS = re.compile(rf"(?:who|whom)\b|(?:which|what) (?!{AUXILIARY}\b)[a-z]+\b", re.IGNORECASE)
-_SMALL = re.compile(r"go|goes|in|on|at|to|from|of|for|with|have|has|takes?|costs?") <= MOST_WORDS
+_SMALL = re.compile(r"go|goes|in|on|at|to|from|of|for|with|have|has|takes?|costs?")
+MOST_WORDS = 6  # of a question that is a mere part of one
+
+
+def leans(question: str) -> bool:
+    """Whether a question leaves out, or points to, what only an earlier one says."""
+    rest = _STARTS.sub("", question.strip())
+    if _WHAT_ABOUT.match(rest):
+        return True
+    is_part = not _ASKS.match(rest) and rest.endswith("?") and len(rest.split()) <= MOST_WORDS
     if is_part:
         return True
     points = _POINTS.search(_EMPTY.sub(lambda found: " " * len(found[0]), rest))
