@@ -29,7 +29,8 @@ from rag_assets.answers.filters import Filters
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.retrieval.names import unknown_names
-from rag_assets.serving.documents import UnknownDocumentError, document_of, sources_of
+from rag_assets.serving.documents import UnknownDocumentError, document_of
+from rag_assets.serving.sources_shown import sources_shown
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import Doc, reader_of
 
@@ -121,6 +122,7 @@ def question(rng: random.Random, about: Secret) -> str:
 
 
 def leaks(
+    store: LakeStore,
     answerer: Answerer,
     view: View,
     forbidden: Sequence[Secret],
@@ -147,7 +149,7 @@ def leaks(
         ("found", lambda: narrow.find(ask).to_record()),
         ("filtered", lambda: narrow.find(ask, filters=only(about)).to_record()),
         ("document", lambda: [fetched(mine, one) for one in ids("chunk_id")]),
-        ("sources", lambda: sources_of(mine)),
+        ("sources", lambda: sources_shown(store, mine)),
         ("answer", lambda: json.dumps(narrow.answer(ask).to_record(), ensure_ascii=False)),
     ]
     name, of = parts[turn % len(parts)]
@@ -161,10 +163,10 @@ def leaks(
                 found.append(f"{part}: {secret.doc.uri}")
     if len(mine) != len(allowed):
         found.append(f"{len(mine)} rows are counted, {len(allowed)} may be read")
-    if name == "sources" and sum(one["documents"] for one in sources_of(mine)["sources"]) != len(
-        allowed
-    ):
-        found.append("sources are not counted right")
+    if name == "sources":
+        counted = sum(one["documents"] for one in sources_shown(store, mine)["sources"])
+        if counted != len(allowed):
+            found.append("sources are not counted right")
     if name == "filtered" and about in forbidden:
         n_searched = narrow.find(ask, filters=only(about)).n_chunks
         if n_searched:
@@ -221,7 +223,7 @@ def run(store: LakeStore, n_questions: int, seed: int, n_documents: int = 120) -
         answerer = Answerer(reader, chat[0], chat[1], embedder)
         counted["questions"] += 1
         counted["about a forbidden document"] += bool(forbidden)
-        for leak in leaks(answerer, view, forbidden, allowed, ask, about, number):
+        for leak in leaks(store, answerer, view, forbidden, allowed, ask, about, number):
             counted["LEAKS"] += 1
             print(f"{ask!r} as {groups}: {leak}")  # noqa: T201 - for whoever runs it
         seen = {one.doc.uri for one in allowed}
