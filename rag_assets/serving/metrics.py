@@ -12,14 +12,13 @@ from prometheus_client.registry import Collector
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.telling import Event, Said, Tell
-from rag_assets.models.profiles import Role
 from rag_assets.serving.admission import Gate, Line
 from rag_assets.serving.live_index import Reload
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 30, 60, 120)  # the target is 5-7
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 ASKED = {False: "by_hand", True: "batch"}
-CoreSeconds = Callable[[], Mapping[Role, float]]
+CoreSeconds = Callable[[], Mapping[str, float]]
 
 
 class _Cores(Collector):
