@@ -163,17 +163,10 @@ def leaks(
                 found.append(f"{part}: {secret.doc.uri}")
     if len(mine) != len(allowed):
         found.append(f"{len(mine)} rows are counted, {len(allowed)} may be read")
-<<<<<<< HEAD
-    if name == "sources" and sum(
-        one["documents"] for one in sources_shown(store, mine)["sources"]
-    ) != len(allowed):
-        found.append("sources are not counted right")
-=======
     if name == "sources":
         counted = sum(one["documents"] for one in sources_shown(store, mine)["sources"])
         if counted != len(allowed):
             found.append("sources are not counted right")
->>>>>>> h19a
     if name == "filtered" and about in forbidden:
         n_searched = narrow.find(ask, filters=only(about)).n_chunks
         if n_searched:
