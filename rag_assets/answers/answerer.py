@@ -151,6 +151,8 @@ class Answerer:
         check: from what a model wrote to what the passages support.
         clock: the day on which a question is asked.
         teller: of the question that is being answered; ``answer`` has one for each.
+        where: the SQL filter that ``answer`` was given, which errors may repeat; what the reader
+            is narrowed to besides names documents that the caller may not know of.
     """
 
     reader: IndexReader
@@ -164,6 +166,7 @@ class Answerer:
     check: Check = ground
     clock: Clock = date.today
     teller: Teller = field(default_factory=Teller, repr=False, compare=False)
+    where: str | None = None
 
     @classmethod
     @contextmanager
@@ -256,7 +259,7 @@ class Answerer:
             return self.narrowed(asked_for)._where(where)
         if where is not None and not isinstance(where, str):
             raise bad_filter(where, f"it is {type(where).__name__}, not text")
-        return self if where is None else self.narrowed(where)
+        return self if where is None else replace(self.narrowed(where), where=where)
 
     def _answered(self, question: str, mode: str, turns: Sequence[Turn]) -> Answer:
         started = time.perf_counter()
@@ -307,10 +310,9 @@ class Answerer:
         try:
             return self.search(self.reader, self.embedder, words, limit=self.policy.n_hits)
         except (ValueError, RuntimeError) as error:
-            where = self.reader.where
-            if where is None or not _OF_FILTER.search(str(error)):
+            if self.where is None or not _OF_FILTER.search(str(error)):
                 raise
-            raise bad_filter(where, str(error).partition(", /")[0]) from error
+            raise bad_filter(self.where, str(error).partition(", /")[0]) from error
 
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""

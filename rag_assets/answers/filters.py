@@ -19,7 +19,7 @@ from rag_assets.retrieval.marks import UNDATED
 
 MOST_VALUES = 100  # of one filter
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", re.DOTALL)
-_DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FILE_DAY = "CAST(modified_at AS DATE)"
 _DATED = f"modified_at > timestamp '{UNDATED:%Y-%m-%d %H:%M:%S}'"
@@ -140,7 +140,7 @@ def _compare_list(column: str, op: str, value: str) -> str:
 
 
 def _compare_number(column: str, op: str, value: str) -> str:
-    if not re.fullmatch(r"\d{1,9}", value):
+    if not re.fullmatch(r"[0-9]{1,9}", value):
         raise FilterError(f"expected {column} to be compared with a number, got {value!r:.80}")
     return f"{column} {op} {value}"
 

@@ -103,6 +103,8 @@ def test_what_filters_leave(reader: IndexReader, filters: dict[str, Any], expect
         ({"where": "superseded_by != x"}, "no column"),
         ({"where": "text = x"}, "no column"),
         ({"where": "page = 1 OR 1 = 1"}, "page to be compared with a number, got '1 OR 1 = 1'"),
+        ({"where": "page >= \u0663"}, "page to be compared with a number"),
+        ({"since": "\u0662\u0660\u0662\u0664"}, "a day such as"),
         ({"where": "1 = 1"}, "no column '1'"),
         ({"where": "page IS NULL"}, "expected a comparison such as"),
         ({"where": "lower(title) = x"}, "expected a comparison such as"),

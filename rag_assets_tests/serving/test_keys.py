@@ -12,6 +12,7 @@ from httpx import Response
 
 from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import hash_of
+from rag_assets.answers.filters import Filters
 from rag_assets.answers.journal import find_answer
 from rag_assets.serving.app import create_app
 from rag_assets.serving.service import Service
@@ -110,6 +111,18 @@ def test_the_chat_is_narrowed_too(http: TestClient) -> None:
 
     assert "2003" in said("ada")
     assert "2003" not in said("eve")
+
+
+def test_a_filter_that_fails_does_not_tell_the_rules(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = "page >= \u0663"  # no number of SQL
+    monkeypatch.setattr(Filters, "sql", lambda self, reader: broken if self.where else None)
+    body = {"question": BUILT, "filters": {"where": "page >= 3"}}
+    for path in ("/v1/answers", "/v1/search"):
+        failed = http.post(path, json=body, headers={"Authorization": "Bearer eve"})
+        assert failed.status_code == 500
+        assert "fleet:" not in failed.text
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "old", hash_of("ada")])
