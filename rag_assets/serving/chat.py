@@ -16,6 +16,7 @@ from rag_assets.answers.answer import Answer
 from rag_assets.answers.citations import Citation
 from rag_assets.answers.policy import MODES
 from rag_assets.answers.telling import Said
+from rag_assets.markup import visible
 from rag_assets.serving.chat_request import PREFIX, SOURCES, ChatRequest
 from rag_assets.serving.refusals import Refusal
 
@@ -23,7 +24,9 @@ OPENAI_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
 DONE = "data: [DONE]\n\n"
 KEEP_ALIVE = ": keep-alive\n\n"
 _MARKER = re.compile(r"\[(\d+)\]")
-_OF_MARKDOWN = re.compile(r"([\\\[\]])")
+# What makes Markdown of a name, and what makes a client load pictures that a document names.
+_OF_MARKDOWN = re.compile(r"[\\`*<&\[\]]")
+_PICTURE = re.compile(r"!(?=\[(?!\d+\](?![(\[:])))|<(?=[a-z])", re.IGNORECASE)
 
 
 def models_listed() -> dict[str, Any]:
@@ -72,11 +75,11 @@ class Completing:
         events = [
             self._chunk({"content": ""}, event=self._source_event(one)) for one in said.citations
         ]
-        return "".join([*events, self._chunk({"content": said.text})])
+        return "".join([*events, self._chunk({"content": _without_pictures(said.text)})])
 
     def add(self, said: Said) -> None:
         """Take a sentence to the text."""
-        self.text += said.text
+        self.text += _without_pictures(said.text)
         self.citations += said.citations
 
     def closing(self, answer: Answer | None) -> str:
@@ -143,8 +146,8 @@ class Completing:
         return SOURCES + "\n".join(map(self._source, self.citations))
 
     def _source(self, citation: Citation) -> str:
-        name = _OF_MARKDOWN.sub(r"\\\1", _name(citation))
-        return f"{citation.n}. [{name}]({self._url(citation)}), {citation.uri}"
+        name, uri = _plain(_name(citation)), _plain(citation.uri)
+        return f"{citation.n}. [{name}]({self._url(citation)}), {uri}"
 
     def _annotations(self) -> list[dict[str, Any]]:
         """One for each marker in the text."""
@@ -176,6 +179,16 @@ class Completing:
 
 def _name(citation: Citation) -> str:
     return citation.title or citation.uri
+
+
+def _plain(text: str) -> str:
+    """The text on one line, as Markdown that shows it."""
+    return _OF_MARKDOWN.sub(r"\\\g<0>", visible(" ".join(text.split())))
+
+
+def _without_pictures(text: str) -> str:
+    """A sentence in which neither Markdown's pictures nor HTML's elements are such."""
+    return _PICTURE.sub(r"\\\g<0>", text)
 
 
 def usage_of(answer: Answer | None) -> dict[str, Any]:

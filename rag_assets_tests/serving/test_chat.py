@@ -2,14 +2,19 @@
 
 import json
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from rag_assets.answers.citations import Citation
 from rag_assets.answers.journal import find_answer
+from rag_assets.answers.telling import Said
 from rag_assets.models.errors import EngineUnavailableError
+from rag_assets.serving.chat import Completing
+from rag_assets.serving.chat_request import ChatRequest
 from rag_assets.serving.service import Service
 from rag_assets_tests.answers.fakes import ScriptedChat, copies, said
 
@@ -76,6 +81,27 @@ def test_the_list_of_sources_is_left_out_on_request(http: TestClient) -> None:
     body = chat(http, sources_in_text=False).json()
     assert body["choices"][0]["message"]["content"] == TOLD
     assert body["citations"]
+
+
+def test_names_and_sentences_of_documents_load_no_pictures() -> None:
+    request = ChatRequest.model_validate({"messages": [{"role": "user", "content": BUILT}]})
+    named = {"title": "a ![x](http://e/1) <img src=x>\n\n# b", "uri": "docs:![x](http:e).md"}
+    nothing: dict[str, Any] = {field.name: "" for field in fields(Citation)}
+    citation = Citation(**{**nothing, "n": 1, **named})
+    completing = Completing(request, f"{URL}/", "answer_1")
+    sentence = Said("See ![here](http://e/2), ![1](http://e/3) and <img src=x>! [1]", (citation,))
+    completing.add(sentence)
+    content = completing.body(None)["choices"][0]["message"]["content"]
+    *_, chunk = completing.said(sentence).split("data: ")
+    streamed = json.loads(chunk)["choices"][0]["delta"]["content"]
+    for text in (content, streamed):
+        assert text.startswith(
+            "See \\![here](http://e/2), \\![1](http://e/3) and \\<img src=x>! [1]"
+        )
+    assert content.endswith(
+        "1. [a !\\[x\\](http://e/1) \\<img src=x> # b]"
+        f"({URL}/?c=answer_1.1), docs:!\\[x\\](http:e).md"
+    )
 
 
 def test_a_stream_has_its_chunks_in_order(http: TestClient) -> None:
