@@ -19,6 +19,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -43,6 +44,8 @@ ANSWERS = pa.schema(
         ("record", pa.string()),
     ]
 )
+SAID = ("answer", "error")  # columns whose text comes from documents and models
+_FORMULA = re.compile(r"[=+\-@\t\r](?![0-9.,]*%?\Z)")
 AT_ONCE = 1000  # rows in memory; a record has some ten kilobytes
 OutcomeOf = Callable[[Row], Outcome | None]
 
@@ -135,7 +138,7 @@ def _csv(questions: Questions, outcome_of: OutcomeOf, file: BinaryIO) -> None:
     writer.writeheader()
     for start, answers in _blocks(questions, outcome_of):
         for given, answer in zip(_table(questions, start, len(answers)), answers, strict=True):
-            cells = {**given, **answer}
+            cells = {**given, **answer, **{name: _said(answer[name]) for name in SAID}}
             writer.writerow({name: _cell(value) for name, value in cells.items()})
     text.flush()
     text.detach()
@@ -177,6 +180,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
 
 def _text(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _said(text: str | None) -> str | None:
+    """The text, with an apostrophe where a spreadsheet would read a formula."""
+    return f"'{text}" if text and _FORMULA.match(text) else text
 
 
 def _cell(value: object) -> object:

@@ -90,6 +90,24 @@ def test_answers_and_errors_stand_in_their_rows(tmp_path: Path, kind: str) -> No
     assert float(third["seconds"]) == pytest.approx(1.234, abs=0.001)
 
 
+def test_a_cell_is_no_formula(tmp_path: Path) -> None:
+    said = ["=1+1", "+x", "-2+3|cmd", "@SUM(1)", "\t=1", "-5", "+4.5", "-3 %", "plain"]
+    questions = listed(said, "auto")
+
+    def told(row: Row) -> Outcome:
+        if row.question.startswith("@"):
+            return Outcome(row, None, row.question)
+        return Outcome(row, {**record(row), "answer": row.question})
+
+    write_answers(questions, told, tmp_path / "answers.csv")
+    rows = rows_of(tmp_path / "answers.csv")
+    cells = [row["answer"] or row["error"] for row in rows]
+    assert cells == [
+        "'=1+1", "'+x", "'-2+3|cmd", "'@SUM(1)", "'\t=1", "-5", "+4.5", "'-3 %", "plain"
+    ]  # fmt: skip
+    assert [row["question"] for row in rows] == said  # what was given stays
+
+
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     table = pa.table({
         "question": ["a", "b"],
