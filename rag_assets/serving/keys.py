@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_assets.access.file import AccessFile
-from rag_assets.access.rules import Caller
+from rag_assets.access.rules import Caller, Rules
 from rag_assets.errors import RagError
 from rag_assets.serving.refusals import Refusal, no_such_route
 
@@ -60,12 +60,22 @@ class Keys:
             return OPERATOR
         known = rules.caller(headers, datetime.now(UTC).date())
         if known is not None:
-            return known
+            return _named_twice(rules, headers) or known
         sentence = (
             "expected the header Authorization: Bearer KEY with a key of access.yaml; got none, or "
             "one that is unknown or has expired (`rag ask` takes yours from RAG_KEY)"
         )
         return Refusal(401, sentence, "invalid_api_key").response()
+
+
+def _named_twice(rules: Rules, headers: Headers) -> Response | None:
+    """Of a request that names persons twice: one may come from who asks, not from the gateway."""
+    for key in rules.keys:
+        for name in (key.acts_for.user, key.acts_for.groups) if key.acts_for else ():
+            if name is not None and len(headers.getlist(name)) > 1:
+                said = f"expected the header {name} once, got it again; a gateway has to set it"
+                return Refusal(400, said, "invalid_value").response()
+    return None
 
 
 def caller_of(request: Request) -> Caller:

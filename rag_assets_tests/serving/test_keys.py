@@ -103,6 +103,14 @@ def test_a_key_that_acts_for_others_reads_what_they_may(http: TestClient) -> Non
     assert not tells_of_tern(ask(http, "eve", **{"X-User": "ada@example.org"}).json())
 
 
+@pytest.mark.parametrize("names", [["ada@example.org", "eve@example.org"], ["eve", "ada"]])
+def test_who_is_named_twice_is_nobody(http: TestClient, names: list[str]) -> None:
+    headers = [("Authorization", "Bearer chat"), *(("X-User", name) for name in names)]
+    refused = http.post("/v1/answers", json={"question": BUILT}, headers=headers)
+    assert refused.status_code == 400
+    assert "X-User once" in refused.json()["error"]["message"]
+
+
 def test_the_chat_is_narrowed_too(http: TestClient) -> None:
     def said(key: str) -> str:
         body = {"model": "rag-auto", "messages": [{"role": "user", "content": BUILT}]}
