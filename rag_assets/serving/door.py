@@ -67,7 +67,7 @@ class Door:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        if request.url.path == DOOR_PATH:
+        if scope["path"] == DOOR_PATH:
             response: Response = JSONResponse({"status": "ok"})
         else:
             body = await request.body()
@@ -85,17 +85,23 @@ class Door:
         url = answerer_address(self._state)
         if not url:
             return self._unavailable("the answerer does not run").response()
+        path = request.scope["raw_path"]  # what it says is for the answerer alone to decode
+        query = request.scope["query_string"]
+        target = path + b"?" + query if query else path
+        if not path.startswith(b"/"):
+            said = "expected a path that begins with /"
+            return Refusal(400, said, "invalid_value").response()
         asked = self._client.build_request(
             request.method,
-            f"{url}{request.url.path}",
-            params=request.url.query,
+            url,
+            extensions={"target": target},
             headers=_kept(request.headers.raw),
             content=body,
         )
         try:
             answer = await self._client.send(asked, stream=True)
             if answer.headers.get("content-type", "").startswith(STREAM):
-                response: Response = StreamingResponse(self._parts(answer))
+                response: Response = StreamingResponse(self._parts(answer, path))
                 response.raw_headers = _kept(answer.headers.raw)
                 return response
             await answer.aread()
@@ -106,7 +112,7 @@ class Door:
         response.raw_headers = [*(h for h in headers if h[0] != b"content-length"), _length(answer)]
         return response
 
-    async def _parts(self, answer: httpx.Response) -> AsyncIterator[bytes]:
+    async def _parts(self, answer: httpx.Response, path: bytes) -> AsyncIterator[bytes]:
         """The parts of a stream as they come; if it breaks, the last one says why."""
         try:
             async for part in answer.aiter_raw():
@@ -114,7 +120,7 @@ class Door:
         except httpx.TransportError as error:
             error_record = {"error": self._unavailable(_why(error)).error}
             # of the two streams that there are, one names its events
-            name = "" if answer.url.path.endswith("/completions") else "event: error\n"
+            name = "" if path.endswith(b"/completions") else "event: error\n"
             yield f"{name}data: {json.dumps(error_record)}\n\n".encode()
         finally:
             await answer.aclose()  # an answerer whose caller is gone gives up the question

@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -69,6 +70,20 @@ def test_it_passes_questions_and_refusals_on(tmp_path: Path) -> None:
         assert "transfer-encoding" in streamed.headers  # as it came, not gathered
         # a web page under a name of its own is still refused
         assert httpx.get(f"{url}/healthz", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_paths_go_through_as_they_are(tmp_path: Path) -> None:
+    def got(url: str, path: str) -> tuple[int, bytes]:
+        with closing(HTTPConnection(url.removeprefix("http://"), timeout=20)) as caller:
+            caller.request("GET", path)
+            answer = caller.getresponse()
+            return answer.status, answer.read()
+
+    with answerer(tmp_path) as (_, client), door(tmp_path / "run") as (_, url):
+        for wanted in ("%00", "%0a", "a%3Fb", "a%23b", "%2561", "a%2Fb", "x?n=1%262"):
+            path = f"/v1/documents/{wanted}"
+            assert got(url, path) == got(client.url, path)
+        assert got(url, "@evil.example/")[0] == 400
 
 
 def test_an_answerer_that_is_not_there_is_a_503_that_says_why(tmp_path: Path) -> None:
