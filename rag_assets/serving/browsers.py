@@ -64,7 +64,7 @@ class Browsers:
         """Swap a key, typed once, for the cookie."""
         try:
             key = str(json.loads(await request.body())["key"]).strip()
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return Refusal(400, 'expected {"key": "..."}', "invalid_value", "key").response()
         try:
             rules = self._access.rules()
@@ -108,7 +108,10 @@ def _refused(headers: Headers) -> Response | None:
 
 def _is_host(origin: str | None, headers: Headers) -> bool:
     """Whether an origin is this server; programs send none."""
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # no address, such as http://[
+        return False
 
 
 def _with_key(scope: Scope, headers: Headers) -> Scope:

@@ -103,7 +103,7 @@ def test_a_cookie_of_nobody_is_no_key(guarded: TestClient, cookie: str) -> None:
     assert guarded.get("/v1/sources", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"kee": 1}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"kee": 1}', b"\xff", b"[" * 100_000])
 def test_what_is_no_key_is_told_so(guarded: TestClient, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert guarded.post("/page/key", content=body, headers=headers).status_code == 400
@@ -125,6 +125,7 @@ def test_without_rules_no_key_is_needed(http: TestClient) -> None:
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:9999"},
         {"Origin": "http://127.0.0.1.evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
