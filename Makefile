@@ -19,15 +19,22 @@ BIN := $(VENV)/bin
 
 export RAG_PROFILE := $(PROFILE)
 
-.PHONY: demo test check audit lock clean
+.PHONY: demo test check browser audit lock clean
 
 demo: $(READY)
 	@$(BIN)/rag demo
 
-test: $(READY) check
+test: $(READY) check browser
 	$(BIN)/rag models pull
 	$(BIN)/python -m pytest -m 'not engines' -n auto --maxprocesses 4 --dist loadscope
 	$(BIN)/python -m pytest -m engines
+
+# The page is tested in a real browser. Where there is none, and nobody may install one, these tests
+# are skipped and say so.
+browser:
+	@command -v chromium > /dev/null || test "$$(id -u)" != 0 \
+	  || { apt-get -qq update && apt-get -qq install -y chromium; } > /dev/null 2>&1 \
+	  || echo "Chromium could not be installed: the tests of the page are skipped"
 
 check: $(READY)
 	$(BIN)/ruff check .
