@@ -68,7 +68,8 @@ class ChatMessage(BaseModel):
     def text(self) -> str:
         """The text of the turn."""
         if isinstance(self.content, list):
-            return "\n".join(str(p.get("text", "")) for p in self.content if p.get("type") in _TEXT)
+            parts = (part.get("text") for part in self.content if part.get("type") in _TEXT)
+            return "\n".join(text for text in parts if isinstance(text, str))
         return self.content or ""
 
 

@@ -203,6 +203,12 @@ def test_what_changes_nothing_is_ignored_and_named(http: TestClient) -> None:
         ({"messages": 5}, 400, "messages", "valid list"),
         ({"messages": [{"content": "x"}]}, 400, "messages[0].role", "Field required"),
         ({"messages": [{"role": "user", "content": 5}]}, 400, "messages[0].content", "valid"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": None}]}]},
+            400,
+            None,
+            "the question is empty",
+        ),
         ({"max_tokens": 0}, 400, "max_tokens", "greater than or equal to 1"),
         ({"stream": "perhaps"}, 400, "stream", "valid boolean"),
         ({"user": "x" * 600}, 400, "user", "at most 512"),
