@@ -4,10 +4,10 @@ import logging
 from datetime import UTC, datetime
 from hmac import compare_digest
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import Caller, Rules
@@ -41,9 +41,11 @@ class Keys:
                 return
             if not caller.is_operator and scope["path"].startswith(OF_OPERATORS):
                 unknown = no_such_route(scope["method"], scope["path"])  # as of any other path
-                await unknown.response()(scope, receive, send)
+                await unknown.response()(scope, receive, _unstored(send))
                 return
             scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, receive, _unstored(send))
+            return
         await self._app(scope, receive, send)
 
     def _caller(self, headers: Headers) -> Caller | Response:
@@ -66,6 +68,17 @@ class Keys:
             "one that is unknown or has expired (`rag ask` takes yours from RAG_KEY)"
         )
         return Refusal(401, sentence, "invalid_api_key").response()
+
+
+def _unstored(send: Send) -> Send:
+    """What depends on the caller is kept by no browser and no proxy."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return sent
 
 
 def _named_twice(rules: Rules, headers: Headers) -> Response | None:

@@ -27,7 +27,7 @@ _OF_DOCUMENTS = {**GUARDS, "Cache-Control": "no-store"}
 class Feedback(BaseModel):
     """Body of ``POST /v1/feedback``."""
 
-    answer_id: str
+    answer_id: str = Field(max_length=200)
     verdict: Literal["right", "wrong"]
     expected: str = Field(default="", max_length=500, description="the fact in a few words")
     unanswerable: bool = Field(default=False, description="no document holds the answer")

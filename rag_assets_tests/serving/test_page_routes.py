@@ -239,3 +239,14 @@ def test_other_feedback_is_refused(
     body = {"answer_id": ask(http)["answer_id"], "verdict": "right", **change}
     assert http.post("/v1/feedback", json=body).status_code == 400
     assert store.rows(TABLE) == []
+
+
+def test_feedback_on_half_a_letter_is_refused(http: TestClient) -> None:
+    body = '{"answer_id": "\\ud800", "verdict": "right"}'
+    sent = http.post("/v1/feedback", content=body, headers={"Content-Type": "application/json"})
+    assert sent.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/sources", "/v1/models", "/v1/documents/x", "/metrics"])
+def test_what_depends_on_the_caller_is_kept_nowhere(http: TestClient, path: str) -> None:
+    assert http.get(path).headers["cache-control"] == "no-store"
