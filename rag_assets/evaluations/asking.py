@@ -8,6 +8,7 @@ from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.citations import Citation
 from rag_assets.answers.claims import parse_claims
+from rag_assets.answers.follow_ups import Turn
 from rag_assets.answers.questions import QuestionError
 from rag_assets.answers.repair import complete
 from rag_assets.evaluations.replay import Meter
@@ -66,6 +67,7 @@ def ask(
     question: str | None = None,
     where: str | None = None,
     mode: str = "auto",
+    turns: Sequence[Turn] = (),
 ) -> CaseResult:
     """Ask the answerer.
 
@@ -77,14 +79,17 @@ def ask(
         question: asked instead of the task's own wording.
         where: SQL filter over the index, e.g. the one document that is given.
         mode: of answering.
+        turns: of a conversation before.
 
     Raises:
         EngineUnavailableError: a model is gone; so would be the answers that follow.
     """
     asked = task.question if question is None else question
-    return result_of(
-        lambda: _said(answerer.answer(asked, mode=mode, where=where)), task, place, meter, asked
-    )
+
+    def say() -> Said:
+        return _said(answerer.answer(asked, mode=mode, where=where, turns=turns))
+
+    return result_of(say, task, place, meter, asked)
 
 
 def ask_closed_book(model: ChatModel, task: Task, place: Place, meter: Meter) -> CaseResult:

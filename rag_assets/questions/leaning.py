@@ -14,7 +14,7 @@ _STARTS = re.compile(
 )
 _WHAT_ABOUT = re.compile(r"^(?:what|how) about\s+|^(?:und|et|y|e|en|och)\s+", re.IGNORECASE)
 _ASKS = re.compile(
-    r"^(?:(?:in|on|at|by|for|to|from|of|with|since|until) )?"
+    r"^(?:(?:in|on|at|by|for|to|from|of|with|since|until|after|before|during|within|under) )?"
     rf"(?:{QUESTION_WORD}|{AUXILIARY})(?:'s)?\b",
     re.IGNORECASE,
 )
@@ -39,7 +39,12 @@ _EMPTY = re.compile(
 _PLAIN = frozenset(["it", "its", "they", "them", "their", "he", "him", "his", "she", "her"])
 _OF_PERSONS = frozenset(["he", "him", "his", "she", "her"])
 # Questions whose answer is what the next one is about: "Who ...?", "Which ferry serves Fell?"
-_FINDS = re.compile(rf"(?:who|whom)\b|(?:which|what) (?!{AUXILIARY}\b)[a-z]+\b", re.IGNORECASE)
+_FINDS = re.compile(
+    rf"(?:who|whom)\b|(?:which|what) (?!{AUXILIARY}\b)(?P<noun>[a-z]+)\b", re.IGNORECASE
+)
+_MAKERS = frozenset(["company", "firm", "yard", "shipyard", "builder", "maker", "supplier"])
+# What does something: "did the strike of the crews of Norrsund Line in 1990 last".
+_DOES = re.compile(r"\b(?:do|does|did) (?P<what>the [a-z][\w' -]* (?:of|in|at|on) .+) [a-z]+$")
 _SMALL = re.compile(r"go|goes|in|on|at|to|from|of|for|with|have|has|takes?|costs?")
 MOST_WORDS = 6  # of a question that is a mere part of one
 
@@ -49,8 +54,9 @@ def leans(question: str) -> bool:
     rest = _STARTS.sub("", question.strip())
     if _WHAT_ABOUT.match(rest):
         return True
-    is_part = not _ASKS.match(rest) and rest.endswith("?") and len(rest.split()) <= MOST_WORDS
-    if is_part:
+    n_words = len(rest.split())
+    is_part = not _ASKS.match(rest) and rest.endswith("?") and n_words <= MOST_WORDS
+    if is_part or (_PREPOSITION.match(rest) and n_words < MOST_WORDS - 1):  # "At how many MW?"
         return True
     points = _POINTS.search(_EMPTY.sub(lambda found: " " * len(found[0]), rest))
     if points is None:
@@ -110,16 +116,26 @@ def _about_same(rest: str, before: str, answer: str) -> str | None:
     if word not in _PLAIN:
         return None
     found = [name for name in names_in(f"Of {answer}") if name not in before]
-    if _FINDS.match(before) and len(found) == 1:
+    names = names_in(before)
+    if _finds(before, word) and len(found) == 1:
         thing = found[0]
+    elif word in _OF_PERSONS or len(names) != 1 or " and " in names[0]:
+        return None
     else:
-        names = names_in(before)
-        if word in _OF_PERSONS or len(names) != 1 or " and " in names[0]:
-            return None
-        thing = _whole(before, names[0])
+        done = _DOES.search(before)
+        thing = done["what"] if done else _whole(before, names[0])
     owner = word in ("its", "his", "their") or (word == "her" and rest[points[0].end() :].strip())
     said = f"{thing}'s" if owner else thing
     return f"{rest[: points[0].start()]}{said}{rest[points[0].end() :]}"
+
+
+def _finds(before: str, word: str) -> bool:
+    """Whether a pronoun may mean what the question before found."""
+    found = _FINDS.match(before)
+    if found is None:
+        return False
+    is_person = found["noun"] is None or found["noun"].casefold() in _MAKERS
+    return (word in _OF_PERSONS) if is_person else word not in _OF_PERSONS
 
 
 def _whole(before: str, name: str) -> str:

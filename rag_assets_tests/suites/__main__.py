@@ -29,7 +29,7 @@ def suites(
     seed: Annotated[int, typer.Option(help="Of samples, perturbations, bootstraps.")] = 20261122,
 ) -> None:
     """Measure on public data: retrieval, answers, languages, conflicts, ablation, ladders,
-    wordings, injection.
+    wordings, conversations, injection.
 
     Killed and run again, it goes on where it was.
     """

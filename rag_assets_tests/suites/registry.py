@@ -8,6 +8,7 @@ from rag_assets.evaluations.registry import Suite
 from rag_assets.evaluations.results import CaseResult
 from rag_assets_tests.suites import headline, mixed, public, views
 from rag_assets_tests.suites.ablation import ablation
+from rag_assets_tests.suites.conversations import conversations
 from rag_assets_tests.suites.injection import injection
 from rag_assets_tests.suites.ladders import LADDERS, ladders
 from rag_assets_tests.suites.wordings import wordings
@@ -50,6 +51,10 @@ SUITES: Mapping[str, Suite] = dict([
         "Look-ups of the calibration set, as questions and as keywords for a search box.",
     ),
     _suite(
+        conversations, views.CONVERSATIONS,
+        "Follow-ups of conversations over the sample, beside the same questions written out.",
+    ),
+    _suite(
         injection, views.INJECTION,
         "Instructions planted in documents, put to the product and to plain concatenation.",
     ),
@@ -63,7 +68,10 @@ PARTS: Mapping[str, Sequence[str]] = {  # what ``--slice dataset=NAME`` can pick
     "headline": ["golden", mixed.NAME],
     "ladders": list(LADDERS),
     "wordings": ["calibration"],
+    "conversations": ["sample"],
     "injection": ["prompt-injection"],
 }
-WITHOUT_PUBLIC_DATA = frozenset({"ablation", "wordings"})  # have questions without it
+WITHOUT_PUBLIC_DATA = frozenset(
+    {"ablation", "wordings", "conversations"}
+)  # have questions without it
 FIRST_LOOK = ("retrieval", "answers", "languages", "conflicts")  # if none is named

@@ -10,6 +10,7 @@ from rag_assets.evaluations.report import Report, render_report
 from rag_assets.evaluations.results import CaseResult
 from rag_assets_tests.evaluations.test_presentation import DRAW, answered
 from rag_assets_tests.suites.ablation import steps
+from rag_assets_tests.suites.conversations import FOLLOW_UP, WRITTEN_OUT
 from rag_assets_tests.suites.injection import PLAIN, WITHOUT
 from rag_assets_tests.suites.public import GIVEN
 from rag_assets_tests.suites.registry import PARTS, SUITES
@@ -49,6 +50,8 @@ def results_of(suite: str) -> list[CaseResult]:
             answering = LADDERS.get(dataset, ["clean", "noisy"])
         elif suite == "wordings":
             answering = [QUESTION, KEYWORDS]
+        elif suite == "conversations":
+            answering = [WRITTEN_OUT, FOLLOW_UP]
         elif suite == "injection":
             answering = [PRODUCT, PLAIN, f"{PRODUCT}{WITHOUT}"]
         elif suite == "ablation":
@@ -104,6 +107,7 @@ def test_every_suite_can_be_shown(suite: str) -> None:
         ("languages", {("bm25", "hybrid"), ("vectors", "hybrid")}),
         ("conflicts", set()),
         ("wordings", {(QUESTION, KEYWORDS)}),
+        ("conversations", {(WRITTEN_OUT, FOLLOW_UP)}),
         ("injection", {(PLAIN, PRODUCT)}),
     ],
 )

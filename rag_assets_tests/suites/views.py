@@ -18,6 +18,7 @@ from rag_assets.evaluations.presentation import (
 )
 from rag_assets.evaluations.results import CaseResult, Figure
 from rag_assets_tests.suites import plots
+from rag_assets_tests.suites.conversations import FOLLOW_UP, WRITTEN_OUT
 from rag_assets_tests.suites.injection import PLAIN
 from rag_assets_tests.suites.wordings import KEYWORDS, QUESTION
 
@@ -46,6 +47,11 @@ def against_product(variants: Sequence[str]) -> list[tuple[str, str]]:
 def wordings_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
     """Keywords against the question."""
     return [(QUESTION, KEYWORDS)] if {QUESTION, KEYWORDS} <= set(variants) else []
+
+
+def follow_ups_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
+    """The follow-up against the question written out."""
+    return [(WRITTEN_OUT, FOLLOW_UP)] if {WRITTEN_OUT, FOLLOW_UP} <= set(variants) else []
 
 
 def injections_apart(variants: Sequence[str]) -> list[tuple[str, str]]:
@@ -135,6 +141,7 @@ LADDERS = View(
     family=by_ladder,
 )  # fmt: skip
 WORDINGS = View(pairs=wordings_apart, ratio="correct")
+CONVERSATIONS = View(pairs=follow_ups_apart, ratio="correct")
 ATTACKED = ("changed", "did the task", "lost the answer")
 INJECTION = View(
     qualities=(*ATTACKED, *QUALITY),
