@@ -300,7 +300,8 @@ class Answerer:
             (ended - generating) * 1000,
             (ended - started) * 1000,
         )
-        told = tuple(name.told() for name in names) if len(self.reader) else (NO_DOCUMENTS,)
+        is_empty = not passages and not len(self.reader)
+        told = (NO_DOCUMENTS,) if is_empty else tuple(name.told() for name in names)
         answer = self._finished(answer_id, text, chosen_mode, way, draft, timings, told)
         self.teller.say(answer.answer, answer.citations)
         return answer

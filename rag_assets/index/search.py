@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ N_CANDIDATES = 50  # hits taken from each of the two rankings before fusion
 N_GROUPS = 40  # of the vector index's some 8,192 vectors, read by a search: all of 300,000 rows
 N_SAMPLED = 64  # documents among which a name is looked for
 MIN_SAMPLED = 8
+N_SAMPLES = 64  # filters of which the sample is kept
 REFINE = 2  # times as many are found by the index's rounded vectors, then ranked by the stored ones
 
 
@@ -118,7 +120,6 @@ class IndexReader:
         self.generation = generation
         self.where: str | None = None
         self._names: Callable[[str], bool] | None = None
-        self._sample: list[str] | None = None
         table = store.table(INDEX)
         if table is None:
             raise LakeError(
@@ -127,6 +128,8 @@ class IndexReader:
             )
         table.checkout(generation.index_version)
         self._table: Table = table
+        # Narrowed readers are made for each question, and share what was sampled under a filter.
+        self._sample = lru_cache(N_SAMPLES)(partial(_sampled, table))
         # A generation that was built before a column was added lacks it.
         self.columns = [name for name in COLUMNS if name in table.schema.names]
         self.has_text_index = any(
@@ -145,7 +148,6 @@ class IndexReader:
                 that is read or as its newest version; all may where none is given.
         """
         narrow = copy.copy(self)
-        narrow._sample = None
         narrow.where = where if self.where is None else f"({self.where}) AND ({where})"
         before = self._names
         if names is not None and before is not None:
@@ -236,17 +238,16 @@ class IndexReader:
 
         0 where there are fewer than eight documents: a share of so few says nothing.
         """
-        if self._sample is None:
-            first = self._narrow("section_ordinal = 0 AND ordinal = 0")
-            rows = scan(self._table, columns=["document_id"], where=first)
-            self._sample = sorted(rows["document_id"].to_pylist())[:N_SAMPLED]  # ids are hashes
-        if len(self._sample) < MIN_SAMPLED or not self.has_text_index or not words.strip():
+        if not self.has_text_index or not words.strip():
+            return 0.0
+        sample = self._sample(self._narrow("section_ordinal = 0 AND ordinal = 0"))
+        if len(sample) < MIN_SAMPLED:
             return 0.0
         wanted = MatchQuery(words, "search_text", operator=FullTextOperator.AND)
-        of_sample = self._narrow(f"document_id IN ({quoted(self._sample)})")
+        of_sample = self._narrow(f"document_id IN ({quoted(sample)})")
         query = self._table.search(wanted, query_type="fts").where(of_sample, prefilter=True)
-        rows = query.select(["document_id", "_score"]).limit(len(self)).to_arrow()
-        return len(set(rows["document_id"].to_pylist())) / len(self._sample)
+        rows = query.select(["document_id", "_score"]).limit(self._table.count_rows()).to_arrow()
+        return len(set(rows["document_id"].to_pylist())) / len(sample)
 
     def document(self, document_id: str) -> list[IndexedChunk]:
         """All chunks of a document, in reading order; none of one that is not held."""
@@ -280,6 +281,12 @@ class IndexReader:
             known[name] = blank if known[name] is None else known[name]
         chunk = IndexedChunk(**known)
         return chunk if self._names is None else _naming(chunk, self._names)
+
+
+def _sampled(table: Table, where: str) -> list[str]:
+    """Ids of some of the documents whose first chunks satisfy a filter."""
+    rows = scan(table, columns=["document_id"], where=where)
+    return sorted(rows["document_id"].to_pylist())[:N_SAMPLED]  # ids are hashes
 
 
 def _once(hits: Sequence[Hit]) -> list[Hit]:

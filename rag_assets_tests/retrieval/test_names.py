@@ -1,7 +1,9 @@
 """Names of a question that no document holds."""
 
 import pytest
+from lancedb.table import Table
 
+from rag_assets.index import search
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets.retrieval.names import Name, telling, unknown_names, written_names
@@ -80,6 +82,24 @@ def test_documents_that_may_not_be_read_say_nothing_of_a_name(
     reader = reader_of(store, docs, embedder)
     assert telling(reader, ["Lira"]) == {"Lira": 0.0}
     assert telling(reader.narrowed("uri LIKE 'open:%'"), ["Lira"]) == {"Lira": 0.5}
+
+
+def test_readers_with_one_filter_share_their_sample(
+    store: LakeStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = [Doc(f"docs:{n}.md", "P", (("T", f"Lira {n}"),)) for n in range(9)]
+    reader = reader_of(store, docs, embedder)
+    scanned: list[str] = []
+    scan = search.scan
+
+    def counted(table: Table, *, columns: list[str], where: str) -> object:
+        scanned.append(where)
+        return scan(table, columns=columns, where=where)
+
+    monkeypatch.setattr(search, "scan", counted)
+    for _ in range(3):
+        assert telling(reader.narrowed("page IS NULL"), ["Lira", "Fell"])["Lira"] == 0.0
+    assert len(scanned) == 1
 
 
 @pytest.mark.parametrize(
