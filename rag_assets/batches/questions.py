@@ -68,9 +68,12 @@ class Questions:
     objects: Sequence[Mapping[str, Any]] = ()
 
 
-def listed(questions: Sequence[str], mode: str) -> Questions:
-    """Questions that no file holds."""
-    rows = [Row(number, question, mode) for number, question in enumerate(questions)]
+def listed(
+    questions: Sequence[str], mode: str, filters: Mapping[str, Any] = MappingProxyType({})
+) -> Questions:
+    """Questions that no file holds; mode and filters are of all."""
+    given = _given(filters)
+    rows = [Row(number, question, mode, given) for number, question in enumerate(questions)]
     return Questions(rows, pa.table({QUESTION: pa.array(questions, pa.string())}))
 
 
@@ -102,8 +105,12 @@ def read_questions(
         found = _csv(path, text, mode) if kind == ".csv" else _json_lines(path, text, mode)
     if not found.rows:
         _wrong(path, "it has no questions")
-    given = json.dumps(dict(filters), sort_keys=True)
+    given = _given(filters)
     return replace(found, rows=[replace(row, filters=given) for row in found.rows])
+
+
+def _given(filters: Mapping[str, Any]) -> str:
+    return json.dumps(dict(filters), sort_keys=True)
 
 
 def kind_of(path: Path) -> str:

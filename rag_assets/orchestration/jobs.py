@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from pydantic import Field
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.answerer import Answerer
 from rag_assets.answers.deriving import policy_of
+from rag_assets.answers.filters import FilterError, Filters
 from rag_assets.answers.journal import expire, record_answer
 from rag_assets.answers.rendering import record_markdown, summary_table
 from rag_assets.batches.answers import check_out
@@ -79,6 +81,22 @@ class AskConfig(dg.Config):
         "only what is left.",
     )
     mode: str = Field(default="auto", description="auto, fact (SLM alone) or deep (map-reduce).")
+    source: list[str] = Field(default=[], description="Only of these sources.")
+    type: list[str] = Field(default=[], description="Only documents of these types.")
+    language: list[str] = Field(default=[], description="Only in these, such as en.")
+    since: str = Field(
+        default="",
+        description="Only documents of this day or later: 2024, 2024-03 or 2024-03-31.",
+    )
+    until: str = Field(default="", description="Only documents of this day or earlier.")
+    where: list[str] = Field(
+        default=[], description='Only what meets "COLUMN OP VALUE", such as "page >= 3".'
+    )
+
+    @property
+    def filters(self) -> Filters:
+        """Which documents are read."""
+        return Filters.of({field.name: getattr(self, field.name) for field in fields(Filters)})
 
     def asked(self) -> tuple[Questions, Path | None]:
         """The questions, and the file of answers.
@@ -90,9 +108,9 @@ class AskConfig(dg.Config):
             raise CommandError("expected either questions or file in the run's config")
         home = load_settings().home if self.file or self.out else Path()
         asked = (
-            read_questions(home / self.file, self.mode)
+            read_questions(home / self.file, self.mode, self.filters.given)
             if self.file
-            else listed(self.questions, self.mode)
+            else listed(self.questions, self.mode, self.filters.given)
         )
         if not self.out:
             return asked, None
@@ -125,9 +143,14 @@ def ask(
         if names := withdrawn(load_settings().sources_file, store.client):
             reader = reader.narrowed(*documents_but(names))
         answerer = Answerer(reader, slm, llm, embedder, policy)
+        filters = config.filters
+        try:
+            filters.sql(reader)
+        except FilterError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
 
         def answered(row: Row) -> dict[str, Any]:
-            answer = answerer.answer(row.question, mode=row.mode)
+            answer = answerer.answer(row.question, mode=row.mode, filters=filters)
             keep_answer(store.client, answer, context.run.run_id)
             return answer.to_record()
 

@@ -34,7 +34,7 @@ class Models:
     models = roles.Models("cpu", slm=slm, llm=llm, embedder=embedder)
 
 
-def run(store: LakeStore, questions: Sequence[str] = (), **more: str) -> dg.ExecuteInProcessResult:
+def run(store: LakeStore, questions: Sequence[str] = (), **more: Any) -> dg.ExecuteInProcessResult:
     asked = {"questions": list(questions), **more}
     config: dict[str, Any] = {"ops": {"ask": {"config": asked}}}
     resources = {
@@ -157,7 +157,38 @@ def test_questions_are_given_once(store: LakeStore, config: dict[str, Any]) -> N
     assert "expected either questions or file" in said(run(store, **config))
 
 
-@pytest.mark.parametrize("config", [{"questions": "one"}, {"file": 5}])
+def test_filters_say_which_documents_are_read(store: LakeStore, home: Path) -> None:
+    publish_docs(store, FERRIES, WordEmbedder())
+    (home / "one.csv").write_text(f"question\n{BUILT}\n")
+
+    def cited(out: str, **filters: Any) -> list[str]:  # noqa: ANN401 - of the run's config
+        assert run(store, file="one.csv", out=out, **filters).success
+        return list(json.loads((home / out).read_text())["citations"])
+
+    assert cited("there.jsonl", where=["uri = fleet:tern.html"]) == ["fleet:tern.html"]
+    assert cited("fleet.jsonl", source=["fleet"]) == ["fleet:tern.html"]
+    assert cited("elsewhere.jsonl", source=["elsewhere"]) == []
+    assert cited("later.jsonl", since="2999") == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "said_of_it"),
+    [
+        ({"where": ["colour = red"]}, "there is no column 'colour'"),
+        ({"since": "soon"}, "expected a day such as 2024"),
+        ({"source": ["No Source"]}, "expected the name of a source"),
+    ],
+)
+def test_a_wrong_filter_fails_the_run_before_anything_is_asked(
+    store: LakeStore, filters: dict[str, Any], said_of_it: str
+) -> None:
+    publish_docs(store, FERRIES, WordEmbedder())
+    Models.llm.calls.clear()
+    assert said_of_it in said(run(store, [BUILT], **filters))
+    assert not Models.llm.calls
+
+
+@pytest.mark.parametrize("config", [{"questions": "one"}, {"file": 5}, {"since": ["2024"]}])
 def test_config_is_checked(store: LakeStore, config: dict[str, Any]) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError):
         ask_job.execute_in_process(
