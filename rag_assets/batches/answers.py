@@ -12,6 +12,9 @@ answer_id    for ``rag trace``
 error        the sentence that says why there is no answer; else null
 record       the whole record, as ``rag ask --json`` prints it
 ============ =======================================================================================
+
+A line of OpenAI's batches becomes one of their output where the answers are JSON lines as well;
+see ``openai_lines``.
 """
 
 import base64
@@ -29,8 +32,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rag_assets.batches.openai_lines import line_of
 from rag_assets.batches.outcomes import Outcome
-from rag_assets.batches.questions import BatchFileError, Questions, Row, kind_of
+from rag_assets.batches.questions import BatchFileError, Questions, Row, is_openai, kind_of
 
 ANSWERS = pa.schema(
     [
@@ -126,9 +130,14 @@ def _parquet(questions: Questions, outcome_of: OutcomeOf, file: BinaryIO) -> Non
 
 
 def _json_lines(questions: Questions, outcome_of: OutcomeOf, file: BinaryIO) -> None:
-    for start, answers in _blocks(questions, outcome_of):
-        for given, answer in zip(_objects(questions, start, len(answers)), answers, strict=True):
-            file.write(json.dumps({**given, **answer}).encode() + b"\n")
+    rows = questions.rows
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        for given, row in zip(_objects(questions, start, len(some)), some, strict=True):
+            outcome = outcome_of(row)
+            is_asked_so = bool(questions.objects) and is_openai(given)
+            line = line_of(given, outcome) if is_asked_so else {**given, **_answer(outcome)}
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 def _csv(questions: Questions, outcome_of: OutcomeOf, file: BinaryIO) -> None:

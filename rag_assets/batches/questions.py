@@ -113,6 +113,11 @@ def _given(filters: Mapping[str, Any]) -> str:
     return json.dumps(dict(filters), sort_keys=True)
 
 
+def is_openai(given: Mapping[str, Any]) -> bool:
+    """Whether a line of JSON is one of OpenAI's batches."""
+    return given.keys() >= _OPENAI
+
+
 def kind_of(path: Path) -> str:
     """What a file is, by the end of its name.
 
@@ -197,7 +202,7 @@ def _json_lines(path: Path, text: str, mode: str) -> Questions:
         if not line.strip():
             continue
         given = _object(path, line, number)
-        question, own = _openai(path, given, number) if given.keys() >= _OPENAI else _plain(given)
+        question, own = _openai(path, given, number) if is_openai(given) else _plain(given)
         if not isinstance(question, str):
             fields = ", ".join(given) or "none"
             _wrong(path, f"expected {QUESTION!r} to be text; its fields: {fields}", number)

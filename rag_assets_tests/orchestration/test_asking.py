@@ -34,7 +34,9 @@ class Models:
     models = roles.Models("cpu", slm=slm, llm=llm, embedder=embedder)
 
 
-def run(store: LakeStore, questions: Sequence[str] = (), **more: Any) -> dg.ExecuteInProcessResult:
+def run(
+    store: LakeStore, questions: Sequence[str] = (), **more: object
+) -> dg.ExecuteInProcessResult:
     asked = {"questions": list(questions), **more}
     config: dict[str, Any] = {"ops": {"ask": {"config": asked}}}
     resources = {
@@ -161,7 +163,7 @@ def test_filters_say_which_documents_are_read(store: LakeStore, home: Path) -> N
     publish_docs(store, FERRIES, WordEmbedder())
     (home / "one.csv").write_text(f"question\n{BUILT}\n")
 
-    def cited(out: str, **filters: Any) -> list[str]:  # noqa: ANN401 - of the run's config
+    def cited(out: str, **filters: object) -> list[str]:
         assert run(store, file="one.csv", out=out, **filters).success
         return list(json.loads((home / out).read_text())["citations"])
 
