@@ -38,6 +38,7 @@ class Presented:
         sections: of the report.
         picture: of the main metric, for Dagster's page.
         headline: metrics of the table for Dagster's page and the terminal, the main one first.
+        goal: a sentence below that table; "" if the suite has no goal.
     """
 
     figures: list[Figure]
@@ -45,6 +46,7 @@ class Presented:
     sections: list[Section]
     picture: Plot
     headline: tuple[str, ...]
+    goal: str = ""
 
     def trends(self) -> dict[str, float]:
         """The first headline metric by variant, over all sets: what Dagster draws over time."""
@@ -55,7 +57,8 @@ class Presented:
 
     def markdown(self) -> dict[str, str]:
         """The main figures, the comparisons and the picture, for Dagster's page."""
-        found = {"figures": figures_markdown(whole(self.figures), self.headline)}
+        table = figures_markdown(whole(self.figures), self.headline)
+        found = {"figures": f"{table}\n{self.goal}\n" if self.goal else table}
         if self.comparisons:
             found["comparisons"] = comparisons_markdown(self.comparisons)
         return {**found, "plot": markdown_image(self.picture.png(), self.picture.title)}
@@ -88,6 +91,8 @@ class View:
         has_latencies: draw how long answers took.
         ratio: metric of which the ratio of each pair is a figure, and of which the questions that
             differ are listed.
+        goal: of the figures, a sentence that says whether the suite's own goal is reached; it
+            stands above the costs.
     """
 
     qualities: tuple[str, ...] = QUALITY
@@ -100,6 +105,7 @@ class View:
     slice_pictures: Callable[[Sequence[Figure]], Mapping[str, Plot]] | None = None
     has_latencies: bool = True
     ratio: str = ""
+    goal: Callable[[Sequence[Figure]], str] = lambda _: ""
 
 
 def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int) -> Presented:
@@ -130,7 +136,7 @@ def present(suite: str, results: Sequence[CaseResult], view: View, *, seed: int)
     )
     sections = [quality, *_sections(results, found, compared, view)]
     shown = [s for s in sections if s.figures or s.comparisons or s.cases]
-    return Presented(found, compared, shown, picture, headline)
+    return Presented(found, compared, shown, picture, headline, view.goal(found))
 
 
 def _ratio_pairs(results: Sequence[CaseResult], view: View) -> list[tuple[str, str]]:
@@ -207,7 +213,7 @@ def _sections(
         "Time, tokens, cost",
         "One question at a time, unless the variant says otherwise. A question whose model calls "
         "were replayed counts with the seconds and core seconds that they took when they were "
-        "made.",
+        f"made.\n\n{view.goal(found)}".rstrip(),
         of((*COST, *BY_ROLE)),
         plots=_times(answered) if view.has_latencies else {},
     )

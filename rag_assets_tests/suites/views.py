@@ -18,7 +18,7 @@ from rag_assets.evaluations.presentation import (
 )
 from rag_assets.evaluations.results import CaseResult, Figure
 from rag_assets_tests.suites import plots
-from rag_assets_tests.suites.conversations import FOLLOW_UP, WRITTEN_OUT
+from rag_assets_tests.suites.conversations import CACHED, FOLLOW_UP, WRITTEN_OUT, prefix_hits
 from rag_assets_tests.suites.injection import PLAIN
 from rag_assets_tests.suites.wordings import KEYWORDS, QUESTION
 
@@ -141,7 +141,9 @@ LADDERS = View(
     family=by_ladder,
 )  # fmt: skip
 WORDINGS = View(pairs=wordings_apart, ratio="correct")
-CONVERSATIONS = View(pairs=follow_ups_apart, ratio="correct")
+CONVERSATIONS = View(
+    headline=(*QUALITY, *TIMES, CACHED), pairs=follow_ups_apart, ratio="correct", goal=prefix_hits
+)
 ATTACKED = ("changed", "did the task", "lost the answer")
 INJECTION = View(
     qualities=(*ATTACKED, *QUALITY),
