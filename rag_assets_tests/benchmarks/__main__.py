@@ -223,6 +223,70 @@ def bench_limits(
     show_part(measured, as_json)
 
 
+@app.command("batch")
+def bench_batch(
+    questions: Annotated[int, typer.Option(min=1, help="Of the batch.")] = 60,
+    by_hand: Annotated[int, typer.Option(min=2, help="Questions that are asked by hand.")] = 40,
+    folder: Annotated[
+        Path | None, typer.Option(help="For blocks.jsonl; default: data/bench/batch.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a batch beside raw requests to the engines, and beside questions by hand."""
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import batch
+
+    settings, tell = load_settings(), teller(as_json)
+    write = batch.writing(_folder(folder, "batch") / "blocks.jsonl")
+    asked = _asked(questions + by_hand, as_json)
+    with borrowed_engines(settings, tell), batch.answering(settings) as client:
+        measured = batch.measure(client, asked[by_hand:], asked[:by_hand], write, tell)
+    show_part(measured, as_json)
+
+
+@app.command("sweep")
+def bench_sweep(
+    questions: Annotated[int, typer.Option(min=1, help="Asked with each concurrency.")] = 40,
+    concurrency: Annotated[
+        str, typer.Option(help="Questions at once, comma between them.")
+    ] = "1,2,4,8,16",
+    picture: Annotated[
+        Path | None, typer.Option(help="An SVG; default: docs/images/batch-sweep.svg.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="For rungs.jsonl; default: data/bench/batch.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a batch by the questions asked at once: their rate against the wait for one."""
+    from functools import partial
+
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import batch, batch_sweep
+
+    settings, tell, drawn = load_settings(), teller(as_json), picture or batch_sweep.PICTURE
+    write = batch.writing(_folder(folder, "batch") / "rungs.jsonl")
+    concurrencies, asked = _sizes(concurrency, 1), _asked(questions, as_json)
+    with borrowed_engines(settings, tell):
+        rungs = batch_sweep.measure(
+            partial(batch.answering, settings), asked, concurrencies, write, tell
+        )
+    drawn.write_text(batch_sweep.picture(rungs).svg(), "utf-8")
+    tell(f"drawn: {drawn}")
+    show_part(batch_sweep.part_of(rungs), as_json)
+
+
+def _asked(n: int, as_json: bool) -> list[str]:
+    """So many questions."""
+    from rag_assets.evaluations.lab import Lab, Request
+    from rag_assets.models.clients.roles import Models
+    from rag_assets_tests.benchmarks import batch
+
+    settings = load_settings()
+    lab = Lab.on(settings, Models(settings=settings), Request(None), teller(as_json))
+    return batch.asked_of(lab, n)
+
+
 @app.command("one-billion")
 def bench_one_billion(
     documents: Annotated[int, typer.Argument(min=1)] = 1_000_000_000,
