@@ -180,7 +180,10 @@ class ParsingWorker:
                     return
             why = f"did not start in {START_S:.0f} s"
         except (EOFError, OSError, pickle.UnpicklingError):
-            why = f"ended before it began ({_death(self.close())})"
+            why = (
+                f"ended before it began ({_death(self.close())}); it imports the script that is "
+                'run, whose work has to stand below `if __name__ == "__main__":`'
+            )
         self.close()
         raise ParsingError(f"the process that reads files {why}; its own message is in the log")
 

@@ -28,8 +28,8 @@ def suites(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of samples, perturbations, bootstraps.")] = 20261122,
 ) -> None:
-    """Measure on public data: retrieval, answers, languages, conflicts, ablation, ladders,
-    wordings, conversations, injection.
+    """Measure on public data: retrieval, answers, languages, conflicts, ablation, headline,
+    ladders, wordings, conversations, injection.
 
     Killed and run again, it goes on where it was.
     """
