@@ -1,9 +1,7 @@
-"""What of a question asks, and what of the story around it matters to that.
+"""What of a long question asks, and what of the story around it matters to that.
 
 People tell a story first and ask last, or ask first and explain afterwards. Two pages of story
-would make the search find what the story is about, and the model answer that. A sentence on how to
-answer ("If several, list all. Thanks!") is read as part of what is asked, too: asked whether a
-passage states the answer to exactly this, the model says no.
+would make the search find what the story is about, and the model answer that.
 """
 
 import re
@@ -15,61 +13,12 @@ from rag_assets.retrieval.terms import content_words, numbers, sentences
 
 MOST_WORDS = 120  # of a question that is read as it is; a longer one is a story
 _NAME = re.compile(r"(?<=\s)[^\W\d_a-z]\w+")
-_DIGIT = re.compile(r"\d")
 _MARK = re.compile(r"[?\uff1f\u061f]")
-_ABOUT_ANSWER = (
-    r"(?:numbers?|names?|dates?|values?|figures?|amounts?|words?|answers?|results?|sources?|"
-    r"citations?|references?)"
-)
-# Sentences on how to answer, which ask for nothing. A language or a form ("in German", "as a
-# table") is none of these: the model that writes may follow it.
-_MANNER = re.compile(
-    r"(?:please,? |and |but )*(?:"
-    r"if (?:there (?:is|are) |you find |you see )?(?:multiple|several|more than one|many|none|not|"
-    r"unknown|unsure|in doubt)\b.*"
-    r"|if (?:you|it|this|that|the (?:answer|documents?|texts?|context))(?:'re| are| is| do| does|"
-    r" can| could)? ?(?:not|n't|unsure|unknown|missing|unclear)\b.*"
-    r"|(?:answer|reply|respond|be|keep (?:it|this|your answer|the answer))\b[^,;]*?"
-    r"\b(?:brief|short|concise|succinct|precise|(?:one|a single|a few|two) "
-    r"(?:words?|sentences?|lines?))(?:ly)?\b.*"
-    r"|(?:(?:give|tell|return|state|write)(?: me| us)? )?(?:just|only) the (?:exact )?"
-    rf"{_ABOUT_ANSWER}(?:(?:,? and|,? or|,) (?:the )?{_ABOUT_ANSWER})*"
-    rf"|(?:cite|quote|name|give|include|add|with)(?: me)?(?: your| the| all| any)* {_ABOUT_ANSWER}"
-    r"|(?:do not|don't|never) (?:guess|explain|invent|speculate|make (?:it|things|anything) up)\b.*"
-    r"|(?:many |with )?(?:thanks?|thank you|thx|cheers)\b.*"
-    r"|(?:hello|hi|hey|good (?:morning|afternoon|evening|day))\b(?: there| all| team)?"
-    r")(?:,? please)?\W*",
-    re.IGNORECASE,
-)
 
 
 def asked(question: str) -> str:
-    """The question as the search and the models read it.
-
-    Sentences on how to answer are left out, and it is ``condensed`` if it tells a story.
-    """
-    return condensed(without_manner(question), lambda text: len(text.split()) <= MOST_WORDS)
-
-
-def without_manner(question: str) -> str:
-    """The question without sentences that only say how to answer.
-
-    A sentence stays if it has a question mark, a name or a number. If no other is left, all stay.
-    """
-    told = [question[start:end] for start, end in sentences(question)]
-    kept = [text for text in told if _asks_more(text) or not _is_manner(text)]
-    return " ".join(kept) if 0 < len(kept) < len(told) else question
-
-
-def _is_manner(sentence: str) -> bool:
-    return (
-        _MANNER.fullmatch(sentence.strip().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-        is not None
-    )
-
-
-def _asks_more(sentence: str) -> bool:
-    return any(part.search(sentence) for part in (_MARK, _NAME, _DIGIT))
+    """The question as the search and the models read it: ``condensed`` if it tells a story."""
+    return condensed(question, lambda text: len(text.split()) <= MOST_WORDS)
 
 
 def condensed(question: str, fits: Callable[[str], bool]) -> str:

@@ -71,50 +71,6 @@ def test_a_short_question_stays_as_it_is(question: str) -> None:
     assert asked(question) == question
 
 
-@pytest.mark.parametrize(
-    "manner",
-    [
-        "If multiple, list all of them.",
-        "If there are several, name each.",
-        "If you don't know, say so.",
-        "If it is not in the documents, say that.",
-        "Answer briefly.",
-        "Answer in one sentence.",
-        "Please keep it short.",
-        "Please be brief and give only the number or name.",
-        "Only the number, please.",
-        "Just the name.",
-        "Please cite your sources.",
-        "Do not guess!",
-        "Thanks in advance!",
-    ],
-)
-def test_how_to_answer_is_no_part_of_what_is_asked(manner: str) -> None:
-    assert asked(f"{CHANNEL} {manner}") == CHANNEL
-    assert asked(f"{manner} {CHANNEL}") == CHANNEL
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        "If several boats sail, which is the last?",
-        "Only those of 2024.",
-        "If not on Sundays, when does MV Rowan sail?",
-        "Answer in German.",
-        "As a table, please.",
-        "It is about the small one.",
-        "Give the speed in knots.",
-        "Include the harbours.",
-    ],
-)
-def test_what_else_is_asked_stays(more: str) -> None:
-    assert asked(f"{CHANNEL} {more}") == f"{CHANNEL} {more}"
-
-
-def test_what_is_all_there_is_stays() -> None:
-    assert asked("Thanks!") == "Thanks!"
-
-
 words = st.sampled_from(["Which", "boat", "?", ".", "MV Alder", "list", "it", "1994", "\n", "was"])
 
 
