@@ -15,8 +15,9 @@ from rag_assets.answers.answerer import Answerer
 from rag_assets.lake.generations import rollback
 from rag_assets.lake.store import LakeStore
 from rag_assets.serving.live_index import LiveIndex
-from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
+from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.benchmarks import hot_load
+from rag_assets_tests.benchmarks.answerer import SAMPLE
 from rag_assets_tests.benchmarks.client import Asked, Reply
 from rag_assets_tests.benchmarks.findings import BenchmarkError
 from rag_assets_tests.benchmarks.hot_load import (
@@ -34,6 +35,7 @@ from rag_assets_tests.benchmarks.hot_load import (
     ratio_of,
     report,
 )
+from rag_assets_tests.fakes import FakeChat
 
 OLD, NEW = code_of(1), code_of(2)
 CONTENT = Content(NEW, {"c1": f"The code is {NEW}.", "c2": "Built in 1994."})
@@ -164,16 +166,17 @@ def test_a_damaged_generation_is_refused_and_the_old_one_serves(
     sample = tmp_path / "sample"
     for place in hot_load.MARKED:
         (sample / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(hot_load.SAMPLE / place, sample / place)
+        shutil.copy(SAMPLE / place, sample / place)
     monkeypatch.setattr(hot_load, "SAMPLE", sample)
-    embedder, chat = WordEmbedder(), ScriptedChat("slm", copies)
+    embedder = WordEmbedder()
+    slm, llm = FakeChat(), FakeChat()
     codes, last = hot_load.built(tmp_path, 2, embedder, lambda _: None)
     store, ids = LakeStore(str(tmp_path / "lake")), list(codes)
     contents = hot_load.contents_of(store, codes)
     for number, generation_id in enumerate(ids):
         text = " ".join(contents[generation_id].chunks.values())
         assert set(hot_load.CODE.findall(text)) == {code_of(number)}
-    index = LiveIndex(store, lambda reader: Answerer(reader, chat, chat, embedder))
+    index = LiveIndex(store, lambda reader: Answerer(reader, slm, llm, embedder))
     rollback(store, ids[1])
     assert index.reload().generation_id == ids[1]
     assert last
