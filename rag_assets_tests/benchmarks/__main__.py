@@ -287,6 +287,36 @@ def _asked(n: int, as_json: bool) -> list[str]:
     return batch.asked_of(lab, n)
 
 
+@app.command("hot-load")
+def bench_hot_load(
+    questions: Annotated[int, typer.Option(min=2, help="Of each arm.")] = 300,
+    generations: Annotated[int, typer.Option(min=2, help="That are loaded.")] = 100,
+    folder: Annotated[
+        Path | None, typer.Option(help="For lake and results; default: data/bench/hot-load.")
+    ] = None,
+    from_results: Annotated[
+        bool, typer.Option("--from-results", help="Tables of what a stopped run has left.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask sixteen at a time while generations are loaded, and without, by turns.
+
+    Stopped, it leaves what it has: --from-results makes the tables of that.
+    """
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import hot_load
+
+    settings, own, tell = load_settings(), _folder(folder, "hot-load"), teller(as_json)
+    if from_results:
+        show_part(hot_load.report(own), as_json)
+        return
+    with borrowed_engines(settings, tell):
+        measured = hot_load.measure(
+            settings, own, tell, n_generations=generations, n_questions=questions
+        )
+    show_part(measured, as_json)
+
+
 @app.command("one-billion")
 def bench_one_billion(
     documents: Annotated[int, typer.Argument(min=1)] = 1_000_000_000,
