@@ -25,6 +25,7 @@ from rag_assets.serving.page_routes import add_page_routes
 from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
+from rag_assets.serving.texts import Texts
 
 log = logging.getLogger("rag_assets.serving")
 
@@ -41,6 +42,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(Browsers, access=service.access)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
+    app.add_middleware(Texts)
     app.add_middleware(WholeBodies)
     add_errors(app, service)
     add_answers(app, service)
