@@ -8,7 +8,6 @@ that ChatGPT's connectors ask for.
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Protocol
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from mcp.server.mcpserver import Context, MCPServer
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_assets.errors import RagError
 from rag_assets.markup import without_places
+from rag_assets.serving.browsers import is_own_origin
 from rag_assets.serving.refusals import Refusal
 
 PATH = "/mcp"
@@ -267,7 +267,11 @@ def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
 
 
 class _SameOrigin:
-    """ASGI middleware: refuses pages of other sites, as the protocol asks for."""
+    """ASGI middleware: refuses pages of other sites, as the protocol asks for.
+
+    ``Browsers`` believes a browser that calls a page its own, whatever its origin; MCP asks for
+    the origin.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -275,8 +279,8 @@ class _SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            refused = Refusal(403, f"pages of {origin:.80} may not ask here", "foreign_origin")
+        if not is_own_origin(origin, headers):
+            refused = Refusal(403, f"pages of {origin!s:.80} may not ask here", "foreign_origin")
             await refused.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
