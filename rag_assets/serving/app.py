@@ -19,7 +19,7 @@ from rag_assets.serving.desk import OwnDesk
 from rag_assets.serving.documents import add_documents
 from rag_assets.serving.failures import add_errors, unready
 from rag_assets.serving.keys import Keys
-from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies
+from rag_assets.serving.listening import LOOPBACK_HOSTS, Unstored, WholeBodies
 from rag_assets.serving.mcp_server import add_mcp
 from rag_assets.serving.page_routes import add_page_routes
 from rag_assets.serving.refusals import Refusal
@@ -44,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
     app.add_middleware(Texts)
     app.add_middleware(WholeBodies)
+    app.add_middleware(Unstored)
     add_errors(app, service)
     add_answers(app, service)
     searches = Searches(service.answerer)

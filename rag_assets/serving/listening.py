@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,6 +69,26 @@ class WholeBodies:
             await self._app(scope, again, send)
             return
         await refused(scope, receive, send)
+
+
+class Unstored:
+    """ASGI middleware: browsers and proxies keep no response that does not allow it itself.
+
+    What is answered depends on who asks and on the rules of the moment.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, sent)
 
 
 async def whole_body(request: Request) -> bytes:

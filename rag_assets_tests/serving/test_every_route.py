@@ -7,6 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rag_assets.serving.app import create_app
+from rag_assets.serving.live_index import LiveIndex
+from rag_assets.serving.page import FILES
 from rag_assets.serving.service import Service
 from rag_assets_tests.serving.every_route import routes_of
 from rag_assets_tests.serving.test_keys import access
@@ -80,3 +82,32 @@ def test_odd_names_of_the_server_and_of_pages_are_refused(http: TestClient, site
         headers = [(b"origin", origin), (b"content-type", b"application/json")]
         headers += [(b"sec-fetch-site", site)] if site else []
         assert http.post("/mcp", headers=headers, content=b"{}").status_code == 403, origin
+
+
+def test_nothing_is_kept_by_browsers_but_the_page(service: Service, access: Path) -> None:
+    with TestClient(create_app(service), base_url=URL, raise_server_exceptions=False) as http:
+        for method, path in routes_of(create_app(service)):
+            is_page = method == "GET" and path in ("/", *(f"/page/{name}" for name in FILES))
+            for key in ("ada", "root", "nobody's"):
+                headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+                for more in ({}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+                    got = http.request(method, path, headers={**headers, **more}, content=b"{}")
+                    kept = got.headers.get("Cache-Control", "")
+                    assert is_page or kept == "no-store", (method, path, more, kept)
+
+
+@pytest.mark.parametrize("path", ["/v1/answers", "/v1/search", "/v1/chat/completions"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_and_failures_are_not_kept(
+    service: Service, path: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = {"role": "user", "content": "When was MV Tern built?"}
+    body: dict[str, object] = {"question": turn["content"], "stream": stream}
+    if path.endswith("completions"):
+        body = {"messages": [turn], "stream": stream}
+    with TestClient(create_app(service), base_url=URL, raise_server_exceptions=False) as http:
+        answered = http.post(path, json=body)
+        assert (answered.status_code, answered.headers["Cache-Control"]) == (200, "no-store")
+        monkeypatch.setattr(LiveIndex, "current", property(lambda _: 1 / 0))
+        failed = http.post(path, json=body)
+        assert (failed.status_code, failed.headers["Cache-Control"]) == (500, "no-store")
