@@ -19,14 +19,14 @@ from rag_assets.files import replace_file
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import STATE_FILE, AnswererClient
+from rag_assets.serving.connections import PromptHeaders
 from rag_assets.serving.refusals import Refusal
 from rag_assets.settings import LOOPBACK, Settings
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
-# h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
-HTTP: Final = "h11"
+HTTP: Final = PromptHeaders
 
 
 class ExposedError(RagError):
