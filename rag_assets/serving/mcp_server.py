@@ -5,6 +5,8 @@ input and output and passes each call on to the answerer. ``search`` and ``fetch
 that ChatGPT's connectors ask for.
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Protocol
@@ -16,12 +18,14 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.errors import RagError
 from rag_assets.markup import without_places
 from rag_assets.serving.browsers import is_own_origin
+from rag_assets.serving.listening import disconnected
 from rag_assets.serving.refusals import Refusal
 
 PATH = "/mcp"
@@ -245,8 +249,18 @@ def _told(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise ToolError(without_places(str(error))) from error
 
 
-def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
-    """Serve it at ``PATH`` while the application runs."""
+def add_mcp(
+    app: FastAPI,
+    desk_of: Callable[[Context[Any, Any]], Desk],
+    leave: Callable[[threading.Event], None],
+) -> None:
+    """Serve it at ``PATH`` while the application runs.
+
+    Args:
+        app: the application.
+        desk_of: gives whom to ask for the caller of a request.
+        leave: called with the request's ``state.gone`` when its caller has gone away.
+    """
     server = make_server(desk_of)
     inner = server.streamable_http_app(
         streamable_http_path=PATH,
@@ -256,7 +270,7 @@ def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     (route,) = (one for one in inner.routes if isinstance(one, Route) and one.path == PATH)
-    app.router.routes.append(Route(PATH, _SameOrigin(route.app), methods=["POST"]))
+    app.router.routes.append(Route(PATH, _SameOrigin(_Leaving(route.app, leave)), methods=["POST"]))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -284,3 +298,36 @@ class _SameOrigin:
             await refused.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+class _Leaving:
+    """ASGI middleware: notes in ``state.gone`` that the caller has gone away.
+
+    The protocol's own server does not look for that before it answers.
+    """
+
+    def __init__(self, app: ASGIApp, leave: Callable[[threading.Event], None]) -> None:
+        self._app, self._leave = app, leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        parts: list[Message] = [{"type": "http.request", "body": body}]
+        gone, left = threading.Event(), asyncio.Event()
+        scope.setdefault("state", {})["gone"] = gone
+
+        async def watch() -> None:
+            await disconnected(receive)
+            self._leave(gone)
+            left.set()
+
+        async def again() -> Message:
+            if parts:
+                return parts.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            await self._app(scope, again, send)
+        finally:
+            watching.cancel()
