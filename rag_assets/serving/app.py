@@ -19,12 +19,13 @@ from rag_assets.serving.desk import OwnDesk
 from rag_assets.serving.documents import add_documents
 from rag_assets.serving.failures import add_errors, unready
 from rag_assets.serving.keys import Keys
-from rag_assets.serving.listening import LOOPBACK_HOSTS, WholeBodies
+from rag_assets.serving.listening import LOOPBACK_HOSTS, Unstored, WholeBodies
 from rag_assets.serving.mcp_server import add_mcp
 from rag_assets.serving.page_routes import add_page_routes
 from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
+from rag_assets.serving.texts import Texts
 
 log = logging.getLogger("rag_assets.serving")
 
@@ -41,13 +42,16 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(Browsers, access=service.access)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, *service.hosts])
+    app.add_middleware(Texts)
     app.add_middleware(WholeBodies)
+    app.add_middleware(Unstored)
     add_errors(app, service)
     add_answers(app, service)
     searches = Searches(service.answerer)
     add_search(app, searches)
     add_documents(app, service.answerer)
-    add_mcp(app, partial(OwnDesk.of, service.answer, searches, service.store))
+    desk_of = partial(OwnDesk.of, service.answer, searches, service.store)
+    add_mcp(app, desk_of, service.gate.leave)
     add_page_routes(app, service)
     _add_health(app, service)
     _add_admin(app, service)

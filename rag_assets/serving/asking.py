@@ -166,5 +166,5 @@ async def _each(parts: Sequence[str]) -> AsyncIterator[str]:
 
 def _streamed(parts: AsyncIterator[str]) -> Response:
     # proxies that gather answers would make a stream whole again
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(parts, media_type="text/event-stream", headers=headers)

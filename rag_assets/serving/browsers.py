@@ -94,7 +94,7 @@ def _refused(headers: Headers) -> Response | None:
     """Why a request that is no mere reading is not taken; None if it is."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     # Browsers say on what page a request arose; a proxy before us may have changed the host.
-    is_own = site in _OWN if site else _is_host(origin, headers)
+    is_own = site in _OWN if site else is_own_origin(origin, headers)
     if not is_own:
         said = "a page of another site asked; only this answerer's own page may"
         return Refusal(403, said, "foreign_page").response()
@@ -106,7 +106,7 @@ def _refused(headers: Headers) -> Response | None:
     return None
 
 
-def _is_host(origin: str | None, headers: Headers) -> bool:
+def is_own_origin(origin: str | None, headers: Headers) -> bool:
     """Whether an origin is this server; programs send none."""
     try:
         return origin is None or urlsplit(origin).netloc == headers.get("host")

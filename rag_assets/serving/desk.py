@@ -1,5 +1,6 @@
 """The answerer as one caller of its MCP server sees it."""
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,12 +25,19 @@ class OwnDesk:
         searches: search.
         store: the lake.
         caller: who asks.
+        gone: set when the caller has gone away.
     """
 
     def __init__(
-        self, answer: Answering, searches: Searches, store: LakeStore, caller: Caller
+        self,
+        answer: Answering,
+        searches: Searches,
+        store: LakeStore,
+        caller: Caller,
+        gone: threading.Event,
     ) -> None:
-        self._answer, self._searches, self._store, self._caller = answer, searches, store, caller
+        self._answer, self._searches, self._store = answer, searches, store
+        self._caller, self._gone = caller, gone
 
     @classmethod
     def of(
@@ -39,7 +47,7 @@ class OwnDesk:
         request = context.request_context.request
         if request is None:
             raise RuntimeError("expected a call over HTTP, got one over another transport")
-        return cls(answer, searches, store, request.state.caller)
+        return cls(answer, searches, store, request.state.caller, request.state.gone)
 
     def search(
         self, question: str, limit: int = 10, filters: Mapping[str, Any] | None = None
@@ -51,7 +59,9 @@ class OwnDesk:
         self, question: str, mode: str = "auto", filters: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """An answer, journalled."""
-        answer = self._answer(question, mode, caller=self._caller, filters=Filters.of(filters))
+        answer = self._answer(
+            question, mode, gone=self._gone, caller=self._caller, filters=Filters.of(filters)
+        )
         return answer.to_record()
 
     def document(self, wanted: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import logging
 from datetime import UTC, datetime
 from hmac import compare_digest
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import Caller, Rules
@@ -41,10 +41,10 @@ class Keys:
                 return
             if not caller.is_operator and scope["path"].startswith(OF_OPERATORS):
                 unknown = no_such_route(scope["method"], scope["path"])  # as of any other path
-                await unknown.response()(scope, receive, _unstored(send))
+                await unknown.response()(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
-            await self._app(scope, receive, _unstored(send))
+            await self._app(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -68,17 +68,6 @@ class Keys:
             "one that is unknown or has expired (`rag ask` takes yours from RAG_KEY)"
         )
         return Refusal(401, sentence, "invalid_api_key").response()
-
-
-def _unstored(send: Send) -> Send:
-    """What depends on the caller is kept by no browser and no proxy."""
-
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
-        await send(message)
-
-    return sent
 
 
 def _named_twice(rules: Rules, headers: Headers) -> Response | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,14 +19,14 @@ from rag_assets.files import replace_file
 from rag_assets.models.errors import PortTakenError
 from rag_assets.process_identity import ProcessId, identity, is_alive
 from rag_assets.serving.client import STATE_FILE, AnswererClient
+from rag_assets.serving.connections import PromptHeaders
 from rag_assets.serving.refusals import Refusal
 from rag_assets.settings import LOOPBACK, Settings
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_BODY_BYTES = 1_000_000  # the longest question allowed is some 10 kB
 BODY_S = 10.0  # for a request to be whole
-# h11 reads at most 64 kB of headers; uvicorn's quicker parser reads as many as there are.
-HTTP: Final = "h11"
+HTTP: Final = PromptHeaders
 
 
 class ExposedError(RagError):
@@ -68,6 +69,26 @@ class WholeBodies:
             await self._app(scope, again, send)
             return
         await refused(scope, receive, send)
+
+
+class Unstored:
+    """ASGI middleware: browsers and proxies keep no response that does not allow it itself.
+
+    What is answered depends on who asks and on the rules of the moment.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, sent)
 
 
 async def whole_body(request: Request) -> bytes:

@@ -5,10 +5,11 @@ input and output and passes each call on to the answerer. ``search`` and ``fetch
 that ChatGPT's connectors ask for.
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Protocol
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from mcp.server.mcpserver import Context, MCPServer
@@ -17,11 +18,14 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_assets.errors import RagError
 from rag_assets.markup import without_places
+from rag_assets.serving.browsers import is_own_origin
+from rag_assets.serving.listening import disconnected
 from rag_assets.serving.refusals import Refusal
 
 PATH = "/mcp"
@@ -245,8 +249,18 @@ def _told(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise ToolError(without_places(str(error))) from error
 
 
-def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
-    """Serve it at ``PATH`` while the application runs."""
+def add_mcp(
+    app: FastAPI,
+    desk_of: Callable[[Context[Any, Any]], Desk],
+    leave: Callable[[threading.Event], None],
+) -> None:
+    """Serve it at ``PATH`` while the application runs.
+
+    Args:
+        app: the application.
+        desk_of: gives whom to ask for the caller of a request.
+        leave: called with the request's ``state.gone`` when its caller has gone away.
+    """
     server = make_server(desk_of)
     inner = server.streamable_http_app(
         streamable_http_path=PATH,
@@ -256,7 +270,7 @@ def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     (route,) = (one for one in inner.routes if isinstance(one, Route) and one.path == PATH)
-    app.router.routes.append(Route(PATH, _SameOrigin(route.app), methods=["POST"]))
+    app.router.routes.append(Route(PATH, _SameOrigin(_Leaving(route.app, leave)), methods=["POST"]))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -267,7 +281,11 @@ def add_mcp(app: FastAPI, desk_of: Callable[[Context[Any, Any]], Desk]) -> None:
 
 
 class _SameOrigin:
-    """ASGI middleware: refuses pages of other sites, as the protocol asks for."""
+    """ASGI middleware: refuses pages of other sites, as the protocol asks for.
+
+    ``Browsers`` believes a browser that calls a page its own, whatever its origin; MCP asks for
+    the origin.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -275,8 +293,41 @@ class _SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            refused = Refusal(403, f"pages of {origin:.80} may not ask here", "foreign_origin")
+        if not is_own_origin(origin, headers):
+            refused = Refusal(403, f"pages of {origin!s:.80} may not ask here", "foreign_origin")
             await refused.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+class _Leaving:
+    """ASGI middleware: notes in ``state.gone`` that the caller has gone away.
+
+    The protocol's own server does not look for that before it answers.
+    """
+
+    def __init__(self, app: ASGIApp, leave: Callable[[threading.Event], None]) -> None:
+        self._app, self._leave = app, leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        parts: list[Message] = [{"type": "http.request", "body": body}]
+        gone, left = threading.Event(), asyncio.Event()
+        scope.setdefault("state", {})["gone"] = gone
+
+        async def watch() -> None:
+            await disconnected(receive)
+            self._leave(gone)
+            left.set()
+
+        async def again() -> Message:
+            if parts:
+                return parts.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            await self._app(scope, again, send)
+        finally:
+            watching.cancel()

@@ -20,8 +20,6 @@ from rag_assets.serving.sources_shown import sources_shown
 
 log = logging.getLogger("rag_assets.serving")
 N_DRAWING = 2  # pages at once; each takes a core and up to 2 GB
-# What a caller may read changes with the rules; nothing of it stays in a browser.
-_OF_DOCUMENTS = {**GUARDS, "Cache-Control": "no-store"}
 
 
 class Feedback(BaseModel):
@@ -49,7 +47,7 @@ def add_page_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/passages/{answer_id}/{n}")
     def passage(answer_id: str, n: int, request: Request, response: Response) -> dict[str, Any]:
-        response.headers.update(_OF_DOCUMENTS)
+        response.headers.update(GUARDS)
         return shown(answer_id, n, request).to_record()
 
     @app.get("/v1/passages/{answer_id}/{n}/pages/{page}")
@@ -64,7 +62,7 @@ def add_page_routes(app: FastAPI, service: Service) -> None:
         except (RejectedError, LakeError, FileNotFoundError) as error:
             log.warning("page %d of %s is not shown: %s", page, found.citation["uri"], error)
             raise NoCitationError(f"page {page} cannot be drawn; the log says why") from error
-        return Response(picture, media_type="image/png", headers=_OF_DOCUMENTS)
+        return Response(picture, media_type="image/png", headers=GUARDS)
 
     @app.post("/v1/feedback")
     def feedback(body: Feedback, request: Request) -> dict[str, str]:

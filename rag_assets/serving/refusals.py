@@ -38,7 +38,7 @@ class Refusal:
 
     def response(self, **more: Any) -> JSONResponse:  # noqa: ANN401 - JSON
         """The answer to the request, with further fields beside the error."""
-        headers = {}
+        headers = {"Cache-Control": "no-store"}  # also of what fails before any middleware
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(self.retry_after_s)
         elif self.status >= 500:

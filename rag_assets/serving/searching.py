@@ -54,7 +54,7 @@ class Searches:
         Raises:
             NotReadyError, BusyError, QuestionError, EngineUnavailableError.
         """
-        with self._gate.admitted():
+        with self._gate.admitted(who=caller.name):
             return self.answerer(caller).find(question, limit=limit, filters=filters)
 
 

@@ -101,7 +101,7 @@ class Service:
             NotReadyError, BusyError, GoneError, QuestionError, EngineUnavailableError,
             ModelRequestError.
         """
-        with self.gate.admitted(gone, batch=batch):
+        with self.gate.admitted(gone, batch=batch, who=caller.name):
             answerer = self.answerer(caller, gone, batch=batch)
             if most_tokens is not None:
                 tell = capped(tell, most_tokens, text_counter(answerer.slm))

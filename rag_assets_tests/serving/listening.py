@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 
@@ -12,11 +13,14 @@ from rag_assets.serving.service import Service
 
 
 @contextmanager
-def listening(service: Service) -> Iterator[str]:
-    """Serve it as long as the body runs; yields its address."""
+def listening(service: Service, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """Serve it as long as the body runs; yields its address.
+
+    MCP needs the lifespan.
+    """
     listener = claim_port(0)
     app = create_app(service)
-    server = uvicorn.Server(uvicorn.Config(app, http=HTTP, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=HTTP, log_config=None, lifespan=lifespan))
     serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     serving.start()
     try:

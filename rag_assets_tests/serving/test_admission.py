@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -186,3 +186,44 @@ def test_a_failure_inside_opens_the_gate() -> None:
 def test_senseless_sizes_are_refused(running: int, waiting: int) -> None:
     with pytest.raises(ValueError, match="expected n_running >= 1"):
         Gate(running, waiting, 1)
+
+
+def queued(gate: Gate, pool: ThreadPoolExecutor, who: str, told: list[str]) -> Future[None]:
+    """A question that waits; when its turn comes, it says so."""
+    waits = [one.who for one in gate.by_hand.waiting].count(who)
+
+    def ask() -> None:
+        with gate.admitted(who=who):
+            told.append(who)
+
+    asked = pool.submit(ask)
+    while [one.who for one in list(gate.by_hand.waiting)].count(who) == waits:
+        time.sleep(0.001)
+    return asked
+
+
+def test_callers_take_turns() -> None:
+    gate, told = Gate(1, 50, 30), list[str]()
+    with ThreadPoolExecutor(20) as pool, gate.admitted(who="ada"):
+        for who in ["ada"] * 5 + ["eve"] * 2:
+            queued(gate, pool, who, told)
+    assert told == ["ada", "eve", "ada", "eve", "ada", "ada", "ada"]
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_one_caller_cannot_hold_the_whole_queue() -> None:
+    gate, told = Gate(1, 4, 30), list[str]()
+    with ThreadPoolExecutor(20) as pool:
+        with gate.admitted(who="ada"):
+            asked = [queued(gate, pool, "ada", told) for _ in range(4)]
+            with pytest.raises(BusyError, match="all the answerer takes"):
+                gate.admitted(who="ada").__enter__()
+            eves = [queued(gate, pool, "eve", told) for _ in range(2)]
+            for out in asked[2:]:
+                with pytest.raises(BusyError, match="gave its place"):
+                    out.result(10)
+            with pytest.raises(BusyError, match="all the answerer takes"):
+                gate.admitted(who="eve").__enter__()  # two of each wait: that is fair
+        for one in asked[:2] + eves:
+            one.result(10)
+    assert told == ["ada", "eve", "ada", "eve"]

@@ -14,6 +14,7 @@ from rag_assets.access.file import AccessFile
 from rag_assets.access.rules import hash_of
 from rag_assets.answers.filters import Filters
 from rag_assets.answers.journal import find_answer
+from rag_assets.serving.admission import Gate
 from rag_assets.serving.app import create_app
 from rag_assets.serving.service import Service
 from rag_assets_tests.answers.fakes import ScriptedChat
@@ -234,3 +235,18 @@ def test_prompts_are_kept_apart_in_the_prefix_cache(
         assert len(set(salts[before:])) == 1
     assert salts[0] is not None
     assert salts[-1] is None
+
+
+def test_each_key_has_turns_of_its_own(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, admitted = list[str](), Gate.admitted
+
+    def noted(gate: Gate, *args: Any, who: str, **more: Any) -> Any:  # noqa: ANN401
+        asked.append(who)
+        return admitted(gate, *args, who=who, **more)
+
+    monkeypatch.setattr(Gate, "admitted", noted)
+    for key in ("ada", "eve"):
+        assert ask(http, key).status_code == 200
+        headers = {"Authorization": f"Bearer {key}"}
+        assert http.post("/v1/search", json={"question": BUILT}, headers=headers).is_success
+    assert asked == ["ada", "ada", "eve", "eve"]

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from rag_assets.answers.journal import find_answer
 from rag_assets.serving import documents
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.mcp_server import url_of
+from rag_assets_tests.serving.listening import listening
 from rag_assets_tests.serving.test_keys import BUILT, RULES, URL, access, tells_of_tern
-from rag_assets_tests.serving.test_process import answerer
+from rag_assets_tests.serving.test_process import answerer, wait_until
 
 __all__ = ["access"]
 
@@ -223,3 +224,15 @@ def test_over_stdio_nothing_else_is_printed(tmp_path: Path) -> None:
 def test_pages_of_the_web_have_their_own_address() -> None:
     assert url_of("site:https://example.org/a?b=c") == "https://example.org/a?b=c"
     assert url_of("docs:a/b.md") == "docs:a/b.md"
+
+
+def test_who_leaves_gives_up_the_place_in_the_queue(service: Service) -> None:
+    params = {"name": "ask", "arguments": {"question": BUILT}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {"Accept": "application/json, text/event-stream"}
+    with ExitStack() as held, listening(service, lifespan="on") as url:
+        for _ in range(service.gate.n_running):
+            held.enter_context(service.gate.admitted())
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(f"{url}/mcp", json=call, headers=headers, timeout=2)
+        wait_until(lambda: service.gate.waiting == 0)
