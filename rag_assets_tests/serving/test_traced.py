@@ -225,8 +225,8 @@ def test_a_collector_that_is_down_costs_nothing(
             assert [ask(http, BUILT, **NAMED) for _ in range(3)] == [200, 200, 200]
             answered = time.perf_counter()
         closed = time.perf_counter()
-    assert answered - began < 5.0, "a collector's time-out is 10 s"
-    assert closed - answered < CLOSE_S + 2.0
+    assert answered - began < 10.0, "one that waited would take the time-out of 10 s for each"
+    assert closed - answered < 10.0, f"it gives up after {CLOSE_S} s"
 
 
 def test_variables_that_mean_nothing_cost_no_answer(
