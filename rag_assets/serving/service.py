@@ -17,6 +17,7 @@ from rag_assets.answers.follow_ups import Turn
 from rag_assets.answers.journal import find_answer, record_answer
 from rag_assets.answers.telling import Tell, nobody
 from rag_assets.errors import RagError
+from rag_assets.index.naming import naming
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients.options import ChatFor
 from rag_assets.models.protocols import BATCH_PRIORITY
@@ -160,15 +161,7 @@ class Service:
                 is_open = stands(one["uri"]) and (view is None or view.sees(one["uri"]))
                 if one["n"] != n or not is_open:
                     continue
-                if view is None:
-                    return dict(one)
-                newest = view.sees(one["superseded_by"])
-                return {
-                    **one,
-                    "aliases": [uri for uri in one["aliases"] if view.sees(uri)],
-                    "superseded_by": one["superseded_by"] if newest else "",
-                    "superseded_by_title": one["superseded_by_title"] if newest else "",
-                }
+                return dict(one) if view is None else naming(one, view.sees)
         raise NoCitationError(f"there is no citation {n} of an answer {answer_id!r:.80}")
 
 
