@@ -47,6 +47,8 @@ RAG_JOURNAL_DAYS      days for which answers are kept in the     90
                       table ``answers``; 0: none is kept
 ===================== ========================================== ================================
 
+``OTEL_EXPORTER_OTLP_ENDPOINT`` and its kind are OpenTelemetry's: they say where traces go.
+
 What the environment lacks, ``rag`` takes from the file ``.env`` of the home.
 """
 
@@ -200,6 +202,12 @@ def load_settings() -> Settings:
 def named_models() -> dict[str, str]:
     """Role -> the name of what serves it instead of an engine; no home is needed to read it."""
     return {role: name for role, of in MODELS.items() if (name := os.environ.get(of))}
+
+
+def names_collector() -> bool:
+    """Whether OpenTelemetry's own variables say where traces go."""
+    named = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return any(os.environ.get(name) for name in named)
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, *, least: int) -> int:

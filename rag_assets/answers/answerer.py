@@ -67,6 +67,7 @@ from rag_assets.retrieval.passages import Passage, Piece, pieces_of
 from rag_assets.retrieval.searching import Retrieved, retrieve
 from rag_assets.retrieval.terms import terms
 from rag_assets.retrieval.times import dated, period_of, wanted_times
+from rag_assets.telemetry import carried, set_facts, span
 
 _counter = itertools.count()
 # How much less sure an answer to search words may be: a model doubts that a passage answers exactly
@@ -276,8 +277,10 @@ class Answerer:
         routing = time.perf_counter()
         passages = [] if self._found_nothing(found) else self._select(found)
         self.teller.status(f"{len(passages)} passages found")
-        way = self.route(read, passages, chosen_mode)
-        names = unknown_names(self.reader, read)
+        with span("route"):
+            way = self.route(read, passages, chosen_mode)
+            names = unknown_names(self.reader, read)
+            set_facts({"rag.way": way.way, "rag.model": way.model})
         generating = time.perf_counter()
         draft: Draft | None = None
         if way.way == "collection":
@@ -306,23 +309,27 @@ class Answerer:
         self.teller.say(answer.answer, answer.citations)
         return answer
 
+    @span("search", {"gen_ai.operation.name": "retrieval"})
     def _found(self, question: str) -> Retrieved:
         words = " ".join([question, *wanted_times(question, self.clock()).words])
         try:
-            return self.search(self.reader, self.embedder, words, limit=self.policy.n_hits)
+            found = self.search(self.reader, self.embedder, words, limit=self.policy.n_hits)
         except (ValueError, RuntimeError) as error:
             if self.where is None or not _OF_FILTER.search(str(error)):
                 raise
             raise bad_filter(self.where, str(error).partition(", /")[0]) from error
+        set_facts({"rag.hits": len(found.hits)})
+        return found
 
     def _found_nothing(self, found: Retrieved) -> bool:
         """No hit, or none that is near the question or shares its words."""
         far = found.similarity < self.policy.min_similarity
         return not found.hits or (far and found.term_coverage < self.policy.min_term_coverage)
 
+    @span("select")
     def _select(self, found: Retrieved) -> list[Passage]:
         policy = self.policy
-        return self.select(
+        passages = self.select(
             found.hits,
             self.reader,
             wanted=terms(found.question),
@@ -334,6 +341,8 @@ class Answerer:
             decay=policy.per_document_decay,
             count=text_counter(self.slm),
         )
+        set_facts({"rag.passages": len(passages)})
+        return passages
 
     def _draft(self, question: str, passages: Sequence[Passage], way: Route) -> tuple[Draft, Route]:
         """An attempt along the route, and another where that comes to nothing."""
@@ -417,6 +426,7 @@ class Answerer:
             least=self.policy.least_odds,
         )
 
+    @span("read")
     def _read(self, question: str, passages: Sequence[Passage]) -> Draft:
         """The answer copied out of one passage, as a sentence."""
         self.teller.status("reading")
@@ -451,12 +461,14 @@ class Answerer:
             timeout_s=self.policy.timeout_s,
         )
 
+    @span("apart")
     def _apart(self, question: str, way: Route) -> Draft | None:
         """The answer put together from look-ups; None where the planner finds no plan."""
         plan = way.plan or written_plan(question, self.llm, timeout_s=self.policy.timeout_s)
         if plan is None:
             return None
 
+        @span("step")
         def look_up(step: str, wants: AnswerType) -> Found | None:
             self.teller.status(f"looking up: {step}")
             hits = self._found(step)
@@ -465,9 +477,10 @@ class Answerer:
             except BudgetError:  # what an earlier step found made it too long
                 return None
             sure = found.score >= self.policy.step_odds
+            set_facts({"rag.found": bool(found.answer), "rag.sure": sure})
             return Found(found.answer, sure, found.confidence, found)
 
-        outcome = run(plan, look_up, deadline=time.monotonic() + self.policy.timeout_s)
+        outcome = run(plan, carried(look_up), deadline=time.monotonic() + self.policy.timeout_s)
         looked = [
             step.found.reference
             for step in outcome.steps
@@ -496,6 +509,7 @@ class Answerer:
             notes=(*(note for one in looked for note in one.notes), *missing),
         )  # fmt: skip
 
+    @span("write")
     def _written(
         self, role: Role, question: str, passages: Sequence[Passage], budget: Budget
     ) -> Draft:
@@ -511,7 +525,9 @@ class Answerer:
             timeout_s=self.policy.timeout_s,
             heard=heard if self.check is ground else None,
         )
-        grounded = self.check(generated.text, packed.passages, question)
+        with span("check"):
+            grounded = self.check(generated.text, packed.passages, question)
+            set_facts({"rag.removed": len(grounded.removed)})
         return Draft(
             packed.passages, grounded, {role: generated.completions}, generated.finish_reason,
             generated.confidence, {role: packed.to_record()}, notes=generated.repairs,

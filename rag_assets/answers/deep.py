@@ -15,6 +15,7 @@ from rag_assets.answers.repair import CUT, Generated, generate
 from rag_assets.models.protocols import ChatModel, Completion
 from rag_assets.retrieval.passages import Passage
 from rag_assets.retrieval.terms import coverage, sentences, terms
+from rag_assets.telemetry import carried, span
 
 COPIED = 0.7  # share of a document's sentence that a copied line must hold to stand for it
 
@@ -47,6 +48,7 @@ def read_documents(
     if len(documents) < 2:
         return [], [], []
 
+    @span("read")
     def read(own: Sequence[Passage]) -> tuple[tuple[Passage, ...], Generated]:
         of_document = Budget(budget.document, budget.extract, budget.extract, sections=len(own))
         packed = pack(slm, partial(extract_messages, question), own, of_document)
@@ -54,7 +56,7 @@ def read_documents(
         return marked_passages(done.text, packed.passages), done
 
     with ThreadPoolExecutor(len(documents), thread_name_prefix="map") as pool:
-        mapped = list(pool.map(read, documents))
+        mapped = list(pool.map(carried(read), documents))
     cut = [
         f"what was copied of {own[0].head.title!r} was cut: there may be more in it"
         for own, (_, done) in zip(documents, mapped, strict=True)

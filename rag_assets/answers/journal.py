@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from rag_assets.answers.answer import Answer
+from rag_assets.index.naming import naming
 from rag_assets.lake.erasing import Named, rewrite, scrub
 from rag_assets.lake.schemas import ANSWERS
 from rag_assets.lake.store import GLOBAL, LakeError, LakeStore, batches, quoted
@@ -130,12 +131,7 @@ def _records(store: LakeStore) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _without(record: Mapping[str, Any], is_named: Named) -> dict[str, Any]:
     """The record, in which citations name no such document as a copy or as the newer version."""
-    citations = []
-    for citation in record["citations"]:
-        kept = [uri for uri in citation.get("aliases", ()) if not is_named(uri)]
-        superseded = is_named(citation.get("superseded_by") or "")
-        newer = {"superseded_by": "", "superseded_by_title": ""} if superseded else {}
-        citations.append({**citation, "aliases": kept, **newer})
+    citations = [naming(one, lambda uri: not is_named(uri)) for one in record["citations"]]
     return {**record, "citations": citations}
 
 

@@ -39,6 +39,7 @@ from rag_assets.answers.repair import CUT, TEMPLATE_MARGIN, complete
 from rag_assets.answers.spans import Span, completed, located
 from rag_assets.models.protocols import ChatModel, ChatOptions, Completion
 from rag_assets.retrieval.passages import Passage
+from rag_assets.telemetry import carried
 
 Lacks = Callable[[Passage], float]
 Fits = Callable[[str], bool]
@@ -269,7 +270,7 @@ def _at_once(one: Callable[[A], B], given: Sequence[A]) -> list[B]:
     if not given:
         return []
     with ThreadPoolExecutor(len(given), thread_name_prefix="read") as pool:
-        return list(pool.map(one, given))
+        return list(pool.map(carried(one), given))
 
 
 def odds(done: Completion) -> float:

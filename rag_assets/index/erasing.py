@@ -7,6 +7,7 @@ from typing import Any
 from lancedb.table import Table
 
 from rag_assets.access.file import Readers
+from rag_assets.index.naming import NAMES, NEWER
 from rag_assets.index.partitions import standing_rows
 from rag_assets.index.rows import BATCH_ROWS, figures
 from rag_assets.index.search_indexes import index_table
@@ -20,8 +21,6 @@ from rag_assets.lake.store import LakeError, LakeStore, batches, quoted
 from rag_assets.progress import Tell
 
 RUN_ID = "purge"
-NAMES = ("aliases", "copies")  # columns with uris of other documents
-NEWER = {"superseded_by": "", "superseded_by_title": ""}
 
 
 @dataclass(frozen=True, slots=True)

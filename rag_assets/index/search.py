@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ from lancedb.query import FullTextOperator, LanceVectorQueryBuilder, MatchQuery
 from lancedb.table import Table
 
 from rag_assets.index.fusion import reciprocal_rank_fusion
+from rag_assets.index.naming import naming
 from rag_assets.lake.generations import INDEX, Generation
 from rag_assets.lake.store import LakeError, LakeStore, quoted, scan
 
@@ -279,8 +280,7 @@ class IndexReader:
         known: dict[str, Any] = {name: row.get(name) for name in COLUMNS}
         for name, blank in _ADDED.items():  # what an older generation lacks
             known[name] = blank if known[name] is None else known[name]
-        chunk = IndexedChunk(**known)
-        return chunk if self._names is None else _naming(chunk, self._names)
+        return IndexedChunk(**(known if self._names is None else naming(known, self._names)))
 
 
 def _sampled(table: Table, where: str) -> list[str]:
@@ -301,15 +301,3 @@ def _once(hits: Sequence[Hit]) -> list[Hit]:
             kept.append(hit)
             said.setdefault(hit.chunk.text, set()).update(hit.chunk.aliases)
     return kept
-
-
-def _naming(chunk: IndexedChunk, may: Callable[[str], bool]) -> IndexedChunk:
-    """The chunk without the other documents that it may not name."""
-    newest = bool(chunk.superseded_by) and may(chunk.superseded_by)
-    return replace(
-        chunk,
-        aliases=[uri for uri in chunk.aliases if may(uri)],
-        copies=[uri for uri in chunk.copies if may(uri)],
-        superseded_by=chunk.superseded_by if newest else "",
-        superseded_by_title=chunk.superseded_by_title if newest else "",
-    )

@@ -9,6 +9,7 @@ from rag_assets.models.protocols import Embedder
 from rag_assets.retrieval.embeddable import embeddable
 from rag_assets.retrieval.spelling import respelled
 from rag_assets.retrieval.terms import coverage, terms
+from rag_assets.telemetry import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def retrieve(reader: IndexReader, embedder: Embedder, question: str, *, limit: i
         nonlocal embed_s
         began = time.perf_counter()
         query = embeddable(text, embedder)
-        vector = embedder.embed([query])[0]
+        facts = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.model_id}
+        with span(f"embeddings {embedder.model_id}", facts, is_call=True):
+            vector = embedder.embed([query])[0]
         embed_s += time.perf_counter() - began
         return reader.search(query, vector, limit=limit) if len(reader) else []
 

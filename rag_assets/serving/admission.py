@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rag_assets.errors import RagError
 from rag_assets.models.errors import GoneError
+from rag_assets.telemetry import span
 
 
 class BusyError(RagError):
@@ -121,7 +122,8 @@ class Gate:
             GoneError: the caller left.
         """
         line = self.batch if batch else self.by_hand
-        self._enter(line, gone or threading.Event(), who)
+        with span("wait"):
+            self._enter(line, gone or threading.Event(), who)
         try:
             yield
         finally:

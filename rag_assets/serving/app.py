@@ -26,18 +26,26 @@ from rag_assets.serving.refusals import Refusal
 from rag_assets.serving.searching import Searches, add_search
 from rag_assets.serving.service import Service
 from rag_assets.serving.texts import Texts
+from rag_assets.serving.traced import Traced
+from rag_assets.telemetry import Traces
 
 log = logging.getLogger("rag_assets.serving")
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service, traces: Traces | None = None) -> FastAPI:
     """The application.
+
+    Args:
+        service: what is served.
+        traces: where spans of requests go that ask for them.
 
     Routes: those of ``Browsers`` and of the functions ``add_...``, POST /admin/reload, GET
     /healthz, /readyz, /metrics, /admin/status. Errors are ``Refusal``s. Where the home has an
     ``access.yaml``, all but the page itself and the two probes need a key; see ``Keys``.
     """
     app = FastAPI(title="rag_assets answerer", docs_url=None, redoc_url=None)
+    if traces is not None:
+        app.add_middleware(Traced, traces=traces)
     app.add_middleware(Keys, access=service.access, own_key=service.own_key)
     app.add_middleware(Browsers, access=service.access)
     # A web page cannot reach the loopback port under a name of its own (DNS rebinding).

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from rag_assets.access.file import AccessFile
 from rag_assets.answers.answerer import Answerer
@@ -42,6 +43,7 @@ from rag_assets.serving.listening import (
 from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import CoreSeconds, Metrics
 from rag_assets.serving.service import Service
+from rag_assets.serving.traced import sending
 from rag_assets.settings import LOOPBACK, Settings
 from rag_assets.sources.catalog import withdrawn
 
@@ -199,9 +201,25 @@ def run(
     if loaded.error:
         log.warning("serving without an index until one is loaded: %s", loaded.error)
         threading.Thread(target=_load_later, args=(service,), daemon=True).start()
-    server = uvicorn.Server(
+    port = int(listener.getsockname()[1])
+    with (
+        sending() as traces,
+        contextlib.closing(service.live),
+        state_file(state, port, service.own_key),
+    ):
+        server = _server(create_app(service, traces))
+        if with_parent:
+            threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
+        generation = loaded.generation_id or "none"
+        log.info("answering at http://%s:%d, generation %s", LOOPBACK, port, generation)
+        _run(server, listener)
+    log.info("stopped")
+
+
+def _server(app: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
         uvicorn.Config(
-            create_app(service),
+            app,
             http=HTTP,
             log_config=None,
             access_log=False,
@@ -209,14 +227,6 @@ def run(
             lifespan="on",  # of the MCP server
         )
     )
-    if with_parent:
-        threading.Thread(target=_stop_with, args=(server, parent), daemon=True).start()
-    port = int(listener.getsockname()[1])
-    with contextlib.closing(service.live), state_file(state, port, service.own_key):
-        generation = loaded.generation_id or "none"
-        log.info("answering at http://%s:%d, generation %s", LOOPBACK, port, generation)
-        _run(server, listener)
-    log.info("stopped")
 
 
 def _load_later(service: Service) -> None:

@@ -23,6 +23,7 @@ from rag_assets.serving.admission import Gate
 from rag_assets.serving.keys import caller_of
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import documents_but, withdrawn
+from rag_assets.telemetry import set_facts, span
 
 # Searches take the embedder alone, so they do not queue with answers; waiting ones leave threads
 # to those and to probes.
@@ -54,8 +55,13 @@ class Searches:
         Raises:
             NotReadyError, BusyError, QuestionError, EngineUnavailableError.
         """
-        with self._gate.admitted(who=caller.name):
-            return self.answerer(caller).find(question, limit=limit, filters=filters)
+        with (
+            span("search", {"gen_ai.operation.name": "retrieval"}),
+            self._gate.admitted(who=caller.name),
+        ):
+            found = self.answerer(caller).find(question, limit=limit, filters=filters)
+            set_facts({"rag.hits": len(found.hits)})
+        return found
 
 
 def add_search(app: FastAPI, searches: Searches) -> None:

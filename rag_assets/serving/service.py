@@ -17,6 +17,7 @@ from rag_assets.answers.follow_ups import Turn
 from rag_assets.answers.journal import find_answer, record_answer
 from rag_assets.answers.telling import Tell, nobody
 from rag_assets.errors import RagError
+from rag_assets.index.naming import naming
 from rag_assets.lake.store import LakeError, LakeStore
 from rag_assets.models.clients.options import ChatFor
 from rag_assets.models.protocols import BATCH_PRIORITY
@@ -26,6 +27,7 @@ from rag_assets.serving.live_index import LiveIndex
 from rag_assets.serving.metrics import Metrics
 from rag_assets.serving.streaming import capped
 from rag_assets.sources.catalog import documents_but
+from rag_assets.telemetry import Fact, set_facts, span
 
 log = logging.getLogger("rag_assets.serving")
 
@@ -67,6 +69,7 @@ class Service:
     keeps_answers: bool = True
     hidden: Callable[[], Collection[str]] = frozenset
 
+    @span("answer", {"gen_ai.operation.name": "invoke_workflow"})
     def answer(
         self,
         question: str,
@@ -108,6 +111,7 @@ class Service:
             tell = self.metrics.timed(tell, batch=batch)
             answer = answerer.answer(question, mode=mode, filters=filters, turns=turns, tell=tell)
         self.metrics.answered(answer, answerer, batch=batch)
+        set_facts(_facts_of(answer))
         try:
             if self.keeps_answers:
                 record_answer(self.store, answer, asker=caller.name, user=user)
@@ -157,13 +161,20 @@ class Service:
                 is_open = stands(one["uri"]) and (view is None or view.sees(one["uri"]))
                 if one["n"] != n or not is_open:
                     continue
-                if view is None:
-                    return dict(one)
-                newest = view.sees(one["superseded_by"])
-                return {
-                    **one,
-                    "aliases": [uri for uri in one["aliases"] if view.sees(uri)],
-                    "superseded_by": one["superseded_by"] if newest else "",
-                    "superseded_by_title": one["superseded_by_title"] if newest else "",
-                }
+                return dict(one) if view is None else naming(one, view.sees)
         raise NoCitationError(f"there is no citation {n} of an answer {answer_id!r:.80}")
+
+
+def _facts_of(answer: Answer) -> dict[str, Fact]:
+    used = answer.usage.values()
+    return {
+        "gen_ai.usage.input_tokens": sum(one.prompt_tokens for one in used),
+        "gen_ai.usage.output_tokens": sum(one.completion_tokens for one in used),
+        "gen_ai.response.finish_reasons": [answer.finish_reason],
+        "rag.mode": answer.mode,
+        "rag.way": answer.route.way,
+        "rag.model": answer.route.model,
+        "rag.escalated": answer.route.escalated,
+        "rag.abstained": answer.abstained,
+        "rag.citations": len(answer.citations),
+    }

@@ -23,6 +23,7 @@ from rag_assets.serving import documents
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.mcp_server import url_of
 from rag_assets_tests.serving.listening import listening
+from rag_assets.telemetry import Traces
 from rag_assets_tests.serving.test_keys import BUILT, RULES, URL, access, tells_of_tern
 from rag_assets_tests.serving.test_process import answerer, wait_until
 
@@ -32,14 +33,21 @@ Talk = Callable[[Client], Awaitable[None]]
 TOOLS = ["ask", "fetch", "list_sources", "search"]
 
 
-def talk(service: Service, said: Talk, key: str = "", mode: str = "auto", **headers: str) -> None:
+def talk(
+    service: Service,
+    said: Talk,
+    key: str = "",
+    mode: str = "auto",
+    traces: Traces | None = None,
+    **headers: str,
+) -> None:
     """Talk to the application's own server, as a client that comes with a key."""
     if key:
         headers["Authorization"] = f"Bearer {key}"
 
     @asynccontextmanager
     async def connected() -> AsyncIterator[Client]:
-        app = create_app(service)
+        app = create_app(service, traces)
         transport = httpx2.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),

@@ -46,6 +46,7 @@ from rag_assets.models.protocols import (
     Completion,
     Message,
 )
+from rag_assets.telemetry import carried
 
 EMBED_BATCH = 32
 PROBE_S = 60.0
@@ -260,7 +261,8 @@ class EndpointEmbedder:
         batches = [order[i : i + size] for i in range(0, len(order), size)]
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with ThreadPoolExecutor(self._endpoint.concurrency) as pool:
-            answers = pool.map(lambda batch: self._request([texts[p] for p in batch]), batches)
+            ask = carried(lambda batch: self._request([texts[p] for p in batch]))
+            answers = pool.map(ask, batches)
             for batch, answer in zip(batches, answers, strict=True):
                 if answer.shape != (len(batch), self.dimension):
                     raise ModelRequestError(

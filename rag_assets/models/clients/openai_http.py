@@ -26,6 +26,7 @@ from rag_assets.models.protocols import (
     Message,
 )
 from rag_assets.models.weights.pulling import require_pulled
+from rag_assets.telemetry import carried
 
 EMBED_BATCH = 32
 EMBED_AT_ONCE = 2  # while one is computed the next one waits in the engine, which never idles
@@ -104,7 +105,8 @@ class HttpEmbedder:
         batches = [order[i : i + EMBED_BATCH] for i in range(0, len(order), EMBED_BATCH)]
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         with ThreadPoolExecutor(EMBED_AT_ONCE) as pool:
-            answers = pool.map(lambda batch: self._request([inputs[p] for p in batch]), batches)
+            ask = carried(lambda batch: self._request([inputs[p] for p in batch]))
+            answers = pool.map(ask, batches)
             for batch, answer in zip(batches, answers, strict=True):
                 vectors[batch] = answer
         # the engine may normalise in bfloat16's neighbourhood; make the length exact

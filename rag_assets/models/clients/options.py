@@ -6,6 +6,7 @@ from typing import Unpack
 
 from rag_assets.models.clients.leaving import waiting
 from rag_assets.models.protocols import ChatModel, ChatOptions, ChatRole, Completion, Message
+from rag_assets.telemetry import Fact, set_facts, span
 
 
 class ChatFor:
@@ -50,5 +51,23 @@ class ChatFor:
             options["cache_salt"] = self._salt
         if self._priority:
             options["priority"] = self._priority
-        with waiting(self._gone):
-            return self._model.complete(messages, **options)
+        facts: dict[str, Fact] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": self.model_id,
+            "gen_ai.request.max_tokens": options["max_tokens"],
+            "rag.model": self.name,
+        }
+        with waiting(self._gone), span(f"chat {self.model_id}", facts, is_call=True):
+            done = self._model.complete(messages, **options)
+            if isinstance(done, Completion):  # a model of one's own may return anything
+                set_facts(_facts_of(done))
+        return done
+
+
+def _facts_of(done: Completion) -> dict[str, Fact]:
+    return {
+        "gen_ai.usage.input_tokens": done.prompt_tokens,
+        "gen_ai.usage.cache_read.input_tokens": done.cached_prompt_tokens,
+        "gen_ai.usage.output_tokens": done.completion_tokens,
+        "gen_ai.response.finish_reasons": [done.finish_reason],
+    }

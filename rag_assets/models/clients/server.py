@@ -22,6 +22,7 @@ from rag_assets.models.errors import (
     EngineUnavailableError,
     ModelRequestError,
 )
+from rag_assets.telemetry import passed_on
 
 FAILURES_TO_OPEN = 5  # in a row; then the server is left alone for a while
 OPEN_S = 20.0
@@ -209,7 +210,7 @@ class Server:
     ) -> dict[str, Any]:
         timeout = max(0.05, deadline - time.monotonic())
         key = os.environ.get(self._key_env, "") if self._key_env else ""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = passed_on() | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
             with self._client.stream(
                 method, url, json=body, timeout=timeout, headers=headers
