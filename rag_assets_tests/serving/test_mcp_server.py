@@ -22,8 +22,8 @@ from rag_assets.answers.journal import find_answer
 from rag_assets.serving import documents
 from rag_assets.serving.app import Service, create_app
 from rag_assets.serving.mcp_server import url_of
-from rag_assets_tests.serving.listening import listening
 from rag_assets.telemetry import Traces
+from rag_assets_tests.serving.listening import listening
 from rag_assets_tests.serving.test_keys import BUILT, RULES, URL, access, tells_of_tern
 from rag_assets_tests.serving.test_process import answerer, wait_until
 

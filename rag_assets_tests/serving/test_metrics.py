@@ -16,7 +16,7 @@ from rag_assets.serving.service import Service
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARD = ROOT / "docs" / "operating" / "dashboard.json"
 PAGE = ROOT / "docs" / "operating" / "metrics.md"
-NAME = re.compile(r"\b(?:rag_|vllm:)\w+")
+NAME = re.compile(r"\b(?:rag_(?!assets\b)|vllm:)\w+")
 SUFFIX = re.compile(r"(?:_(?:bucket|sum|count|total|created))+$")
 BUILT = "When was MV Tern built?"
 
