@@ -39,7 +39,7 @@ class Stream:
         question: as asked.
         first_s: seconds to the first text that is not empty; None where none came.
         whole_s: seconds to the end.
-        is_synthesis: whether the large model wrote the answer.
+        is_synthesis: whether the large model wrote the answer, rather than copied it.
         error: why it failed; "" where it did not.
     """
 
