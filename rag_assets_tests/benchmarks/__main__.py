@@ -276,6 +276,29 @@ def bench_sweep(
     show_part(batch_sweep.part_of(rungs), as_json)
 
 
+@app.command("answer")
+def bench_answer(
+    questions: Annotated[
+        int, typer.Option(min=1, help="Asked of the product, and again as raw requests.")
+    ] = 30,
+    each: Annotated[int, typer.Option(min=1, help="Questions with 1, 4 and 16 askers.")] = 16,
+    folder: Annotated[
+        Path | None, typer.Option(help="For results.jsonl; default: data/bench/answer.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure answers beside raw requests to the engines, and the wait with 1, 4, 16 askers."""
+    from rag_assets.orchestration.refreshing import borrowed_engines
+    from rag_assets_tests.benchmarks import answer, batch
+
+    settings, tell = load_settings(), teller(as_json)
+    write = batch.writing(_folder(folder, "answer") / "results.jsonl")
+    asked = _asked(questions + each, as_json)
+    with borrowed_engines(settings, tell), batch.answering(settings) as client:
+        measured = answer.measure(client.url, asked[each:], asked[:each], write, tell)
+    show_part(measured, as_json)
+
+
 def _asked(n: int, as_json: bool) -> list[str]:
     """So many questions."""
     from rag_assets.evaluations.lab import Lab, Request

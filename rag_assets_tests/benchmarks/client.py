@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 
 TIMEOUT_S = 600.0
+WRITTEN = ("written", "deep")  # the ways of a route on which a model writes from passages
 _DATA, _DONE = "data:", "[DONE]"
 
 
@@ -62,7 +63,7 @@ class Reply:
     def is_synthesis(self) -> bool:
         """Whether the large model wrote the answer from several passages."""
         route = self.record.get("route", {})
-        return route.get("model") == "llm" and not self.record.get("abstained")
+        return route.get("way") in WRITTEN and not self.record.get("abstained")
 
 
 def ask(http: httpx.Client, asked: Asked, *, model: str = "rag-auto") -> Reply:

@@ -120,6 +120,17 @@ def peak(requests: Sequence[EngineRequest]) -> int:
     return max(most, 1)
 
 
+def waves(requests: Sequence[EngineRequest]) -> list[list[EngineRequest]]:
+    """The requests by what was under way together: a wave begins when all before have ended."""
+    found, end = list[list[EngineRequest]](), float("-inf")
+    for request in sorted(requests, key=lambda request: request.began):
+        if request.began >= end:
+            found.append([])
+        found[-1].append(request)
+        end = max(end, request.ended)
+    return found
+
+
 def _salted(path: str, body: Mapping[str, Any], salt: str) -> dict[str, Any]:
     return {**body, "cache_salt": salt} if path.endswith(CHAT) else dict(body)
 

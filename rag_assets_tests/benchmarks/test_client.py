@@ -113,6 +113,22 @@ def test_a_failure_is_a_result(
     assert said in got.error
 
 
+@pytest.mark.parametrize(
+    ("way", "abstained", "is_synthesis"),
+    [
+        ("written", False, True),
+        ("deep", False, True),
+        ("read", False, False),
+        ("apart", False, False),
+        ("written", True, False),
+    ],
+)
+def test_a_synthesis_is_written_by_the_model(way: str, abstained: bool, is_synthesis: bool) -> None:
+    record = {"route": {"model": "llm", "way": way}, "abstained": abstained}
+    got = Reply("q", True, 200, 0.0, 1.0, 2.0, "", record, "")
+    assert got.is_synthesis is is_synthesis
+
+
 def test_nobody_there_is_a_result() -> None:
     got = reply("http://127.0.0.1:9", "when", streams=False)
     assert (got.status, got.text, got.first_s) == (0, "", None)

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from rag_assets.models.clients.server import Server
-from rag_assets_tests.benchmarks.engine_requests import EngineRequest, peak, recording, replay
+from rag_assets_tests.benchmarks.engine_requests import (
+    EngineRequest,
+    peak,
+    recording,
+    replay,
+    waves,
+)
 from rag_assets_tests.benchmarks.findings import BenchmarkError
 
 
@@ -117,3 +123,10 @@ def test_a_refusal_ends_it(engine: Engine) -> None:
 )
 def test_the_peak_is_the_most_at_the_same_time(spans: list[tuple[float, float]], most: int) -> None:
     assert peak([EngineRequest("", "", {}, began, ended, 0, 0) for began, ended in spans]) == most
+
+
+def test_a_wave_begins_when_all_before_have_ended() -> None:
+    spans = [(3, 5), (0, 1), (1, 2), (1, 4), (5, 6)]
+    requests = [EngineRequest("", "", {}, began, ended, 0, 0) for began, ended in spans]
+    found = [[(one.began, one.ended) for one in wave] for wave in waves(requests)]
+    assert found == [[(0, 1)], [(1, 2), (1, 4), (3, 5)], [(5, 6)]]
