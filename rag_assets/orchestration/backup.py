@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -129,10 +130,12 @@ def restore(folder: Path, home: Path, tell: Tell) -> list[str]:
     environment does.
 
     Raises:
-        BackupError: the folder is no whole backup, or something is where its parts would go.
+        BackupError: the folder is no whole backup, holds what no backup does, or something is where
+            its parts would go.
         LakeError: a newer version wrote the backup's lake.
     """
     about = _about(folder)
+    _require_plain(folder)
     files = [path.relative_to(folder / HOME) for path in (folder / HOME).rglob("*")]
     files = [path for path in files if (folder / HOME / path).is_file()]
     for path in files:
@@ -185,6 +188,17 @@ def _about(folder: Path) -> dict[str, Any]:
             f"expected a whole backup in {folder}, got no {ABOUT} there, which `rag backup` writes "
             "last; name another backup"
         ) from None
+
+
+def _require_plain(folder: Path) -> None:
+    """A link would bring files into the home that lie elsewhere, a FIFO would be read for ever."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in [*folders, *files]):
+            if stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                raise BackupError(
+                    f"expected files and folders in the backup, got a link or device at {path}, "
+                    "which `rag backup` never makes; ask who gave you the backup"
+                )
 
 
 def _require_empty(folder: Path, what: str) -> None:

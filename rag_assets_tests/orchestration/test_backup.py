@@ -200,6 +200,27 @@ def test_a_lake_of_a_newer_version_is_not_restored(settings: Settings, tmp_path:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("place", ["home/notes", "home/profiles/mine.yaml", "lake/tables/more"])
+@pytest.mark.parametrize("kind", ["file", "folder", "nowhere", "fifo"])
+def test_a_forged_backup_brings_in_nothing_of_this_machine(
+    kind: str, place: str, settings: Settings, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("geheim")
+    backup = tmp_path / "backup"
+    back_up(settings, STAGES, backup, quiet)
+    forged = backup / place
+    forged.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(forged)
+    else:
+        forged.symlink_to({"file": secret / "key", "folder": secret, "nowhere": "/gone"}[kind])
+    with pytest.raises(BackupError, match="expected files and folders in the backup, got a link"):
+        restore(backup, tmp_path / "new", quiet)
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_is_elsewhere_is_named(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
