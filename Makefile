@@ -19,15 +19,20 @@ BIN := $(VENV)/bin
 
 export RAG_PROFILE := $(PROFILE)
 
-.PHONY: demo test check browser audit lock clean
+.PHONY: demo test check browser models audit lock clean
 
 demo: $(READY)
 	@$(BIN)/rag demo
 
-test: $(READY) check browser
-	$(BIN)/rag models pull
-	$(BIN)/python -m pytest -m 'not engines' -n auto --maxprocesses 4 --dist loadscope
+# Types take one core for a minute; the browser and the models are fetched meanwhile.
+test: $(READY)
+	@$(MAKE) --no-print-directory -j2 check browser models
+	$(BIN)/python -m pytest -m 'not engines' -n auto --maxprocesses 4 --dist loadscope \
+	  --no-loadscope-reorder
 	$(BIN)/python -m pytest -m engines
+
+models: $(READY)
+	$(BIN)/rag models pull
 
 # The page is tested in a real browser. Where there is none, and nobody may install one, these tests
 # are skipped and say so.

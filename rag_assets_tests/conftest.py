@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,19 @@ os.environ.pop("COLUMNS", None)  # xdist sets it, and rich would hold every test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Engine tests last: the engines take 16 GB, and other tests start clusters of their own."""
-    items.sort(key=lambda item: item.get_closest_marker("engines") is not None)
+    """Modules that take long first, so that at the end no core waits for another's long module.
+
+    After those marked ``long`` come the modules with the most tests. Engine tests are last: the
+    engines take 16 GB, and other tests start clusters of their own.
+    """
+    n_tests = Counter(item.path for item in items)
+
+    def rank(item: pytest.Item) -> tuple[bool, bool, int]:
+        if item.get_closest_marker("engines"):
+            return True, False, 0
+        return False, not item.get_closest_marker("long"), -n_tests[item.path]
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,14 +7,15 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 from rag_assets.models.engines.state import EngineState, write_states
 from rag_assets.models.profile_files import load_profile
 from rag_assets.process_identity import identity
 from rag_assets_tests.fakes import FakeEmbedder
+from rag_assets_tests.servers import http_server
 
 
 @contextmanager
@@ -68,21 +69,15 @@ def embedding_server(state_dir: Path, computed: Counter[str] | None = None) -> I
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    port = server.server_address[1]
-    state = EngineState(
-        "embedder", identity(os.getpid()), port, f"http://127.0.0.1:{port}", spec.model_id,
-        spec.served_name, spec.revision, "cpu",
-    )  # fmt: skip
-    state_dir.mkdir(parents=True, exist_ok=True)
-    write_states(state_dir, [state])
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield gate
-    finally:
-        gate.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with http_server(Handler) as server:
+        port = server.server_port
+        state = EngineState(
+            "embedder", identity(os.getpid()), port, f"http://127.0.0.1:{port}", spec.model_id,
+            spec.served_name, spec.revision, "cpu",
+        )  # fmt: skip
+        state_dir.mkdir(parents=True, exist_ok=True)
+        write_states(state_dir, [state])
+        try:
+            yield gate
+        finally:
+            gate.set()

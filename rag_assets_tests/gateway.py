@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import cycle
 from typing import Any
 
 import httpx
+
+from rag_assets_tests.servers import http_server
 
 KEY = "sk-of-the-gateway-0123456789"
 LATE_S = 3.0
@@ -131,12 +133,7 @@ FAULTS: Mapping[str, Callable[[Handler, int, bytes], None]] = {
 def running(servers: Mapping[str, str]) -> Iterator[Gateway]:
     """A gateway before these servers (URL by model), on a port of its own."""
     gateway = Gateway(servers)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
+    with http_server(Handler) as http:
         http.gateway = gateway  # type: ignore[attr-defined] # read by the handler
         gateway.url = f"http://127.0.0.1:{http.server_port}"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
         yield gateway
-        http.shutdown()
-        thread.join()

@@ -1,4 +1,4 @@
-"""Real servers for tests, each from a wheel: SeaweedFS, which speaks S3, and PostgreSQL."""
+"""Servers for tests: real SeaweedFS (which speaks S3) and PostgreSQL, from wheels; plain HTTP."""
 
 import json
 import socket
@@ -8,7 +8,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -28,6 +30,20 @@ def free_ports(n: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+@contextmanager
+def http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
+    """Serve HTTP on a port of this machine, each request by a thread of this process."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        poll = {"poll_interval": 0.01}  # else its end takes half a second
+        thread = Thread(target=server.serve_forever, kwargs=poll, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The Kubernetes example, as far as it can be checked without a cluster: every field by name."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ from rag_assets import settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "operating" / "kubernetes"
 GUARDED_UI = "rag_assets.orchestration.webserver"
-NO_K8S = "dagster-k8s, which brings the schema, is not installed"
-NO_RAY = "the extra ray is not installed"
 KINDS = {
     "ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "NetworkPolicy": "V1NetworkPolicy",
 }  # fmt: skip
@@ -24,10 +23,11 @@ def documents(name: str) -> list[dict[str, Any]]:
 
 def checked(kind: str, value: dict[str, Any]) -> Any:  # noqa: ANN401 - a model of the client's
     """The value as Kubernetes' own client types it; an unknown or missing field raises."""
-    client = pytest.importorskip("kubernetes", reason=NO_K8S).client
-    models = pytest.importorskip("dagster_k8s.models", reason=NO_K8S)
+    from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
+    from kubernetes import client
+
     model = getattr(client, kind)
-    return models.k8s_model_from_dict(model, models.k8s_snake_case_dict(model, value))
+    return k8s_model_from_dict(model, k8s_snake_case_dict(model, value))
 
 
 def pods() -> dict[str, dict[str, Any]]:
@@ -92,20 +92,20 @@ def test_sources_are_declared_as_the_catalogue_reads_them(tmp_path: Path) -> Non
 
 
 def test_the_cluster_is_what_the_lock_holds() -> None:
-    ray = pytest.importorskip("ray", reason=NO_RAY)
+    from dagster_ray.kuberay.configs import RayClusterSpec
+
     (cluster,) = documents("raycluster.yaml")
-    assert cluster["spec"]["rayVersion"] == ray.__version__
-    spec = pytest.importorskip("dagster_ray.kuberay.configs", reason=NO_RAY).RayClusterSpec
+    assert cluster["spec"]["rayVersion"] == version("ray")
     keys = {re.sub(r"([A-Z])", r"_\1", key).lower() for key in cluster["spec"]}
-    assert keys <= set(spec.model_fields)
+    assert keys <= set(RayClusterSpec.model_fields)
 
 
 def test_the_run_launcher_takes_its_configuration() -> None:
-    launcher = pytest.importorskip("dagster_k8s", reason=NO_K8S).K8sRunLauncher
     from dagster._config import process_config, resolve_to_config_type
+    from dagster_k8s import K8sRunLauncher
 
     (document,) = documents("k8s-run-launcher.yaml")
-    schema = resolve_to_config_type(launcher.config_type())
+    schema = resolve_to_config_type(K8sRunLauncher.config_type())
     config = document["run_launcher"]["config"]
     result = process_config(schema, config)
     assert result.success, result.errors

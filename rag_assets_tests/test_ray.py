@@ -31,8 +31,7 @@ from rag_assets_tests.embedding_server import embedding_server
 from rag_assets_tests.servers import s3_server
 from rag_assets_tests.tables import assert_equal_lakes, content
 
-pytest.importorskip("ray", reason="the extra ray is not installed")
-pytestmark = [pytest.mark.ray, pytest.mark.postgres]
+pytestmark = [pytest.mark.ray, pytest.mark.postgres, pytest.mark.long]
 
 N_PARTITIONS = 2
 BUCKET = "lakes"

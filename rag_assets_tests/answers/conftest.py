@@ -1,18 +1,14 @@
 """Fixtures: a lake in a temporary folder, an embedder, an index of three ferry pages."""
 
-from pathlib import Path
-
 import pytest
 
 from rag_assets.index.search import IndexReader
 from rag_assets.lake.store import LakeStore
 from rag_assets_tests.answers.fakes import WordEmbedder
 from rag_assets_tests.answers.world import FERRIES, reader_of
+from rag_assets_tests.world import store
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> LakeStore:
-    return LakeStore(str(tmp_path / "lake"))
+__all__ = ["store"]
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ the hash of its name.
 import gzip
 import hashlib
 import json
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +27,7 @@ from rag_assets.evaluations.statistics import mean_interval
 from rag_assets.models.clients.openai_http import connect, connect_embedder
 from rag_assets.models.profiles import Profile
 from rag_assets.settings import CHECKOUT, Settings
+from rag_assets_tests.benchmarks.debian import unpacked
 
 Half = Literal["choosing", "figure"]
 Say = Callable[[str], None]
@@ -88,7 +86,8 @@ def documents(cache: Path, half: Half, say: Say) -> list[Labelled]:
     """The labelled documents of one half, read.
 
     Raises:
-        CommandError: a package cannot be fetched, or a document is not in it.
+        BenchmarkError: a package cannot be fetched.
+        CommandError: a document is not in it.
     """
     ours = [one for one in labelled(SAMPLE / "document_types.jsonl", "sample/") if one.half == half]
     theirs = [one for one in labelled(DEBIAN) if one.half == half]
@@ -118,40 +117,6 @@ def _headings(document: Document) -> Iterator[str]:
     for block in document.blocks:
         if block.kind == "heading":
             yield document.text[block.start : block.end]
-
-
-def unpacked(package: str, cache: Path, say: Say) -> Path:
-    """The folder of a Debian package's files, fetched by apt at the first call.
-
-    Raises:
-        CommandError: there is no apt, or it does not get the package.
-    """
-    home = cache / package
-    if home.is_dir():
-        return home
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise CommandError(
-                f"expected {tool}, to fetch the Debian package {package}; found none. Unpack the "
-                f"package elsewhere and put its files into {home}"
-            )
-    say(f"fetching {package}")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-        _run(["apt-get", "download", package], Path(folder))
-        archive = next(Path(folder).glob("*.deb"))
-        _run(["dpkg-deb", "-x", archive.name, "unpacked"], Path(folder))
-        (Path(folder) / "unpacked").replace(home)
-    return home
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandError(
-            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-500:]}; run "
-            "`apt-get update`"
-        )
 
 
 def measure(found: Sequence[Labelled], classifier: Classifier) -> Figure:

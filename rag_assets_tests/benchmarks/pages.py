@@ -3,13 +3,12 @@
 import random
 import re
 import shutil
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_assets_tests.benchmarks.debian import unpacked
 from rag_assets_tests.benchmarks.findings import BenchmarkError, Say
 
 PACKAGE = "postgresql-doc-15"
@@ -34,32 +33,8 @@ def fetched(cache: Path, say: Say) -> Path:
     Raises:
         BenchmarkError: there is no apt, or it does not get the package.
     """
-    home = cache / "benchmarks" / PACKAGE
-    if (home / _INSIDE).is_dir():
-        return home / _INSIDE
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise BenchmarkError(
-                f"expected {tool}, to fetch the pages of the Debian package {PACKAGE}; found none. "
-                "Unpack the package elsewhere and give its folder of HTML pages by --pages-from"
-            )
-    say(f"fetching {PACKAGE}")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-        _run(["apt-get", "download", PACKAGE], Path(folder))
-        archive = next(Path(folder).glob("*.deb"))
-        _run(["dpkg-deb", "-x", archive.name, "unpacked"], Path(folder))
-        (Path(folder) / "unpacked").replace(home)
-    return home / _INSIDE
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchmarkError(
-            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-500:]}; run "
-            "`apt-get update`, or give a folder of HTML pages by --pages-from"
-        )
+    otherwise = "or give a folder of HTML pages by --pages-from"
+    return unpacked(PACKAGE, cache / "benchmarks", say, otherwise=otherwise) / _INSIDE
 
 
 def copied(source: Path, target: Path, n_pages: int | None) -> list[Path]:

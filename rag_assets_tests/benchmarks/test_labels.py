@@ -1,11 +1,6 @@
-from pathlib import Path
-
-import pytest
-
 from rag_assets.enrichments.classification import Classifier, Excerpt
 from rag_assets.enrichments.document_types import DOCUMENT_TYPES
-from rag_assets.errors import CommandError
-from rag_assets_tests.benchmarks.labels import DEBIAN, SAMPLE, Labelled, labelled, measure, unpacked
+from rag_assets_tests.benchmarks.labels import DEBIAN, SAMPLE, Labelled, labelled, measure
 from rag_assets_tests.fakes import FakeChat, FakeEmbedder
 
 
@@ -29,14 +24,3 @@ def test_a_figure() -> None:
     assert (figure.n, figure.accuracy, figure.by_embedder, figure.slm_share) == (2, 0.5, 0.5, 0.0)
     assert figure.low <= figure.accuracy <= figure.high
     assert figure.seconds > 0
-
-
-def test_a_package_that_is_there_is_not_fetched(tmp_path: Path) -> None:
-    (tmp_path / "some-doc").mkdir()
-    assert unpacked("some-doc", tmp_path, print) == tmp_path / "some-doc"
-
-
-def test_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(CommandError, match="put its files into"):
-        unpacked("some-doc", tmp_path, lambda line: None)

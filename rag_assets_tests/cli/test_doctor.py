@@ -1,11 +1,10 @@
 """What `rag doctor` says of backups and of Dagster's UI; the rest is tested through the command."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from rag_assets.cli import doctor
 from rag_assets.lake.store import LakeStore
 from rag_assets.settings import Settings
+from rag_assets_tests.servers import http_server
 
 NOW = datetime(2030, 1, 31, tzinfo=UTC)
 
@@ -33,13 +33,11 @@ class Webserver(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    with HTTPServer(("127.0.0.1", 0), Webserver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with http_server(Webserver) as server:
         yield Settings(
             home=tmp_path, state=tmp_path, lake_uri="", cache=tmp_path, postgres_url=None,
             answerer_port=1, ui_port=server.server_port,
         )  # fmt: skip
-        server.shutdown()
 
 
 def test_a_ui_without_guard_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,7 @@ def test_a_worker_that_was_taken_over_gives_no_orders(
 
 
 def test_endless_reading_is_stopped(strange: None) -> None:
-    with ParsingWorker(Limits(timeout_s=10)) as reader:
+    with ParsingWorker(Limits(timeout_s=3)) as reader:
         before = reader.read(b"x", "a").text
         assert reason_of(reader, b"sleep").reason == "timeout"
         assert reader.read(b"x", "a").text != before

@@ -31,6 +31,7 @@ import dagster as dg
 import psutil
 from dagster_graphql import DagsterGraphQLClient
 
+from rag_assets.installation.home import file_of
 from rag_assets.orchestration.dagster_private import PARTITION_NAME_TAG
 from rag_assets.orchestration.instance import dagster_environment, open_instance
 from rag_assets.orchestration.run_processes import PROCESS, process_of
@@ -50,6 +51,7 @@ sources:
     enrich: false
     cron: "* * * * *"
 """
+LOOKS = "poll_interval_seconds: 15"  # of Dagster's monitoring at its runs
 LAUNCH = """mutation($p: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $p) { __typename ... on PythonError { message } }
 }"""
@@ -323,11 +325,23 @@ ROUNDS = {
 }
 
 
+def looked_at(home: Path, every_s: int) -> None:
+    """Give the home a ``dagster.yaml`` that is ours but for the time between two looks."""
+    before, found, after = file_of(home, "dagster.yaml").read_text().partition(LOOKS)
+    if not found:
+        raise AssertionError(f"expected {LOOKS!r} in dagster.yaml")
+    (home / "dagster.yaml").write_text(f"{before}poll_interval_seconds: {every_s}{after}")
+
+
 def main() -> None:
     """Ask, kill, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rounds", nargs="*", default=[*ROUNDS], help="names of them; default: all")
-    chosen = parser.parse_args().rounds
+    parser.add_argument(
+        "--look-every", type=int, help="seconds between two looks of Dagster at its runs"
+    )
+    given = parser.parse_args()
+    chosen = given.rounds
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     computed: Counter[str] = Counter()
     with ExitStack() as held:
@@ -337,6 +351,8 @@ def main() -> None:
         os.environ |= {"RAG_HOME": str(home), "RAG_PROFILE": "cpu"}
         (home / "docs").mkdir()
         (home / "sources.yaml").write_text(SOURCES.format(docs=home / "docs"))
+        if given.look_every:
+            looked_at(home, given.look_every)
         gate = held.enter_context(embedding_server(home / "run", computed))
         bench = Bench(home, gate, computed)
         try:

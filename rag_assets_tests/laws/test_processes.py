@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,7 +31,8 @@ def test_two_processes_at_once_lose_nothing() -> None:
 
 def test_a_run_ends_also_if_everything_is_killed() -> None:
     """Sensors and schedules take a minute each to ask; the harness by itself waits for them."""
-    assert harness("runs", "killed_run", "killed_all") == "2 rounds, 0 failed"
+    rounds = ("killed_run", "killed_all")
+    assert harness("runs", "--look-every", "2", *rounds) == "2 rounds, 0 failed"
 
 
 @pytest.mark.engines  # their weights' tokenizers; in place of vLLM stands a small server

@@ -35,13 +35,11 @@ def test_executor_by_name(chosen: str, name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_executor_on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("dagster_ray", reason="the extra ray is not installed")
     monkeypatch.setenv("RAG_EXECUTOR", "ray")
     assert defs().get_repository_def().get_job("refresh_job").executor_def.name == "ray"
 
 
 def test_what_talks_to_the_answerer_stays_in_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("dagster_ray", reason="the extra ray is not installed")
     from rag_assets.orchestration.on_ray import StepsOnRay, step_executor
 
     monkeypatch.setenv("RAG_EXECUTOR", "ray")
@@ -65,7 +63,6 @@ def test_a_run_that_waits_for_its_steps_holds_no_core(
     executor: str, cpus: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else as many runs as there are cores would wait for one another for ever."""
-    pytest.importorskip("dagster_ray", reason="the extra ray is not installed")
     monkeypatch.setenv("RAG_RUN_LAUNCHER", "ray")
     monkeypatch.setenv("RAG_EXECUTOR", executor)
     with open_instance() as instance:
@@ -82,7 +79,6 @@ def test_runs_stay_here_by_default() -> None:
 
 
 def test_on_ray_only_what_may_be_anywhere_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("dagster_ray", reason="the extra ray is not installed")
     monkeypatch.setenv("RAG_RUN_LAUNCHER", "ray")
     monkeypatch.setenv("RAG_RAY_ADDRESS", "http://127.0.0.1:1")  # nobody is asked
     with open_instance() as instance:

@@ -11,18 +11,11 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.serving.app import create_app
 from rag_assets.serving.process import build_service
 from rag_assets.serving.service import Service
+from rag_assets_tests.answers.conftest import embedder, store
 from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> LakeStore:
-    return LakeStore(str(tmp_path / "lake"))
-
-
-@pytest.fixture
-def embedder() -> WordEmbedder:
-    return WordEmbedder()
+__all__ = ["embedder", "store"]
 
 
 @pytest.fixture

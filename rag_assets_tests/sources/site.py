@@ -1,12 +1,13 @@
 """A web site on loopback, whose every answer a test decides."""
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from rag_assets_tests.servers import http_server
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -92,14 +93,6 @@ def running() -> Iterator[Site]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    site = Site(server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with http_server(Handler) as server:
+        site = Site(server)
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -171,7 +171,6 @@ def test_half_an_answer_is_no_answer(fetcher: Fetcher, site: Site) -> None:
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Key and certificate of "localhost", the only one that is trusted."""
-    pytest.importorskip("cryptography", reason="makes the certificate")
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -36,9 +36,9 @@ class Bucket:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """A server that speaks S3, as boto3's own tests use it; its URL."""
-    pytest.importorskip("s3fs", reason="s3:// needs the package s3fs")
-    moto = pytest.importorskip("moto.server", reason="the package moto serves S3 to the tests")
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

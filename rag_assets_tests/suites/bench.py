@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rag_assets.lake.store import LakeStore
 from rag_assets.settings import Settings
 from rag_assets.sources.catalog import declared
 from rag_assets_tests.evaluations.lab import SYLLABLES, Bench, prose
-from rag_assets_tests.suites import corpora
+from rag_assets_tests.suites import corpora, mixed
 from rag_assets_tests.suites.datasets import DATASETS
 from rag_assets_tests.world import World, read_in_process
 
@@ -103,3 +104,14 @@ def shared(folder: Path, patch: pytest.MonkeyPatch) -> Bench:
     read_in_process(patch)
     patch.setattr(corpora, "_refresh", refresh_here)
     return Bench(folder)
+
+
+@contextmanager
+def mixed_and_golden(folder: Path) -> Iterator[Bench]:
+    """A bench with the sets of ``mixed`` and golden questions on the live generation."""
+    with pytest.MonkeyPatch.context() as patch:
+        bench = shared(folder, patch)
+        for name in mixed.SETS:
+            write_ships(bench.data, name, 4, n_unanswerable=1)
+        bench.golden("docs")
+        yield bench

@@ -19,7 +19,7 @@ from rag_assets_tests.suites.baselines import (
     deep_where_many_speak,
     unchecked,
 )
-from rag_assets_tests.suites.bench import shared, write_ships
+from rag_assets_tests.suites.bench import mixed_and_golden
 from rag_assets_tests.suites.conventional import VARIANTS
 from rag_assets_tests.suites.corpora import ingested, live_reader
 
@@ -38,11 +38,7 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with pytest.MonkeyPatch.context() as patch:
-        bench = shared(tmp_path_factory.mktemp("mixed"), patch)
-        for name in mixed.SETS:
-            write_ships(bench.data, name, 4, n_unanswerable=1)
-        bench.golden("docs")
+    with mixed_and_golden(tmp_path_factory.mktemp("mixed")) as bench:
         yield bench
 
 

@@ -4,19 +4,14 @@ from pathlib import Path
 import pytest
 
 from rag_assets_tests.evaluations.lab import Bench
-from rag_assets_tests.suites import mixed
-from rag_assets_tests.suites.bench import shared, write_ships
+from rag_assets_tests.suites.bench import mixed_and_golden
 from rag_assets_tests.suites.corpora import live_reader
 from rag_assets_tests.suites.headline import ALONE, CONVENTIONAL, OURS, arms, headline
 
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with pytest.MonkeyPatch.context() as patch:
-        bench = shared(tmp_path_factory.mktemp("headline"), patch)
-        for name in mixed.SETS:
-            write_ships(bench.data, name, 4, n_unanswerable=1)
-        bench.golden("docs")
+    with mixed_and_golden(tmp_path_factory.mktemp("headline")) as bench:
         yield bench
 
 

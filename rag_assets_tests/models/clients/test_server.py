@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from rag_assets.models.errors import (
     EngineUnavailableError,
     ModelRequestError,
 )
+from rag_assets_tests.servers import http_server
 
 KEY = "sk-very-secret-0123456789"
 Act = Callable[["Handler", int], None]
@@ -67,15 +68,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
     monkeypatch.setenv("TEST_KEY", KEY)
     world = World()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
+    with http_server(Handler) as http:
         http.world = world  # type: ignore[attr-defined] # read by the handler
         world.url = f"http://127.0.0.1:{http.server_port}/v1"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield world
-        http.shutdown()
-        thread.join()
 
 
 def client(

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -17,6 +16,7 @@ from rag_assets.models.profiles import HubSnapshot, Profile, WheelFolder, as_pub
 from rag_assets.models.weights import hub as module
 from rag_assets.models.weights import pulling as weights
 from rag_assets_tests.models.weights.test_pulling import Index, sha, write_wheel
+from rag_assets_tests.servers import http_server
 
 COMMIT = "c" * 40
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4096}
@@ -88,15 +88,10 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hub = Hub()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
+    with http_server(Handler) as http:
         http.hub = hub  # type: ignore[attr-defined] # read by the handler
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{http.server_port}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield hub
-        http.shutdown()
-        thread.join()
 
 
 @pytest.fixture
