@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -274,7 +274,7 @@ def _read(streamed: httpx.Response, deadline: float) -> httpx.Response:
 
 def _hear(streamed: httpx.Response, deadline: float, hear: Hear) -> None:
     """Hand on the chunks of a stream, up to its mark of the end."""
-    for line in streamed.iter_lines():
+    for line in _lines(streamed):
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("its answer came too slowly")
         name, _, data = line.partition(":")
@@ -290,6 +290,15 @@ def _hear(streamed: httpx.Response, deadline: float, hear: Hear) -> None:
             raise _TransientError(f"it failed while it answered: {json.dumps(chunk)[:500]}")
         hear(chunk)
     raise _TransientError("its answer was cut off")
+
+
+def _lines(streamed: httpx.Response) -> Iterator[str]:
+    """Lines of the body; httpx would end them at U+2028 and U+0085 as well, which JSON may hold."""
+    rest = b""
+    for block in streamed.iter_bytes():
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in lines)
+    yield rest.decode("utf-8", "replace")
 
 
 def _wait(state: RetryCallState) -> float:

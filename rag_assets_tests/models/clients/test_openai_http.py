@@ -116,7 +116,7 @@ def test_completion_reports_what_the_engine_said(chat: HttpChatModel) -> None:
 
 
 def streamed(*chunks: dict[str, Any], end: str = "data: [DONE]\n\n") -> bytes:
-    lines = (f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    lines = (f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks)
     return f": comment\n\n{''.join(lines)}{end}".encode()
 
 
@@ -145,6 +145,15 @@ def test_a_streamed_answer_is_the_same_and_is_heard_on_the_way(
     assert server.bodies[0].items() <= server.bodies[1].items()
     assert server.bodies[1]["stream"] is True
     assert server.bodies[1]["stream_options"] == {"include_usage": True}
+
+
+def test_separators_that_json_may_hold_end_no_line_of_a_stream(
+    chat: HttpChatModel, server: Server
+) -> None:
+    stream = streamed(ROLE, piece("one\u2028two"), piece("\u0085three", reason="stop"), USAGE)
+    server.reply = lambda body: (200, stream)
+    completion = chat.complete(USER, max_tokens=2, heard=lambda _: None)
+    assert completion.text == "one\u2028two\u0085three"
 
 
 def test_a_server_that_does_not_stream_is_understood(chat: HttpChatModel) -> None:
