@@ -5,18 +5,16 @@ null. The body is a chat completion. Its citations are addresses of documents, a
 answerer; ``rag`` holds the whole record.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from rag_assets.answers.openai_shapes import annotations, choices, reason_of, usage
 from rag_assets.batches.outcomes import Outcome
 
 OK = 200
 FAILED, NOT_ASKED = "question_failed", "question_not_asked"  # codes of errors
-_REASONS = ("stop", "length", "content_filter")  # what OpenAI knows of why an answer ended
-_MARKER = re.compile(r"\[(\d+)\]")
 
 
 def line_of(given: Mapping[str, Any], outcome: Outcome | None) -> dict[str, Any]:
@@ -47,52 +45,15 @@ def completion_of(record: Mapping[str, Any], model: str) -> dict[str, Any]:
         record: as ``Answer.to_record`` gives it.
         model: that the request named.
     """
-    citations = {str(one["n"]): one for one in record["citations"]}
-    reason = record["finish_reason"] if record["finish_reason"] in _REASONS else "stop"
-    message = {
-        "role": "assistant",
-        "content": record["answer"],
-        "refusal": None,
-        "annotations": [
-            _annotation(found, citations[found[1]])
-            for found in _MARKER.finditer(record["answer"])
-            if found[1] in citations
-        ],
-    }
+    text = record["answer"]
+    cited = {str(one["n"]): (one["title"] or one["uri"], one["uri"]) for one in record["citations"]}
     return {
         "id": record["answer_id"],
         "object": "chat.completion",
         "created": int(datetime.fromisoformat(record["created_at"]).timestamp()),
         "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
-        "usage": _usage(record["usage"].values()),
+        "choices": choices(text, annotations(text, cited), reason_of(record["finish_reason"])),
+        "usage": usage(record["usage"].values()),
         "citations": [one["uri"] for one in record["citations"]],
         "rag": record,
-    }
-
-
-def _annotation(found: re.Match[str], cited: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "url_citation",
-        "url_citation": {
-            "start_index": found.start(),
-            "end_index": found.end(),
-            "title": cited["title"] or cited["uri"],
-            "url": cited["uri"],
-        },
-    }
-
-
-def _usage(of_models: Iterable[Mapping[str, int]]) -> dict[str, Any]:
-    """The tokens of all models."""
-    used = list(of_models)
-    prompt, cached, written = (
-        sum(one[name] for one in used)
-        for name in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")
-    )
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": written,
-        "total_tokens": prompt + written,
-        "prompt_tokens_details": {"cached_tokens": cached},
     }

@@ -9,21 +9,20 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rag_assets.answers.answer import Answer
 from rag_assets.answers.citations import Citation
+from rag_assets.answers.openai_shapes import annotations, choices, reason_of, usage
 from rag_assets.answers.policy import MODES
 from rag_assets.answers.telling import Said
 from rag_assets.markup import visible
 from rag_assets.serving.chat_request import PREFIX, SOURCES, ChatRequest
 from rag_assets.serving.refusals import Refusal
 
-OPENAI_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
 DONE = "data: [DONE]\n\n"
 KEEP_ALIVE = ": keep-alive\n\n"
-_MARKER = re.compile(r"\[(\d+)\]")
 # What makes Markdown of a name, and what makes a client load pictures that a document names.
 _OF_MARKDOWN = re.compile(r"[\\`*<&\[\]]")
 _PICTURE = re.compile(r"!(?=\[(?!\d+\](?![(\[:])))|<(?=[a-z])", re.IGNORECASE)
@@ -87,8 +86,8 @@ class Completing:
         sources = self._sources()
         chunks = [self._chunk({"content": sources})] if sources else []
         about = {"citations": self._urls(), "rag": self._record(answer)}
-        annotations = self._annotations()
-        delta = {"annotations": annotations} if annotations else {}
+        annotated = self._annotations()
+        delta = {"annotations": annotated} if annotated else {}
         chunks.append(self._chunk(delta, self._reason(answer), **about))
         if self.request.includes_usage:
             chunks.append(event_line({**self._head(), "choices": [], "usage": usage_of(answer)}))
@@ -96,16 +95,10 @@ class Completing:
 
     def body(self, answer: Answer | None) -> dict[str, Any]:
         """All of it at once; None: no question was answered."""
-        message = {
-            "role": "assistant",
-            "content": self.text + self._sources(),
-            "refusal": None,
-            "annotations": self._annotations(),
-        }
-        choice = {"index": 0, "message": message, "finish_reason": self._reason(answer)}
+        text, reason = self.text + self._sources(), self._reason(answer)
         return {
             **self._head("chat.completion"),
-            "choices": [{**choice, "logprobs": None}],
+            "choices": choices(text, self._annotations(), reason),
             "usage": usage_of(answer),
             "citations": self._urls(),
             "rag": self._record(answer),
@@ -122,12 +115,11 @@ class Completing:
         return event_line({**self._head(), "choices": [choice], **usage, **more})
 
     def _reason(self, answer: Answer | None) -> str:
-        """The true reason; OpenAI has none where no model was asked: "stop"."""
         if answer is None:
             return "stop"
         if len(self.text) < len(answer.answer):
             return "length"
-        return answer.finish_reason if answer.finish_reason in OPENAI_REASONS else "stop"
+        return reason_of(answer.finish_reason)
 
     def _record(self, answer: Answer | None) -> dict[str, Any]:
         record = {} if answer is None else answer.to_record()
@@ -150,21 +142,8 @@ class Completing:
         return f"{citation.n}. [{name}]({self._url(citation)}), {uri}"
 
     def _annotations(self) -> list[dict[str, Any]]:
-        """One for each marker in the text."""
-        by_number = {str(one.n): one for one in self.citations}
-        return [
-            {
-                "type": "url_citation",
-                "url_citation": {
-                    "start_index": found.start(),
-                    "end_index": found.end(),
-                    "title": _name(by_number[found[1]]),
-                    "url": self._url(by_number[found[1]]),
-                },
-            }
-            for found in _MARKER.finditer(self.text)
-            if found[1] in by_number
-        ]
+        cited = {str(one.n): (_name(one), self._url(one)) for one in self.citations}
+        return annotations(self.text, cited)
 
     def _source_event(self, citation: Citation) -> dict[str, Any]:
         """What Open WebUI keeps with a message and shows; it numbers sources by their address."""
@@ -192,17 +171,8 @@ def _without_pictures(text: str) -> str:
 
 
 def usage_of(answer: Answer | None) -> dict[str, Any]:
-    """The tokens of all models."""
-    all_used = () if answer is None else answer.usage.values()
-    prompt = sum(used.prompt_tokens for used in all_used)
-    cached = sum(used.cached_prompt_tokens for used in all_used)
-    written = sum(used.completion_tokens for used in all_used)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": written,
-        "total_tokens": prompt + written,
-        "prompt_tokens_details": {"cached_tokens": cached},
-    }
+    """The tokens of all models; None: no question was answered."""
+    return usage(asdict(used) for used in answer.usage.values()) if answer else usage(())
 
 
 def failed(refusal: Refusal) -> str:

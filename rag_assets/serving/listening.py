@@ -61,12 +61,7 @@ class WholeBodies:
         except ClientDisconnect:
             return
         else:
-            parts: list[Message] = [{"type": "http.request", "body": body}]
-
-            async def again() -> Message:
-                return parts.pop() if parts else await receive()
-
-            await self._app(scope, again, send)
+            await self._app(scope, body_again(body, receive), send)
             return
         await refused(scope, receive, send)
 
@@ -107,6 +102,16 @@ async def whole_body(request: Request) -> bytes:
                     f"the request is too long; at most {MAX_BODY_BYTES:,} bytes are read"
                 )
     return bytes(body)
+
+
+def body_again(body: bytes, receive: Receive) -> Receive:
+    """The messages of a request whose body has been read: the body, then what comes after it."""
+    parts: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def again() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return again
 
 
 async def disconnected(receive: Receive) -> None:

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag_assets.errors import RagError
 from rag_assets.markup import without_places
 from rag_assets.serving.browsers import is_own_origin
-from rag_assets.serving.listening import disconnected
+from rag_assets.serving.listening import body_again, disconnected
 from rag_assets.serving.refusals import Refusal
 
 PATH = "/mcp"
@@ -311,7 +311,6 @@ class _Leaving:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await Request(scope, receive).body()
-        parts: list[Message] = [{"type": "http.request", "body": body}]
         gone, left = threading.Event(), asyncio.Event()
         scope.setdefault("state", {})["gone"] = gone
 
@@ -320,14 +319,12 @@ class _Leaving:
             self._leave(gone)
             left.set()
 
-        async def again() -> Message:
-            if parts:
-                return parts.pop()
+        async def after() -> Message:
             await left.wait()
             return {"type": "http.disconnect"}
 
         watching = asyncio.ensure_future(watch())
         try:
-            await self._app(scope, again, send)
+            await self._app(scope, body_again(body, after), send)
         finally:
             watching.cancel()

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rag_assets.serving.listening import body_again
 from rag_assets.serving.refusals import Refusal
 
 _BROKEN = re.compile("[\0\ud800-\udfff]")
@@ -37,12 +38,7 @@ class Texts:
         if said:
             await Refusal(400, said, "invalid_value").response()(scope, receive, send)
             return
-        parts: list[Message] = [{"type": "http.request", "body": body}]
-
-        async def again() -> Message:
-            return parts.pop() if parts else await receive()
-
-        await self._app(scope, again, send)
+        await self._app(scope, body_again(body, receive), send)
 
 
 def _of_address(scope: Scope) -> str:

@@ -1,5 +1,6 @@
 """``python -m rag_assets_tests.benchmarks``: its commands."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -237,7 +238,7 @@ def bench_batch(
     from rag_assets_tests.benchmarks import batch
 
     settings, tell = load_settings(), teller(as_json)
-    write = batch.writing(_folder(folder, "batch") / "blocks.jsonl")
+    write = partial(findings.keep, _folder(folder, "batch") / "blocks.jsonl")
     asked = _asked(questions + by_hand, as_json)
     with borrowed_engines(settings, tell), batch.answering(settings) as client:
         measured = batch.measure(client, asked[by_hand:], asked[:by_hand], write, tell)
@@ -259,13 +260,11 @@ def bench_sweep(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a batch by the questions asked at once: their rate against the wait for one."""
-    from functools import partial
-
     from rag_assets.orchestration.refreshing import borrowed_engines
     from rag_assets_tests.benchmarks import batch, batch_sweep
 
     settings, tell, drawn = load_settings(), teller(as_json), picture or batch_sweep.PICTURE
-    write = batch.writing(_folder(folder, "batch") / "rungs.jsonl")
+    write = partial(findings.keep, _folder(folder, "batch") / "rungs.jsonl")
     concurrencies, asked = _sizes(concurrency, 1), _asked(questions, as_json)
     with borrowed_engines(settings, tell):
         rungs = batch_sweep.measure(
@@ -292,7 +291,7 @@ def bench_answer(
     from rag_assets_tests.benchmarks import answer, batch
 
     settings, tell = load_settings(), teller(as_json)
-    write = batch.writing(_folder(folder, "answer") / "results.jsonl")
+    write = partial(findings.keep, _folder(folder, "answer") / "results.jsonl")
     asked = _asked(questions + each, as_json)
     with borrowed_engines(settings, tell), batch.answering(settings) as client:
         measured = answer.measure(client.url, asked[each:], asked[:each], write, tell)

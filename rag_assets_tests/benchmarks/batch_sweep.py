@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from rag_assets.batches.patience import asking
 from rag_assets.batches.questions import Row, listed
 from rag_assets.evaluations.drawing import Plot, head, style_of, styled, ticks
 from rag_assets.serving.client import AnswererClient
-from rag_assets_tests.benchmarks.batch import Write
-from rag_assets_tests.benchmarks.engine_requests import recording
-from rag_assets_tests.benchmarks.findings import Part, Say, Table
+from rag_assets_tests.benchmarks.engine_requests import new_salt, recording
+from rag_assets_tests.benchmarks.findings import Part, Say, Table, Write
 from rag_assets_tests.suites.plots import sheet_of
 
 CONCURRENCIES = (1, 2, 4, 8, 16)
@@ -65,7 +63,7 @@ def measure(
     for concurrency in concurrencies:
         with answering(concurrency) as client:
             client.ask(questions[0], batch=True)  # what is loaded at the first question
-            with recording(uuid4().hex):
+            with recording(new_salt()):
                 rungs.append(_rung(client, questions, concurrency))
         write(asdict(rungs[-1]))
         tell(f"{concurrency} at once: {rungs[-1].a_minute:.1f} questions a minute")

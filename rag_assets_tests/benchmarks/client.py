@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from rag_assets.models.clients.server import lines_of
+
 TIMEOUT_S = 600.0
 WRITTEN = ("written", "deep")  # the ways of a route on which a model writes from passages
 _DATA, _DONE = "data:", "[DONE]"
@@ -85,7 +87,7 @@ def ask(http: httpx.Client, asked: Asked, *, model: str = "rag-auto") -> Reply:
         with http.stream("POST", "/v1/chat/completions", json=body) as response:
             heard.status = response.status_code
             if response.is_success and asked.streams:
-                heard.listen(response.iter_lines(), began)
+                heard.listen(lines_of(response), began)
             else:
                 heard.read(response.read(), began)
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:

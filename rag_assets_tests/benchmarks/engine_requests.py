@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import httpx
 
-from rag_assets.models.clients.server import Hear, Server
-from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets.models.clients.server import Hear, Server, lines_of
+from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal
 
 CHAT = "/chat/completions"
 TIMEOUT_S = 600.0
+MOST_OTHER_TOKENS = 0.01  # a batch of other sizes rounds otherwise, and an answer may end elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,20 @@ def waves(requests: Sequence[EngineRequest]) -> list[list[EngineRequest]]:
     return found
 
 
+def same_tokens(written: int, again: int) -> Goal:
+    """Whether the requests wrote as many tokens when they were made again."""
+    apart = abs(written - again) / max(written, 1)
+    return Goal(
+        f"both write the same tokens, but for {MOST_OTHER_TOKENS:.0%}",
+        f"{apart:.1%} apart", apart <= MOST_OTHER_TOKENS,
+    )  # fmt: skip
+
+
+def new_salt() -> str:
+    """A salt that no prefix cache knows."""
+    return uuid4().hex
+
+
 def _salted(path: str, body: Mapping[str, Any], salt: str) -> dict[str, Any]:
     return {**body, "cache_salt": salt} if path.endswith(CHAT) else dict(body)
 
@@ -140,7 +156,7 @@ def _usage(response: httpx.Response) -> Mapping[str, Any]:
         return response.json().get("usage") or {}
     chunks = (
         json.loads(line.removeprefix("data:"))
-        for line in response.text.splitlines()
+        for line in lines_of(response)
         if line.startswith("data:") and not line.endswith("[DONE]")
     )
     return next((chunk["usage"] for chunk in chunks if chunk.get("usage")), {})

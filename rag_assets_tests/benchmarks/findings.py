@@ -4,12 +4,15 @@ And how that is printed.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 from rag_assets.errors import RagError
 
 Say = Callable[[str], None]  # a line of progress
+Write = Callable[[Mapping[str, Any]], None]  # keeps a record of what is measured
 
 
 class BenchmarkError(RagError):
@@ -70,3 +73,9 @@ def _cell(text: str) -> str:
 def as_json(part: Part) -> str:
     """A part as one line of JSON."""
     return json.dumps(asdict(part), ensure_ascii=False)
+
+
+def keep(path: Path, record: Mapping[str, Any]) -> None:
+    """Add a record to a file of JSON lines, so that a run that is stopped leaves what it has."""
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(record) + "\n")

@@ -39,7 +39,7 @@ from rag_assets.serving.client import AnswererClient, AnswererError
 from rag_assets.settings import Settings
 from rag_assets_tests.benchmarks.answerer import SAMPLE, own_answerer, sample_questions
 from rag_assets_tests.benchmarks.client import Asked, Reply, ask_all
-from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
+from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table, keep
 
 N_ASKERS = 16
 BLOCK = 50  # questions of a block, at most
@@ -312,12 +312,6 @@ class Bench:
         )  # fmt: skip
         keep(self.results, asdict(result))
         return result
-
-
-def keep(results: Path, record: Mapping[str, Any]) -> None:
-    """Add a line to the results."""
-    with results.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def measure(

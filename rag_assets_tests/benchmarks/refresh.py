@@ -32,7 +32,7 @@ from rag_assets.models.engines.state import running_engines
 from rag_assets.models.profiles import Profile
 from rag_assets.models.weights.pulling import model_dir
 from rag_assets.settings import CHECKOUT, Settings
-from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table
+from rag_assets_tests.benchmarks.findings import BenchmarkError, Goal, Part, Say, Table, keep
 from rag_assets_tests.benchmarks.pages import Mark, copied, edit, fetched, unique_sentences
 from rag_assets_tests.benchmarks.peers.environment import python_of
 
@@ -123,8 +123,7 @@ def measure(
                 continue
             runs.append(run)
             say(f"day {day + 1} of {len(DAYS)}, {what}, {TITLES[name]}: {run.seconds:.1f} s")
-            with (work / "runs.jsonl").open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(asdict(run)) + "\n")
+            keep(work / "runs.jsonl", asdict(run))
     starts = {name: _start_seconds(arm) for name, arm in arms.items()}
     return report([run for run in runs if run.arm in arms], starts, len(pages), notes)
 

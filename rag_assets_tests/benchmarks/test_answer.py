@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pytest
 from rag_assets.serving.client import AnswererClient
 from rag_assets_tests.benchmarks import answer
 from rag_assets_tests.benchmarks.answer import Level, Pair, Raw, Stream
-from rag_assets_tests.benchmarks.batch import writing
 from rag_assets_tests.benchmarks.engine_requests import EngineRequest
-from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.findings import BenchmarkError, keep
 from rag_assets_tests.benchmarks.test_batch import QUESTIONS
 from rag_assets_tests.benchmarks.test_batch import client as _client
 from rag_assets_tests.benchmarks.test_batch import service as _service
@@ -86,7 +86,7 @@ def test_more_askers_take_less_time_for_all(url: str) -> None:
 def test_what_was_measured_is_written_as_it_comes(client: AnswererClient, tmp_path: Path) -> None:
     told: list[str] = []
     path = tmp_path / "results.jsonl"
-    part = answer.measure(client.url, QUESTIONS, QUESTIONS[:1], writing(path), told.append)
+    part = answer.measure(client.url, QUESTIONS, QUESTIONS[:1], partial(keep, path), told.append)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["product"]["question"] for line in lines[:2]] == QUESTIONS
     assert [line["n_askers"] for line in lines[2:]] == [1, 4, 16]

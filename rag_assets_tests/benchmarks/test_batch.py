@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +22,7 @@ from rag_assets_tests.answers.fakes import ScriptedChat, WordEmbedder, copies
 from rag_assets_tests.answers.world import FERRIES, publish_docs
 from rag_assets_tests.benchmarks import batch, batch_sweep
 from rag_assets_tests.benchmarks.batch import ALONE, BATCH, BESIDE, RAW, Block, Wait
-from rag_assets_tests.benchmarks.findings import BenchmarkError
+from rag_assets_tests.benchmarks.findings import BenchmarkError, keep
 from rag_assets_tests.benchmarks.test_engine_requests import Engine
 from rag_assets_tests.benchmarks.test_engine_requests import engine as _engine
 from rag_assets_tests.evaluations.lab import Bench
@@ -105,7 +106,7 @@ def test_without_an_index_nothing_is_measured(service: Service, tmp_path: Path) 
 def test_what_was_measured_is_written_as_it_comes(client: AnswererClient, tmp_path: Path) -> None:
     told: list[str] = []
     path = tmp_path / "blocks.jsonl"
-    part = batch.measure(client, QUESTIONS, QUESTIONS, batch.writing(path), told.append)
+    part = batch.measure(client, QUESTIONS, QUESTIONS, partial(keep, path), told.append)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["arm"] for line in lines] == [BATCH, RAW, *[ALONE, BESIDE] * 2]
     assert len(told) == len(lines)

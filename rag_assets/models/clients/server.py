@@ -274,7 +274,7 @@ def _read(streamed: httpx.Response, deadline: float) -> httpx.Response:
 
 def _hear(streamed: httpx.Response, deadline: float, hear: Hear) -> None:
     """Hand on the chunks of a stream, up to its mark of the end."""
-    for line in _lines(streamed):
+    for line in lines_of(streamed):
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("its answer came too slowly")
         name, _, data = line.partition(":")
@@ -292,12 +292,12 @@ def _hear(streamed: httpx.Response, deadline: float, hear: Hear) -> None:
     raise _TransientError("its answer was cut off")
 
 
-def _lines(streamed: httpx.Response) -> Iterator[str]:
+def lines_of(streamed: httpx.Response) -> Iterator[str]:
     """Lines of the body; httpx would end them at U+2028 and U+0085 as well, which JSON may hold."""
     rest = b""
     for block in streamed.iter_bytes():
         *lines, rest = (rest + block).split(b"\n")
-        yield from (line.decode("utf-8", "replace") for line in lines)
+        yield from (line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines)
     yield rest.decode("utf-8", "replace")
 
 
